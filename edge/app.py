@@ -1,0 +1,37 @@
+"""The edge as three lists: routes, middleware, and handlers of failures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from edge.chat import ChatCompletions
+from edge.errors import EXCEPTION_HANDLERS
+from edge.models import Models
+
+if TYPE_CHECKING:
+    from edge.health import Health
+    from edge.sse import KeepAlive
+    from edge.upstream import Upstream
+
+# OpenAI's prefix, and the reference service's.
+_PREFIXES = ("/v1", "/v1/openai")
+
+
+def build_app(upstream: Upstream, health: Health, keep_alive: KeepAlive) -> Starlette:
+    """The ASGI application of an edge worker."""
+    chat = ChatCompletions(upstream, keep_alive)
+    models = Models(upstream)
+    routes = [
+        Route("/healthz", health.live),
+        Route("/readyz", health.ready),
+    ]
+    for prefix in _PREFIXES:
+        routes += [
+            Route(f"{prefix}/chat/completions", chat, methods=["POST"]),
+            Route(f"{prefix}/models", models.list),
+            Route(f"{prefix}/models/{{id:path}}", models.get),
+        ]
+    return Starlette(routes=routes, exception_handlers=EXCEPTION_HANDLERS)

@@ -1,0 +1,112 @@
+"""`POST /v1/chat/completions`: reads the request, submits it, and writes the answer whole or as a stream."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from edge import errors
+from edge.body import read_json_body
+from edge.openai.decode import decode_chat_request
+from edge.openai.request import to_chat_request
+from edge.openai.response import ChunkSequence, completion, server_timing
+from edge.sse import DONE, EventStream, frame, frame_chunks
+from edge.upstream import CallOptions
+from services.errors import ChasquiError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from starlette.types import Receive, Scope, Send
+
+    from chasqui.v1.stream_pb2 import StreamEvent
+    from edge.sse import KeepAlive
+    from edge.upstream import ChatStream, Upstream
+
+
+class ChatCompletions:
+    """The endpoint, an ASGI application of its own: it needs the bare `receive` to notice a caller that hangs up."""
+
+    def __init__(self, upstream: Upstream, keep_alive: KeepAlive) -> None:
+        self._upstream = upstream
+        self._keep_alive = keep_alive
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; raises the ChasquiError or HTTPException that refuses it."""
+        http = Request(scope, receive)
+        options = CallOptions.from_headers(http.headers)
+        try:
+            decoded = decode_chat_request(await read_json_body(http))
+        except ClientDisconnect:
+            return
+        request = to_chat_request(decoded.body)
+        headers = {"x-ignored-parameters": ", ".join(decoded.ignored)} if decoded.ignored else {}
+        async with _until_disconnect(receive):
+            if decoded.body.stream:
+                stream_options = decoded.body.stream_options
+                include_usage = stream_options is not None and bool(stream_options.include_usage)
+                chunks = ChunkSequence(n=request.n or 1, include_usage=include_usage)
+                await self._stream(self._upstream.stream_chat(request, options), chunks, EventStream(send, headers))
+            else:
+                answer = await self._upstream.chat(request, options)
+                headers["server-timing"] = server_timing(answer.timings)
+                body = msgspec.json.encode(completion(answer))
+                await Response(body, 200, headers, "application/json")(scope, receive, send)
+
+    async def _stream(self, call: ChatStream, chunks: ChunkSequence, stream: EventStream) -> None:
+        """Write the answer as it comes. Refusals come before the first event and keep their status."""
+        try:
+            events = await call.read()
+            await stream.open()
+            self._keep_alive.add(stream)
+            await _relay(call, events, chunks, stream)
+        finally:
+            self._keep_alive.discard(stream)
+            call.cancel()
+
+
+async def _relay(call: ChatStream, events: Sequence[StreamEvent], chunks: ChunkSequence, stream: EventStream) -> None:
+    """Write each batch of events with one write, and end with [DONE]; a failure is an event, and no [DONE] follows."""
+    while True:
+        data = frame_chunks(chunk for event in events for chunk in chunks.chunks(event))
+        if events[-1].WhichOneof("event") == "completed":
+            await stream.write(data + DONE, last=True)
+            return
+        if data:
+            await stream.write(data)
+        try:
+            events = await call.read()
+        except ChasquiError as error:
+            await stream.write(frame(errors.envelope(error)), last=True)
+            return
+
+
+@asynccontextmanager
+async def _until_disconnect(receive: Receive) -> AsyncIterator[None]:
+    """Run the block until it ends or the caller hangs up, whichever comes first; hanging up is no error."""
+    task = asyncio.current_task()
+    hung_up = False
+
+    async def watch() -> None:
+        nonlocal hung_up
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        hung_up = True
+        if task is not None:
+            task.cancel()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not hung_up:
+            raise
+        if task is not None:
+            task.uncancel()
+    finally:
+        watcher.cancel()

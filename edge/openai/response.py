@@ -1,0 +1,162 @@
+"""From the contract's answers and events to OpenAI's JSON; pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chasqui.v1 import chat_pb2
+from msgspec import UNSET
+
+from edge.openai.schema import (
+    AnswerMessage,
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChoiceBody,
+    ChunkChoice,
+    DeltaBody,
+    LimitBody,
+    ModelBody,
+    PricingBody,
+    PromptTokensDetails,
+    UsageBody,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chasqui.v1.chat_service_pb2 import ChatResponse
+    from chasqui.v1.model_pb2 import Model
+    from chasqui.v1.stream_pb2 import ChoiceFinish, Started, StreamEvent
+
+_FINISH_REASONS = {
+    chat_pb2.FINISH_REASON_STOP: "stop",
+    chat_pb2.FINISH_REASON_LENGTH: "length",
+    chat_pb2.FINISH_REASON_TOOL_CALLS: "tool_calls",
+}
+
+
+def completion(response: ChatResponse) -> ChatCompletion:
+    """A whole answer."""
+    return ChatCompletion(
+        id=response.id,
+        created=response.created.seconds,
+        model=response.model,
+        system_fingerprint=response.system_fingerprint,
+        choices=[
+            ChoiceBody(
+                index=choice.index,
+                message=AnswerMessage("".join(part.text for part in choice.message.content)),
+                finish_reason=_FINISH_REASONS[choice.finish_reason],
+                stop_reason=choice.stop_reason if choice.HasField("stop_reason") else UNSET,
+            )
+            for choice in response.choices
+        ],
+        usage=usage(response.usage),
+    )
+
+
+class ChunkSequence:
+    """Turns the events of one streamed answer of `n` choices into chunks.
+
+    The first chunk of each choice carries the role. Usage stands on the last finish chunk, as the reference service has
+    it; with `include_usage` in a chunk of its own without choices, and null in all others, as OpenAI has it.
+    """
+
+    def __init__(self, *, n: int, include_usage: bool) -> None:
+        self._n = n
+        self._include_usage = include_usage
+        self._finishes = 0
+        self._last_finish: ChatCompletionChunk | None = None
+        self._started: Started
+
+    def chunks(self, event: StreamEvent) -> Iterator[ChatCompletionChunk]:
+        """The chunks that an event stands for; Started comes first."""
+        kind = event.WhichOneof("event")
+        if kind == "delta":
+            yield self._chunk(ChunkChoice(event.delta.index, DeltaBody(content=event.delta.content)))
+        elif kind == "started":
+            self._started = event.started
+            for index in range(self._n):
+                yield self._chunk(ChunkChoice(index, DeltaBody(role="assistant", content="")))
+        elif kind == "finish":
+            yield from self._finish(event.finish)
+        elif kind == "completed":
+            if self._last_finish is not None:
+                self._last_finish.usage = usage(event.completed.usage)
+                yield self._last_finish
+            else:
+                last = self._chunk()
+                last.usage = usage(event.completed.usage)
+                yield last
+
+    def _finish(self, finish: ChoiceFinish) -> Iterator[ChatCompletionChunk]:
+        """The last finish chunk waits for the usage, unless that comes in a chunk of its own."""
+        self._finishes += 1
+        chunk = self._chunk(
+            ChunkChoice(
+                finish.index,
+                DeltaBody(),
+                finish_reason=_FINISH_REASONS[finish.finish_reason],
+                stop_reason=finish.stop_reason if finish.HasField("stop_reason") else UNSET,
+            )
+        )
+        if self._finishes == self._n and not self._include_usage:
+            self._last_finish = chunk
+        else:
+            yield chunk
+
+    def _chunk(self, *choices: ChunkChoice) -> ChatCompletionChunk:
+        started = self._started
+        return ChatCompletionChunk(
+            started.id,
+            started.created.seconds,
+            started.model,
+            started.system_fingerprint,
+            list(choices),
+            None if self._include_usage else UNSET,
+        )
+
+
+def usage(counted: chat_pb2.Usage) -> UsageBody:
+    """What the call is billed for."""
+    return UsageBody(
+        counted.prompt_tokens,
+        counted.completion_tokens,
+        counted.total_tokens,
+        PromptTokensDetails(counted.cached_tokens),
+        counted.estimated_cost,
+    )
+
+
+def server_timing(timings: chat_pb2.Timings) -> str:
+    """The `Server-Timing` header: milliseconds, as W3C's Server Timing defines it."""
+    parts = (field.name for field in timings.DESCRIPTOR.fields)
+    return ", ".join(f"{name};dur={getattr(timings, name).ToTimedelta().total_seconds() * 1e3:.3f}" for name in parts)
+
+
+def model_body(model: Model) -> ModelBody:
+    """The description of a model."""
+    price = model.price.usd_per_million_tokens
+    return ModelBody(
+        id=model.id,
+        created=model.created.seconds,
+        owned_by=model.owned_by,
+        aliases=list(model.aliases),
+        context_length=model.context_length,
+        default_max_tokens=model.default_max_tokens,
+        quantization=model.quantization,
+        pricing=PricingBody(price, price),
+        supported_parameters=list(model.capabilities.parameters),
+        limits={
+            limit.parameter: LimitBody(
+                limit.minimum,
+                limit.maximum,
+                limit.exclusive_minimum,
+                limit.integer,
+                limit.default_value if limit.HasField("default_value") else None,
+            )
+            for limit in model.limits
+        },
+        engine=model.engine,
+        system_fingerprint=model.system_fingerprint,
+    )

@@ -1,0 +1,88 @@
+"""Server-sent events as OpenAI frames them, with keep-alive comments while nothing flows."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from starlette.types import Send
+
+    from edge.openai.schema import ChatCompletionChunk
+
+DONE: Final = b"data: [DONE]\n\n"
+_COMMENT: Final = b": keep-alive\n\n"
+_HEADERS: Final = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+}
+_ENCODER = msgspec.json.Encoder()
+
+
+def frame(data: bytes) -> bytes:
+    """One event; `data` holds no line breaks, as JSON does not."""
+    return b"data: " + data + b"\n\n"
+
+
+def frame_chunks(chunks: Iterable[ChatCompletionChunk]) -> bytes:
+    """The chunks as events, ready for one write."""
+    return b"".join([b"data: " + _ENCODER.encode(chunk) + b"\n\n" for chunk in chunks])
+
+
+class EventStream:
+    """The answer side of one request, once it is a stream; `headers` are beside those of every stream."""
+
+    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
+        self._send = send
+        self._headers = {**_HEADERS, **headers}
+        self._comment: asyncio.Task[None] | None = None
+        self.written = False  # since the keep-alive last looked
+
+    async def open(self) -> None:
+        """Send the status and the headers."""
+        pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers.items()]
+        await self._send({"type": "http.response.start", "status": 200, "headers": pairs})
+
+    async def write(self, data: bytes, *, last: bool = False) -> None:
+        """Send events. A comment that is on its way goes first: two writes at once would mix."""
+        self.written = True
+        if self._comment is not None:
+            await self._comment
+        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+
+    def keep_alive(self) -> None:
+        """Start to send a comment if nothing was written since the last call and none is still on its way."""
+        if not self.written and (self._comment is None or self._comment.done()):
+            self._comment = asyncio.ensure_future(self._write_comment())
+        self.written = False
+
+    async def _write_comment(self) -> None:
+        await self._send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
+
+
+class KeepAlive:
+    """One ticker for all streams of a worker; `interval` is in seconds."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._streams: set[EventStream] = set()
+
+    def add(self, stream: EventStream) -> None:
+        """Watch a stream that has been opened."""
+        self._streams.add(stream)
+
+    def discard(self, stream: EventStream) -> None:
+        """Forget a stream."""
+        self._streams.discard(stream)
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        while True:
+            await asyncio.sleep(self._interval)
+            for stream in self._streams:
+                stream.keep_alive()

@@ -1,0 +1,102 @@
+"""An edge worker: one process with one socket, one channel to the chat server and its own readiness."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP2Settings
+from granian.server.embed import Server
+
+from edge.app import build_app
+from edge.health import Health
+from edge.sse import KeepAlive
+from edge.upstream import Upstream
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from services.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# One connection of Envoy carries all streams of a worker; granian's default of 200 would make the others wait.
+_HTTP2 = HTTP2Settings(max_concurrent_streams=16_384)
+
+
+class RunningCalls:
+    """Counts the requests inside an application, so that a stop can wait for them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._count = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, counted."""
+        self._count += 1
+        self._none.clear()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._none.set()
+
+    async def ended(self) -> None:
+        """Wait until no request is inside."""
+        await self._none.wait()
+
+
+async def serve(settings: Settings) -> None:
+    """Run a worker on `edge_address` until SIGTERM or SIGINT, then drain: unready first, then wait, then close."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    upstream = Upstream(settings.server_address)
+    health = Health(upstream)
+    keep_alive = KeepAlive(settings.keep_alive)
+    calls = RunningCalls(build_app(upstream, health, keep_alive))
+    server = Server(
+        calls,
+        **_listener(settings.edge_address),
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http2,
+        http2_settings=_HTTP2,
+        websockets=False,
+        log_enabled=False,
+    )
+    tasks = [asyncio.create_task(part) for part in (upstream.watch_health(), keep_alive.run(), server.serve())]
+    stopping = asyncio.create_task(stop.wait())
+    log.info("serving", extra={"fields": {"address": settings.edge_address, "server": settings.server_address}})
+    # None of the parts ends by itself: one that does has failed, and awaiting it says why.
+    await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        if task.done():
+            await task
+    health.draining = True
+    log.info("draining")
+    await asyncio.sleep(settings.drain_delay)
+    try:
+        await asyncio.wait_for(calls.ended(), settings.grace_period)
+    except TimeoutError:
+        log.warning("the grace period is over: running calls are cut")
+    server.stop()  # type: ignore[no-untyped-call]
+    await tasks[-1]
+    for task in tasks[:-1]:
+        task.cancel()
+    await upstream.close()
+    log.info("stopped")
+
+
+def _listener(address: str) -> dict[str, Any]:
+    """Arguments for granian that make it listen on `unix:PATH` or `HOST:PORT`."""
+    if address.startswith("unix:"):
+        return {"uds": Path(address.removeprefix("unix:"))}
+    host, _, port = address.rpartition(":")
+    return {"address": host, "port": int(port)}

@@ -1,0 +1,78 @@
+"""Who may call: bearer keys, known to the server only as SHA-256 hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from services.errors import InvalidApiKey
+from services.settings import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_FILE = "file:"
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+class Authentication:
+    """Checks credentials against `CHASQUI_API_KEYS`: keys, or a file of hashes that is read again when it changes."""
+
+    def __init__(self, api_keys: str) -> None:
+        """SettingsError if the file is missing or a line of it is not a hash."""
+        self._file = Path(api_keys.removeprefix(_FILE)) if api_keys.startswith(_FILE) else None
+        self._version: tuple[int, int] | None = None
+        keys = [] if self._file else [key.strip() for key in api_keys.split(",") if key.strip()]
+        self._hashes: Sequence[bytes] = [_digest(key) for key in keys]
+        self.required = self._file is not None or bool(keys)
+        if self._file:
+            self._reload(self._file)
+
+    def check(self, authorization: str | None) -> None:
+        """InvalidApiKey unless `authorization` is `Bearer KEY` with a known key, or everyone is let in.
+
+        Takes the same time for every wrong key: all hashes are compared, each in constant time.
+        """
+        if not self.required:
+            return
+        if self._file:
+            self._reload_if_changed(self._file)
+        scheme, _, key = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not key.strip():
+            raise InvalidApiKey("There is no API key: send the header 'Authorization: Bearer KEY'.")
+        given = _digest(key.strip())
+        matches = [hmac.compare_digest(given, known) for known in self._hashes]
+        if not any(matches):
+            raise InvalidApiKey("The API key is not known here.")
+
+    def _reload_if_changed(self, path: Path) -> None:
+        """A file that is being replaced or has a bad line keeps the keys that were read last."""
+        try:
+            if _version(path) != self._version:
+                self._reload(path)
+        except (OSError, SettingsError):
+            return
+
+    def _reload(self, path: Path) -> None:
+        try:
+            self._version = _version(path)
+            lines = path.read_text(encoding="ascii").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"CHASQUI_API_KEYS names the file {path}, which cannot be read: {error}.") from error
+        hashes = [line.strip().lower() for line in lines if line.strip() and not line.startswith("#")]
+        for number, text in enumerate(hashes, 1):
+            if not _HASH.fullmatch(text):
+                raise SettingsError(f"CHASQUI_API_KEYS: entry {number} of {path} is no SHA-256 hash in hexadecimal.")
+        self._hashes = [bytes.fromhex(text) for text in hashes]
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
+
+
+def _version(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size

@@ -1,0 +1,191 @@
+"""One chat call from its acceptance to its bill: the sink that an engine pushes into."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from chasqui.v1 import chat_pb2, stream_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.chat.outbox import Outbox
+from services.chat.text import ChoiceText
+from services.engine.api import EndReason
+from services.errors import ChasquiError, EngineFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from services.engine.api import ChoiceEnd, End, Handle, Piece
+    from services.engine.tokenizer import Tokenizer
+
+log = logging.getLogger(__name__)
+
+_FINISH_REASONS = {EndReason.STOP: chat_pb2.FINISH_REASON_STOP, EndReason.LENGTH: chat_pb2.FINISH_REASON_LENGTH}
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What is known of a call when it is accepted; times are of the monotonic clock, in seconds."""
+
+    request_id: str
+    trace_id: str
+    model: str
+    system_fingerprint: str
+    stops: Sequence[str]
+    n: int
+    price: float  # USD per million tokens
+    received: float
+    tokenize_seconds: float
+
+
+class ChatCall:
+    """A running call. Its events are taken from `outbox`; its bill is settled once, when the engine has let go of it.
+
+    `on_settled` is called then, however the call ended.
+    """
+
+    def __init__(
+        self, facts: CallFacts, tokenizer: Tokenizer, *, streamed: bool, on_settled: Callable[[], None]
+    ) -> None:
+        self.outbox = Outbox(streamed=streamed)
+        self.outcome = "cancelled"  # until it ends otherwise
+        self.usage = chat_pb2.Usage()
+        self.finish_reasons: dict[int, str] = {}
+        self.started = stream_pb2.Started(
+            id=f"chatcmpl-{uuid4().hex}",
+            created=Timestamp(seconds=int(datetime.now(UTC).timestamp())),
+            model=facts.model,
+            system_fingerprint=facts.system_fingerprint,
+        )
+        self._facts = facts
+        self._choices = [ChoiceText(tokenizer.decoder(), facts.stops) for _ in range(facts.n)]
+        self._completion_tokens = 0
+        self._on_settled = on_settled
+        self._handle: Handle | None = None
+        self._closed = False
+        self._expiry: asyncio.TimerHandle | None = None
+
+    def attach(self, handle: Handle) -> None:
+        """The engine's side of this call; comes right after its submission."""
+        self._handle = handle
+
+    def end_empty(self, end: End) -> None:
+        """End a call that asked for no tokens, without an engine."""
+        for index in range(self._facts.n):
+            self._finish(index, chat_pb2.FINISH_REASON_LENGTH)
+        self.end(end)
+
+    def expire_after(self, seconds: float, error: ChasquiError) -> None:
+        """Fail with `error` unless the call has ended by then."""
+        self._expiry = asyncio.get_running_loop().call_later(max(seconds, 0), self.fail, error, "deadline")
+
+    def fail(self, error: ChasquiError, outcome: str) -> None:
+        """End early with an error for the caller; the tokens so far are billed."""
+        if not self._closed:
+            self._closed = True
+            self.outcome = outcome
+            self.outbox.fail(error)
+        self._cancel()
+
+    def close(self) -> None:
+        """The caller is served or gone; without effect on a call that has ended."""
+        self._closed = True
+        self._cancel()
+
+    # What the engine pushes.
+
+    def piece(self, piece: Piece) -> None:
+        """Make the tokens visible, unless their choice has met a stop sequence."""
+        choice = self._choices[piece.choice]
+        if choice.ended:
+            return
+        self._completion_tokens += piece.tokens
+        text = choice.push(piece)
+        if text:
+            self.outbox.add_text(piece.choice, text)
+        if choice.stop_reason is not None:
+            self._finish(piece.choice, chat_pb2.FINISH_REASON_STOP)
+            self._cancel(piece.choice)
+
+    def choice_end(self, end: ChoiceEnd) -> None:
+        """Show what was held back, and the finish; a cancelled choice has nobody to show it to."""
+        choice = self._choices[end.choice]
+        if choice.ended or end.reason is EndReason.CANCELLED:
+            return
+        text = choice.flush()
+        if text:
+            self.outbox.add_text(end.choice, text)
+        matched = choice.stop_reason is not None
+        self._finish(end.choice, chat_pb2.FINISH_REASON_STOP if matched else _FINISH_REASONS[end.reason])
+
+    def end(self, end: End) -> None:
+        """Settle the bill, and complete the answer unless it has already ended with an error or without a caller."""
+        total = end.prompt_tokens + self._completion_tokens
+        self.usage = chat_pb2.Usage(
+            prompt_tokens=end.prompt_tokens,
+            completion_tokens=self._completion_tokens,
+            total_tokens=total,
+            cached_tokens=end.cached_tokens,
+            estimated_cost=total * self._facts.price / 1e6,
+        )
+        if not self._closed:
+            self._closed = True
+            if end.error is not None:
+                self.outcome = "failed"
+                self.outbox.fail(EngineFailed(f"The engine failed: {end.error}"))
+            else:
+                self.outcome = "completed"
+                self.outbox.complete(stream_pb2.Completed(usage=self.usage, timings=self._timings(end)))
+        self._settle(end)
+
+    def _finish(self, choice: int, reason: chat_pb2.FinishReason.ValueType) -> None:
+        self._choices[choice].ended = True
+        self.finish_reasons[choice] = chat_pb2.FinishReason.Name(reason).removeprefix("FINISH_REASON_").lower()
+        self.outbox.add_finish(choice, reason, self._choices[choice].stop_reason)
+
+    def _cancel(self, choice: int | None = None) -> None:
+        if self._handle is not None:
+            self._handle.cancel(choice)
+
+    def _timings(self, end: End) -> chat_pb2.Timings:
+        total = time.monotonic() - self._facts.received
+        return chat_pb2.Timings(
+            queue=_duration(end.timings.queue),
+            tokenize=_duration(self._facts.tokenize_seconds),
+            prefill=_duration(end.timings.prefill),
+            decode=_duration(end.timings.decode),
+            total=_duration(total),
+        )
+
+    def _settle(self, end: End) -> None:
+        """The one place where a call is accounted for, on every exit path."""
+        fields = {
+            "request_id": self._facts.request_id,
+            "trace_id": self._facts.trace_id,
+            "chat_id": self.started.id,
+            "model": self._facts.model,
+            "outcome": self.outcome,
+            "finish_reasons": [reason for _, reason in sorted(self.finish_reasons.items())],
+            "prompt_tokens": self.usage.prompt_tokens,
+            "completion_tokens": self.usage.completion_tokens,
+            "cached_tokens": self.usage.cached_tokens,
+            "estimated_cost": self.usage.estimated_cost,
+            "seconds": round(time.monotonic() - self._facts.received, 6),
+            "error": end.error,
+        }
+        if self._expiry is not None:
+            self._expiry.cancel()
+        log.info("chat call settled", extra={"fields": fields})
+        self._on_settled()
+
+
+def _duration(seconds: float) -> Duration:
+    nanoseconds = max(round(seconds * 1e9), 0)
+    return Duration(seconds=nanoseconds // 10**9, nanos=nanoseconds % 10**9)

@@ -1,0 +1,60 @@
+"""The served model: its names, and its description for callers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from chasqui.v1 import model_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.errors import InvalidValue, ModelNotFound
+from services.limits import LIMITS
+
+if TYPE_CHECKING:
+    from services.engine.api import Engine
+    from services.settings import Settings
+
+# Honoured for every engine, because this server itself does it.
+_SERVER_PARAMETERS = frozenset({"max_tokens", "stop"})
+
+
+class Catalogue:
+    """Knows the one served model under its id and its aliases."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        capabilities = engine.capabilities
+        self.model = model_pb2.Model(
+            id=engine.model.name,
+            aliases=[alias for alias in settings.model_aliases if alias != engine.model.name],
+            created=Timestamp(seconds=int(datetime.now(UTC).timestamp())),
+            owned_by="chasqui",
+            context_length=capabilities.context_length,
+            default_max_tokens=settings.default_max_tokens,
+            quantization=engine.model.quantization,
+            price=model_pb2.Price(usd_per_million_tokens=settings.price),
+            capabilities=model_pb2.Capabilities(parameters=sorted(capabilities.parameters | _SERVER_PARAMETERS)),
+            limits=[
+                model_pb2.ParameterLimit(
+                    parameter=limit.parameter,
+                    minimum=limit.minimum,
+                    maximum=limit.maximum,
+                    exclusive_minimum=limit.exclusive_minimum,
+                    integer=limit.integer,
+                    default_value=limit.default,
+                )
+                for limit in LIMITS.values()
+                if limit.parameter in capabilities.parameters | _SERVER_PARAMETERS
+            ],
+            engine=settings.engine,
+            system_fingerprint=engine.model.fingerprint,
+        )
+        self._names = {self.model.id, *self.model.aliases}
+
+    def resolve(self, name: str) -> model_pb2.Model:
+        """The model of that id or alias; ModelNotFound if there is none."""
+        if not name:
+            raise InvalidValue("model is missing.", param="model")
+        if name not in self._names:
+            raise ModelNotFound(f"There is no model {name!r}; this server has {self.model.id!r}.", param="model")
+        return self.model

@@ -1,0 +1,61 @@
+"""Health that tells the truth: serving while the model is loaded, nothing drains, and the engine idles or moves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from grpc_health.v1 import health, health_pb2
+
+from services.engine.api import EngineState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from services.engine.api import Engine
+
+log = logging.getLogger(__name__)
+
+# How often the heartbeat is read; far below any sensible stall timeout, and no work worth measuring.
+_INTERVAL = 0.5
+
+
+class HealthMonitor:
+    """Keeps the statuses of `servicer` true. It reads the engine's heartbeat and never generates."""
+
+    def __init__(self, engine: Engine, services: Sequence[str], stall_timeout: float) -> None:
+        """`stall_timeout` is in seconds; `services` are full names beside the overall status "" of the server."""
+        self.servicer = health.aio.HealthServicer()
+        self._engine = engine
+        self._services = ("", *services)
+        self._stall_timeout = stall_timeout
+        self._serving: bool | None = None
+        self._draining = False
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        progress, moved = -1, time.monotonic()
+        while not self._draining:
+            beat = self._engine.heartbeat()
+            now = time.monotonic()
+            if beat.progress != progress or beat.state is EngineState.IDLE:
+                progress, moved = beat.progress, now
+            await self._set(serving=now - moved < self._stall_timeout)
+            await asyncio.sleep(_INTERVAL)
+
+    async def drain(self) -> None:
+        """Turn unready for good."""
+        self._draining = True
+        await self._set(serving=False)
+
+    async def _set(self, *, serving: bool) -> None:
+        if serving == self._serving:
+            return
+        if self._serving is not None and not self._draining:
+            log.warning("the engine moves again" if serving else "the engine has stalled")
+        self._serving = serving
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        for service in self._services:
+            await self.servicer.set(service, status)

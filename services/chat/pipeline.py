@@ -1,0 +1,112 @@
+"""What every chat call passes before an engine works on it: validation, prompt, context check, admission."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from services.chat.call import CallFacts, ChatCall
+from services.chat.generation import sampling_of
+from services.chat.prompt import PromptRenderer
+from services.chat.validation import validate, validate_messages
+from services.engine.api import End, EngineTimings, Generation
+from services.errors import ContextLengthExceeded, DeadlineExceeded
+
+if TYPE_CHECKING:
+    from chasqui.v1.chat_service_pb2 import ChatRequest
+
+    from services.chat.admission import Admission
+    from services.chat.catalogue import Catalogue
+    from services.engine.api import Engine
+    from services.settings import Settings
+    from services.telemetry.call import CallContext
+
+# Rendering and tokenising are CPU-bound; more threads than this would only take the engine's time.
+_PROMPT_THREADS = 2
+
+
+class ChatPipeline:
+    """Accepts calls and hands them to the engine; holds all policy of the server, for every transport."""
+
+    def __init__(self, engine: Engine, catalogue: Catalogue, admission: Admission, settings: Settings) -> None:
+        self.admission = admission
+        self._engine = engine
+        self._catalogue = catalogue
+        self._settings = settings
+        self._prompt = PromptRenderer(engine.model, engine.tokenizer)
+        self._pool = ThreadPoolExecutor(_PROMPT_THREADS, thread_name_prefix="prompt")
+
+    async def start(
+        self, request: ChatRequest, context: CallContext, *, remaining: float | None, streamed: bool
+    ) -> ChatCall:
+        """Accept a call and submit it; the caller owns the result and closes it.
+
+        `remaining` is the caller's time in seconds, None for no limit. Raises the ChasquiError that refuses the call.
+        """
+        received = time.monotonic()
+        self._catalogue.resolve(request.model)
+        validate(request, self._engine.capabilities)
+        prompt = await self._prompt_tokens(request)
+        tokenize_seconds = time.monotonic() - received
+        max_tokens = self._max_tokens(request, len(prompt))
+        n = request.n if request.HasField("n") else 1
+        self.admission.enter()
+        facts = CallFacts(
+            request_id=context.request_id,
+            trace_id=context.trace_id,
+            model=self._engine.model.name,
+            system_fingerprint=self._engine.model.fingerprint,
+            stops=tuple(request.stop),
+            n=n,
+            price=self._settings.price,
+            received=received,
+            tokenize_seconds=tokenize_seconds,
+        )
+        call = ChatCall(facts, self._engine.tokenizer, streamed=streamed, on_settled=self.admission.leave)
+        if max_tokens == 0:
+            call.end_empty(End(len(prompt), 0, 0, EngineTimings()))
+            return call
+        generation = Generation(
+            prompt=prompt,
+            max_tokens=max_tokens,
+            sampling=sampling_of(request.sampling),
+            n=n,
+            ignore_eos=request.ignore_eos,
+            stop_token_ids=frozenset(request.stop_token_ids),
+        )
+        call.attach(self._engine.submit(generation, call))
+        if remaining is not None:
+            error = DeadlineExceeded("The call's time ran out before the answer was complete.")
+            call.expire_after(remaining - tokenize_seconds, error)
+        return call
+
+    async def chat_tokens(self, request: ChatRequest) -> list[int]:
+        """The prompt's ids of a chat that is not going to be answered."""
+        validate_messages(request)
+        return await self._prompt_tokens(request)
+
+    async def _prompt_tokens(self, request: ChatRequest) -> list[int]:
+        messages = list(request.messages)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._prompt.token_ids, messages)
+
+    async def text_tokens(self, text: str) -> list[int]:
+        """The ids of plain text, made off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._engine.tokenizer.encode, text)
+
+    def close(self) -> None:
+        """Stop the threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _max_tokens(self, request: ChatRequest, prompt_tokens: int) -> int:
+        """The explicit limit for the engine: what was asked for, or the default, clamped to what the context leaves."""
+        context_length = self._engine.capabilities.context_length
+        if prompt_tokens >= context_length:
+            raise ContextLengthExceeded(
+                f"The prompt has {prompt_tokens} tokens, but the model's context holds {context_length} tokens, "
+                "prompt and answer together.",
+                param="messages",
+            )
+        wanted = request.max_tokens if request.HasField("max_tokens") else self._settings.default_max_tokens
+        return min(wanted, context_length - prompt_tokens)

@@ -1,0 +1,111 @@
+"""Renders a conversation with the model's own chat template and tokenises it.
+
+Only the template's own markers become special tokens. Where text from a caller spells one, a guard character is put
+inside it before rendering; the rendered prompt is then cut at the special tokens that are left, and the pieces between
+them are encoded as plain text, without the guards.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NoReturn
+
+import jinja2
+from chasqui.v1 import chat_pb2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from services.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from services.engine.api import ModelInfo
+    from services.engine.tokenizer import Tokenizer
+
+# The names that chat templates know.
+_ROLE_NAMES = {
+    chat_pb2.ROLE_SYSTEM: "system",
+    chat_pb2.ROLE_DEVELOPER: "system",
+    chat_pb2.ROLE_USER: "user",
+    chat_pb2.ROLE_ASSISTANT: "assistant",
+}
+_PRIVATE_USE = range(0xE000, 0xF900)
+
+
+class PromptRenderer:
+    """Turns messages into token ids. Thread-safe; CPU-bound, so it belongs into a thread of a pool."""
+
+    def __init__(self, model: ModelInfo, tokenizer: Tokenizer) -> None:
+        """ValueError if the model's template is not valid Jinja."""
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        )
+        environment.filters["tojson"] = _tojson
+        environment.globals["raise_exception"] = _raise_exception
+        environment.globals["strftime_now"] = _strftime_now
+        try:
+            self._template = environment.from_string(model.chat_template)
+        except jinja2.TemplateError as error:
+            raise ValueError(f"The model's chat template cannot be used: {error}") from error
+        self._bos_token = model.bos_token
+        self._eos_token = model.eos_token
+        self._tokenizer = tokenizer
+        # Longest first, so that no token hides a longer one that begins with it.
+        specials = sorted(tokenizer.special_tokens, key=len, reverse=True)
+        self._special = re.compile("(" + "|".join(map(re.escape, specials)) + ")")
+
+    def token_ids(self, messages: Sequence[chat_pb2.Message]) -> list[int]:
+        """The prompt's ids, ending with an open assistant turn; InvalidValue if the template refuses the messages."""
+        texts = ["".join(part.text for part in message.content) for message in messages]
+        guard = _unused_character(texts)
+        rendered = self._render(
+            {"role": _ROLE_NAMES[message.role], "content": self._guarded(text, guard)}
+            for message, text in zip(messages, texts, strict=True)
+        )
+        ids: list[int] = []
+        for index, piece in enumerate(self._special.split(rendered)):
+            if index % 2:
+                ids.append(self._tokenizer.special_tokens[piece])
+            elif piece:
+                ids += self._tokenizer.encode(piece.replace(guard, ""))
+        return ids
+
+    def _guarded(self, text: str, guard: str) -> str:
+        return self._special.sub(lambda match: match[0][0] + guard + match[0][1:], text)
+
+    def _render(self, messages: Iterable[dict[str, str]]) -> str:
+        try:
+            return self._template.render(
+                messages=list(messages),
+                tools=None,
+                add_generation_prompt=True,
+                bos_token=self._bos_token,
+                eos_token=self._eos_token,
+                date_string=_strftime_now("%d %b %Y"),
+            )
+        except jinja2.TemplateError as error:
+            raise InvalidValue(f"The model's chat template refuses the messages: {error}", param="messages") from error
+
+
+def _unused_character(texts: Sequence[str]) -> str:
+    """A private-use character that no text holds; there are more of them than anybody puts into one request."""
+    used = set().union(*texts)
+    for code in _PRIVATE_USE:
+        if chr(code) not in used:
+            return chr(code)
+    raise InvalidValue("The messages use every private-use character.", param="messages")
+
+
+def _raise_exception(message: str) -> NoReturn:
+    raise jinja2.TemplateError(message)
+
+
+def _strftime_now(form: str) -> str:
+    return datetime.now(UTC).strftime(form)
+
+
+def _tojson(value: object, indent: int | None = None) -> str:
+    """JSON as chat templates expect it: not escaped for HTML, unlike Jinja's own filter."""
+    return json.dumps(value, ensure_ascii=False, indent=indent)

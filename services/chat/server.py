@@ -1,0 +1,122 @@
+"""The chat server: assembles the parts, serves until a signal comes, then drains."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from services.chat.admission import Admission
+from services.chat.authentication import Authentication
+from services.chat.catalogue import Catalogue
+from services.chat.health import HealthMonitor
+from services.chat.interceptors import AuthenticationInterceptor, CallInterceptor
+from services.chat.pipeline import ChatPipeline
+from services.chat.servicers import ChatServicer, ModelServicer
+from services.engine.factory import build_engine
+from services.settings import MAX_MESSAGE_BYTES
+from services.telemetry.tracing import configure_tracing
+
+if TYPE_CHECKING:
+    from services.engine.api import Engine
+    from services.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_SERVICES = tuple(
+    descriptor.services_by_name[name].full_name
+    for descriptor, name in (
+        (chat_service_pb2.DESCRIPTOR, "ChatService"),
+        (model_service_pb2.DESCRIPTOR, "ModelService"),
+    )
+)
+# A client may ping this often during a long call, with or without calls, and is never told "too many pings".
+_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.max_concurrent_streams", 16_384),
+    ("grpc.so_reuseport", 0),
+)
+
+
+class ChatServer:
+    """The gRPC server around one engine."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        """SettingsError if the keys cannot be read, ValueError if the model's chat template is broken."""
+        self._engine = engine
+        self._settings = settings
+        authentication = Authentication(settings.api_keys)
+        if not authentication.required:
+            log.warning("CHASQUI_API_KEYS is not set: everyone who reaches the port is let in")
+        self._admission = Admission(engine.capabilities.parallel, settings.max_queue)
+        catalogue = Catalogue(engine, settings)
+        self._pipeline = ChatPipeline(engine, catalogue, self._admission, settings)
+        self._health = HealthMonitor(engine, _SERVICES, settings.stall_timeout)
+        interceptors = [CallInterceptor(), AuthenticationInterceptor(authentication)]
+        self._grpc: grpc.aio.Server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
+        chat_service_pb2_grpc.add_ChatServiceServicer_to_server(ChatServicer(self._pipeline), self._grpc)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(catalogue, self._pipeline), self._grpc)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
+        health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+        reflection.enable_server_reflection([*_SERVICES, health_name, reflection.SERVICE_NAME], self._grpc)
+
+    async def start(self, address: str) -> int:
+        """Listen on `unix:PATH` or `HOST:PORT`; returns the port. RuntimeError if the address is taken."""
+        port = self._grpc.add_insecure_port(address)
+        await self._grpc.start()
+        self._watch = asyncio.create_task(self._health.run())
+        return port
+
+    async def stop(self) -> None:
+        """Drain: unready first, refuse new calls after the drain delay, wait for the running ones, then close."""
+        self._watch.cancel()
+        await self._health.drain()
+        await asyncio.sleep(self._settings.drain_delay)
+        self._admission.close()
+        try:
+            await asyncio.wait_for(self._admission.drained(), self._settings.grace_period)
+        except TimeoutError:
+            log.warning("the grace period is over: running calls are cancelled")
+        await self._grpc.stop(grace=1.0)
+        self._pipeline.close()
+        await self._engine.close()
+
+
+async def serve(settings: Settings, address: str) -> None:
+    """Run a chat server on `address` until SIGTERM or SIGINT; EngineLoadError if the model cannot be loaded."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    provider = configure_tracing("chasqui-server")
+    engine = build_engine(settings)
+    await engine.start()
+    server = ChatServer(engine, settings)
+    await server.start(address)
+    log.info("serving", extra={"fields": _summary(engine, address)})
+    await stop.wait()
+    log.info("draining")
+    await server.stop()
+    provider.shutdown()
+    log.info("stopped")
+
+
+def _summary(engine: Engine, address: str) -> dict[str, Any]:
+    return {
+        "address": address,
+        "model": engine.model.name,
+        "fingerprint": engine.model.fingerprint,
+        "context_length": engine.capabilities.context_length,
+        "parallel": engine.capabilities.parallel,
+    }

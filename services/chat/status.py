@@ -1,0 +1,49 @@
+"""From our failures to a gRPC status: google.rpc.Status with ErrorInfo, and BadRequest or RetryInfo where they fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from services.errors import ERROR_DOMAIN, ChasquiError, Code
+
+if TYPE_CHECKING:
+    import grpc
+
+# Trailing metadata has a limit of 8 KB in most clients; the message is in it up to three times.
+_MAX_MESSAGE = 1000
+
+
+def status_of(error: ChasquiError) -> status_pb2.Status:
+    """The rich status of an error; pure."""
+    message = error.message if len(error.message) <= _MAX_MESSAGE else error.message[: _MAX_MESSAGE - 1] + "…"
+    param = (error.param or "")[:_MAX_MESSAGE]
+    details: list[Any] = [
+        error_details_pb2.ErrorInfo(
+            reason=error.reason, domain=ERROR_DOMAIN, metadata={"param": param} if param else None
+        )
+    ]
+    if error.code is Code.INVALID_ARGUMENT and param:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=param, description=message)
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if error.retry_after is not None:
+        delay = Duration()
+        delay.FromMilliseconds(round(error.retry_after * 1000))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    packed = []
+    for detail in details:
+        any_message = AnyMessage()
+        any_message.Pack(detail)
+        packed.append(any_message)
+    return status_pb2.Status(code=error.code.value, message=message, details=packed)
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], error: ChasquiError) -> NoReturn:
+    """End the RPC with the error; raises grpc.aio.AbortError, as aborting does."""
+    status = rpc_status.to_status(status_of(error))
+    await context.abort_with_status(status)
+    raise error  # unreachable, abort_with_status raises; the type checker cannot know

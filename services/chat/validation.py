@@ -1,0 +1,132 @@
+"""Refuses a request whose fields are out of range, inconsistent, or beyond what the running engine honours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chasqui.v1 import chat_pb2, tool_pb2
+
+from services.errors import InvalidValue, UnsupportedParameter
+from services.limits import LIMITS, LOGIT_BIAS, MAX_LOGIT_BIASES, MAX_STOPS
+
+if TYPE_CHECKING:
+    from chasqui.v1.chat_service_pb2 import ChatRequest
+    from google.protobuf.message import Message
+
+    from services.engine.api import Capabilities
+
+_SAMPLING_FIELDS = frozenset(field.name for field in chat_pb2.SamplingOptions.DESCRIPTOR.fields)
+# What a value may be when the engine does not honour the field: it then changes nothing.
+_OTHER_NEUTRAL = {"top_k": (0, -1)}
+
+
+def validate(request: ChatRequest, capabilities: Capabilities) -> None:
+    """InvalidValue or UnsupportedParameter, naming the field as REST does, for the first field that is wrong."""
+    validate_messages(request)
+    _check_numbers(request, capabilities)
+    _check_logit_bias(request, capabilities)
+    _check_stop(request, capabilities)
+    _check_not_offered(request, capabilities)
+
+
+def validate_messages(request: ChatRequest) -> None:
+    """InvalidValue or UnsupportedParameter for the first message that cannot be rendered."""
+    if not request.messages:
+        raise InvalidValue("messages is empty, but must hold at least one message.", param="messages")
+    for index, message in enumerate(request.messages):
+        _check_message(message, f"messages[{index}]")
+
+
+def _check_message(message: chat_pb2.Message, path: str) -> None:
+    if message.role == chat_pb2.ROLE_UNSPECIFIED or message.role not in chat_pb2.Role.values():
+        raise InvalidValue(f"{path}.role is missing or unknown.", param=f"{path}.role")
+    if message.role == chat_pb2.ROLE_TOOL or message.tool_call_id:
+        raise UnsupportedParameter(
+            f"{path}: tool results are not supported by this server yet.",
+            param=f"{path}.{'role' if message.role == chat_pb2.ROLE_TOOL else 'tool_call_id'}",
+        )
+    if message.tool_calls:
+        raise UnsupportedParameter(
+            f"{path}.tool_calls is not supported by this server yet.", param=f"{path}.tool_calls"
+        )
+    if not message.content:
+        raise InvalidValue(f"{path}.content is missing.", param=f"{path}.content")
+    for index, part in enumerate(message.content):
+        if part.WhichOneof("part") is None:
+            raise InvalidValue(f"{path}.content[{index}] is an empty part.", param=f"{path}.content[{index}]")
+
+
+def _check_numbers(request: ChatRequest, capabilities: Capabilities) -> None:
+    for name, limit in LIMITS.items():
+        holder: Message = request.sampling if name in _SAMPLING_FIELDS else request
+        if not holder.HasField(name):
+            continue
+        value = getattr(holder, name)
+        limit.check(value)
+        neutral = _OTHER_NEUTRAL.get(name, (limit.default,))
+        if name != "max_tokens" and name not in capabilities.parameters and value not in neutral:
+            raise _not_honoured(name)
+    if request.HasField("n") and request.n > capabilities.parallel:
+        raise UnsupportedParameter(
+            f"n is {request.n}, but this server generates at most {capabilities.parallel} answers at the same time.",
+            param="n",
+        )
+
+
+def _check_logit_bias(request: ChatRequest, capabilities: Capabilities) -> None:
+    biases = request.sampling.logit_bias
+    if not biases:
+        return
+    if "logit_bias" not in capabilities.parameters:
+        raise _not_honoured("logit_bias")
+    if len(biases) > MAX_LOGIT_BIASES:
+        raise InvalidValue(
+            f"logit_bias has {len(biases)} entries, but may have at most {MAX_LOGIT_BIASES}.", param="logit_bias"
+        )
+    for token, bias in biases.items():
+        _check_token(token, f"logit_bias.{token}", capabilities)
+        LOGIT_BIAS.check(bias, f"logit_bias.{token}")
+
+
+def _check_stop(request: ChatRequest, capabilities: Capabilities) -> None:
+    if len(request.stop) > MAX_STOPS:
+        raise InvalidValue(f"stop has {len(request.stop)} texts, but may have at most {MAX_STOPS}.", param="stop")
+    for index, stop in enumerate(request.stop):
+        if not stop:
+            raise InvalidValue(f"stop[{index}] is empty.", param=f"stop[{index}]")
+    if request.stop_token_ids and "stop_token_ids" not in capabilities.parameters:
+        raise _not_honoured("stop_token_ids")
+    if len(request.stop_token_ids) > MAX_STOPS:
+        raise InvalidValue(
+            f"stop_token_ids has {len(request.stop_token_ids)} ids, but may have at most {MAX_STOPS}.",
+            param="stop_token_ids",
+        )
+    for index, token in enumerate(request.stop_token_ids):
+        _check_token(token, f"stop_token_ids[{index}]", capabilities)
+
+
+def _check_token(token: int, param: str, capabilities: Capabilities) -> None:
+    if token >= capabilities.vocabulary_size:
+        raise InvalidValue(
+            f"{param}: there is no token {token}; the vocabulary has {capabilities.vocabulary_size}.", param=param
+        )
+
+
+def _check_not_offered(request: ChatRequest, capabilities: Capabilities) -> None:
+    """Fields of the contract whose meaning no engine of this server honours yet, unless their value is neutral."""
+    if request.ignore_eos and "ignore_eos" not in capabilities.parameters:
+        raise _not_honoured("ignore_eos")
+    if request.logprobs and "logprobs" not in capabilities.parameters:
+        raise _not_honoured("logprobs")
+    if request.tools:
+        raise _not_honoured("tools")
+    choice = request.tool_choice
+    modes = (tool_pb2.TOOL_CHOICE_MODE_UNSPECIFIED, tool_pb2.TOOL_CHOICE_MODE_NONE, tool_pb2.TOOL_CHOICE_MODE_AUTO)
+    if choice.WhichOneof("choice") == "function_name" or choice.mode not in modes:
+        raise InvalidValue("tool_choice demands a call, but no tools are offered.", param="tool_choice")
+    if request.response_format.WhichOneof("format") not in (None, "text"):
+        raise _not_honoured("response_format")
+
+
+def _not_honoured(name: str) -> UnsupportedParameter:
+    return UnsupportedParameter(f"{name} is not supported by the engine that this server runs.", param=name)

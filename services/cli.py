@@ -1,0 +1,92 @@
+"""The command `chasqui`: `up` runs everything, `server` and `edge` run one part each."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+import uvloop
+
+import services
+from services.engine.api import EngineLoadError
+from services.settings import Settings, SettingsError, fields, flag, read_environment, variable
+from services.telemetry.logs import configure_logging
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+# Exit status of a command whose settings or model are wrong: trying again will not help.
+_USAGE_ERROR = 2
+
+
+@click.group(context_settings={"max_content_width": 120})
+@click.version_option(services.__version__, prog_name="chasqui")
+def main() -> None:
+    """Chasqui serves Llama 3.1 chat over gRPC and an OpenAI-compatible REST API."""
+
+
+def _takes_settings(command: Callable[[Settings], None]) -> Callable[..., None]:
+    """Give a command one flag per setting, and read them all before it runs."""
+
+    def run(**flags: str | None) -> None:
+        given = {name: text for name, text in flags.items() if text is not None}
+        try:
+            command(read_environment(given))
+        except (SettingsError, EngineLoadError) as error:
+            click.echo(f"chasqui: {error}", err=True)
+            sys.exit(_USAGE_ERROR)
+
+    run.__doc__ = command.__doc__
+    run.__name__ = command.__name__
+    for setting in reversed(list(fields())):
+        run = click.option(flag(setting.name), metavar="VALUE", help=_help(setting.name, setting.metadata))(run)
+    return run
+
+
+def _help(name: str, metadata: Any) -> str:
+    default = Settings.__dataclass_fields__[name].default
+    shown = ",".join(default) if isinstance(default, tuple) else str(default)
+    unit = f" {metadata['unit']}" if metadata["unit"] else ""
+    choices = f" One of: {', '.join(metadata['choices'])}." if metadata["choices"] else ""
+    return f"{metadata['help']}{choices}  [{variable(name)}{f'; default: {shown}{unit}' if shown else ''}]"
+
+
+@main.command()
+@_takes_settings
+def up(settings: Settings) -> None:
+    """Run chat server, edge and Envoy on this machine."""
+    from services.up import run
+
+    configure_logging(settings, "up")
+    sys.exit(_run(run(settings)))
+
+
+@main.command()
+@_takes_settings
+def server(settings: Settings) -> None:
+    """Run the chat server alone."""
+    if not settings.server_address:
+        raise SettingsError("--server-address is needed to run the chat server alone: unix:PATH or HOST:PORT.")
+    from services.chat.server import serve
+
+    configure_logging(settings, "server")
+    _run(serve(settings, settings.server_address))
+
+
+@main.command()
+@_takes_settings
+def edge(settings: Settings) -> None:
+    """Run one edge worker alone."""
+    if not settings.edge_address or not settings.server_address:
+        raise SettingsError("--edge-address and --server-address are needed to run the edge alone.")
+    from edge.worker import serve
+
+    configure_logging(settings, "edge")
+    _run(serve(settings))
+
+
+def _run(part: Coroutine[Any, Any, int | None]) -> int | None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(part)

@@ -1,0 +1,189 @@
+"""The engine seam: what the chat server asks of a back end, and what a back end pushes back.
+
+An engine takes a prompt of token ids and pushes events into a sink, always in the event loop's thread. It pushes: an
+async generator would wake one task per token and stream, which costs more than all other work on that token. All events
+of an engine step are pushed within one callback of the loop, so that a consumer woken by the first of them finds all.
+
+The engine knows nothing of gRPC, HTTP or chat: only ids, text and numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping, Sequence
+
+    from services.engine.tokenizer import Tokenizer
+
+
+class EndReason(Enum):
+    """Why a choice ended, as the engine sees it."""
+
+    STOP = "stop"  # a token that ends the model's turn, or one of the generation's stop tokens
+    LENGTH = "length"  # max_tokens, or the context is full
+    CANCELLED = "cancelled"  # cancel() was called, or the generation failed
+
+
+class EngineState(Enum):
+    """What the heartbeat of an engine says."""
+
+    IDLE = "idle"  # nothing to do
+    WORKING = "working"  # there is work; whether it moves shows in the heartbeat's progress
+
+
+class EngineLoadError(Exception):
+    """The engine or its model cannot be loaded; the message is one sentence for the terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are chosen; every field has been validated. The defaults are neutral."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seed: int | None = None
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One call of the engine: `n` independent continuations of `prompt` (token ids, at least one)."""
+
+    prompt: Sequence[int]
+    max_tokens: int  # per choice, at least 1, and prompt + max_tokens fits the context
+    sampling: Sampling = Sampling()
+    n: int = 1
+    ignore_eos: bool = False
+    stop_token_ids: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True)
+class Piece:
+    """The next tokens of a choice: as text, or as ids that the tokenizer's decoder turns into text.
+
+    Not frozen, because freezing makes construction three times as slow and this is made per token.
+    """
+
+    choice: int
+    tokens: int  # how many tokens the piece stands for; tokens that end an answer are never counted
+    text: str = ""
+    ids: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceEnd:
+    """A choice ended; nothing follows for it."""
+
+    choice: int
+    reason: EndReason
+
+
+@dataclass(frozen=True, slots=True)
+class EngineTimings:
+    """Seconds that the engine spent on a generation."""
+
+    queue: float = 0.0
+    prefill: float = 0.0
+    decode: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The last event of a generation, whatever happened to it."""
+
+    prompt_tokens: int
+    cached_tokens: int  # of the prompt's tokens, those whose state the engine already had
+    completion_tokens: int  # the sum of the pieces' tokens
+    timings: EngineTimings
+    error: str | None = None  # a sentence, when the engine failed
+
+
+class Sink(Protocol):
+    """Where an engine pushes a generation's events. Its methods never block, never raise, and run in the loop's thread.
+
+    Order: pieces, one `choice_end` per choice, then exactly one `end`.
+    """
+
+    def piece(self, piece: Piece) -> None:
+        """New tokens of a choice."""
+
+    def choice_end(self, end: ChoiceEnd) -> None:
+        """A choice ended."""
+
+    def end(self, end: End) -> None:
+        """The generation ended."""
+
+
+class Handle(Protocol):
+    """A submitted generation."""
+
+    @property
+    def released(self) -> asyncio.Future[None]:
+        """Done when the generation no longer occupies the engine, which may be after its `end`."""
+
+    def cancel(self, choice: int | None = None) -> None:
+        """End one choice, or the whole generation, early; idempotent, and without effect on what has ended.
+
+        No piece follows for what was cancelled; `choice_end` with CANCELLED does, and `end` after the last choice.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine really honours; the chat server refuses everything else by name."""
+
+    context_length: int  # tokens of prompt and answer together
+    vocabulary_size: int
+    parameters: frozenset[str]  # names of the optional fields of Sampling and Generation that have an effect
+    parallel: int  # choices generated at the same time; a generation's n is at most this
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which model an engine serves."""
+
+    name: str
+    quantization: str  # "Q8_0", "bfloat16", ...
+    fingerprint: str  # engine, version and model hash
+    chat_template: str  # Jinja source
+    bos_token: str
+    eos_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A sign of life. `progress` is a counter that every engine step moves, prefill included."""
+
+    state: EngineState
+    progress: int
+    running: int  # generations that occupy the engine
+    queued: int  # generations that wait
+
+
+class Engine(Protocol):
+    """A back end. Built by `services.engine.factory`; `submit` needs `start` to have returned."""
+
+    capabilities: Capabilities
+    model: ModelInfo
+    tokenizer: Tokenizer
+
+    async def start(self) -> None:
+        """Load the model; EngineLoadError if that fails."""
+
+    def submit(self, generation: Generation, sink: Sink) -> Handle:
+        """Queue a generation; its events come later, never from within this call."""
+
+    def heartbeat(self) -> Heartbeat:
+        """Whether the engine moves; generates nothing."""
+
+    async def close(self) -> None:
+        """Cancel what runs, deliver its ends, and free the model."""

@@ -1,0 +1,90 @@
+"""Translates a generation into llama.cpp's completion request, and its messages into events; pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from services.engine.api import ChoiceEnd, EndReason, Generation, Piece
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# llama.cpp takes a seed of 32 bits, the largest of which asks for a random one.
+_SEEDS = 2**32 - 1
+
+
+def completion_request(generation: Generation) -> dict[str, Any]:
+    """The body of a llama.cpp completion; see the options of its server."""
+    sampling = generation.sampling
+    request: dict[str, Any] = {
+        "prompt": list(generation.prompt),
+        "stream": True,
+        "max_tokens": generation.max_tokens,
+        "n": generation.n,
+        "ignore_eos": generation.ignore_eos,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": max(sampling.top_k, 0),
+        "min_p": sampling.min_p,
+        "repeat_penalty": sampling.repetition_penalty,
+        "presence_penalty": sampling.presence_penalty,
+        "frequency_penalty": sampling.frequency_penalty,
+        "repeat_last_n": len(generation.prompt)
+        + generation.max_tokens,  # penalties look at everything, not at the last 64
+        "logit_bias": [[token, bias] for token, bias in sampling.logit_bias.items()],
+        "return_progress": True,  # callbacks during the prompt too, so that it can be cancelled there
+        "timings_per_token": True,  # every message carries the exact count of tokens so far
+    }
+    if sampling.seed is not None:
+        request["seed"] = sampling.seed % _SEEDS
+    return request
+
+
+class Answer:
+    """Follows one answer of `n` choices through llama.cpp's messages."""
+
+    def __init__(self, n: int, prompt_tokens: int) -> None:
+        self.open_choices = set(range(n))
+        self.delivered_tokens = 0  # counted by whoever pushes the pieces on
+        self.cached_tokens = 0
+        self.prefill_seconds = 0.0
+        self.decode_seconds = 0.0
+        self.error: str | None = None
+        self._prompt_tokens = prompt_tokens
+        self._counted = [0] * n
+
+    def events(self, message: dict[str, Any]) -> Iterator[Piece | ChoiceEnd]:
+        """What a message means. An error message means that the whole generation has failed: see `error`.
+
+        A token that ends the turn comes with empty text before the end is known, as do tokens inside a character; so
+        tokens without text are counted with the next text, or at the end less that one.
+        """
+        if "error" in message:
+            self.error = str(message["error"].get("message", message["error"]))
+            return
+        timings = message.get("timings")
+        if timings is not None:
+            self._note(timings)
+        for choice in message.get("choices", ()):
+            index: int = choice["index"]
+            total: int = timings["predicted_n"] if timings is not None else 0
+            finish = choice["finish_reason"]
+            if index not in self.open_choices:
+                continue
+            if finish is None and not choice["text"]:
+                continue
+            if finish == "stop":
+                total -= 1
+            new = max(total - self._counted[index], 0)
+            if new or choice["text"]:
+                self._counted[index] += new
+                yield Piece(index, new, text=choice["text"])
+            if finish is not None:
+                self.open_choices.discard(index)
+                yield ChoiceEnd(index, EndReason.STOP if finish == "stop" else EndReason.LENGTH)
+
+    def _note(self, timings: dict[str, Any]) -> None:
+        """Prompt and decode times; the choices share the prompt, and the last message knows best."""
+        self.prefill_seconds = timings["prompt_ms"] / 1e3
+        self.decode_seconds = timings["predicted_ms"] / 1e3
+        self.cached_tokens = min(timings["cache_n"], self._prompt_tokens)

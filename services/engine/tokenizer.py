@@ -1,0 +1,118 @@
+"""Byte-level BPE tokenisers: text to ids without special tokens, and ids back to text as they arrive."""
+
+from __future__ import annotations
+
+import codecs
+from typing import TYPE_CHECKING, Final
+
+from tokenizers import AddedToken, Regex, models, pre_tokenizers
+from tokenizers import Tokenizer as BpeTokenizer
+
+from services.engine.api import EngineLoadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from services.engine.gguf_file import GgufModel
+
+# GGUF's token types, as the ggml project numbers them.
+_CONTROL: Final = 3
+_USER_DEFINED: Final = 4
+
+# How each family cuts text before BPE; from the checkpoints' tokenizer.json.
+_CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+_TAIL = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_PRE_TOKENIZERS: Final = {
+    "llama-bpe": _CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}" + _TAIL,
+    "qwen2": _CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}" + _TAIL,
+}
+
+
+class Tokenizer:
+    """A model's byte-level BPE vocabulary with `size` tokens.
+
+    `special_tokens` maps the text of each special token to its id; `encode` never yields one of them, so text from a
+    user cannot end a turn or open one.
+    """
+
+    def __init__(self, bpe: BpeTokenizer, token_bytes: list[bytes], special_tokens: dict[str, int]) -> None:
+        bpe.encode_special_tokens = True
+        self._bpe = bpe
+        self._token_bytes = token_bytes
+        self.special_tokens = special_tokens
+        self.size = len(token_bytes)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of plain text; releases the GIL while it works."""
+        ids: list[int] = self._bpe.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def decoder(self) -> TextDecoder:
+        """A decoder for one answer."""
+        return TextDecoder(self._token_bytes)
+
+    def plain_ids(self) -> Sequence[int]:
+        """Ids of the tokens that are printable ASCII text."""
+        return [
+            i for i, text in enumerate(self._token_bytes) if text and text.isascii() and text.decode().isprintable()
+        ]
+
+
+class TextDecoder:
+    """Turns the ids of one answer into text as they come. Special tokens are silent.
+
+    A character that spans tokens is held back until it is whole; bytes that can never be UTF-8 become U+FFFD.
+    """
+
+    def __init__(self, token_bytes: Sequence[bytes]) -> None:
+        self._token_bytes = token_bytes
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def push(self, ids: Iterable[int]) -> str:
+        """The text that the ids complete."""
+        table = self._token_bytes
+        return self._utf8.decode(b"".join([table[i] for i in ids]))
+
+    def flush(self) -> str:
+        """The end of the text: U+FFFD if the answer was cut inside a character."""
+        return self._utf8.decode(b"", True)
+
+
+def tokenizer_from_gguf(model: GgufModel) -> Tokenizer:
+    """The tokeniser that a GGUF file describes; EngineLoadError if it is not byte-level BPE of a known family."""
+    pattern = _PRE_TOKENIZERS.get(model.pre_tokenizer)
+    if model.tokenizer_model != "gpt2" or pattern is None:
+        raise EngineLoadError(
+            f"{model.path} has a tokeniser of kind {model.tokenizer_model}/{model.pre_tokenizer}; "
+            f"supported are gpt2/{' and gpt2/'.join(_PRE_TOKENIZERS)}."
+        )
+    vocabulary = {token: index for index, token in enumerate(model.tokens)}
+    merges = [(left, right) for left, _, right in (merge.partition(" ") for merge in model.merges)]
+    # Llama 3's vocabulary holds words that its merges cannot build, hence ignore_merges.
+    bpe = BpeTokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=True))
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(pattern), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    special = {
+        token: index
+        for index, (token, kind) in enumerate(zip(model.tokens, model.token_types, strict=True))
+        if kind in (_CONTROL, _USER_DEFINED)
+    }
+    bpe.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
+    silent = frozenset(special.values())
+    alphabet = _byte_alphabet()
+    token_bytes = [
+        b"" if index in silent else bytes(alphabet[character] for character in token)
+        for index, token in enumerate(model.tokens)
+    ]
+    return Tokenizer(bpe, token_bytes, special)
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """The printable characters that stand for the 256 bytes in a byte-level vocabulary, as GPT-2 defined them."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [byte for byte in range(256) if byte not in set(printable)]
+    return {chr(byte): byte for byte in printable} | {chr(256 + rank): byte for rank, byte in enumerate(others)}

@@ -1,0 +1,108 @@
+"""The failures that a caller can see; transports translate them, nothing here knows one.
+
+ChasquiError                     code               reason
+├── InvalidValue                 INVALID_ARGUMENT   INVALID_VALUE
+│   ├── UnsupportedParameter     INVALID_ARGUMENT   UNSUPPORTED_PARAMETER
+│   └── ContextLengthExceeded    INVALID_ARGUMENT   CONTEXT_LENGTH_EXCEEDED
+├── ModelNotFound                NOT_FOUND          MODEL_NOT_FOUND
+├── InvalidApiKey                UNAUTHENTICATED    INVALID_API_KEY
+├── DeadlineExceeded             DEADLINE_EXCEEDED  DEADLINE_EXCEEDED
+├── Unavailable                  UNAVAILABLE        (its argument: OVERLOADED, DRAINING, UPSTREAM_UNAVAILABLE)
+└── EngineFailed                 INTERNAL           ENGINE_FAILED
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import ClassVar
+
+# The `domain` of every google.rpc.ErrorInfo of ours.
+ERROR_DOMAIN = "chasqui"
+
+
+class Code(Enum):
+    """The canonical status codes that we use; names and numbers as in google.rpc.Code."""
+
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    UNAUTHENTICATED = 16
+
+
+class ChasquiError(Exception):
+    """A failure with a canonical `code`, a `reason` in upper snake case and, where one is to blame, the field `param`.
+
+    `retry_after` is in seconds and set where trying again makes sense.
+    """
+
+    code: ClassVar[Code] = Code.INTERNAL
+    reason: str = "INTERNAL"
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after = retry_after
+
+
+class InvalidValue(ChasquiError):
+    """A field of the request has a wrong type or value; `param` is its path, e.g. `messages[0].content[1]`."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "INVALID_VALUE"
+
+
+class UnsupportedParameter(InvalidValue):
+    """A field is known and means something, but the running engine or this service does not honour it."""
+
+    reason = "UNSUPPORTED_PARAMETER"
+
+
+class ContextLengthExceeded(InvalidValue):
+    """The prompt alone does not fit the model's context."""
+
+    reason = "CONTEXT_LENGTH_EXCEEDED"
+
+
+class ModelNotFound(ChasquiError):
+    """No served model has that id or alias."""
+
+    code = Code.NOT_FOUND
+    reason = "MODEL_NOT_FOUND"
+
+
+class InvalidApiKey(ChasquiError):
+    """The call carries no key, or one that nobody was given."""
+
+    code = Code.UNAUTHENTICATED
+    reason = "INVALID_API_KEY"
+
+
+class DeadlineExceeded(ChasquiError):
+    """The caller's time ran out before the answer was complete."""
+
+    code = Code.DEADLINE_EXCEEDED
+    reason = "DEADLINE_EXCEEDED"
+
+
+class Unavailable(ChasquiError):
+    """We cannot take the call now and it was not started: trying again, here or elsewhere, is safe."""
+
+    code = Code.UNAVAILABLE
+
+    def __init__(self, message: str, *, reason: str, retry_after: float) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.reason = reason
+
+
+class EngineFailed(ChasquiError):
+    """The engine failed during the call."""
+
+    reason = "ENGINE_FAILED"

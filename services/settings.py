@@ -1,0 +1,172 @@
+"""The settings of every part: one frozen dataclass, read once from `CHASQUI_*` variables and flags of the same name."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PREFIX = "CHASQUI_"
+ENGINES = ("llama-cpp", "simulated")
+DEMO_MODEL = Path(__file__).parent / "demo_model" / "weights" / "chasqui-demo.gguf"
+
+# The largest request body, counted by the edge as it comes.
+MAX_BODY_BYTES = 8 * 1024 * 1024
+# The largest gRPC message either side accepts: a body of that size in protobuf, with room for its framing.
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+
+class SettingsError(Exception):
+    """A setting is unknown or has a value that it cannot have; the message is one sentence for the terminal."""
+
+
+def _setting(
+    default: Any,
+    help_text: str,
+    *,
+    unit: str = "",
+    choices: tuple[str, ...] = (),
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> Any:
+    """Declare a field; the bounds are inclusive and belong to numbers."""
+    metadata = {"help": help_text, "unit": unit, "choices": choices, "minimum": minimum, "maximum": maximum}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting with its default. Field `x_y` is variable `CHASQUI_X_Y` and flag `--x-y`."""
+
+    host: str = _setting("127.0.0.1", "Address of the public port; leave it on loopback while no key is set.")
+    port: int = _setting(8080, "Public port, REST and gRPC alike.", minimum=1, maximum=65535)
+    engine: str = _setting("llama-cpp", "What generates the answers.", choices=ENGINES)
+    model: str = _setting("", "A GGUF file, or org/repo[:file] on the Hugging Face hub; empty: the demo model.")
+    model_name: str = _setting("", "The name that answers carry; empty: the one in the model file.")
+    model_aliases: tuple[str, ...] = _setting(
+        ("meta-llama/Meta-Llama-3.1-8B-Instruct",), "Other names that reach the model, separated by commas."
+    )
+    context_length: int = _setting(
+        0, "Tokens of prompt and answer together; 0: the model's own.", unit="tokens", minimum=0, maximum=1_048_576
+    )
+    parallel: int = _setting(4, "Answers generated at the same time.", minimum=1, maximum=4096)
+    max_queue: int = _setting(256, "Calls that may wait for a free place; more are refused.", minimum=0)
+    threads: int = _setting(0, "CPU threads of llama.cpp; 0: one per core.", minimum=0, maximum=1024)
+    simulated_rate: float = _setting(
+        50.0, "Pace of the simulated engine per answer; 0: as fast as it can.", unit="tokens/s", minimum=0.0
+    )
+    default_max_tokens: int = _setting(
+        4096, "Longest answer when a request names none.", unit="tokens", minimum=1, maximum=1_000_000
+    )
+    price: float = _setting(0.055, "Price of prompt and completion tokens.", unit="USD per million tokens", minimum=0.0)
+    api_keys: str = _setting(
+        "", "Keys separated by commas, or file:PATH with one SHA-256 hash (hex) a line; empty: everyone is let in."
+    )
+    keep_alive: float = _setting(
+        10.0, "Time between `: keep-alive` comments in a silent stream.", unit="seconds", minimum=0.01
+    )
+    stall_timeout: float = _setting(
+        30.0, "A working engine without progress for this long is not ready.", unit="seconds", minimum=0.1
+    )
+    drain_delay: float = _setting(
+        1.0, "Time between turning unready and refusing calls; longer than a health check's.", unit="seconds", minimum=0
+    )
+    grace_period: float = _setting(
+        30.0, "Time that running answers have to end after SIGTERM.", unit="seconds", minimum=0
+    )
+    edge_workers: int = _setting(1, "Edge processes, each with a socket of its own.", minimum=1, maximum=256)
+    server_address: str = _setting(
+        "", "Where the chat server listens: unix:PATH or HOST:PORT; empty: a private socket."
+    )
+    edge_address: str = _setting(
+        "", "Where the edge listens: unix:PATH or HOST:PORT (worker i adds i to the port); empty: a private socket."
+    )
+    log_level: str = _setting("info", "Least severity that is logged.", choices=("debug", "info", "warning", "error"))
+    log_format: str = _setting(
+        "auto", "Form of log lines; auto: text on a terminal, JSON elsewhere.", choices=("auto", "text", "json")
+    )
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str], flags: Mapping[str, str] | None = None) -> Settings:
+        """Settings from the environment, overridden by `flags` (field name -> text).
+
+        SettingsError if a `CHASQUI_*` variable is unknown or a value is not what its field takes.
+        """
+        names = {variable(name): name for name in cls.__dataclass_fields__}
+        given: dict[str, tuple[str, str]] = {}
+        for key, text in environ.items():
+            if key in names:
+                given[names[key]] = (key, text)
+            elif key.startswith(PREFIX):
+                raise SettingsError(f"{key} is no setting of Chasqui; `chasqui up --help` lists them.")
+        for name, text in (flags or {}).items():
+            given[name] = (flag(name), text)
+        hints = get_type_hints(cls)
+        parsed = {
+            name: _parse(source, text, hints[name], cls.__dataclass_fields__[name].metadata)
+            for name, (source, text) in given.items()
+        }
+        return cls(**parsed)
+
+    def to_environ(self) -> dict[str, str]:
+        """The variables that make another process read these settings; defaults are left out."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {
+            variable(name): ",".join(value) if isinstance(value, tuple) else str(value)
+            for name, value in values.items()
+            if value != self.__dataclass_fields__[name].default
+        }
+
+    def replace(self, **changes: Any) -> Settings:
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+
+def fields() -> Iterator[dataclasses.Field[Any]]:
+    """The settings in the order in which they are documented."""
+    return iter(dataclasses.fields(Settings))
+
+
+def variable(name: str) -> str:
+    """The environment variable of a field."""
+    return PREFIX + name.upper()
+
+
+def flag(name: str) -> str:
+    """The command-line flag of a field."""
+    return "--" + name.replace("_", "-")
+
+
+def read_environment(flags: Mapping[str, str] | None = None) -> Settings:
+    """Settings of this process."""
+    return Settings.read(os.environ, flags)
+
+
+def _parse(source: str, text: str, kind: Any, metadata: Mapping[str, Any]) -> Any:
+    """The value of `text`, which came from `source`; SettingsError names both and what was expected."""
+    if kind is str:
+        if metadata["choices"] and text not in metadata["choices"]:
+            raise SettingsError(f"{source} is {text!r}, but must be one of {', '.join(metadata['choices'])}.")
+        return text
+    if kind in (int, float):
+        return _parse_number(source, text, kind, metadata)
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _parse_number(source: str, text: str, kind: type[int] | type[float], metadata: Mapping[str, Any]) -> int | float:
+    low, high = metadata["minimum"], metadata["maximum"]
+    bounds = f" from {low:g} to {high:,}" if high is not None else f" of at least {low:g}"
+    expected = ("a whole number" if kind is int else "a number") + bounds
+    try:
+        value = kind(text)
+    except ValueError:
+        raise SettingsError(f"{source} is {text!r}, but must be {expected}.") from None
+    # The comparison is written so that NaN fails it.
+    if not (value >= low and (high is None or value <= high)) or value == float("inf"):
+        raise SettingsError(f"{source} is {text!r}, but must be {expected}.")
+    return value

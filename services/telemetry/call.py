@@ -1,0 +1,26 @@
+"""What identifies a call in logs and traces, on either side of the wire."""
+
+from __future__ import annotations
+
+import re
+from contextvars import ContextVar
+from dataclasses import dataclass
+from uuid import uuid4
+
+_SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """`trace_id` has 32 hexadecimal digits."""
+
+    request_id: str
+    trace_id: str
+
+
+current_call: ContextVar[CallContext] = ContextVar("current_call")
+
+
+def request_id_from(given: str | None) -> str:
+    """The caller's request id if it is safe to log and return, or a new one."""
+    return given if given is not None and _SAFE_REQUEST_ID.fullmatch(given) else str(uuid4())

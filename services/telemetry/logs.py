@@ -1,0 +1,60 @@
+"""Log lines: one JSON object each, or readable text on a terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from services.settings import Settings
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON; `extra={"fields": {...}}` of a log call becomes members of the object."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__()
+        self._part = part
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "part": self._part,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """A record for people: time, part, message, and its fields as `name=value`."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__(f"%(asctime)s {part:6} %(levelname)-7s %(message)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end; fields without a value are left out."""
+        fields = getattr(record, "fields", {})
+        pairs = "".join(f" {name}={value}" for name, value in fields.items() if value not in (None, "", []))
+        return super().format(record) + pairs
+
+
+def configure_logging(settings: Settings, part: str) -> None:
+    """Send all log lines of this process, which plays `part`, to standard error."""
+    text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(TextFormatter(part) if text else JsonFormatter(part))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level.upper())
+    # Libraries report every request and every span export at info.
+    for noisy in ("grpc", "httpx", "huggingface_hub", "opentelemetry", "_granian", "granian"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
