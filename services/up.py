@@ -119,9 +119,8 @@ class Service:
             status.update("waiting until requests get through")
             while not await _ready(host, self._settings.port):  # noqa: ASYNC110 - another process
                 await asyncio.sleep(_POLL_SECONDS)
-        self._console.print(
-            _banner(self._settings, f"http://{host}:{self._settings.port}"), highlight=False, markup=False
-        )
+        banner = _banner(self._settings, f"http://{host}:{self._settings.port}")
+        self._console.print(banner, highlight=False, markup=False, soft_wrap=True)
 
 
 def _banner(settings: Settings, url: str) -> str:

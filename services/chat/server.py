@@ -94,11 +94,17 @@ class ChatServer:
         await self._engine.close()
 
 
+def _is_failure(record: logging.LogRecord) -> bool:
+    """Whether grpc.aio reports more than an RPC that was cancelled, as health watches are when the server stops."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
 async def serve(settings: Settings, address: str) -> None:
     """Run a chat server on `address` until SIGTERM or SIGINT; EngineLoadError if the model cannot be loaded."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_failure)
     provider = configure_tracing("chasqui-server")
     engine = build_engine(settings)
     await engine.start()

@@ -1,0 +1,70 @@
+# The only entry: `make run` serves, `make test` tests; continuous integration runs these same targets.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PROTOS := $(wildcard proto/chasqui/v1/*.proto)
+# On npm; the release of the linter that the protos pass.
+BUF := @bufbuild/buf@1.75.0
+
+.PHONY: help
+help: ## Show this help.
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: setup ## Set up and serve on http://localhost:8080 (settings: CHASQUI_*; see chasqui up --help).
+	@exec $(BIN)/chasqui up
+
+.PHONY: test
+test: setup ## Set up and run all tests.
+	$(BIN)/pytest tests
+
+.PHONY: e2e
+e2e: setup ## Run the end-to-end tests alone.
+	$(BIN)/pytest tests/e2e
+
+.PHONY: setup
+setup: $(INSTALLED) ## Install everything into .venv and generate the stubs.
+
+$(INSTALLED): pyproject.toml constraints.txt proto/build_stubs.py $(PROTOS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Chasqui needs Python 3.11 or later; name one with make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check --require-hashes --requirement constraints.txt
+	$(BIN)/pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+.PHONY: lint
+lint: setup ## Check style, formatting and the contract.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@if command -v npx > /dev/null; then echo 'buf lint proto'; npx --yes $(BUF) lint proto; else echo 'buf is skipped: there is no Node.js here'; fi
+
+.PHONY: types
+types: setup ## Check types, strictly.
+	$(BIN)/mypy services edge tests/support proto/build_stubs.py
+
+.PHONY: proto
+proto: setup ## Generate the stubs again.
+	$(BIN)/python proto/build_stubs.py
+
+.PHONY: demo-model
+demo-model: setup ## Train the demo model again (about an hour and a half on two cores; resumes).
+	$(BIN)/pip install --disable-pip-version-check --editable '.[train]'
+	$(BIN)/python -m services.demo_model --config full --out build/demo-model
+
+.PHONY: lock
+lock: ## Write constraints.txt again; needs uv.
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --quiet --custom-compile-command 'make lock' --output-file constraints.txt
+
+.PHONY: clean
+clean: ## Remove what was built, the environment included.
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	rm -f proto/chasqui/v1/*_pb2*.py proto/chasqui/v1/*_pb2*.pyi

@@ -1,0 +1,218 @@
+"""What every engine promises to the chat server; the same suite runs against each of them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.engine.api import ChoiceEnd, End, EndReason, Engine, EngineState, Generation, Piece, Sampling
+from services.engine.factory import build_engine
+from services.settings import Settings
+from tests.support.recording_sink import RecordingSink
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+PARALLEL = 4
+CONTEXT = 1024
+ENGINES = {
+    "simulated": Settings(engine="simulated", parallel=PARALLEL, context_length=CONTEXT, simulated_rate=2000.0),
+    "simulated-flat-out": Settings(engine="simulated", parallel=PARALLEL, context_length=CONTEXT, simulated_rate=0.0),
+    "llama-cpp": Settings(engine="llama-cpp", parallel=PARALLEL, context_length=CONTEXT, threads=1),
+}
+
+
+@pytest.fixture(params=ENGINES.values(), ids=ENGINES.keys())
+async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+    engine = build_engine(request.param)
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+def generation(engine: Engine, text: str = "Tell me a story", **fields: object) -> Generation:
+    defaults: dict[str, object] = {"max_tokens": 20, "ignore_eos": True}
+    return Generation(prompt=engine.tokenizer.encode(text), **(defaults | fields))  # type: ignore[arg-type]
+
+
+async def run(engine: Engine, wanted: Generation) -> RecordingSink:
+    sink = RecordingSink()
+    handle = engine.submit(wanted, sink)
+    await handle.released
+    return sink
+
+
+async def test_pieces_come_first_then_each_choice_ends_once_and_the_generation_ends_last(engine: Engine) -> None:
+    sink = await run(engine, generation(engine, n=2))
+    assert sorted(end.choice for end in sink.choice_ends) == [0, 1]
+    assert len(sink.ends) == 1
+    assert isinstance(sink.events[-1], End)
+    for choice in (0, 1):
+        of_choice = [e for e in sink.events if isinstance(e, Piece | ChoiceEnd) and e.choice == choice]
+        assert isinstance(of_choice[-1], ChoiceEnd)
+        assert all(isinstance(event, Piece) for event in of_choice[:-1])
+
+
+@pytest.mark.parametrize("max_tokens", [1, 2, 77])
+async def test_without_end_tokens_an_answer_has_exactly_max_tokens(engine: Engine, max_tokens: int) -> None:
+    sink = await run(engine, generation(engine, max_tokens=max_tokens))
+    assert sink.tokens() == max_tokens
+    assert [end.reason for end in sink.choice_ends] == [EndReason.LENGTH]
+
+
+async def test_the_end_counts_the_prompt_once_and_the_tokens_of_all_pieces(engine: Engine) -> None:
+    wanted = generation(engine, n=3)
+    sink = await run(engine, wanted)
+    end = sink.ends[0]
+    assert end.prompt_tokens == len(wanted.prompt)
+    assert end.completion_tokens == sink.tokens() == 3 * wanted.max_tokens
+    assert 0 <= end.cached_tokens <= end.prompt_tokens
+    assert end.error is None
+
+
+async def test_the_pieces_are_text_in_the_end(engine: Engine) -> None:
+    sink = await run(engine, generation(engine))
+    assert sink.text(engine.tokenizer)
+
+
+async def test_the_end_says_where_the_time_went(engine: Engine) -> None:
+    timings = (await run(engine, generation(engine))).ends[0].timings
+    assert timings.queue >= 0
+    assert timings.prefill >= 0
+    assert timings.decode > 0
+
+
+async def test_an_answer_may_fill_the_context_to_the_last_token(engine: Engine) -> None:
+    prompt = engine.tokenizer.encode("word " * 2000)[: CONTEXT - 7]
+    sink = await run(engine, Generation(prompt=prompt, max_tokens=7, ignore_eos=True))
+    assert sink.tokens() == 7
+    assert sink.ends[0].error is None
+
+
+async def test_events_come_in_the_thread_of_the_event_loop(engine: Engine) -> None:
+    sink = await run(engine, generation(engine))
+    assert sink.threads == {threading.get_ident()}
+
+
+async def test_no_event_comes_from_within_submit(engine: Engine) -> None:
+    sink = RecordingSink()
+    handle = engine.submit(generation(engine), sink)
+    assert not sink.events
+    await handle.released
+
+
+async def test_a_cancelled_generation_ends_soon_and_frees_its_place(engine: Engine) -> None:
+    sink = RecordingSink()
+    handle = engine.submit(generation(engine, max_tokens=900), sink)
+    await sink.first_piece.wait()
+    handle.cancel()
+    await handle.released
+    assert [end.reason for end in sink.choice_ends] == [EndReason.CANCELLED]
+    assert len(sink.ends) == 1
+    assert sink.ends[0].completion_tokens == sink.tokens() < 900
+    assert engine.heartbeat().running == 0
+
+
+async def test_no_piece_follows_a_cancel(engine: Engine) -> None:
+    sink = RecordingSink()
+    handle = engine.submit(generation(engine, max_tokens=900), sink)
+    await sink.first_piece.wait()
+    handle.cancel()
+    await asyncio.sleep(0)
+    seen = len(sink.pieces)
+    await handle.released
+    assert len(sink.pieces) == seen
+
+
+async def test_cancelling_twice_or_after_the_end_changes_nothing(engine: Engine) -> None:
+    sink = RecordingSink()
+    handle = engine.submit(generation(engine, max_tokens=900), sink)
+    handle.cancel()
+    handle.cancel()
+    await handle.released
+    handle.cancel()
+    await asyncio.sleep(0)
+    assert len(sink.choice_ends) == len(sink.ends) == 1
+
+
+async def test_cancelling_one_choice_lets_the_other_finish(engine: Engine) -> None:
+    sink = RecordingSink()
+    handle = engine.submit(generation(engine, n=2, max_tokens=200), sink)
+    await sink.first_piece.wait()
+    handle.cancel(1)
+    await handle.released
+    assert {end.choice: end.reason for end in sink.choice_ends} == {0: EndReason.LENGTH, 1: EndReason.CANCELLED}
+    assert sink.tokens(0) == 200
+    assert sink.tokens(1) < 200
+
+
+async def test_a_waiting_generation_can_be_cancelled_before_it_has_started(engine: Engine) -> None:
+    running = [RecordingSink() for _ in range(PARALLEL)]
+    handles = [engine.submit(generation(engine, max_tokens=900), sink) for sink in running]
+    waiting = RecordingSink()
+    handle = engine.submit(generation(engine), waiting)
+    await asyncio.gather(*(sink.first_piece.wait() for sink in running))
+    handle.cancel()
+    await handle.released
+    assert waiting.tokens() == 0
+    assert [end.reason for end in waiting.choice_ends] == [EndReason.CANCELLED]
+    for other in handles:
+        other.cancel()
+    await asyncio.wait([other.released for other in handles])
+
+
+async def test_more_generations_than_places_wait_and_all_get_their_tokens(engine: Engine) -> None:
+    sinks = [RecordingSink() for _ in range(32)]
+    handles = [
+        engine.submit(generation(engine, f"Story number {index}", max_tokens=50), sink)
+        for index, sink in enumerate(sinks)
+    ]
+    most = 0
+    while not all(handle.released.done() for handle in handles):
+        most = max(most, engine.heartbeat().running)
+        await asyncio.sleep(0)
+    assert most == PARALLEL
+    assert [sink.tokens() for sink in sinks] == [50] * 32
+    assert [sink.ends[0].completion_tokens for sink in sinks] == [50] * 32
+
+
+async def test_the_heartbeat_moves_while_there_is_work_and_idles_otherwise(engine: Engine) -> None:
+    before = engine.heartbeat()
+    sink = RecordingSink()
+    handle = engine.submit(generation(engine), sink)
+    await sink.first_piece.wait()
+    during = engine.heartbeat()
+    await handle.released
+    assert before.state is engine.heartbeat().state is EngineState.IDLE
+    assert during.state is EngineState.WORKING
+    assert engine.heartbeat().progress > before.progress
+
+
+async def test_closing_ends_what_still_runs(engine: Engine) -> None:
+    sinks = [RecordingSink() for _ in range(PARALLEL + 2)]
+    for sink in sinks:
+        engine.submit(generation(engine, max_tokens=900), sink)
+    await sinks[0].first_piece.wait()
+    await engine.close()
+    assert [len(sink.ends) for sink in sinks] == [1] * len(sinks)
+
+
+async def test_the_same_seed_gives_the_same_answer_again(engine: Engine) -> None:
+    wanted = generation(engine, sampling=Sampling(temperature=1.0, seed=7))
+    first, second = await run(engine, wanted), await run(engine, wanted)
+    assert first.text(engine.tokenizer) == second.text(engine.tokenizer)
+
+
+async def test_the_choices_of_a_generation_differ(engine: Engine) -> None:
+    sink = await run(engine, generation(engine, n=2, sampling=Sampling(temperature=2.0, seed=7)))
+    assert sink.text(engine.tokenizer, 0) != sink.text(engine.tokenizer, 1)
+
+
+def test_the_model_says_what_it_is(engine: Engine) -> None:
+    assert engine.model.name
+    assert engine.model.fingerprint
+    assert engine.capabilities.context_length == CONTEXT
+    assert engine.capabilities.vocabulary_size == engine.tokenizer.size

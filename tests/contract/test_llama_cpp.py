@@ -1,0 +1,107 @@
+"""What only the llama.cpp engine has to prove: its end tokens, sampling options, failures, and that it is private."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from services.engine.api import EndReason, EngineLoadError, Generation, Sampling
+from services.engine.factory import build_engine
+from services.engine.gguf_file import read_gguf
+from services.settings import DEMO_MODEL, Settings
+from tests.support.recording_sink import RecordingSink
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from services.engine.api import Engine
+
+SETTINGS = Settings(engine="llama-cpp", parallel=2, context_length=1024, threads=1)
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[Engine]:
+    engine = build_engine(SETTINGS)
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+async def run(engine: Engine, wanted: Generation) -> RecordingSink:
+    sink = RecordingSink()
+    await engine.submit(wanted, sink).released
+    return sink
+
+
+async def test_a_token_that_ends_the_turn_is_neither_shown_nor_counted(engine: Engine) -> None:
+    end = read_gguf(DEMO_MODEL).eos_id
+    prompt = engine.tokenizer.encode("Hello")
+    sink = await run(engine, Generation(prompt=prompt, max_tokens=5, sampling=Sampling(logit_bias={end: 100.0})))
+    assert sink.text(engine.tokenizer) == ""
+    assert sink.ends[0].completion_tokens == 0
+    assert [end.reason for end in sink.choice_ends] == [EndReason.STOP]
+
+
+async def test_a_logit_bias_makes_a_token_certain(engine: Engine) -> None:
+    token = engine.tokenizer.plain_ids()[0]
+    prompt = engine.tokenizer.encode("Hello")
+    sampling = Sampling(logit_bias={token: 100.0})
+    sink = await run(engine, Generation(prompt=prompt, max_tokens=5, sampling=sampling))
+    expected = engine.tokenizer.decoder().push([token] * 5)
+    assert sink.text(engine.tokenizer) == expected
+
+
+async def test_an_answer_cut_inside_a_character_still_counts_its_tokens(engine: Engine) -> None:
+    first_byte_of_four = read_gguf(DEMO_MODEL).tokens.index("ð")
+    prompt = engine.tokenizer.encode("Hello")
+    sampling = Sampling(logit_bias={first_byte_of_four: 100.0})
+    sink = await run(engine, Generation(prompt=prompt, max_tokens=3, sampling=sampling))
+    assert sink.tokens() == sink.ends[0].completion_tokens == 3
+
+
+async def test_a_prompt_that_was_seen_before_is_cached(engine: Engine) -> None:
+    wanted = Generation(prompt=engine.tokenizer.encode("Once upon a time " * 20), max_tokens=1)
+    await run(engine, wanted)
+    end = (await run(engine, wanted)).ends[0]
+    assert end.cached_tokens == end.prompt_tokens - 1
+
+
+async def test_what_llama_cpp_refuses_ends_the_generation_with_an_error(engine: Engine) -> None:
+    sink = await run(engine, Generation(prompt=[10**6], max_tokens=3))
+    assert sink.ends[0].error is not None
+    assert len(sink.choice_ends) == 1
+
+
+async def test_greedy_sampling_gives_the_same_answer_whatever_the_seed(engine: Engine) -> None:
+    prompt = engine.tokenizer.encode("Hello there")
+    answers = [
+        await run(engine, Generation(prompt=prompt, max_tokens=20, sampling=Sampling(temperature=0.0, seed=seed)))
+        for seed in (1, 2)
+    ]
+    assert answers[0].text(engine.tokenizer) == answers[1].text(engine.tokenizer)
+
+
+async def test_llama_cpp_s_own_http_server_cannot_be_reached() -> None:
+    def listening() -> set[object]:
+        process = psutil.Process()
+        tcp = {c.laddr for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+        return tcp | {c.laddr for c in process.net_connections("unix") if c.laddr and Path(c.laddr).exists()}
+
+    before = listening()
+    engine = build_engine(SETTINGS)
+    await engine.start()
+    assert listening() == before
+    await engine.close()
+
+
+async def test_a_model_that_llama_cpp_does_not_know_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    length = (5).to_bytes(8, "little")
+    unknown = tmp_path / "unknown.gguf"
+    data = DEMO_MODEL.read_bytes()
+    unknown.write_bytes(data.replace(length + b"llama", length + b"lhama").replace(b"llama.", b"lhama."))
+    engine = build_engine(Settings(model=str(unknown), context_length=1024, parallel=1))
+    with pytest.raises(EngineLoadError, match=r"llama\.cpp cannot load"):
+        await engine.start()
