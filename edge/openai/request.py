@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, tool_pb2
-
 from services.errors import InvalidValue, UnsupportedParameter
 from services.limits import LIMITS
 

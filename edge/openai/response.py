@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chasqui.v1 import chat_pb2
 from msgspec import UNSET
 
+from chasqui.v1 import chat_pb2
 from edge.openai.schema import (
     AnswerMessage,
     ChatCompletion,

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from chasqui.v1 import chat_pb2, stream_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from chasqui.v1 import chat_pb2, stream_pb2
 from services.chat.outbox import Outbox
 from services.chat.text import ChoiceText
 from services.engine.api import EndReason

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from chasqui.v1 import model_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from chasqui.v1 import model_pb2
 from services.errors import InvalidValue, ModelNotFound
 from services.limits import LIMITS
 

@@ -13,7 +13,6 @@ from chasqui.v1 import stream_pb2
 
 if TYPE_CHECKING:
     from chasqui.v1.chat_pb2 import FinishReason
-
     from services.errors import ChasquiError
 
 

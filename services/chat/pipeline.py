@@ -16,7 +16,6 @@ from services.errors import ContextLengthExceeded, DeadlineExceeded
 
 if TYPE_CHECKING:
     from chasqui.v1.chat_service_pb2 import ChatRequest
-
     from services.chat.admission import Admission
     from services.chat.catalogue import Catalogue
     from services.engine.api import Engine

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
 import jinja2
-from chasqui.v1 import chat_pb2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from chasqui.v1 import chat_pb2
 from services.errors import InvalidValue
 
 if TYPE_CHECKING:

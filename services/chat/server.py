@@ -8,10 +8,10 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
 from services.chat.admission import Admission
 from services.chat.authentication import Authentication
 from services.chat.catalogue import Catalogue

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc, stream_pb2
 from opentelemetry import trace
 
+from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc, stream_pb2
 from services.chat.fold import fold_response
 from services.errors import InvalidValue
 from services.telemetry.call import current_call

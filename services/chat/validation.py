@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chasqui.v1 import chat_pb2, tool_pb2
-
 from services.errors import InvalidValue, UnsupportedParameter
 from services.limits import LIMITS, LOGIT_BIAS, MAX_LOGIT_BIASES, MAX_STOPS
 
 if TYPE_CHECKING:
-    from chasqui.v1.chat_service_pb2 import ChatRequest
     from google.protobuf.message import Message
 
+    from chasqui.v1.chat_service_pb2 import ChatRequest
     from services.engine.api import Capabilities
 
 _SAMPLING_FIELDS = frozenset(field.name for field in chat_pb2.SamplingOptions.DESCRIPTOR.fields)

@@ -89,7 +89,10 @@ def tokenizer_from_gguf(model: GgufModel) -> Tokenizer:
     vocabulary = {token: index for index, token in enumerate(model.tokens)}
     merges = [(left, right) for left, _, right in (merge.partition(" ") for merge in model.merges)]
     # Llama 3's vocabulary holds words that its merges cannot build, hence ignore_merges.
-    bpe = BpeTokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=True))
+    try:
+        bpe = BpeTokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=True))
+    except Exception as error:
+        raise EngineLoadError(f"{model.path} has a tokeniser that contradicts itself: {error}.") from error
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(pattern), "isolated"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,8 +101,9 @@ async def test_llama_cpp_s_own_http_server_cannot_be_reached() -> None:
 async def test_a_model_that_llama_cpp_does_not_know_is_refused_with_a_sentence(tmp_path: Path) -> None:
     length = (5).to_bytes(8, "little")
     unknown = tmp_path / "unknown.gguf"
-    data = DEMO_MODEL.read_bytes()
-    unknown.write_bytes(data.replace(length + b"llama", length + b"lhama").replace(b"llama.", b"lhama."))
+    data = DEMO_MODEL.read_bytes().replace(length + b"llama", length + b"lhama", 1)
+    keys = rb"llama(?=\.(context|embedding|block|feed|attention|rope|vocab))"
+    unknown.write_bytes(re.sub(keys, b"lhama", data))
     engine = build_engine(Settings(model=str(unknown), context_length=1024, parallel=1))
     with pytest.raises(EngineLoadError, match=r"llama\.cpp cannot load"):
         await engine.start()
