@@ -1,0 +1,70 @@
+"""Plain HTTP/1.1 for tests that need to see or send what client libraries hide."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer; header names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """What OpenAI's error envelope holds."""
+        error: dict[str, Any] = self.json()["error"]
+        return error
+
+
+def get(url: str, **headers: str) -> Reply:
+    """A GET request; `_` in header names stands for `-`."""
+    return request("GET", url, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def post(url: str, body: object, **headers: str) -> Reply:
+    """A POST request with a JSON body, or with bytes as they are."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return request("POST", url, data, {"content-type": "application/json", **named})
+
+
+def request(method: str, url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Reply:
+    """Any request; OSError if nobody answers."""
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+    try:
+        connection.request(method, parts.path + (f"?{parts.query}" if parts.query else ""), body, headers or {})
+        answer = connection.getresponse()
+        return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+    finally:
+        connection.close()
+
+
+def open_stream(url: str, body: dict[str, object], headers: dict[str, str] | None = None) -> socket.socket:
+    """A raw connection on which a POST has been sent and the first bytes of a streamed delta have arrived."""
+    parts = urlsplit(url)
+    data = json.dumps(body).encode()
+    lines = [f"POST {parts.path} HTTP/1.1", f"host: {parts.netloc}", "content-type: application/json"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    connection = socket.create_connection((parts.hostname or "", parts.port or 80), timeout=60)
+    connection.sendall("\r\n".join([*lines, f"content-length: {len(data)}", "", ""]).encode() + data)
+    received = b""
+    while b'"content":"' not in received.replace(b'"content":""', b""):
+        chunk = connection.recv(65536)
+        if not chunk:
+            raise ConnectionError(received.decode(errors="replace"))
+        received += chunk
+    return connection

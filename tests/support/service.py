@@ -1,0 +1,118 @@
+"""The whole service as a user runs it: `chasqui up` in processes of its own, on a free port of the loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import psutil
+
+from tests.support.http import get
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_START_SECONDS = 60
+_STOP_SECONDS = 60
+
+
+class ServiceError(Exception):
+    """The service ended instead of serving; the message is what it printed."""
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Service:
+    """A context manager: serves inside, and is stopped with SIGINT at the end.
+
+    `settings` are names of settings without prefix, e.g. `engine="simulated"`; draining does not wait unless asked to.
+    """
+
+    def __init__(self, **settings: object) -> None:
+        self.port = free_port()
+        given: dict[str, object] = {"port": self.port, "drain_delay": 0, "log_format": "json", **settings}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHASQUI_")}
+        self._environ = {**inherited, **{f"CHASQUI_{name.upper()}": str(value) for name, value in given.items()}}
+        self._output = Path(tempfile.mkdtemp(prefix="chasqui-test-")) / "output"
+        self.process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        """The base of every REST path, without an end slash."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def target(self) -> str:
+        """Where gRPC clients connect to."""
+        return f"127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        """Start, and wait until requests get through; ServiceError if that does not happen."""
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, "-m", "services", "up"], env=self._environ, stdout=output, stderr=output
+            )
+        self.wait_ready()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        """Stop."""
+        if self.process.poll() is None:
+            self.stop()
+
+    def wait_ready(self) -> None:
+        """Wait until `/readyz` answers 200; ServiceError if the service ends before."""
+        end = time.monotonic() + _START_SECONDS
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise ServiceError(self.output())
+            try:
+                if get(self.url + "/readyz").status == 200:
+                    return
+            except OSError:
+                pass
+            time.sleep(0.05)
+        self.process.kill()
+        raise ServiceError(f"not ready: {self.output()}")
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Send a signal and wait for the end; returns the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(_STOP_SECONDS)
+
+    def parts(self) -> dict[str, psutil.Process]:
+        """The processes behind the service by the last word of their command: `server`, `edge`, `envoy`."""
+        parts = {}
+        for child in psutil.Process(self.process.pid).children():
+            words = child.cmdline()
+            parts["envoy" if "--config-path" in words else words[-1]] = child
+        return parts
+
+    def output(self) -> str:
+        """Everything that the service printed so far."""
+        return self._output.read_text(encoding="utf-8", errors="replace")
+
+    def settled(self, request_id: str) -> dict[str, Any]:
+        """The bill of a call, as the log tells it; waits for it."""
+        end = time.monotonic() + _STOP_SECONDS
+        while time.monotonic() < end:
+            for line in self.output().splitlines():
+                if line.startswith("{") and request_id in line and "chat call settled" in line:
+                    record: dict[str, Any] = json.loads(line)
+                    return record
+            time.sleep(0.02)
+        raise ServiceError(f"no bill for {request_id}: {self.output()}")
