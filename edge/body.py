@@ -11,6 +11,10 @@ from services.settings import MAX_BODY_BYTES
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+# A body that is too large is read on without being kept, up to here: most clients look for an answer only when they
+# have sent everything, and take a connection that is closed before as a failure of the network.
+_MAX_DISCARDED_BYTES = 8 * MAX_BODY_BYTES
+
 
 async def read_json_body(request: Request) -> bytes:
     """The body's bytes; HTTPException 415 unless they are declared as plain JSON, 413 when they are too many.
@@ -23,15 +27,14 @@ async def read_json_body(request: Request) -> bytes:
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding != "identity":
         raise HTTPException(415, f"The body is encoded as {encoding!r}, but must not be compressed.")
-    too_large = HTTPException(413, f"The body is larger than {MAX_BODY_BYTES:,} bytes.")
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
-        raise too_large
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise too_large
-        parts.append(part)
+        if size <= MAX_BODY_BYTES:
+            parts.append(part)
+        elif size > _MAX_DISCARDED_BYTES:
+            break
+    if size > MAX_BODY_BYTES:
+        raise HTTPException(413, f"The body is larger than {MAX_BODY_BYTES:,} bytes.")
     return b"".join(parts)
