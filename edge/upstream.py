@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
-from services.errors import ChasquiError, Code, InvalidValue, Unavailable
+from services.errors import ChasquiError, Code, Unavailable
 from services.settings import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ Response = TypeVar("Response")
 
 log = logging.getLogger(__name__)
 
-_FORWARDED: Final = ("authorization", "traceparent", "tracestate", "x-request-id")
+_FORWARDED: Final = ("authorization", "traceparent", "tracestate", "x-request-id", "x-request-timeout")
 _CHAT_SERVICE: Final = chat_service_pb2.DESCRIPTOR.services_by_name["ChatService"].full_name
 _RECONNECT_SECONDS = 0.2
 _OPTIONS: Final = (
@@ -51,31 +51,20 @@ class UpstreamError(ChasquiError):
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """What travels beside a request; `timeout` is in seconds, None for no limit."""
+    """What travels beside a request."""
 
     metadata: tuple[tuple[str, str], ...]
-    timeout: float | None
 
     @classmethod
     def from_headers(cls, headers: Headers) -> CallOptions:
-        """Options of an HTTP request; InvalidValue if `x-request-timeout` is not a positive number of seconds."""
-        metadata = tuple(
-            (name, value)
-            for name in _FORWARDED
-            if (value := headers.get(name)) is not None and value.isascii() and value.isprintable()
-        )
-        text = headers.get("x-request-timeout")
-        if text is None:
-            return cls(metadata, None)
-        try:
-            timeout = float(text)
-        except ValueError:
-            timeout = 0.0
-        if not 0 < timeout < float("inf"):
-            raise InvalidValue(
-                f"x-request-timeout is {text!r}, but must be a positive number of seconds.", param="x-request-timeout"
+        """Options of an HTTP request; the server judges what the headers say."""
+        return cls(
+            tuple(
+                (name, value)
+                for name in _FORWARDED
+                if (value := headers.get(name)) is not None and value.isascii() and value.isprintable()
             )
-        return cls(metadata, timeout)
+        )
 
 
 class ChatStream:
@@ -124,7 +113,7 @@ class Upstream:
     def stream_chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> ChatStream:
         """A streamed call, owned by whoever starts it: it is to be cancelled at the end."""
         streamed = chat_service_pb2.StreamChatRequest(chat=request)
-        return ChatStream(self._chat.StreamChat(streamed, metadata=options.metadata, timeout=options.timeout))
+        return ChatStream(self._chat.StreamChat(streamed, metadata=options.metadata))
 
     async def list_models(self, options: CallOptions) -> model_service_pb2.ListModelsResponse:
         """All models; raises the server's error as a ChasquiError."""
@@ -154,7 +143,7 @@ class Upstream:
         self, method: Callable[..., Awaitable[Response]], request: object, options: CallOptions
     ) -> Response:
         try:
-            return await method(request, metadata=options.metadata, timeout=options.timeout)
+            return await method(request, metadata=options.metadata)
         except grpc.aio.AioRpcError as error:
             raise chasqui_error(error) from error
 
@@ -172,9 +161,6 @@ def chasqui_error(error: grpc.aio.AioRpcError) -> ChasquiError:
         # Not the server's own words, but those of the RPC library.
         if code is Code.UNAVAILABLE:
             return Unavailable("The chat server cannot be reached.", reason="UPSTREAM_UNAVAILABLE", retry_after=1.0)
-        if code is Code.DEADLINE_EXCEEDED:
-            message = "The call's time ran out before the answer was complete."
-            return UpstreamError(code, message, reason=code.name, param=None, retry_after=None)
         log.error("the chat server answered %s: %s", code.name, error.details())
         return ChasquiError("The chat server failed; the operator's log says why.")
     retry_after = retry.retry_delay.ToTimedelta().total_seconds() or None

@@ -58,7 +58,7 @@ class Outbox:
         self._filled.set()
 
     async def take(self) -> list[stream_pb2.StreamEvent]:
-        """Everything that has gathered, at least one event; raises the call's error once that is delivered.
+        """Everything that has gathered, at least one event. An error is raised, in a stream once that is delivered.
 
         The last batch ends with a Completed event; nobody may call this afterwards.
         """
@@ -72,7 +72,7 @@ class Outbox:
         self._text.clear()
         self._finishes.clear()
         if self._error is not None:
-            if not events:
+            if not events or not self._streamed:
                 raise self._error
             self._filled.set()
         elif self._completed is not None:

@@ -56,9 +56,7 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
             _annotate(request.chat, call)
 
     async def _start(self, request: chat_service_pb2.ChatRequest, context: Context, *, streamed: bool) -> ChatCall:
-        return await self._pipeline.start(
-            request, current_call.get(), remaining=context.time_remaining(), streamed=streamed
-        )
+        return await self._pipeline.start(request, current_call.get(), remaining=_remaining(context), streamed=streamed)
 
 
 class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
@@ -97,6 +95,29 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
             tokens=tokens if request.include_tokens else None,
             context_length=model.context_length,
         )
+
+
+def _remaining(context: Context) -> float | None:
+    """The caller's time in seconds, None for no limit; InvalidValue if `x-request-timeout` is no duration.
+
+    The header is for callers without `grpc-timeout`. The edge passes it on and sets no deadline of its own: gRPC would
+    cut the call on both sides at that moment, and whether the caller reads why would be a matter of luck.
+    """
+    given = dict(context.invocation_metadata() or ()).get("x-request-timeout")
+    limits = [context.time_remaining(), None if given is None else _seconds(str(given))]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise InvalidValue(
+            f"x-request-timeout is {text!r}, but must be a positive number of seconds.", param="x-request-timeout"
+        )
+    return seconds
 
 
 def _annotate(request: chat_service_pb2.ChatRequest, call: ChatCall) -> None:

@@ -1,0 +1,63 @@
+"""A caller that goes away frees the engine: socket closed, streamed or not, running or still waiting."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from tests.e2e.conftest import REFERENCE_MODEL
+from tests.support.http import open_stream, post
+from tests.support.service import Service
+
+CHAT = "/v1/chat/completions"
+ENDLESS = {
+    "model": REFERENCE_MODEL,
+    "messages": [{"role": "user", "content": "Hello!"}],
+    "max_tokens": 3900,
+    "ignore_eos": True,
+}
+SHORT = {**ENDLESS, "max_tokens": 2}
+SETTINGS = [
+    {"engine": "simulated", "simulated_rate": 20, "parallel": 1, "context_length": 4096},
+    {"engine": "llama-cpp", "parallel": 1, "context_length": 4096, "threads": 1},
+]
+
+
+@pytest.fixture(params=SETTINGS, ids=["simulated", "llama-cpp"])
+def one_place(request: pytest.FixtureRequest) -> Service:
+    """A service that can run one call at a time."""
+    with Service(**request.param) as service:
+        yield service
+
+
+def test_closing_the_socket_of_a_stream_frees_the_only_place(one_place: Service) -> None:
+    connection = open_stream(one_place.url + CHAT, {**ENDLESS, "stream": True}, {"x-request-id": "gone"})
+    connection.close()
+    assert post(one_place.url + CHAT, SHORT).json()["usage"]["completion_tokens"] == 2
+    bill = one_place.settled("gone")
+    assert bill["outcome"] == "cancelled"
+    assert 0 < bill["completion_tokens"] < 3900
+    assert bill["estimated_cost"] > 0
+
+
+def test_closing_the_socket_of_an_unstreamed_call_frees_the_place_too(one_place: Service) -> None:
+    connection = send(one_place, "gone")
+    # The place is taken as soon as a short call does not get through in time.
+    while post(one_place.url + CHAT, SHORT, x_request_timeout="0.5").status == 200:
+        pass
+    waiting = send(one_place, "queued")
+    waiting.close()
+    connection.close()
+    assert post(one_place.url + CHAT, SHORT).json()["usage"]["completion_tokens"] == 2
+    assert one_place.settled("gone")["outcome"] == "cancelled"
+
+
+def send(service: Service, request_id: str) -> socket.socket:
+    """An unstreamed call whose answer nobody reads."""
+    body = json.dumps(ENDLESS).encode()
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nx-request-id: {request_id}\r\ncontent-type: application/json\r\n"
+    connection = socket.create_connection(("127.0.0.1", service.port))
+    connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+    return connection

@@ -1,0 +1,68 @@
+"""An engine around an engine, which keeps what every call was given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.engine.api import Capabilities, Generation, Handle, Heartbeat, ModelInfo, Sink
+from tests.support.recording_sink import RecordingSink
+
+if TYPE_CHECKING:
+    from services.engine.api import ChoiceEnd, End, Engine, Piece
+    from services.engine.tokenizer import Tokenizer
+
+
+class _Tee(RecordingSink):
+    """Records, and passes on."""
+
+    def __init__(self, sink: Sink) -> None:
+        super().__init__()
+        self._sink = sink
+
+    def piece(self, piece: Piece) -> None:
+        """Record and pass on."""
+        super().piece(piece)
+        self._sink.piece(piece)
+
+    def choice_end(self, end: ChoiceEnd) -> None:
+        """Record and pass on."""
+        super().choice_end(end)
+        self._sink.choice_end(end)
+
+    def end(self, end: End) -> None:
+        """Record and pass on."""
+        super().end(end)
+        self._sink.end(end)
+
+
+class RecordingEngine:
+    """Everything goes to the engine inside; what it pushes is recorded on the way."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._sinks: list[_Tee] = []
+        self.capabilities: Capabilities = engine.capabilities
+        self.model: ModelInfo = engine.model
+        self.tokenizer: Tokenizer = engine.tokenizer
+
+    def texts(self) -> list[str]:
+        """The text of the first choice of every call so far."""
+        return [sink.text(self.tokenizer) for sink in self._sinks]
+
+    async def start(self) -> None:
+        """Start the engine inside."""
+        await self._engine.start()
+
+    def submit(self, generation: Generation, sink: Sink) -> Handle:
+        """Submit with a recording sink in between."""
+        tee = _Tee(sink)
+        self._sinks.append(tee)
+        return self._engine.submit(generation, tee)
+
+    def heartbeat(self) -> Heartbeat:
+        """The heartbeat of the engine inside."""
+        return self._engine.heartbeat()
+
+    async def close(self) -> None:
+        """Close the engine inside."""
+        await self._engine.close()
