@@ -97,6 +97,10 @@ async def serve(settings: Settings) -> None:
 def _listener(address: str) -> dict[str, Any]:
     """Arguments for granian that make it listen on `unix:PATH` or `HOST:PORT`."""
     if address.startswith("unix:"):
-        return {"uds": Path(address.removeprefix("unix:"))}
+        path = Path(address.removeprefix("unix:"))
+        # A worker that was killed leaves its socket behind, and granian does not take the place of one.
+        if path.is_socket():
+            path.unlink()
+        return {"uds": path}
     host, _, port = address.rpartition(":")
     return {"address": host, "port": int(port)}
