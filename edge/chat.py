@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from edge.sse import KeepAlive
     from edge.upstream import ChatStream, Upstream
 
+# Of the unknown fields that a request may have, so many are named, and so much of each name.
+_MOST_NAMES = 20
+_LONGEST_NAME = 64
+
 
 class ChatCompletions:
     """The endpoint, an ASGI application of its own: it needs the bare `receive` to notice a caller that hangs up."""
@@ -45,7 +50,7 @@ class ChatCompletions:
         except ClientDisconnect:
             return
         request = to_chat_request(decoded.body)
-        headers = {"x-ignored-parameters": ", ".join(decoded.ignored)} if decoded.ignored else {}
+        headers = {"x-ignored-parameters": _header_list(decoded.ignored)} if decoded.ignored else {}
         async with _until_disconnect(receive):
             if decoded.body.stream:
                 stream_options = decoded.body.stream_options
@@ -67,6 +72,7 @@ class ChatCompletions:
             await _relay(call, events, chunks, stream)
         finally:
             self._keep_alive.discard(stream)
+            stream.close()
             call.cancel()
 
 
@@ -84,6 +90,12 @@ async def _relay(call: ChatStream, events: Sequence[StreamEvent], chunks: ChunkS
         except ChasquiError as error:
             await stream.write(frame(errors.envelope(error)), last=True)
             return
+
+
+def _header_list(names: Sequence[str]) -> str:
+    """Names that a caller chose, as the value of a header: percent-encoded, and of bounded length."""
+    listed = [quote(name[:_LONGEST_NAME]) for name in names[:_MOST_NAMES]]
+    return ", ".join([*listed, "..."] if len(names) > _MOST_NAMES else listed)
 
 
 @asynccontextmanager

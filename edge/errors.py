@@ -36,6 +36,7 @@ _HTTP_CODES: Final = {
     405: "method_not_allowed",
     413: "request_too_large",
     415: "unsupported_media_type",
+    431: "headers_too_large",
 }
 # After these the work was begun and is billed: a client that repeats the call by itself would pay twice.
 _NOT_RETRIED: Final = frozenset({500, 504})

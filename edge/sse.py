@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -41,7 +42,8 @@ class EventStream:
         self._send = send
         self._headers = {**_HEADERS, **headers}
         self._comment: asyncio.Task[None] | None = None
-        self.written = False  # since the keep-alive last looked
+        self._writing = False
+        self._written = False  # since the keep-alive last looked
 
     async def open(self) -> None:
         """Send the status and the headers."""
@@ -50,19 +52,28 @@ class EventStream:
 
     async def write(self, data: bytes, *, last: bool = False) -> None:
         """Send events. A comment that is on its way goes first: two writes at once would mix."""
-        self.written = True
+        self._writing = self._written = True
         if self._comment is not None:
             await self._comment
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+        self._writing = last  # nothing may follow the end
 
     def keep_alive(self) -> None:
-        """Start to send a comment if nothing was written since the last call and none is still on its way."""
-        if not self.written and (self._comment is None or self._comment.done()):
+        """Start to send a comment if nothing was written since the last call and nothing is on its way."""
+        quiet = not self._written and not self._writing
+        if quiet and (self._comment is None or self._comment.done()):
             self._comment = asyncio.ensure_future(self._write_comment())
-        self.written = False
+        self._written = False
+
+    def close(self) -> None:
+        """Drop a comment that is still on its way; nothing may be written afterwards."""
+        if self._comment is not None:
+            self._comment.cancel()
 
     async def _write_comment(self) -> None:
-        await self._send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
+        # A caller that is gone is noticed by whoever reads from it; here there is nobody to tell.
+        with suppress(OSError, RuntimeError):
+            await self._send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
 
 
 class KeepAlive:

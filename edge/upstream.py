@@ -11,6 +11,7 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
+from starlette.exceptions import HTTPException
 
 from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
 from services.errors import ChasquiError, Code, Unavailable
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 _FORWARDED: Final = ("authorization", "traceparent", "tracestate", "x-request-id", "x-request-timeout")
 _CHAT_SERVICE: Final = chat_service_pb2.DESCRIPTOR.services_by_name["ChatService"].full_name
 _RECONNECT_SECONDS = 0.2
+# gRPC takes 8 KiB of metadata in all.
+_LONGEST_HEADER: Final = 2048
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -57,14 +60,13 @@ class CallOptions:
 
     @classmethod
     def from_headers(cls, headers: Headers) -> CallOptions:
-        """Options of an HTTP request; the server judges what the headers say."""
-        return cls(
-            tuple(
-                (name, value)
-                for name in _FORWARDED
-                if (value := headers.get(name)) is not None and value.isascii() and value.isprintable()
-            )
-        )
+        """Options of an HTTP request; the server judges what the headers say. HTTPException 431 if one is too long."""
+        given = [(name, headers[name]) for name in _FORWARDED if name in headers]
+        for name, value in given:
+            if len(value) > _LONGEST_HEADER:
+                raise HTTPException(431, f"The header {name} is longer than {_LONGEST_HEADER:,} bytes.")
+        # gRPC's metadata is printable ASCII; nothing else is a key, an id or a number.
+        return cls(tuple((name, value) for name, value in given if value.isascii() and value.isprintable()))
 
 
 class ChatStream:

@@ -27,7 +27,9 @@ class Limit:
 
     def __str__(self) -> str:
         kind = "a whole number" if self.integer else "a number"
-        low, high = (f"{bound:,.0f}" if bound == int(bound) else f"{bound:g}" for bound in (self.minimum, self.maximum))
+        low, high = (
+            f"{int(bound):,}" if bound == int(bound) else f"{bound:g}" for bound in (self.minimum, self.maximum)
+        )
         return f"{kind} above {low}, at most {high}" if self.exclusive_minimum else f"{kind} from {low} to {high}"
 
 

@@ -69,8 +69,12 @@ def _refuse_unsupported(name: str, raw: msgspec.Raw) -> None:
     neutral = _UNSUPPORTED.get(name)
     if neutral is None:
         return
-    value = msgspec.json.decode(raw)
-    if value is not None and value not in neutral:
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InvalidValue(f"{name} cannot be read: {error}.", param=name) from error
+    # Types count: 0 is not False here.
+    if value is not None and not any(type(value) is type(other) and value == other for other in neutral):
         raise UnsupportedParameter(f"{name} is not supported.{_HINTS.get(name, '')}", param=name)
 
 
@@ -82,6 +86,7 @@ def _invalid_field(text: str) -> InvalidValue:
     if missing:
         path = f"{path}.{missing['field']}"
         what = "a required field is missing"
-    param = path.removeprefix(".") or None
+    # The decoder does not say which member of a map it means.
+    param = path.removeprefix(".").replace("[...]", "") or None
     where = param or "The body"
     return InvalidValue(f"{where}: {what[:1].lower()}{what[1:].replace('`', '')}.", param=param)

@@ -42,7 +42,7 @@ def to_chat_request(body: ChatCompletionRequest) -> chat_service_pb2.ChatRequest
         n=_whole("n", body.n),
         logprobs=body.logprobs,
         top_logprobs=_whole("top_logprobs", body.top_logprobs),
-        tools=[_tool(tool) for tool in body.tools or ()],
+        tools=[_tool(tool, f"tools[{index}]") for index, tool in enumerate(body.tools or ())],
         tool_choice=_tool_choice(body),
         parallel_tool_calls=body.parallel_tool_calls,
         response_format=_response_format(body.response_format),
@@ -54,7 +54,7 @@ def _message(message: MessageBody, path: str) -> chat_pb2.Message:
     role = _ROLES.get(message.role)
     if role is None:
         raise InvalidValue(
-            f"{path}.role is {message.role!r}, but must be one of {', '.join(_ROLES)}.", param=f"{path}.role"
+            f"{path}.role is {message.role[:40]!r}, but must be one of {', '.join(_ROLES)}.", param=f"{path}.role"
         )
     content = [chat_pb2.ContentPart(text=message.content)] if isinstance(message.content, str) else None
     if isinstance(message.content, list):
@@ -104,18 +104,19 @@ def _whole(name: str, value: int | None, param: str | None = None) -> int | None
 
 
 def _token_id(text: str, field: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= _LARGEST_TOKEN_ID):
-        raise InvalidValue(f"{field}: {text!r} is not the id of a token.", param=field)
+    # The length first: Python refuses to read a number of thousands of digits.
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _LARGEST_TOKEN_ID):
+        raise InvalidValue(f"{field}: {text[:40]!r} is not the id of a token.", param=field)
     return int(text)
 
 
-def _tool(tool: ToolBody) -> tool_pb2.Tool:
+def _tool(tool: ToolBody, path: str) -> tool_pb2.Tool:
     function = tool.function
     return tool_pb2.Tool(
         function=tool_pb2.FunctionTool(
             name=function.name,
             description=function.description or "",
-            parameters_json=_verbatim(function.parameters),
+            parameters_json=_verbatim(function.parameters, f"{path}.function.parameters"),
             strict=function.strict,
         )
     )
@@ -148,13 +149,16 @@ def _response_format(form: ResponseFormatBody | None) -> chat_pb2.ResponseFormat
         json_schema=chat_pb2.JsonSchemaFormat(
             name=schema.name,
             description=schema.description or "",
-            schema_json=_verbatim(schema.schema),
+            schema_json=_verbatim(schema.schema, "response_format.json_schema.schema"),
             strict=schema.strict,
         )
     )
 
 
-def _verbatim(raw: Raw) -> str:
+def _verbatim(raw: Raw, param: str) -> str:
     """The JSON text itself; null and absent are empty."""
-    text = bytes(raw).decode()
+    try:
+        text = bytes(raw).decode()
+    except UnicodeDecodeError as error:
+        raise InvalidValue(f"{param} is not valid UTF-8.", param=param) from error
     return "" if text == "null" else text

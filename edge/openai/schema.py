@@ -22,7 +22,7 @@ class ToolCallBody(Struct):
 
     id: str
     function: FunctionCallBody
-    type: Literal["function"] = "function"
+    type: Literal["function"] | None = None
 
 
 class ContentPartBody(Struct):

@@ -22,12 +22,14 @@ class Authentication:
     """Checks credentials against `CHASQUI_API_KEYS`: keys, or a file of hashes that is read again when it changes."""
 
     def __init__(self, api_keys: str) -> None:
-        """SettingsError if the file is missing or a line of it is not a hash."""
+        """SettingsError if there is no key, the file is missing, or a line of it is not a hash."""
         self._file = Path(api_keys.removeprefix(_FILE)) if api_keys.startswith(_FILE) else None
         self._version: tuple[int, int] | None = None
         keys = [] if self._file else [key.strip() for key in api_keys.split(",") if key.strip()]
+        if api_keys and not keys and self._file is None:
+            raise SettingsError(f"CHASQUI_API_KEYS is {api_keys!r}, but holds no key; unset it to let everyone in.")
         self._hashes: Sequence[bytes] = [_digest(key) for key in keys]
-        self.required = self._file is not None or bool(keys)
+        self.required = bool(api_keys)
         if self._file:
             self._reload(self._file)
 
@@ -62,7 +64,8 @@ class Authentication:
             lines = path.read_text(encoding="ascii").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"CHASQUI_API_KEYS names the file {path}, which cannot be read: {error}.") from error
-        hashes = [line.strip().lower() for line in lines if line.strip() and not line.startswith("#")]
+        entries = [line.strip().lower() for line in lines]
+        hashes = [entry for entry in entries if entry and not entry.startswith("#")]
         for number, text in enumerate(hashes, 1):
             if not _HASH.fullmatch(text):
                 raise SettingsError(f"CHASQUI_API_KEYS: entry {number} of {path} is no SHA-256 hash in hexadecimal.")
@@ -70,7 +73,7 @@ class Authentication:
 
 
 def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
+    return hashlib.sha256(key.encode(errors="surrogatepass")).digest()
 
 
 def _version(path: Path) -> tuple[int, int]:

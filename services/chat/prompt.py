@@ -1,8 +1,8 @@
 """Renders a conversation with the model's own chat template and tokenises it.
 
-Only the template's own markers become special tokens. Where text from a caller spells one, a guard character is put
-inside it before rendering; the rendered prompt is then cut at the special tokens that are left, and the pieces between
-them are encoded as plain text, without the guards.
+Only the template's own markers become special tokens. Where text from a caller spells one, a placeholder stands for it
+while the template renders. The rendered prompt is then cut at the special tokens in it, which are the template's, and
+the pieces between them are encoded as plain text, with the placeholders turned back.
 """
 
 from __future__ import annotations
@@ -53,27 +53,30 @@ class PromptRenderer:
         self._eos_token = model.eos_token
         self._tokenizer = tokenizer
         # Longest first, so that no token hides a longer one that begins with it.
-        specials = sorted(tokenizer.special_tokens, key=len, reverse=True)
-        self._special = re.compile("(" + "|".join(map(re.escape, specials)) + ")")
+        self._specials = sorted(tokenizer.special_tokens, key=len, reverse=True)
+        self._special = re.compile("(" + "|".join(map(re.escape, self._specials)) + ")")
+        self._source = model.chat_template
 
     def token_ids(self, messages: Sequence[chat_pb2.Message]) -> list[int]:
         """The prompt's ids, ending with an open assistant turn; InvalidValue if the template refuses the messages."""
         texts = ["".join(part.text for part in message.content) for message in messages]
-        guard = _unused_character(texts)
+        guard = _unused_character([self._source, *texts])
         rendered = self._render(
-            {"role": _ROLE_NAMES[message.role], "content": self._guarded(text, guard)}
+            {"role": _ROLE_NAMES[message.role], "content": self._hide(text, guard)}
             for message, text in zip(messages, texts, strict=True)
         )
+        placeholder = re.compile(f"{guard}(\\d+){guard}")
         ids: list[int] = []
         for index, piece in enumerate(self._special.split(rendered)):
             if index % 2:
                 ids.append(self._tokenizer.special_tokens[piece])
             elif piece:
-                ids += self._tokenizer.encode(piece.replace(guard, ""))
+                ids += self._tokenizer.encode(placeholder.sub(lambda match: self._specials[int(match[1])], piece))
         return ids
 
-    def _guarded(self, text: str, guard: str) -> str:
-        return self._special.sub(lambda match: match[0][0] + guard + match[0][1:], text)
+    def _hide(self, text: str, guard: str) -> str:
+        """The text with a placeholder, a number between guards, for every special token that it spells."""
+        return self._special.sub(lambda match: f"{guard}{self._specials.index(match[0])}{guard}", text)
 
     def _render(self, messages: Iterable[dict[str, str]]) -> str:
         try:
@@ -85,7 +88,7 @@ class PromptRenderer:
                 eos_token=self._eos_token,
                 date_string=_strftime_now("%d %b %Y"),
             )
-        except jinja2.TemplateError as error:
+        except (jinja2.TemplateError, TypeError, ValueError, LookupError) as error:
             raise InvalidValue(f"The model's chat template refuses the messages: {error}", param="messages") from error
 
 

@@ -14,14 +14,16 @@ from services.errors import ERROR_DOMAIN, ChasquiError, Code
 if TYPE_CHECKING:
     import grpc
 
-# Trailing metadata has a limit of 8 KB in most clients; the message is in it up to three times.
-_MAX_MESSAGE = 1000
+# Clients take 8 KiB of trailing metadata. The message is in it up to three times, once as percent-encoded ASCII and
+# twice in base64, and the field's name twice.
+_MAX_MESSAGE_BYTES = 800
+_MAX_PARAM_BYTES = 200
 
 
 def status_of(error: ChasquiError) -> status_pb2.Status:
     """The rich status of an error; pure."""
-    message = error.message if len(error.message) <= _MAX_MESSAGE else error.message[: _MAX_MESSAGE - 1] + "…"
-    param = (error.param or "")[:_MAX_MESSAGE]
+    message = _cut(error.message, _MAX_MESSAGE_BYTES)
+    param = _cut(error.param or "", _MAX_PARAM_BYTES)
     details: list[Any] = [
         error_details_pb2.ErrorInfo(
             reason=error.reason, domain=ERROR_DOMAIN, metadata={"param": param} if param else None
@@ -40,6 +42,12 @@ def status_of(error: ChasquiError) -> status_pb2.Status:
         any_message.Pack(detail)
         packed.append(any_message)
     return status_pb2.Status(code=error.code.value, message=message, details=packed)
+
+
+def _cut(text: str, limit: int) -> str:
+    """The text, or as much of its beginning as fits into `limit` bytes of UTF-8 with a mark that it was cut."""
+    data = text.encode()
+    return text if len(data) <= limit else data[: limit - 3].decode(errors="ignore") + "…"
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: ChasquiError) -> NoReturn:

@@ -27,6 +27,8 @@ class StopMatcher:
         """The text that is now safe to show; after a match, which sets `matched`, the rest is dropped."""
         if not self._stops:
             return text
+        if self.matched is not None:
+            return ""
         buffer = self._held + text
         # The one that is completed first; of two that are completed together, the longer.
         found = [(start + len(stop), start, stop) for stop in self._stops if (start := buffer.find(stop)) >= 0]

@@ -32,7 +32,6 @@ class GgufModel:
     merges: list[str]
     bos_id: int
     eos_id: int
-    end_ids: frozenset[int]  # tokens that end a turn
 
 
 def read_gguf(path: Path) -> GgufModel:
@@ -41,14 +40,20 @@ def read_gguf(path: Path) -> GgufModel:
 
     if not path.is_file():
         raise EngineLoadError(f"There is no model file {path}.")
-    with path.open("rb") as file:
-        if file.read(4) != _MAGIC:
-            raise EngineLoadError(f"{path} is not a GGUF file.")
     try:
-        reader = gguf.GGUFReader(path)
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise EngineLoadError(f"{path} cannot be read: {error.strerror}.") from error
+    if magic != _MAGIC:
+        raise EngineLoadError(f"{path} is not a GGUF file.")
+    try:
+        return _describe(gguf, gguf.GGUFReader(path), path)
     except (ValueError, IndexError, KeyError) as error:
-        raise EngineLoadError(f"{path} is a damaged GGUF file: {error}.") from error
+        raise EngineLoadError(f"{path} is a damaged GGUF file: {str(error).rstrip('.')}.") from error
 
+
+def _describe(gguf: Any, reader: Any, path: Path) -> GgufModel:
     def get(key: str, default: Any = None) -> Any:
         found = reader.get_field(key)
         if found is None:
@@ -58,12 +63,10 @@ def read_gguf(path: Path) -> GgufModel:
         return found.contents()
 
     eos = get("tokenizer.ggml.eos_token_id")
-    ends = {eos} | {get(f"tokenizer.ggml.{kind}_token_id", eos) for kind in ("eot", "eom")}
-    architecture = get("general.architecture")
     return GgufModel(
         path=path,
         name=get("general.name", path.stem),
-        context_length=get(f"{architecture}.context_length"),
+        context_length=get(f"{get('general.architecture')}.context_length"),
         quantization=_quantization(gguf, get("general.file_type", -1)),
         digest=_digest(path),
         chat_template=get("tokenizer.chat_template"),
@@ -74,7 +77,6 @@ def read_gguf(path: Path) -> GgufModel:
         merges=get("tokenizer.ggml.merges", []),
         bos_id=get("tokenizer.ggml.bos_token_id", eos),
         eos_id=eos,
-        end_ids=frozenset(ends),
     )
 
 

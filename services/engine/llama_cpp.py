@@ -44,6 +44,9 @@ _PARAMETERS = frozenset(
     }
 )
 
+# Tokens of a prompt between two looks at whether the call was cancelled; the core computes 512 at a time anyway.
+_PREFILL_BATCH = 512
+
 
 class LlamaCppHandle:
     """A generation in llama.cpp. `cancelled_choices` is written in the loop's thread and read in the worker's."""
@@ -137,18 +140,23 @@ class LlamaCppEngine:
         params.model.path = str(self._gguf.path)
         params.n_parallel = self.capabilities.parallel
         params.n_ctx = self.capabilities.parallel * self.capabilities.context_length
+        params.n_batch = _PREFILL_BATCH
         if self._threads:
             params.cpuparams.n_threads = self._threads
+        params.warmup = False  # the first token below does that
         params.cache_ram_mib = 0  # no second copy of the KV cache in host memory
-        params.warmup = False
         params.verbosity = 1  # errors only
         params.api_keys = [secrets.token_hex(32)]
         with tempfile.TemporaryDirectory(prefix="chasqui-llama-") as private:
             params.hostnames = [str(Path(private) / "unreachable.sock")]
             try:
-                return self._xllamacpp.Server(params)
+                server = self._xllamacpp.Server(params)
             except RuntimeError as error:
                 raise EngineLoadError(f"llama.cpp cannot load {self._gguf.path}: {error}") from error
+        # A first token touches all weights. It also proves that the core's loop has begun: the order to stop is lost on
+        # a loop that has not, and destroying the core would wait for ever.
+        server.handle_completions({"prompt": [self._gguf.bos_id], "max_tokens": 1, "stream": True}, lambda _: False)
+        return server
 
     def _dispatch(self) -> None:
         """Start waiting generations while there are slots for all of their choices."""

@@ -19,7 +19,10 @@ def resolve_model(model: str) -> Path:
     """
     if not model:
         return DEMO_MODEL
-    path = Path(model).expanduser()
+    try:
+        path = Path(model).expanduser()
+    except RuntimeError as error:
+        raise EngineLoadError(f"There is no model file {model}: {error}") from error
     if path.exists() or model.startswith(("/", "./", "../", "~")):
         return path
     match = _HUB_NAME.fullmatch(model)
@@ -30,13 +33,13 @@ def resolve_model(model: str) -> Path:
 
 def _from_hub(repo: str, file: str | None) -> Path:
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # whichever HTTP client the hub uses
 
     try:
         if file is None:
             file = _only_gguf(repo, huggingface_hub.list_repo_files(repo))
         return Path(huggingface_hub.hf_hub_download(repo, file))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HTTPError, OSError, ValueError) as error:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EngineLoadError(f"{repo} cannot be had from the Hugging Face hub: {first_line}") from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import TYPE_CHECKING, Final
 
-from tokenizers import AddedToken, Regex, models, pre_tokenizers
+from tokenizers import Regex, models, pre_tokenizers
 from tokenizers import Tokenizer as BpeTokenizer
 
 from services.engine.api import EngineLoadError
@@ -36,7 +36,6 @@ class Tokenizer:
     """
 
     def __init__(self, bpe: BpeTokenizer, token_bytes: list[bytes], special_tokens: dict[str, int]) -> None:
-        bpe.encode_special_tokens = True
         self._bpe = bpe
         self._token_bytes = token_bytes
         self.special_tokens = special_tokens
@@ -86,7 +85,13 @@ def tokenizer_from_gguf(model: GgufModel) -> Tokenizer:
             f"{model.path} has a tokeniser of kind {model.tokenizer_model}/{model.pre_tokenizer}; "
             f"supported are gpt2/{' and gpt2/'.join(_PRE_TOKENIZERS)}."
         )
-    vocabulary = {token: index for index, token in enumerate(model.tokens)}
+    special = {
+        token: index
+        for index, (token, kind) in enumerate(zip(model.tokens, model.token_types, strict=True))
+        if kind in (_CONTROL, _USER_DEFINED)
+    }
+    # BPE does not even know the special tokens: what it cannot name it cannot yield.
+    vocabulary = {token: index for index, token in enumerate(model.tokens) if token not in special}
     merges = [(left, right) for left, _, right in (merge.partition(" ") for merge in model.merges)]
     # Llama 3's vocabulary holds words that its merges cannot build, hence ignore_merges.
     try:
@@ -99,18 +104,13 @@ def tokenizer_from_gguf(model: GgufModel) -> Tokenizer:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    special = {
-        token: index
-        for index, (token, kind) in enumerate(zip(model.tokens, model.token_types, strict=True))
-        if kind in (_CONTROL, _USER_DEFINED)
-    }
-    bpe.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
-    silent = frozenset(special.values())
     alphabet = _byte_alphabet()
-    token_bytes = [
-        b"" if index in silent else bytes(alphabet[character] for character in token)
-        for index, token in enumerate(model.tokens)
-    ]
+    try:
+        token_bytes = [
+            b"" if token in special else bytes(alphabet[character] for character in token) for token in model.tokens
+        ]
+    except KeyError as error:
+        raise EngineLoadError(f"{model.path} has a token that is not spelled in bytes: it holds {error}.") from error
     return Tokenizer(bpe, token_bytes, special)
 
 

@@ -1,0 +1,196 @@
+"""A chat server whose answers are scripted: a real gRPC server on a unix socket, with fakes behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from chasqui.v1 import (
+    chat_service_pb2,
+    chat_service_pb2_grpc,
+    model_pb2,
+    model_service_pb2,
+    model_service_pb2_grpc,
+)
+from services.chat.status import abort
+from services.errors import ChasquiError, ModelNotFound
+from services.settings import MAX_MESSAGE_BYTES
+from tests.support import events
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+    from pathlib import Path
+
+    from chasqui.v1.stream_pb2 import StreamEvent
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+CHAT_SERVICE = "chasqui.v1.ChatService"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedCall:
+    """What reached the server: the request, its metadata, and the seconds left, None without a deadline."""
+
+    request: chat_service_pb2.ChatRequest
+    metadata: dict[str, str]
+    remaining: float | None
+
+
+@dataclass
+class FakeChatService(chat_service_pb2_grpc.ChatServiceServicer):
+    """Answers from its script, and remembers the calls.
+
+    A streamed call gets `batches`, one message each, an unstreamed one `response`. Before an unstreamed answer and
+    after the batches stands `failure`; with `hangs` the call waits there until it is cancelled.
+    """
+
+    batches: Sequence[Sequence[StreamEvent]] = ((events.started(), events.finish(), events.completed()),)
+    response: chat_service_pb2.ChatResponse = field(default_factory=lambda: events.response(events.choice("Hello!")))
+    failure: ChasquiError | grpc.StatusCode | None = None
+    hangs: bool = False
+    calls: list[ReceivedCall] = field(default_factory=list)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def Chat(  # noqa: N802 - the contract's name
+        self, request: chat_service_pb2.ChatRequest, context: Context
+    ) -> chat_service_pb2.ChatResponse:
+        """Answer in one message."""
+        with self._noted(request, context):
+            await self._fail_or_hang(context)
+            return self.response
+
+    async def StreamChat(  # type: ignore[override]  # noqa: N802 - grpc.aio takes coroutines that write too
+        self, request: chat_service_pb2.StreamChatRequest, context: Context
+    ) -> None:
+        """Answer in events."""
+        with self._noted(request.chat, context):
+            for batch in self.batches:
+                await context.write(chat_service_pb2.StreamChatResponse(events=batch))
+            await self._fail_or_hang(context)
+
+    @contextmanager
+    def _noted(self, request: chat_service_pb2.ChatRequest, context: Context) -> Iterator[None]:
+        metadata = {str(key): str(value) for key, value in context.invocation_metadata() or ()}
+        self.calls.append(ReceivedCall(request, metadata, context.time_remaining()))
+        self.begun.set()
+        try:
+            yield
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+    async def _fail_or_hang(self, context: Context) -> None:
+        if isinstance(self.failure, ChasquiError):
+            await abort(context, self.failure)
+        if self.failure is not None:
+            await context.abort(self.failure, "words that are not for callers")
+        if self.hangs:
+            await asyncio.Event().wait()
+
+
+def demo_model(**changes: Any) -> model_pb2.Model:
+    """A description in which every field is set, with `changes`."""
+    fields: dict[str, Any] = {
+        "id": events.MODEL,
+        "aliases": ["meta-llama/Meta-Llama-3.1-8B-Instruct"],
+        "created": Timestamp(seconds=events.CREATED),
+        "owned_by": "chasqui",
+        "context_length": 1024,
+        "default_max_tokens": 256,
+        "quantization": "Q8_0",
+        "price": model_pb2.Price(usd_per_million_tokens=0.055),
+        "capabilities": model_pb2.Capabilities(parameters=["temperature", "seed"]),
+        "limits": [
+            model_pb2.ParameterLimit(parameter="temperature", minimum=0, maximum=2, default_value=1),
+            model_pb2.ParameterLimit(parameter="top_k", minimum=-1, maximum=999, integer=True, default_value=0),
+            model_pb2.ParameterLimit(parameter="top_p", maximum=1, exclusive_minimum=True, default_value=1),
+            model_pb2.ParameterLimit(parameter="max_tokens", maximum=1_000_000, integer=True),
+        ],
+        "engine": "simulated",
+        "system_fingerprint": events.FINGERPRINT,
+    }
+    return model_pb2.Model(**(fields | changes))
+
+
+@dataclass
+class FakeModelService(model_service_pb2_grpc.ModelServiceServicer):
+    """Describes `models`, and remembers the ids and the metadata that it was asked with."""
+
+    models: list[model_pb2.Model] = field(default_factory=lambda: [demo_model()])
+    ids: list[str] = field(default_factory=list)
+    metadata: list[dict[str, str]] = field(default_factory=list)
+
+    async def ListModels(  # noqa: N802 - the contract's name
+        self, request: model_service_pb2.ListModelsRequest, context: Context
+    ) -> model_service_pb2.ListModelsResponse:
+        """All models."""
+        self._note(context)
+        return model_service_pb2.ListModelsResponse(models=self.models)
+
+    async def GetModel(  # noqa: N802 - the contract's name
+        self, request: model_service_pb2.GetModelRequest, context: Context
+    ) -> model_service_pb2.GetModelResponse:
+        """The model of an id or alias."""
+        self._note(context)
+        self.ids.append(request.id)
+        found = next((model for model in self.models if request.id in (model.id, *model.aliases)), None)
+        if found is None:
+            await abort(context, ModelNotFound(f"There is no model {request.id!r}.", param="model"))
+        return model_service_pb2.GetModelResponse(model=found)
+
+    async def CountTokens(  # noqa: N802 - the contract's name
+        self, request: model_service_pb2.CountTokensRequest, context: Context
+    ) -> model_service_pb2.CountTokensResponse:
+        """Refused: the edge has no use for it."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "The fake counts no tokens.")
+
+    def _note(self, context: Context) -> None:
+        self.metadata.append({str(key): str(value) for key, value in context.invocation_metadata() or ()})
+
+
+class FakeChatServer:
+    """The server with its three services. `address` is as in the settings; the chat service is healthy at first."""
+
+    def __init__(self, directory: Path) -> None:
+        self.address = f"unix:{directory / 'chat.sock'}"
+        self.chat = FakeChatService()
+        self.models = FakeModelService()
+        self._health = health.aio.HealthServicer()
+        self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)])
+        chat_service_pb2_grpc.add_ChatServiceServicer_to_server(self.chat, self._server)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(self.models, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._server.add_insecure_port(self.address)
+
+    async def start(self) -> None:
+        """Listen."""
+        await self.set_health(serving=True)
+        await self._server.start()
+
+    async def set_health(self, *, serving: bool) -> None:
+        """Tell all who watch."""
+        statuses = health_pb2.HealthCheckResponse
+        await self._health.set(CHAT_SERVICE, statuses.SERVING if serving else statuses.NOT_SERVING)
+
+    async def stop(self) -> None:
+        """End all calls and close the socket; without effect on a server that has stopped."""
+        await self._server.stop(None)
+
+
+@asynccontextmanager
+async def running_chat_server(directory: Path) -> AsyncIterator[FakeChatServer]:
+    """A server that listens on a socket in `directory` until the block ends."""
+    server = FakeChatServer(directory)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()

@@ -1,0 +1,95 @@
+"""The events of streamed answers and the parts of whole ones, with fixed ids, times and prices."""
+
+from __future__ import annotations
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from chasqui.v1 import chat_pb2, chat_service_pb2, stream_pb2
+
+ANSWER_ID = "chatcmpl-0123456789abcdef0123456789abcdef"
+CREATED = 1_700_000_000
+MODEL = "chasqui-demo"
+FINGERPRINT = "simulated-1-abcdef"
+
+
+def started() -> stream_pb2.StreamEvent:
+    """The first event."""
+    return stream_pb2.StreamEvent(
+        started=stream_pb2.Started(
+            id=ANSWER_ID, created=Timestamp(seconds=CREATED), model=MODEL, system_fingerprint=FINGERPRINT
+        )
+    )
+
+
+def delta(content: str, index: int = 0) -> stream_pb2.StreamEvent:
+    """The next text of a choice."""
+    return stream_pb2.StreamEvent(delta=stream_pb2.ChoiceDelta(index=index, content=content))
+
+
+def finish(
+    index: int = 0,
+    reason: chat_pb2.FinishReason.ValueType = chat_pb2.FINISH_REASON_STOP,
+    stop_reason: str | None = None,
+) -> stream_pb2.StreamEvent:
+    """The end of a choice."""
+    return stream_pb2.StreamEvent(
+        finish=stream_pb2.ChoiceFinish(index=index, finish_reason=reason, stop_reason=stop_reason)
+    )
+
+
+def usage(completion_tokens: int = 3) -> chat_pb2.Usage:
+    """A bill in which every number is different."""
+    total = 11 + completion_tokens
+    return chat_pb2.Usage(
+        prompt_tokens=11,
+        completion_tokens=completion_tokens,
+        total_tokens=total,
+        cached_tokens=8,
+        estimated_cost=total * 0.055 / 1e6,
+    )
+
+
+def timings() -> chat_pb2.Timings:
+    """Times in which every number is different."""
+    return chat_pb2.Timings(
+        queue=Duration(nanos=500_000),
+        tokenize=Duration(nanos=1_250_000),
+        prefill=Duration(nanos=20_000_000),
+        decode=Duration(seconds=1, nanos=1_000),
+        total=Duration(seconds=61),
+    )
+
+
+def completed(completion_tokens: int = 3) -> stream_pb2.StreamEvent:
+    """The last event."""
+    return stream_pb2.StreamEvent(completed=stream_pb2.Completed(usage=usage(completion_tokens), timings=timings()))
+
+
+def choice(
+    content: str,
+    index: int = 0,
+    reason: chat_pb2.FinishReason.ValueType = chat_pb2.FINISH_REASON_STOP,
+    stop_reason: str | None = None,
+) -> chat_pb2.Choice:
+    """One of the answers of a whole response."""
+    parts = [chat_pb2.ContentPart(text=content)] if content else []
+    return chat_pb2.Choice(
+        index=index,
+        message=chat_pb2.Message(role=chat_pb2.ROLE_ASSISTANT, content=parts),
+        finish_reason=reason,
+        stop_reason=stop_reason,
+    )
+
+
+def response(*choices: chat_pb2.Choice) -> chat_service_pb2.ChatResponse:
+    """A whole response."""
+    return chat_service_pb2.ChatResponse(
+        id=ANSWER_ID,
+        created=Timestamp(seconds=CREATED),
+        model=MODEL,
+        choices=choices,
+        usage=usage(),
+        timings=timings(),
+        system_fingerprint=FINGERPRINT,
+    )
