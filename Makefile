@@ -15,7 +15,7 @@ BUF := @bufbuild/buf@1.75.0
 
 .PHONY: help
 help: ## Show this help.
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: setup ## Set up and serve on http://localhost:8080 (settings: CHASQUI_*; see chasqui up --help).
@@ -28,6 +28,10 @@ test: setup ## Set up and run all tests.
 .PHONY: e2e
 e2e: setup ## Run the end-to-end tests alone.
 	$(BIN)/pytest tests/e2e
+
+.PHONY: bench-footprint
+bench-footprint: setup ## Measure start-up time and memory.
+	$(BIN)/python -m tests.bench.footprint
 
 .PHONY: setup
 setup: $(INSTALLED) ## Install everything into .venv and generate the stubs.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 
 import pytest
 
@@ -144,3 +145,16 @@ def test_a_silent_stream_carries_keep_alive_comments() -> None:
 def test_liveness_and_readiness_are_open(simulated: Service) -> None:
     assert get(simulated.url + "/healthz").json() == {"status": "ok"}
     assert get(simulated.url + "/readyz").json() == {"status": "ready"}
+
+
+def test_envoy_logs_each_request_with_its_ids_and_leaves_probes_out(simulated: Service) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    post(simulated.url + CHAT + "?secret=1", BODY, x_request_id="logged", traceparent=trace)
+    # Envoy writes its log in batches, at least once in ten seconds.
+    while '"request_id":"logged"' not in simulated.output():
+        time.sleep(0.05)
+    line = next(line for line in simulated.output().splitlines() if '"request_id":"logged"' in line)
+    record = json.loads(line)
+    assert (record["path"], record["status"], record["traceparent"]) == (CHAT, 200, trace)
+    assert "secret" not in line
+    assert '"path":"/readyz"' not in simulated.output()
