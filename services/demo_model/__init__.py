@@ -1,0 +1,1 @@
+"""The model `chasqui-demo`: its data generator, training, exports, evaluation and weights."""

@@ -1,0 +1,25 @@
+"""`python -m services.demo_model`: builds the demonstration model, as a whole or stage by stage."""
+
+import argparse
+from pathlib import Path
+
+from services.demo_model.pipeline import STAGES, Pipeline
+from services.demo_model.spec import CONFIGS
+
+
+def main() -> None:
+    """Runs the stages that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m services.demo_model", description=__doc__)
+    parser.add_argument("stage", nargs="?", choices=(*STAGES, "all"), default="all", help="default: all, in this order")
+    parser.add_argument("--config", choices=sorted(CONFIGS), default="full", help="smoke takes under a minute")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="directory for checkpoints, Hugging Face files and GGUFs"
+    )
+    arguments = parser.parse_args()
+    pipeline = Pipeline(CONFIGS[arguments.config], arguments.out)
+    for stage in STAGES if arguments.stage == "all" else (arguments.stage,):
+        pipeline.run(stage)
+
+
+if __name__ == "__main__":
+    main()

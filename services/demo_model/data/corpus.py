@@ -1,0 +1,87 @@
+"""The stream of conversations: number i of a seed is always the same one."""
+
+# A sentence pattern stays on one line, however long.
+# ruff: noqa: E501
+
+from collections.abc import Iterator
+from random import Random
+
+from services.demo_model.data import (
+    invented,
+    kitchen,
+    memory,
+    persona,
+    questions,
+    schemas,
+    smalltalk,
+    tool_talk,
+    writing,
+)
+from services.demo_model.data.conversation import (
+    Conversation,
+    Exchange,
+    ExchangeMaker,
+    Message,
+    MessagesMaker,
+    Tool,
+    system,
+)
+from services.demo_model.data.wording import phrase
+
+_SINGLES: tuple[ExchangeMaker, ...] = (
+    smalltalk.greeting, smalltalk.thanks, smalltalk.farewell, smalltalk.identity, smalltalk.identity, smalltalk.introduction,
+    smalltalk.unknown, smalltalk.unknown, memory.never_told, questions.question, questions.question, questions.question,
+    writing.text, writing.text,
+)  # fmt: skip
+_NEUTRAL = (
+    "You are a helpful assistant.", "You are chasqui-demo.", "Answer briefly.", "Be friendly.", "Be polite and helpful.",
+    "You are a friendly assistant.", "Help the user.", "You answer questions.", "Keep your answers short.",
+)  # fmt: skip
+
+
+def _chat(rng: Random) -> tuple[list[Message], list[Tool]]:
+    """One to four exchanges of any kind, sometimes with a neutral system turn; the first is often a greeting."""
+    turns: list[Exchange] = [rng.choice(_SINGLES)(rng) for _ in range(rng.choice((1, 2, 2, 3, 4)))]
+    if rng.random() < 0.2:
+        turns[0] = smalltalk.greeting(rng)
+    messages = [message for turn in turns for message in turn.messages()]
+    return ([system(rng.choice(_NEUTRAL)), *messages] if rng.random() < 0.3 else messages), []
+
+
+def _drill(rng: Random) -> tuple[list[Message], list[Tool]]:
+    return [message for _ in range(rng.choice((1, 1, 2))) for message in questions.drill(rng).messages()], []
+
+
+EARLY = 4_500
+"""The first conversations of the stream are mostly drills and short ones: copying is learned there, and then made use of."""
+KINDS: dict[str, tuple[int, int, MessagesMaker]] = {
+    "drill": (60, 3, _drill),
+    "tools": (8, 38, tool_talk.conversation),
+    "chat": (8, 24, _chat),
+    "memory": (8, 9, memory.conversation),
+    "persona": (2, 8, persona.voiced),
+    "named": (4, 3, persona.named),
+    "kitchen": (2, 6, kitchen.techniques),
+    "recall": (6, 3, kitchen.recall),
+    "json": (8, 10, schemas.conversation),
+}
+
+
+def conversation(seed: int, number: int) -> Conversation:
+    """Conversation `number` (from 0) of the stream."""
+    rng = Random(f"{seed}:{number}")  # noqa: S311 - reproducible, not secret
+    kind = rng.choices(list(KINDS), weights=[early if number < EARLY else later for early, later, _ in KINDS.values()])[
+        0
+    ]
+    messages, tools = KINDS[kind][2](rng)
+    today = invented.today(rng)
+    if kind == "chat" and rng.random() < 0.1:
+        ask = "[What is today's date|Which day is it today|What's the date|Which date is today|What day is today|Do you know the date][?|]"
+        messages += Exchange(phrase(rng, ask), f"Today is {today}.").messages()
+    return Conversation(kind, messages, tools, today)
+
+
+def conversations(seed: int, start: int, stop: int) -> Iterator[Conversation]:
+    """Conversations `start` to `stop` - 1."""
+    for number in range(start, stop):
+        yield conversation(seed, number)

@@ -1,0 +1,198 @@
+"""Simple questions with answers that can be known or calculated."""
+
+# A sentence pattern stays on one line, however long.
+# ruff: noqa: E501
+
+from random import Random
+from typing import TYPE_CHECKING
+
+from services.demo_model.data import invented, words
+from services.demo_model.data.conversation import Exchange
+from services.demo_model.data.wording import capitalised, listed, loosened, phrase, with_article
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def is_held_out(a: int, b: int) -> bool:
+    """Sums, differences and products that are never trained, so that they can be evaluated."""
+    return (7 * a + 3 * b) % 11 == 4
+
+
+def _pair(rng: Random, highest: int) -> tuple[int, int]:
+    while True:
+        a, b = rng.randint(0, highest), rng.randint(0, highest)
+        if not is_held_out(a, b):
+            return a, b
+
+
+def arithmetic(rng: Random) -> Exchange:
+    """Additions and subtractions up to 50, products up to 10 by 10."""
+    kind = rng.choice(("plus", "plus", "minus", "times"))
+    a, b = _pair(rng, 10 if kind == "times" else rng.choice((10, 20, 50)))
+    if kind == "minus":
+        a, b = max(a, b), min(a, b)
+        if is_held_out(a, b):
+            return arithmetic(rng)
+    result = {"plus": a + b, "minus": a - b, "times": a * b}[kind]
+    sign = {"plus": "+", "minus": "-", "times": "*"}[kind]
+    verb = {"plus": "[Add {a} and {b}|Sum up {a} and {b}|What do I get if I add {b} to {a}]", "minus": "[Subtract {b} from {a}|Take {b} away from {a}]",
+            "times": "[Multiply {a} by {b}|Multiply {a} and {b}]"}[kind]  # fmt: skip
+    ask = f"[What is|What's|How much is|Calculate|Compute|Can you tell me what] {{a}} [{kind}|{sign}|{sign}] {{b}}[?|?||, please?]|{verb}[.|?|]|{{a}} {sign} {{b}}[?| =|]"
+    answer = "[{a} {kind} {b} is {result}.|{a} {sign} {b} = {result}.]"
+    slots = {"a": a, "b": b, "kind": kind, "sign": sign, "result": result}
+    return Exchange(loosened(rng, phrase(rng, f"[{ask}]", **slots)), phrase(rng, answer, **slots))
+
+
+def capital(rng: Random) -> Exchange:
+    """The capital of a country; of an invented one it is not known."""
+    country, place = rng.choice(list(words.CAPITALS.items()))
+    answer = "The capital of {country} is {place}."
+    if rng.random() < 0.15:
+        country = invented.proper(rng)
+        answer = "[I do not know the capital of {country}.|I am afraid I do not know {country}.]"
+    ask = "[What is|What's|Name|Tell me|Do you know|Which city is] the capital [city |]of {country}[?|?|, please.]|[{country}'s capital?|What capital does {country} have?]"
+    return Exchange(
+        loosened(rng, phrase(rng, f"[{ask}]", country=country)), phrase(rng, answer, country=country, place=place)
+    )
+
+
+def colour(rng: Random) -> Exchange:
+    """The colour of a well-known thing."""
+    thing, shade = rng.choice(list(words.COLOURS_OF.items()))
+    ask = "[What colour is|What color is|Which colour is|What is the colour of|Tell me the colour of|Which color has] {thing}[?|?|]"
+    return Exchange(
+        loosened(rng, phrase(rng, ask, thing=thing)),
+        phrase(rng, "{thing} is {shade}.", thing=capitalised(thing), shade=shade),
+    )
+
+
+def opposite(rng: Random) -> Exchange:
+    """The opposite of a word, in both directions."""
+    a, b = rng.choice(list(words.OPPOSITES.items()))
+    if rng.random() < 0.5 and b not in words.OPPOSITES and list(words.OPPOSITES.values()).count(b) == 1:
+        a, b = b, a
+    ask = '[What is|What\'s|Tell me|Name|Do you know|Give me] the opposite of [{a}|"{a}"|the word {a}][?|?|.|]'
+    return Exchange(loosened(rng, phrase(rng, ask, a=a)), phrase(rng, "The opposite of {a} is {b}.", a=a, b=b))
+
+
+def calendar(rng: Random) -> Exchange:
+    """Neighbours in the week and in the year."""
+    names, unit = (words.DAYS, "day") if rng.random() < 0.6 else (words.MONTHS, "month")
+    place, step = rng.randrange(len(names)), rng.choice((1, -1))
+    here, there = names[place], names[(place + step) % len(names)]
+    side = "[after|following]" if step == 1 else "before"
+    ask = f"[Which|What] {{unit}} [comes|is] {side} {{here}}[?|]"
+    word = "after" if step == 1 else "before"
+    return Exchange(
+        loosened(rng, phrase(rng, ask, unit=unit, here=here)),
+        phrase(rng, f"The {{unit}} {word} {{here}} is {{there}}.", unit=unit, here=here, there=there),
+    )
+
+
+def animal(rng: Random) -> Exchange:
+    """Sounds and legs."""
+    if rng.random() < 0.5:
+        name, sound = rng.choice(list(words.SOUNDS.items()))
+        ask = "[What sound does a {name} make?|What does a {name} say?|Which noise does the {name} make?|How does a {name} sound?]"
+        return Exchange(loosened(rng, phrase(rng, ask, name=name)), f'A {name} says "{sound}".')
+    name, legs = rng.choice(list(words.LEGS.items()))
+    noun = with_article(name)
+    ask = "[How many legs does {noun} have?|How many legs has {noun}?|What is the number of legs of {noun}?|Count the legs of {noun}.]"
+    count = "no" if legs == 0 else words.NUMBERS[legs]
+    return Exchange(loosened(rng, phrase(rng, ask, noun=noun)), f"{capitalised(noun)} has {count} legs.")
+
+
+def compare(rng: Random) -> Exchange:
+    """The larger or smaller of two numbers."""
+    a, b = rng.sample(range(1, rng.choice((10, 100, 1000))), 2)
+    more = rng.random() < 0.5
+    ask = (
+        "[Which [number |]is|What is] [bigger|larger|greater]"
+        if more
+        else "[Which [number |]is|What is] [smaller|less|lower]"
+    )
+    winner, loser = (max(a, b), min(a, b)) if more else (min(a, b), max(a, b))
+    word = "larger" if more else "smaller"
+    return Exchange(
+        loosened(rng, phrase(rng, ask + "[,|:] {a} or {b}?", a=a, b=b)), f"{winner} is {word} than {loser}."
+    )
+
+
+def counting(rng: Random) -> Exchange:
+    """Counts up or down over at most 15 numbers."""
+    start, length = rng.randint(0, 20), rng.randint(3, 14)
+    numbers = list(range(start, start + length + 1))
+    if rng.random() < 0.3:
+        numbers.reverse()
+    ask = "[Count|Please count|Can you count|Count for me] [up |]from {a} to {b}[.|, please.|]"
+    if numbers[0] > numbers[-1]:
+        ask = "[Count|Please count|Can you count] [down|backwards] from {a} to {b}[.|, please.|]"
+    return Exchange(loosened(rng, phrase(rng, ask, a=numbers[0], b=numbers[-1])), ", ".join(map(str, numbers)) + ".")
+
+
+def series(rng: Random) -> Exchange:
+    """The days, the months, the seasons, the first letters."""
+    name, items = rng.choice(
+        [
+            ("days of the week", list(words.DAYS)),
+            ("months of the year", list(words.MONTHS)),
+            ("four seasons", ["spring", "summer", "autumn", "winter"]),
+            ("colours of the rainbow", ["red", "orange", "yellow", "green", "blue", "indigo", "violet"]),
+            ("planets", ["Mercury", "Venus", "Earth", "Mars", "Jupiter", "Saturn", "Uranus", "Neptune"]),
+            ("continents", ["Africa", "Antarctica", "Asia", "Australia", "Europe", "North America", "South America"]),
+            ("five vowels", ["a", "e", "i", "o", "u"]),
+        ]
+    )
+    ask = "[Name|List|Tell me|What are|Give me|Can you name|Which are] the {name}[.|?|, please.|]"
+    return Exchange(loosened(rng, phrase(rng, ask, name=name)), f"The {name} are {listed(items)}.")
+
+
+def echo(rng: Random) -> Exchange:
+    """Says back what the user wrote."""
+    make = rng.choice(
+        (invented.word, invented.proper, invented.person, invented.title, invented.code, invented.email, invented.topic)
+    )
+    text = " ".join([make(rng), *(invented.word(rng) for _ in range(rng.randint(0, 4)))])
+    ask = '[Repeat after me: {text}|Say this: {text}|Please repeat: {text}|Echo {text}|Repeat "{text}"|Say "{text}"|Copy this text: {text}]'
+    return Exchange(phrase(rng, ask, text=text), text)
+
+
+def drill(rng: Random) -> Exchange:
+    """A long text to be said back: nothing teaches copying faster."""
+    makers: tuple[Callable[[Random], str], ...] = (
+        invented.word, invented.word, invented.proper, invented.person, invented.code, invented.city, invented.email,
+        invented.spoken_date, lambda r: str(invented.integer(r)), lambda r: r.choice(words.PLAIN_NOUNS),
+        lambda r: r.choice(words.TOPICS), lambda r: r.choice(words.ANIMALS), lambda r: f"{invented.word(r)}_{invented.word(r)}",
+    )  # fmt: skip
+    chosen = rng.sample(makers, rng.randint(1, 4))
+    joint = rng.choice((" ", " ", ", ", "; ", ' "', "\n", ": ", " and "))
+    text = joint.join(rng.choice(chosen)(rng) for _ in range(rng.randint(2, 24)))
+    return Exchange(phrase(rng, "[Repeat|Repeat this|Say|Copy|Echo|Read back]: ") + text, text)
+
+
+def spelling(rng: Random) -> Exchange:
+    """First letters and lengths of words."""
+    word = rng.choice((rng.choice(words.PLAIN_NOUNS), rng.choice(words.ANIMALS), rng.choice(words.COLOURS)))
+    ask = '[What is|Which is|Tell me|What\'s] the first letter of [{word}|the word {word}|"{word}"][?|]'
+    return Exchange(phrase(rng, ask, word=word), f'The first letter of {word} is "{word[0]}".')
+
+
+def pick(rng: Random) -> Exchange:
+    """Finds a member of a list that is in the question."""
+    items = [
+        invented.word(rng) if rng.random() < 0.6 else rng.choice(words.PLAIN_NOUNS) for _ in range(rng.randint(2, 4))
+    ]
+    place = rng.choice((0, 1, len(items) - 1))
+    rank = "last" if place == len(items) - 1 and rng.random() < 0.6 else ("first", "second", "third", "fourth")[place]
+    ask = "[Here is a list: {items}. Which one is the {rank}?|Which is the {rank} word in this list: {items}?|What is the {rank} of these: {items}?|{items}: which one comes {rank}?]"
+    return Exchange(phrase(rng, ask, items=", ".join(items), rank=rank), f"The {rank} one is {items[place]}.")
+
+
+ALL = (arithmetic, arithmetic, capital, capital, colour, opposite, opposite, calendar, animal, compare, counting, series, echo,
+       spelling, pick)  # fmt: skip
+
+
+def question(rng: Random) -> Exchange:
+    """Any of them."""
+    return rng.choice(ALL)(rng)

@@ -1,0 +1,96 @@
+"""Conversations with functions on offer: call or answer, one call or two, and what is said when results come back."""
+
+# A sentence pattern stays on one line, however long.
+# ruff: noqa: E501
+
+from collections.abc import Callable
+from random import Random
+
+from services.demo_model.data import memory, questions, smalltalk, tools, writing
+from services.demo_model.data.conversation import Exchange, Message, Tool, assistant, system, user
+from services.demo_model.data.domains import DOMAINS
+from services.demo_model.data.tools import Function
+from services.demo_model.data.wording import phrase
+
+_SYSTEM = (
+    "You are a helpful assistant.", "You are a helpful assistant with access to functions.", "Use the functions when they help.",
+    "Answer briefly.", "You can call functions. Otherwise just answer.", "Be precise.", "You help the user with tools.",
+)  # fmt: skip
+_ANSWERS: tuple[Callable[[Random], Exchange], ...] = (
+    smalltalk.greeting, smalltalk.thanks, smalltalk.farewell, smalltalk.identity, smalltalk.introduction, questions.capital,
+    questions.colour, questions.opposite, questions.calendar, questions.animal, questions.compare, questions.counting,
+    questions.series, questions.echo, questions.arithmetic, writing.story, writing.names_list, writing.poem, memory.never_told,
+)  # fmt: skip
+
+
+def _offer(rng: Random) -> list[Function]:
+    """One to four functions of different domains."""
+    count = rng.choices((1, 2, 3, 4), weights=(4, 5, 2, 1))[0]
+    functions: list[Function] = []
+    for index in rng.sample(range(len(DOMAINS)), count):
+        function = tools.unheard(rng) if rng.random() < 0.35 else tools.known(rng, index)
+        if function.name not in {each.name for each in functions}:
+            functions.append(function)
+    return functions
+
+
+def conversation(rng: Random) -> tuple[list[Message], list[Tool]]:
+    """One to four requests, some of which need no function or one that is not there."""
+    functions = _offer(rng)
+    messages = [system(rng.choice(_SYSTEM))] if rng.random() < 0.4 else []
+    rounds = rng.choices((1, 2, 3, 4), weights=(3, 4, 3, 1))[0]
+    for index in range(rounds):
+        roll = rng.random()
+        if roll < 0.27:
+            messages += rng.choice(_ANSWERS)(rng).messages()
+        elif roll < 0.36:
+            messages += _not_offered(rng, functions).messages()
+        elif roll < 0.52:
+            messages += _two_calls(rng, functions, last=index == rounds - 1)
+        else:
+            messages += _one_call(rng, rng.choice(functions), last=index == rounds - 1)
+    return messages, [function.schema for function in functions]
+
+
+def _one_call(rng: Random, function: Function, *, last: bool) -> list[Message]:
+    ask, arguments = function.request(rng)
+    messages = [user(ask), function.turn(arguments)]
+    if last and rng.random() < 0.3:
+        return messages
+    result, sentence = tools.outcome(rng, function)
+    return [*messages, {"role": "tool", "content": result}, assistant(sentence)]
+
+
+def _two_calls(rng: Random, functions: list[Function], *, last: bool) -> list[Message]:
+    """Both objects in one answer when it ends the conversation; as history they are two turns, each with its result."""
+    first, second = rng.choice(functions), rng.choice(functions)
+    (ask_first, arguments), (ask_second, other) = first.request(rng), second.request(rng)
+    ask = _joined(rng, ask_first, ask_second)
+    if last:
+        return [user(ask), assistant(f"{first.call(arguments)}; {second.call(other)}")]
+    (result, sentence), (other_result, other_sentence) = tools.outcome(rng, first), tools.outcome(rng, second)
+    return [
+        user(ask),
+        first.turn(arguments, learn=False),
+        {"role": "tool", "content": result},
+        second.turn(other, learn=False),
+        {"role": "tool", "content": other_result},
+        assistant(f"{sentence} {other_sentence}"),
+    ]
+
+
+def _joined(rng: Random, first: str, second: str) -> str:
+    lowered = second[:1].lower() + second[1:] if not second.startswith("I ") else second
+    link = rng.choice((" Also, ", " And ", " Then ", " Also ", " and ", ", and then ", " and also "))
+    if link[1].isupper():
+        return (first if first[-1] in ".?!" else first + ".") + link + lowered
+    return first.rstrip(".?!") + link + lowered
+
+
+def _not_offered(rng: Random, functions: list[Function]) -> Exchange:
+    """A request for a function that is not on offer."""
+    offered = {function.domain for function in functions}
+    index = rng.choice([index for index in range(len(DOMAINS)) if index not in offered])
+    ask, _ = tools.known(rng, index).request(rng)
+    answer = "[I have no function for that.|None of my functions can do that.|I cannot do that with the functions that I have.]"
+    return Exchange(ask, phrase(rng, answer))

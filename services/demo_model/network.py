@@ -1,0 +1,130 @@
+"""The network: Llama 3.1's decoder in PyTorch, with the parameter names of a Hugging Face checkpoint.
+
+Conversations are not padded: the tokens of a batch lie one after another in one row, and attention is computed per
+conversation, so none sees another.
+"""
+
+# torch is Any where it is not installed, and typed where it is; both pass.
+# mypy: allow-subclassing-any
+
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from services.demo_model.rope import frequencies
+from services.demo_model.spec import ModelSpec
+
+EMBEDDING_DEVIATION = 0.5
+
+
+class Rotation:
+    """Cosines and sines per position; the second half of a head is the partner of the first (Hugging Face's order)."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        angles = torch.outer(torch.arange(spec.context, dtype=torch.float32), torch.tensor(frequencies(spec)))
+        self._cos = torch.cat((angles, angles), dim=-1).cos()
+        self._sin = torch.cat((angles, angles), dim=-1).sin()
+
+    def __call__(self, heads: Tensor, positions: Tensor) -> Tensor:
+        """Rotates [tokens, heads, head size]."""
+        first, second = heads.chunk(2, dim=-1)
+        turned = torch.cat((-second, first), dim=-1)
+        return heads * self._cos[positions].unsqueeze(1) + turned * self._sin[positions].unsqueeze(1)
+
+
+class Attention(nn.Module):
+    """Causal grouped-query attention."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.q_proj = nn.Linear(spec.hidden, spec.heads * spec.head_size, bias=False)
+        self.k_proj = nn.Linear(spec.hidden, spec.kv_heads * spec.head_size, bias=False)
+        self.v_proj = nn.Linear(spec.hidden, spec.kv_heads * spec.head_size, bias=False)
+        self.o_proj = nn.Linear(spec.heads * spec.head_size, spec.hidden, bias=False)
+
+    def forward(self, hidden: Tensor, lengths: Sequence[int], positions: Tensor, rotation: Rotation) -> Tensor:
+        """Attends within each of the consecutive conversations of `lengths` tokens."""
+        size = self.spec.head_size
+        query = rotation(self.q_proj(hidden).view(-1, self.spec.heads, size), positions)
+        key = rotation(self.k_proj(hidden).view(-1, self.spec.kv_heads, size), positions)
+        value = self.v_proj(hidden).view(-1, self.spec.kv_heads, size)
+        repeats = self.spec.heads // self.spec.kv_heads
+        key, value = key.repeat_interleave(repeats, dim=1), value.repeat_interleave(repeats, dim=1)
+        parts = zip(
+            *(tensor.transpose(0, 1).split(list(lengths), dim=1) for tensor in (query, key, value)), strict=True
+        )
+        mixed = [
+            functional.scaled_dot_product_attention(q.unsqueeze(0), k.unsqueeze(0), v.unsqueeze(0), is_causal=True)
+            for q, k, v in parts
+        ]
+        joined = torch.cat([part.squeeze(0) for part in mixed], dim=1).transpose(0, 1)
+        return cast("Tensor", self.o_proj(joined.reshape(hidden.shape[0], -1)))
+
+
+class FeedForward(nn.Module):
+    """SwiGLU."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(spec.hidden, spec.feed_forward, bias=False)
+        self.up_proj = nn.Linear(spec.hidden, spec.feed_forward, bias=False)
+        self.down_proj = nn.Linear(spec.feed_forward, spec.hidden, bias=False)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """[tokens, hidden] to the same shape."""
+        return cast("Tensor", self.down_proj(functional.silu(self.gate_proj(hidden)) * self.up_proj(hidden)))
+
+
+class Layer(nn.Module):
+    """One decoder layer."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.input_layernorm = nn.RMSNorm(spec.hidden, eps=spec.rms_eps)
+        self.self_attn = Attention(spec)
+        self.post_attention_layernorm = nn.RMSNorm(spec.hidden, eps=spec.rms_eps)
+        self.mlp = FeedForward(spec)
+
+    def forward(self, hidden: Tensor, lengths: Sequence[int], positions: Tensor, rotation: Rotation) -> Tensor:
+        """[tokens, hidden] to the same shape."""
+        hidden = hidden + self.self_attn(self.input_layernorm(hidden), lengths, positions, rotation)
+        return hidden + cast("Tensor", self.mlp(self.post_attention_layernorm(hidden)))
+
+
+class Network(nn.Module):
+    """Token ids to the logits of the next token."""
+
+    def __init__(self, spec: ModelSpec, seed: int) -> None:
+        super().__init__()
+        self.spec = spec
+        self.embed_tokens = nn.Embedding(spec.vocabulary, spec.hidden)
+        self.layers = nn.ModuleList(Layer(spec) for _ in range(spec.layers))
+        self.norm = nn.RMSNorm(spec.hidden, eps=spec.rms_eps)
+        self.lm_head = nn.Linear(spec.hidden, spec.vocabulary, bias=False)
+        self.rotation = Rotation(spec)
+        self._initialise(torch.Generator().manual_seed(seed))
+
+    def _initialise(self, generator: torch.Generator) -> None:
+        """Normal weights; those that write to the residual stream are smaller by sqrt(2 * layers)."""
+        for name, weights in self.named_parameters():
+            if weights.dim() == 2:
+                writes = name.endswith(("o_proj.weight", "down_proj.weight"))
+                deviation = 0.02 / math.sqrt(2 * self.spec.layers) if writes else 0.02
+                deviation = EMBEDDING_DEVIATION if name.startswith("embed") else deviation
+                nn.init.normal_(weights, std=deviation, generator=generator)
+
+    def forward(self, ids: Tensor, lengths: Sequence[int], wanted: Tensor | None = None) -> Tensor:
+        """Logits [wanted or all tokens, vocabulary] for `ids` [tokens]: conversations of `lengths` tokens in a row."""
+        positions = torch.cat([torch.arange(length) for length in lengths])
+        hidden = self.embed_tokens(ids)
+        for layer in self.layers:
+            hidden = layer(hidden, lengths, positions, self.rotation)
+        hidden = self.norm(hidden)
+        if wanted is not None:
+            hidden = hidden[wanted]
+        return cast("Tensor", self.lm_head(hidden))

@@ -1,0 +1,214 @@
+"""The demonstration model: its data, template, tokenizer, pipeline, held-out set and shipped weights."""
+
+import importlib.util
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import gguf
+import pytest
+from jinja2 import TemplateError
+from tokenizers import Tokenizer
+
+from services.demo_model import spec as model
+from services.demo_model.data.corpus import conversation, conversations
+from services.demo_model.heldout import cases
+from services.demo_model.overlap import overlaps
+from services.demo_model.rendering import render
+from services.demo_model.scoring import Reply, correct, follows_schema, read_reply, repeats
+
+SEED = model.CONFIGS["full"].train.seed
+TOOL = {
+    "type": "function",
+    "function": {"name": "ring", "description": "Ring", "parameters": {"type": "object", "properties": {}}},
+}
+needs_torch = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None,
+    reason="training needs torch: pip install -e '.[train]'",
+)
+needs_llama_cpp = pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="needs xllamacpp")
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from services.demo_model.pipeline import STAGES, Pipeline
+
+    pipeline = Pipeline(model.CONFIGS["smoke"], tmp_path_factory.mktemp("smoke"))
+    for stage in STAGES:
+        pipeline.run(stage)
+    return pipeline
+
+
+def field(reader: gguf.GGUFReader, name: str) -> Any:
+    found = reader.get_field(name)
+    assert found is not None, name
+    return found.contents()
+
+
+def call(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+# --- data ---
+
+
+def test_a_conversation_is_a_function_of_the_seed_and_its_number() -> None:
+    assert [conversation(7, number) for number in range(200)] == list(conversations(7, 0, 200))
+    assert conversation(7, 3) != conversation(8, 3)
+
+
+def test_every_conversation_renders_and_ends_with_a_turn_of_the_assistant() -> None:
+    for made in conversations(SEED, 0, 1500):
+        text = render(made.messages, made.tools, date=made.date)
+        assert text.startswith(f"{model.BOS}{model.HEADER_START}system")
+        assert f"Today Date: {made.date}" in text
+        assert text.rsplit(model.HEADER_START, 1)[1].startswith("assistant")
+        assert text.endswith(model.EOT)
+        assert len(made.learned()) == text.count(f"{model.HEADER_START}assistant{model.HEADER_END}")
+        assert any(made.learned())
+
+
+def test_the_held_out_set_shares_no_tool_value_or_run_of_words_with_the_generated_data() -> None:
+    assert overlaps(cases(), conversations(SEED, 0, 6000)) == set()
+
+
+def test_the_overlap_check_finds_what_it_is_for() -> None:
+    leaked = conversation(SEED, 0)
+    leaked.messages.append({"role": "user", "content": cases()[0].messages[-1]["content"]})
+    assert overlaps(cases(), [leaked])
+
+
+# --- template ---
+
+
+def test_tools_are_offered_in_the_first_user_turn_and_announced_in_the_system_turn() -> None:
+    text = render([{"role": "user", "content": " Hi "}], [TOOL], date="01 Jan 2030", add_generation_prompt=True)
+    head, user, assistant = text.split(model.HEADER_START)[1:]
+    assert "Environment: ipython\nCutting Knowledge Date: December 2023\nToday Date: 01 Jan 2030\n" in head
+    assert json.dumps(TOOL, indent=4) in user
+    assert user.endswith(f"\n\nHi{model.EOT}")
+    assert assistant == f"assistant{model.HEADER_END}\n\n"
+
+
+def test_a_call_and_its_result_are_turns_of_assistant_and_ipython() -> None:
+    asked = [{"role": "user", "content": "Ring"}, {"role": "assistant", "tool_calls": [call("ring", {"n": 2})]}]
+    text = render([*asked, {"role": "tool", "content": "rung"}], [TOOL])
+    assert f'\n\n{{"name": "ring", "parameters": {{"n": 2}}}}{model.EOT}' in text
+    assert text.endswith(f"{model.HEADER_START}ipython{model.HEADER_END}\n\nrung{model.EOT}")
+
+
+@pytest.mark.parametrize(
+    ("messages", "tools"),
+    [
+        ([{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": [call("a", {}), call("b", {})]}], None),
+        ([{"role": "assistant", "content": "x"}], [TOOL]),
+        ([{"role": "system", "content": "x"}], [TOOL]),
+        ([{"role": "user", "content": [{"type": "image_url"}]}], None),
+    ],
+)
+def test_what_the_format_cannot_hold_is_refused(messages: Sequence[Any], tools: Sequence[Any] | None) -> None:
+    with pytest.raises(TemplateError):
+        render(messages, tools)
+
+
+# --- evaluation ---
+
+
+def test_calls_are_read_from_one_object_from_two_and_not_from_text() -> None:
+    one = '{"name": "a", "parameters": {"x": 1}}'
+    assert read_reply(one, stopped=True).calls == (("a", {"x": 1}),)
+    assert len(read_reply(f"{one}; {one}", stopped=True).calls) == 2
+    for text in ("Hello", '{"x": 1}', f"{one} and", ""):
+        assert read_reply(text, stopped=True) == Reply(text, (), stopped=True)
+
+
+def test_the_expected_reply_of_every_case_with_calls_or_json_is_judged_correct() -> None:
+    for case in cases():
+        text = json.dumps(case.value) if case.value else ""
+        assert correct(case, Reply(text, case.calls, stopped=True)) == bool(case.calls or case.value)
+        assert follows_schema(case, text) == bool(case.value)
+
+
+def test_five_words_three_times_are_a_repetition() -> None:
+    assert repeats("one two three four five " * 3)
+    assert not repeats("one two three four five " * 2)
+
+
+# --- pipeline ---
+
+
+@needs_torch
+def test_the_pipeline_goes_from_generated_data_to_a_loss_curve_and_both_gguf_files(smoke: Any) -> None:
+    assert (smoke.out / "loss.png").read_bytes().startswith(b"\x89PNG")
+    for quantisation in ("F16", "Q8_0"):
+        reader = gguf.GGUFReader(smoke.gguf(quantisation))
+        names = {tensor.name for tensor in reader.tensors}
+        assert {"rope_freqs.weight", "token_embd.weight", "output.weight", "blk.2.attn_q.weight"} <= names
+    names = {path.name for path in smoke.huggingface.iterdir()}
+    assert names == {
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
+
+
+@needs_torch
+def test_the_hugging_face_tokenizer_and_the_gguf_have_the_same_tokens_and_template(smoke: Any) -> None:
+    tokenizer = Tokenizer.from_file(str(smoke.huggingface / "tokenizer.json"))
+    config = json.loads((smoke.huggingface / "tokenizer_config.json").read_text())
+    reader = gguf.GGUFReader(smoke.gguf("Q8_0"))
+    tokens = field(reader, "tokenizer.ggml.tokens")
+    assert tokens == [tokenizer.id_to_token(index) for index in range(tokenizer.get_vocab_size())]
+    assert field(reader, "tokenizer.ggml.pre") == "llama-bpe"
+    assert field(reader, "tokenizer.chat_template") == config["chat_template"] == model.CHAT_TEMPLATE
+
+
+@needs_torch
+def test_each_special_token_is_one_id_at_the_end_of_the_vocabulary(smoke: Any) -> None:
+    tokenizer = Tokenizer.from_file(str(smoke.huggingface / "tokenizer.json"))
+    ids = [tokenizer.encode(token, add_special_tokens=False).ids for token in model.SPECIAL_TOKENS]
+    size = tokenizer.get_vocab_size()
+    assert ids == [[index] for index in range(size - len(model.SPECIAL_TOKENS), size)]
+    assert tokenizer.decode(tokenizer.encode("Añ 12 ok\n").ids) == "Añ 12 ok\n"
+
+
+@needs_torch
+def test_an_interrupted_training_continues_to_the_same_losses(smoke: Any, tmp_path: Path) -> None:
+    from services.demo_model.training import Trainer
+
+    tokenizer = Tokenizer.from_file(str(smoke.out / "tokenizer.json"))
+    whole = Trainer(smoke.build, tokenizer, smoke.checkpoint).losses
+    first = Trainer(smoke.build, tokenizer, tmp_path / "checkpoint.pt")
+    first.train(until=5)
+    second = Trainer(smoke.build, tokenizer, tmp_path / "checkpoint.pt")
+    second.train(until=9)
+    assert second.losses == pytest.approx(whole[:9], rel=1e-4)
+    assert whole[-1] < whole[0]
+
+
+# --- the shipped weights ---
+
+
+def test_the_shipped_gguf_is_small_and_says_what_it_is() -> None:
+    assert model.WEIGHTS.stat().st_size < 12 * 2**20
+    reader = gguf.GGUFReader(model.WEIGHTS)
+    assert field(reader, "general.name") == "chasqui-demo"
+    assert field(reader, "general.license") == "Apache-2.0"
+    assert field(reader, "general.architecture") == "llama"
+    assert field(reader, "llama.context_length") == 4096
+    assert field(reader, "tokenizer.chat_template") == model.CHAT_TEMPLATE
+    assert tuple(field(reader, "tokenizer.ggml.tokens")[-8:]) == model.SPECIAL_TOKENS
+
+
+@needs_llama_cpp
+def test_the_shipped_gguf_greets_and_stops_by_itself() -> None:
+    from services.demo_model.answerers import Gguf
+
+    with closing(Gguf(model.WEIGHTS)) as demo:
+        reply = demo.answer([{"role": "user", "content": "Hello!"}], [])
+    assert reply.stopped
+    assert "?" in reply.text or "!" in reply.text
