@@ -8,12 +8,16 @@ from msgspec import UNSET
 
 from chasqui.v1 import chat_pb2
 from edge.openai.schema import (
+    AnswerCall,
     AnswerMessage,
+    CallDelta,
     ChatCompletion,
     ChatCompletionChunk,
     ChoiceBody,
     ChunkChoice,
     DeltaBody,
+    FunctionCallBody,
+    FunctionDelta,
     LimitBody,
     ModelBody,
     PricingBody,
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 
     from chasqui.v1.chat_service_pb2 import ChatResponse
     from chasqui.v1.model_pb2 import Model
-    from chasqui.v1.stream_pb2 import ChoiceFinish, Started, StreamEvent
+    from chasqui.v1.stream_pb2 import ChoiceDelta, ChoiceFinish, Started, StreamEvent
 
 _FINISH_REASONS = {
     chat_pb2.FINISH_REASON_STOP: "stop",
@@ -45,7 +49,7 @@ def completion(response: ChatResponse) -> ChatCompletion:
         choices=[
             ChoiceBody(
                 index=choice.index,
-                message=AnswerMessage("".join(part.text for part in choice.message.content)),
+                message=_message(choice.message),
                 finish_reason=_FINISH_REASONS[choice.finish_reason],
                 stop_reason=choice.stop_reason if choice.HasField("stop_reason") else UNSET,
             )
@@ -73,7 +77,7 @@ class ChunkSequence:
         """The chunks that an event stands for; Started comes first."""
         kind = event.WhichOneof("event")
         if kind == "delta":
-            yield self._chunk(ChunkChoice(event.delta.index, DeltaBody(content=event.delta.content)))
+            yield self._chunk(ChunkChoice(event.delta.index, _delta(event.delta)))
         elif kind == "started":
             self._started = event.started
             for index in range(self._n):
@@ -115,6 +119,28 @@ class ChunkSequence:
             list(choices),
             None if self._include_usage else UNSET,
         )
+
+
+def _message(message: chat_pb2.Message) -> AnswerMessage:
+    text = "".join(part.text for part in message.content)
+    calls = [
+        AnswerCall(call.id, FunctionCallBody(call.function.name, call.function.arguments))
+        for call in message.tool_calls
+    ]
+    return AnswerMessage(text or (None if calls else ""), tool_calls=calls or UNSET)
+
+
+def _delta(delta: ChoiceDelta) -> DeltaBody:
+    calls = [
+        CallDelta(
+            call.index,
+            FunctionDelta(call.arguments, call.name if call.HasField("name") else None),
+            call.id if call.HasField("id") else None,
+            "function" if call.HasField("id") else None,
+        )
+        for call in delta.tool_calls
+    ]
+    return DeltaBody(content=delta.content or None, tool_calls=calls or None)
 
 
 def usage(counted: chat_pb2.Usage) -> UsageBody:

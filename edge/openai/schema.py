@@ -140,12 +140,21 @@ class UsageBody(Struct):
     estimated_cost: float
 
 
+class AnswerCall(Struct):
+    """A tool call of an answer."""
+
+    id: str
+    function: FunctionCallBody
+    type: Literal["function"] = "function"
+
+
 class AnswerMessage(Struct):
-    """The message of an answer."""
+    """The message of an answer; `content` is null when there is nothing but calls."""
 
     content: str | None
     role: Literal["assistant"] = "assistant"
     refusal: None = None
+    tool_calls: list[AnswerCall] | UnsetType = UNSET
 
 
 class ChoiceBody(Struct):
@@ -170,11 +179,28 @@ class ChatCompletion(Struct):
     object: Literal["chat.completion"] = "chat.completion"
 
 
+class FunctionDelta(Struct, omit_defaults=True):
+    """The next piece of a called function: its name at first, then its arguments."""
+
+    arguments: str
+    name: str | None = None
+
+
+class CallDelta(Struct, omit_defaults=True):
+    """The next piece of a tool call; id and type stand in its first piece only."""
+
+    index: int
+    function: FunctionDelta
+    id: str | None = None
+    type: Literal["function"] | None = None
+
+
 class DeltaBody(Struct, omit_defaults=True):
     """What a chunk adds to a choice."""
 
     role: Literal["assistant"] | None = None
     content: str | None = None
+    tool_calls: list[CallDelta] | None = None
 
 
 class ChunkChoice(Struct):

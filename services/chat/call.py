@@ -16,12 +16,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chasqui.v1 import chat_pb2, stream_pb2
 from services.chat.outbox import Outbox
 from services.chat.text import ChoiceText
+from services.chat.tool_parser import CallStart, Content, ToolCallParser
 from services.engine.api import EndReason
 from services.errors import ChasquiError, EngineFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from services.chat.tool_parser import Parsed
     from services.engine.api import ChoiceEnd, End, Handle, Piece
     from services.engine.tokenizer import Tokenizer
 
@@ -39,6 +41,8 @@ class CallFacts:
     model: str
     system_fingerprint: str
     stops: Sequence[str]
+    tool_names: frozenset[str]  # of the tools that the model may call
+    parallel_tool_calls: bool
     n: int
     price: float  # USD per million tokens
     received: float
@@ -66,6 +70,10 @@ class ChatCall:
         )
         self._facts = facts
         self._choices = [ChoiceText(tokenizer.decoder(), facts.stops) for _ in range(facts.n)]
+        self._parsers = [
+            ToolCallParser(facts.tool_names, parallel=facts.parallel_tool_calls) if facts.tool_names else None
+            for _ in range(facts.n)
+        ]
         self._completion_tokens = 0
         self._on_settled = on_settled
         self._handle: Handle | None = None
@@ -109,9 +117,10 @@ class ChatCall:
         self._completion_tokens += piece.tokens
         text = choice.push(piece)
         if text:
-            self.outbox.add_text(piece.choice, text)
-        if choice.stop_reason is not None:
-            self._finish(piece.choice, chat_pb2.FINISH_REASON_STOP)
+            self._show(piece.choice, text)
+        parser = self._parsers[piece.choice]
+        if choice.stop_reason is not None or (parser is not None and parser.done):
+            self._end_choice(piece.choice, chat_pb2.FINISH_REASON_STOP)
             self._cancel(piece.choice)
 
     def choice_end(self, end: ChoiceEnd) -> None:
@@ -121,9 +130,9 @@ class ChatCall:
             return
         text = choice.flush()
         if text:
-            self.outbox.add_text(end.choice, text)
+            self._show(end.choice, text)
         matched = choice.stop_reason is not None
-        self._finish(end.choice, chat_pb2.FINISH_REASON_STOP if matched else _FINISH_REASONS[end.reason])
+        self._end_choice(end.choice, chat_pb2.FINISH_REASON_STOP if matched else _FINISH_REASONS[end.reason])
 
     def end(self, end: End) -> None:
         """Settle the bill, and complete the answer unless it has already ended with an error or without a caller."""
@@ -144,6 +153,32 @@ class ChatCall:
                 self.outcome = "completed"
                 self.outbox.complete(stream_pb2.Completed(usage=self.usage, timings=self._timings(end)))
         self._settle(end)
+
+    def _show(self, choice: int, text: str) -> None:
+        """Text that the model wrote, as content or as pieces of calls."""
+        parser = self._parsers[choice]
+        if parser is None:
+            self.outbox.add_text(choice, text)
+        else:
+            self._show_parsed(choice, parser.push(text))
+
+    def _show_parsed(self, choice: int, parts: Sequence[Parsed]) -> None:
+        for part in parts:
+            if isinstance(part, Content):
+                self.outbox.add_text(choice, part.text)
+            elif isinstance(part, CallStart):
+                self.outbox.start_call(choice, part.index, f"call_{uuid4().hex[:24]}", part.name)
+            else:
+                self.outbox.add_arguments(choice, part.index, part.text)
+
+    def _end_choice(self, choice: int, reason: chat_pb2.FinishReason.ValueType) -> None:
+        """Release what the parser held back. An answer with calls ends with them, unless it was cut."""
+        parser = self._parsers[choice]
+        if parser is not None:
+            self._show_parsed(choice, parser.flush())
+            if parser.calls and reason == chat_pb2.FINISH_REASON_STOP:
+                reason = chat_pb2.FINISH_REASON_TOOL_CALLS
+        self._finish(choice, reason)
 
     def _finish(self, choice: int, reason: chat_pb2.FinishReason.ValueType) -> None:
         self._choices[choice].ended = True

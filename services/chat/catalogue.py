@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Honoured for every engine, because this server itself does it.
 _SERVER_PARAMETERS = frozenset({"max_tokens", "stop"})
+# Honoured when the model's template knows tools.
+_TOOL_PARAMETERS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 
 
 class Catalogue:
@@ -24,6 +26,9 @@ class Catalogue:
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         capabilities = engine.capabilities
+        parameters = capabilities.parameters | _SERVER_PARAMETERS
+        if "tools" in engine.model.chat_template:
+            parameters |= _TOOL_PARAMETERS
         self.model = model_pb2.Model(
             id=engine.model.name,
             aliases=[alias for alias in settings.model_aliases if alias != engine.model.name],
@@ -33,7 +38,7 @@ class Catalogue:
             default_max_tokens=settings.default_max_tokens,
             quantization=engine.model.quantization,
             price=model_pb2.Price(usd_per_million_tokens=settings.price),
-            capabilities=model_pb2.Capabilities(parameters=sorted(capabilities.parameters | _SERVER_PARAMETERS)),
+            capabilities=model_pb2.Capabilities(parameters=sorted(parameters), tools="tools" in parameters),
             limits=[
                 model_pb2.ParameterLimit(
                     parameter=limit.parameter,
@@ -44,7 +49,7 @@ class Catalogue:
                     default_value=limit.default,
                 )
                 for limit in LIMITS.values()
-                if limit.parameter in capabilities.parameters | _SERVER_PARAMETERS
+                if limit.parameter in parameters
             ],
             engine=settings.engine,
             system_fingerprint=engine.model.fingerprint,

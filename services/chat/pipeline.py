@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from services.chat.call import CallFacts, ChatCall
 from services.chat.generation import sampling_of
 from services.chat.prompt import PromptRenderer
-from services.chat.validation import validate, validate_messages
+from services.chat.validation import calls_allowed, validate, validate_messages, validate_tools
 from services.engine.api import End, EngineTimings, Generation
-from services.errors import ContextLengthExceeded, DeadlineExceeded
+from services.errors import ContextLengthExceeded, DeadlineExceeded, UnsupportedParameter
 
 if TYPE_CHECKING:
     from chasqui.v1.chat_service_pb2 import ChatRequest
@@ -47,6 +47,8 @@ class ChatPipeline:
         received = time.monotonic()
         self._catalogue.resolve(request.model)
         validate(request, self._engine.capabilities)
+        if request.tools and not self._prompt.takes_tools:
+            raise UnsupportedParameter("tools is not supported by the chat template of this model.", param="tools")
         prompt = await self._prompt_tokens(request)
         tokenize_seconds = time.monotonic() - received
         max_tokens = self._max_tokens(request, len(prompt))
@@ -58,6 +60,8 @@ class ChatPipeline:
             model=self._engine.model.name,
             system_fingerprint=self._engine.model.fingerprint,
             stops=tuple(request.stop),
+            tool_names=frozenset(tool.function.name for tool in request.tools if calls_allowed(request)),
+            parallel_tool_calls=not request.HasField("parallel_tool_calls") or request.parallel_tool_calls,
             n=n,
             price=self._settings.price,
             received=received,
@@ -84,11 +88,14 @@ class ChatPipeline:
     async def chat_tokens(self, request: ChatRequest) -> list[int]:
         """The prompt's ids of a chat that is not going to be answered."""
         validate_messages(request)
+        validate_tools(request)
         return await self._prompt_tokens(request)
 
     async def _prompt_tokens(self, request: ChatRequest) -> list[int]:
-        messages = list(request.messages)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._prompt.token_ids, messages)
+        # With tool_choice none the model does not get to see the tools.
+        tools = list(request.tools) if calls_allowed(request) else []
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._prompt.token_ids, list(request.messages), tools)
 
     async def text_tokens(self, text: str) -> list[int]:
         """The ids of plain text, made off the event loop."""

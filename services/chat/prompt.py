@@ -10,27 +10,22 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from chasqui.v1 import chat_pb2
+from services.chat.history import template_messages, template_tools
 from services.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from chasqui.v1 import chat_pb2
+    from chasqui.v1.tool_pb2 import Tool
     from services.engine.api import ModelInfo
     from services.engine.tokenizer import Tokenizer
 
-# The names that chat templates know.
-_ROLE_NAMES = {
-    chat_pb2.ROLE_SYSTEM: "system",
-    chat_pb2.ROLE_DEVELOPER: "system",
-    chat_pb2.ROLE_USER: "user",
-    chat_pb2.ROLE_ASSISTANT: "assistant",
-}
 _PRIVATE_USE = range(0xE000, 0xF900)
 
 
@@ -56,33 +51,38 @@ class PromptRenderer:
         self._specials = sorted(tokenizer.special_tokens, key=len, reverse=True)
         self._special = re.compile("(" + "|".join(map(re.escape, self._specials)) + ")")
         self._source = model.chat_template
+        self.takes_tools = "tools" in model.chat_template
 
-    def token_ids(self, messages: Sequence[chat_pb2.Message]) -> list[int]:
-        """The prompt's ids, ending with an open assistant turn; InvalidValue if the template refuses the messages."""
-        texts = ["".join(part.text for part in message.content) for message in messages]
-        guard = _unused_character([self._source, *texts])
-        rendered = self._render(
-            {"role": _ROLE_NAMES[message.role], "content": self._hide(text, guard)}
-            for message, text in zip(messages, texts, strict=True)
-        )
+    def token_ids(self, messages: Sequence[chat_pb2.Message], tools: Sequence[Tool] = ()) -> list[int]:
+        """The prompt's ids, ending with an open assistant turn; InvalidValue if the template refuses the messages.
+
+        Messages and tools have been validated.
+        """
+        context = {"messages": template_messages(messages), "tools": template_tools(tools)}
+        guard = _unused_character([self._source, *_texts(context)])
         placeholder = re.compile(f"{guard}(\\d+){guard}")
         ids: list[int] = []
-        for index, piece in enumerate(self._special.split(rendered)):
+        for index, piece in enumerate(self._special.split(self._render(self._hide(context, guard)))):
             if index % 2:
                 ids.append(self._tokenizer.special_tokens[piece])
             elif piece:
                 ids += self._tokenizer.encode(placeholder.sub(lambda match: self._specials[int(match[1])], piece))
         return ids
 
-    def _hide(self, text: str, guard: str) -> str:
-        """The text with a placeholder, a number between guards, for every special token that it spells."""
-        return self._special.sub(lambda match: f"{guard}{self._specials.index(match[0])}{guard}", text)
+    def _hide(self, value: Any, guard: str) -> Any:
+        """The value with a placeholder, a number between guards, for every special token that a text in it spells."""
+        if isinstance(value, str):
+            return self._special.sub(lambda match: f"{guard}{self._specials.index(match[0])}{guard}", value)
+        if isinstance(value, list):
+            return [self._hide(item, guard) for item in value]
+        if isinstance(value, dict):
+            return {self._hide(key, guard): self._hide(item, guard) for key, item in value.items()}
+        return value
 
-    def _render(self, messages: Iterable[dict[str, str]]) -> str:
+    def _render(self, context: dict[str, Any]) -> str:
         try:
             return self._template.render(
-                messages=list(messages),
-                tools=None,
+                **context,
                 add_generation_prompt=True,
                 bos_token=self._bos_token,
                 eos_token=self._eos_token,
@@ -90,6 +90,19 @@ class PromptRenderer:
             )
         except (jinja2.TemplateError, TypeError, ValueError, LookupError) as error:
             raise InvalidValue(f"The model's chat template refuses the messages: {error}", param="messages") from error
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a value made of JSON's types."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from _texts(item)
 
 
 def _unused_character(texts: Sequence[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING
 
 from chasqui.v1 import chat_pb2, tool_pb2
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from services.engine.api import Capabilities
 
+_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _SAMPLING_FIELDS = frozenset(field.name for field in chat_pb2.SamplingOptions.DESCRIPTOR.fields)
 # What a value may be when the engine does not honour the field: it then changes nothing.
 _OTHER_NEUTRAL = {"top_k": (0, -1)}
@@ -22,6 +25,7 @@ _OTHER_NEUTRAL = {"top_k": (0, -1)}
 def validate(request: ChatRequest, capabilities: Capabilities) -> None:
     """InvalidValue or UnsupportedParameter, naming the field as REST does, for the first field that is wrong."""
     validate_messages(request)
+    validate_tools(request)
     _check_numbers(request, capabilities)
     _check_logit_bias(request, capabilities)
     _check_stop(request, capabilities)
@@ -29,30 +33,99 @@ def validate(request: ChatRequest, capabilities: Capabilities) -> None:
 
 
 def validate_messages(request: ChatRequest) -> None:
-    """InvalidValue or UnsupportedParameter for the first message that cannot be rendered."""
+    """InvalidValue for the first message that cannot be rendered."""
     if not request.messages:
         raise InvalidValue("messages is empty, but must hold at least one message.", param="messages")
+    call_ids: set[str] = set()
     for index, message in enumerate(request.messages):
-        _check_message(message, f"messages[{index}]")
+        _check_message(message, f"messages[{index}]", call_ids)
 
 
-def _check_message(message: chat_pb2.Message, path: str) -> None:
+def calls_allowed(request: ChatRequest) -> bool:
+    """Whether the model may call the tools of a request."""
+    return request.tool_choice.mode != tool_pb2.TOOL_CHOICE_MODE_NONE
+
+
+def validate_tools(request: ChatRequest) -> None:
+    """InvalidValue or UnsupportedParameter for the first tool, or the tool choice, that cannot be honoured."""
+    names: set[str] = set()
+    for index, tool in enumerate(request.tools):
+        path = f"tools[{index}].function"
+        if tool.WhichOneof("tool") is None:
+            raise InvalidValue(f"tools[{index}] is empty.", param=f"tools[{index}]")
+        name = tool.function.name
+        if not _TOOL_NAME.fullmatch(name):
+            raise InvalidValue(
+                f"{path}.name is {name[:80]!r}, but must be 1 to 64 letters, digits, underscores and dashes.",
+                param=f"{path}.name",
+            )
+        if name in names:
+            raise InvalidValue(f"{path}.name is {name!r}, as that of an earlier tool.", param=f"{path}.name")
+        names.add(name)
+        if tool.function.parameters_json:
+            _check_json_object(tool.function.parameters_json, f"{path}.parameters")
+        if tool.function.strict:
+            raise UnsupportedParameter(f"{path}.strict is not supported yet.", param=f"{path}.strict")
+    _check_tool_choice(request, names)
+
+
+def _check_tool_choice(request: ChatRequest, names: set[str]) -> None:
+    choice = request.tool_choice
+    kind = choice.WhichOneof("choice")
+    if kind == "function_name" and choice.function_name not in names:
+        raise InvalidValue(
+            f"tool_choice names {choice.function_name[:80]!r}, which is not among the tools.", param="tool_choice"
+        )
+    required = choice.mode == tool_pb2.TOOL_CHOICE_MODE_REQUIRED
+    if required and not names:
+        raise InvalidValue("tool_choice demands a call, but no tools are offered.", param="tool_choice")
+    if required or kind == "function_name":
+        raise UnsupportedParameter("tool_choice cannot force calls yet, only none and auto.", param="tool_choice")
+
+
+def _check_message(message: chat_pb2.Message, path: str, call_ids: set[str]) -> None:
+    """One message; `call_ids` are those of the calls before it, and gains those that it makes."""
     if message.role == chat_pb2.ROLE_UNSPECIFIED or message.role not in chat_pb2.Role.values():
         raise InvalidValue(f"{path}.role is missing or unknown.", param=f"{path}.role")
-    if message.role == chat_pb2.ROLE_TOOL or message.tool_call_id:
-        raise UnsupportedParameter(
-            f"{path}: tool results are not supported by this server yet.",
-            param=f"{path}.{'role' if message.role == chat_pb2.ROLE_TOOL else 'tool_call_id'}",
-        )
-    if message.tool_calls:
-        raise UnsupportedParameter(
-            f"{path}.tool_calls is not supported by this server yet.", param=f"{path}.tool_calls"
-        )
-    if not message.content:
+    _check_tool_result(message, path, call_ids)
+    if message.tool_calls and message.role != chat_pb2.ROLE_ASSISTANT:
+        raise InvalidValue(f"{path}.tool_calls belongs to assistant messages only.", param=f"{path}.tool_calls")
+    for index, call in enumerate(message.tool_calls):
+        call_path = f"{path}.tool_calls[{index}]"
+        if not call.id or call.id in call_ids:
+            raise InvalidValue(f"{call_path}.id is missing or that of an earlier call.", param=f"{call_path}.id")
+        if not call.function.name:
+            raise InvalidValue(f"{call_path}.function.name is missing.", param=f"{call_path}.function.name")
+        _check_json_object(call.function.arguments, f"{call_path}.function.arguments")
+        call_ids.add(call.id)
+    if not message.content and not message.tool_calls:
         raise InvalidValue(f"{path}.content is missing.", param=f"{path}.content")
     for index, part in enumerate(message.content):
         if part.WhichOneof("part") is None:
             raise InvalidValue(f"{path}.content[{index}] is an empty part.", param=f"{path}.content[{index}]")
+
+
+def _check_tool_result(message: chat_pb2.Message, path: str, call_ids: set[str]) -> None:
+    if message.role != chat_pb2.ROLE_TOOL:
+        if message.tool_call_id:
+            raise InvalidValue(f"{path}.tool_call_id belongs to tool messages only.", param=f"{path}.tool_call_id")
+    elif message.tool_call_id not in call_ids:
+        raise InvalidValue(
+            f"{path}.tool_call_id is {message.tool_call_id[:80]!r}, but no earlier message makes such a call.",
+            param=f"{path}.tool_call_id",
+        )
+
+
+def _check_json_object(text: str, param: str) -> None:
+    """InvalidValue unless `text` is a JSON object that is not nested beyond what can be rendered."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise InvalidValue(f"{param} is not valid JSON: {error}.", param=param) from error
+    except RecursionError as error:
+        raise InvalidValue(f"{param} is nested too deeply.", param=param) from error
+    if not isinstance(value, dict):
+        raise InvalidValue(f"{param} must be a JSON object.", param=param)
 
 
 def _check_numbers(request: ChatRequest, capabilities: Capabilities) -> None:
@@ -117,12 +190,6 @@ def _check_not_offered(request: ChatRequest, capabilities: Capabilities) -> None
         raise _not_honoured("ignore_eos")
     if request.logprobs and "logprobs" not in capabilities.parameters:
         raise _not_honoured("logprobs")
-    if request.tools:
-        raise _not_honoured("tools")
-    choice = request.tool_choice
-    modes = (tool_pb2.TOOL_CHOICE_MODE_UNSPECIFIED, tool_pb2.TOOL_CHOICE_MODE_NONE, tool_pb2.TOOL_CHOICE_MODE_AUTO)
-    if choice.WhichOneof("choice") == "function_name" or choice.mode not in modes:
-        raise InvalidValue("tool_choice demands a call, but no tools are offered.", param="tool_choice")
     if request.response_format.WhichOneof("format") not in (None, "text"):
         raise _not_honoured("response_format")
 

@@ -155,7 +155,7 @@ def test_models_describe_what_a_caller_may_send(channel: grpc.Channel) -> None:
     limits = {limit.parameter: limit for limit in model.limits}
     assert (limits["temperature"].minimum, limits["temperature"].maximum) == (0, 2)
     assert "temperature" in model.capabilities.parameters
-    assert not model.capabilities.tools
+    assert model.capabilities.tools
 
 
 def test_counted_tokens_are_those_that_a_chat_is_billed_for(channel: grpc.Channel) -> None:

@@ -155,7 +155,7 @@ def test_an_unknown_model_is_not_found(client: OpenAI) -> None:
         ({"messages": []}, "messages", "invalid_value"),
         ({"stop": ["x"] * 17}, "stop", "invalid_value"),
         ({"logit_bias": {"1000000": 1}}, "logit_bias.1000000", "invalid_value"),
-        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools", "unsupported_parameter"),
+        ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools[0].function.name", "invalid_value"),
         ({"response_format": {"type": "json_object"}}, "response_format", "unsupported_parameter"),
         ({"logprobs": True}, "logprobs", "unsupported_parameter"),
         ({"messages": [{"role": "user", "content": "long " * 2000}]}, "messages", "context_length_exceeded"),

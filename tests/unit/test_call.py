@@ -34,7 +34,15 @@ class Played:
     settled: list[str] = field(default_factory=list)
 
 
-def start(*, stops: Sequence[str] = (), n: int = 1, streamed: bool = True, price: float = 2.0) -> Played:
+def start(
+    *,
+    stops: Sequence[str] = (),
+    tools: Sequence[str] = (),
+    parallel: bool = True,
+    n: int = 1,
+    streamed: bool = True,
+    price: float = 2.0,
+) -> Played:
     """An accepted and submitted call."""
     facts = CallFacts(
         request_id="request-1",
@@ -42,6 +50,8 @@ def start(*, stops: Sequence[str] = (), n: int = 1, streamed: bool = True, price
         model="demo",
         system_fingerprint="test-1",
         stops=stops,
+        tool_names=frozenset(tools),
+        parallel_tool_calls=parallel,
         n=n,
         price=price,
         received=0.0,

@@ -40,6 +40,22 @@ def _refusal(asked: chat_service_pb2.ChatRequest, capabilities: Capabilities) ->
     return caught.value
 
 
+def call(call_id: str, arguments: str = "{}", name: str = "f") -> tool_pb2.ToolCall:
+    return tool_pb2.ToolCall(id=call_id, function=tool_pb2.FunctionCall(name=name, arguments=arguments))
+
+
+def calling(*calls: tool_pb2.ToolCall) -> chat_pb2.Message:
+    return chat_pb2.Message(role=chat_pb2.ROLE_ASSISTANT, tool_calls=calls)
+
+
+def result(call_id: str) -> chat_pb2.Message:
+    return text(role=chat_pb2.ROLE_TOOL, tool_call_id=call_id)
+
+
+def tool(name: str, **fields: Any) -> tool_pb2.Tool:
+    return tool_pb2.Tool(function=tool_pb2.FunctionTool(name=name, **fields))
+
+
 @pytest.mark.parametrize(
     ("fields", "kind", "param"),
     [
@@ -52,13 +68,17 @@ def _refusal(asked: chat_service_pb2.ChatRequest, capabilities: Capabilities) ->
             InvalidValue,
             "messages[0].content[0]",
         ),
-        ({"messages": [text(role=chat_pb2.ROLE_TOOL)]}, UnsupportedParameter, "messages[0].role"),
-        ({"messages": [text(tool_call_id="call_1")]}, UnsupportedParameter, "messages[0].tool_call_id"),
-        (
-            {"messages": [text(role=chat_pb2.ROLE_ASSISTANT, tool_calls=[tool_pb2.ToolCall(id="call_1")])]},
-            UnsupportedParameter,
-            "messages[0].tool_calls",
-        ),
+        ({"messages": [text(role=chat_pb2.ROLE_TOOL)]}, InvalidValue, "messages[0].tool_call_id"),
+        ({"messages": [text(role=chat_pb2.ROLE_TOOL, tool_call_id="c")]}, InvalidValue, "messages[0].tool_call_id"),
+        ({"messages": [result("c"), calling(call("c"))]}, InvalidValue, "messages[0].tool_call_id"),
+        ({"messages": [text(tool_call_id="c")]}, InvalidValue, "messages[0].tool_call_id"),
+        ({"messages": [text(tool_calls=[call("c")])]}, InvalidValue, "messages[0].tool_calls"),
+        ({"messages": [calling(call(""))]}, InvalidValue, "messages[0].tool_calls[0].id"),
+        ({"messages": [calling(call("c"), call("c"))]}, InvalidValue, "messages[0].tool_calls[1].id"),
+        ({"messages": [calling(call("c", name=""))]}, InvalidValue, "messages[0].tool_calls[0].function.name"),
+        ({"messages": [calling(call("c", "[]"))]}, InvalidValue, "messages[0].tool_calls[0].function.arguments"),
+        ({"messages": [calling(call("c", "{"))]}, InvalidValue, "messages[0].tool_calls[0].function.arguments"),
+        ({"messages": [calling(call("c", "[" * 9999))]}, InvalidValue, "messages[0].tool_calls[0].function.arguments"),
         ({"stop": [""]}, InvalidValue, "stop[0]"),
         ({"stop": ["a", ""]}, InvalidValue, "stop[1]"),
         ({"stop": ["x"] * (MAX_STOPS + 1)}, InvalidValue, "stop"),
@@ -74,7 +94,17 @@ def _refusal(asked: chat_service_pb2.ChatRequest, capabilities: Capabilities) ->
         ({"max_tokens": -1}, InvalidValue, "max_tokens"),
         ({"temperature": math.nan}, InvalidValue, "temperature"),
         ({"temperature": math.inf}, InvalidValue, "temperature"),
-        ({"tools": [tool_pb2.Tool()]}, UnsupportedParameter, "tools"),
+        ({"tools": [tool_pb2.Tool()]}, InvalidValue, "tools[0]"),
+        ({"tools": [tool("f"), tool("f")]}, InvalidValue, "tools[1].function.name"),
+        ({"tools": [tool("")]}, InvalidValue, "tools[0].function.name"),
+        ({"tools": [tool("x" * 65)]}, InvalidValue, "tools[0].function.name"),
+        ({"tools": [tool("f", parameters_json="3")]}, InvalidValue, "tools[0].function.parameters"),
+        ({"tools": [tool("f", strict=True)]}, UnsupportedParameter, "tools[0].function.strict"),
+        (
+            {"tools": [tool("f")], "tool_choice": tool_pb2.ToolChoice(function_name="f")},
+            UnsupportedParameter,
+            "tool_choice",
+        ),
         ({"tool_choice": tool_pb2.ToolChoice(mode=tool_pb2.TOOL_CHOICE_MODE_REQUIRED)}, InvalidValue, "tool_choice"),
         ({"tool_choice": tool_pb2.ToolChoice(function_name="f")}, InvalidValue, "tool_choice"),
         ({"tool_choice": tool_pb2.ToolChoice(function_name="")}, InvalidValue, "tool_choice"),

@@ -1,0 +1,58 @@
+"""The real edge and the real Envoy in front of a chat server that runs inside a test."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.envoy.config import EnvoyConfig, render
+from services.chat.server import ChatServer
+from services.settings import Settings
+from tests.support.http import get
+from tests.support.service import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from services.engine.api import Engine
+
+
+@asynccontextmanager
+async def served(engine: Engine, directory: Path) -> AsyncIterator[str]:
+    """Serve an engine; yields the base URL, without an end slash. `directory` is for sockets and has a short path."""
+    settings = Settings(drain_delay=0)
+    server_address, edge_address = f"unix:{directory}/server.sock", f"unix:{directory}/edge.sock"
+    port = free_port()
+    config = EnvoyConfig("127.0.0.1", port, server_address, (edge_address,), directory / "admin.sock")
+    bootstrap = directory / "envoy.yaml"
+    bootstrap.write_text(render(config))
+    envoy = str(Path(sys.executable).with_name("envoy"))
+    addresses = ("--server-address", server_address, "--edge-address", edge_address, "--drain-delay", "0")
+    commands = (
+        (sys.executable, "-m", "services", "edge", "--log-level", "error", *addresses),
+        (envoy, "--config-path", str(bootstrap), "--disable-hot-restart", "--log-level", "error", "--concurrency", "1"),
+    )
+    await engine.start()
+    server = ChatServer(engine, settings)
+    await server.start(server_address)
+    parts = [await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL) for command in commands]
+    try:
+        await asyncio.to_thread(_wait_ready, f"http://127.0.0.1:{port}/readyz")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        for part in parts:
+            part.terminate()
+            await part.wait()
+        await server.stop()
+
+
+def _wait_ready(url: str) -> None:
+    while True:
+        try:
+            if get(url).status == 200:
+                return
+        except OSError:
+            continue

@@ -1,0 +1,87 @@
+"""An engine that answers what a test tells it to, one piece of text per turn of the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from services.engine.api import (
+    Capabilities,
+    ChoiceEnd,
+    End,
+    EndReason,
+    EngineState,
+    EngineTimings,
+    Generation,
+    Heartbeat,
+    ModelInfo,
+    Piece,
+    Sink,
+)
+from services.engine.gguf_file import read_gguf
+from services.engine.tokenizer import tokenizer_from_gguf
+from services.settings import DEMO_MODEL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class ScriptedHandle:
+    """A scripted generation: a task that pushes its pieces."""
+
+    def __init__(self, generation: Generation, pieces: Sequence[str], sink: Sink) -> None:
+        self.released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.pushed = 0
+        self._cancelled: set[int] = set()
+        self._task = asyncio.create_task(self._run(generation, pieces, sink))
+
+    def cancel(self, choice: int | None = None) -> None:
+        """No further piece for the choice, or for any."""
+        self._cancelled |= set(range(4)) if choice is None else {choice}
+
+    async def _run(self, generation: Generation, pieces: Sequence[str], sink: Sink) -> None:
+        for choice in range(generation.n):
+            reason = EndReason.STOP
+            for count, piece in enumerate(pieces):
+                await asyncio.sleep(0)
+                if choice in self._cancelled:
+                    reason = EndReason.CANCELLED
+                    break
+                if count == generation.max_tokens:
+                    reason = EndReason.LENGTH
+                    break
+                sink.piece(Piece(choice, 1, text=piece))
+                self.pushed += 1
+            sink.choice_end(ChoiceEnd(choice, reason))
+        sink.end(End(len(generation.prompt), 0, self.pushed, EngineTimings()))
+        self.released.set_result(None)
+
+
+class ScriptedEngine:
+    """`script` gets the text of a prompt, special tokens left out, and returns the pieces of the answer."""
+
+    def __init__(self, script: Callable[[str], Sequence[str]]) -> None:
+        gguf = read_gguf(DEMO_MODEL)
+        self.handles: list[ScriptedHandle] = []
+        self.capabilities = Capabilities(gguf.context_length, len(gguf.tokens), frozenset({"n", "temperature"}), 4)
+        self.model = ModelInfo("scripted", "none", "scripted-1", gguf.chat_template, "<|begin_of_text|>", "<|eot_id|>")
+        self.tokenizer = tokenizer_from_gguf(gguf)
+        self._script = script
+
+    async def start(self) -> None:
+        """Nothing to load."""
+
+    def submit(self, generation: Generation, sink: Sink) -> ScriptedHandle:
+        """Answer as the script says."""
+        prompt = self.tokenizer.decoder().push(generation.prompt)
+        handle = ScriptedHandle(generation, self._script(prompt), sink)
+        self.handles.append(handle)
+        return handle
+
+    def heartbeat(self) -> Heartbeat:
+        """Always idle."""
+        return Heartbeat(EngineState.IDLE, 0, 0, 0)
+
+    async def close(self) -> None:
+        """Wait for what still runs."""
+        await asyncio.gather(*(handle.released for handle in self.handles))
