@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ipaddress
 import logging
 import shutil
 import signal
@@ -49,6 +50,7 @@ class Service:
     """The parts of one replica, with their sockets in the directory `private`, which only this user can enter."""
 
     def __init__(self, settings: Settings, private: Path) -> None:
+        """SettingsError if an address is malformed or there is no Envoy."""
         server_address = settings.server_address or f"unix:{private}/server.sock"
         edge_addresses = _edge_addresses(settings, private)
         config = EnvoyConfig(
@@ -59,7 +61,10 @@ class Service:
             admin_socket=private / "envoy-admin.sock",
         )
         bootstrap = private / "envoy.yaml"
-        bootstrap.write_text(render(config), encoding="utf-8")
+        try:
+            bootstrap.write_text(render(config), encoding="utf-8")
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
         chasqui = (sys.executable, "-m", "services")
         server = settings.replace(server_address=server_address)
         self._settings = settings
@@ -170,7 +175,10 @@ def _envoy_command(bootstrap: Path, settings: Settings) -> tuple[str, ...]:
 
 def _check_port(host: str, port: int) -> None:
     """Find out before anything is started; Envoy's own words for it are hard to read."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+    except ValueError:
+        raise SettingsError(f"CHASQUI_HOST is {host!r}, but must be an IP address, as 127.0.0.1 or 0.0.0.0.") from None
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

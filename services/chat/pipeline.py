@@ -53,20 +53,8 @@ class ChatPipeline:
         tokenize_seconds = time.monotonic() - received
         max_tokens = self._max_tokens(request, len(prompt))
         n = request.n if request.HasField("n") else 1
+        facts = self._facts(request, context, n, received, tokenize_seconds)
         self.admission.enter()
-        facts = CallFacts(
-            request_id=context.request_id,
-            trace_id=context.trace_id,
-            model=self._engine.model.name,
-            system_fingerprint=self._engine.model.fingerprint,
-            stops=tuple(request.stop),
-            tool_names=frozenset(tool.function.name for tool in request.tools if calls_allowed(request)),
-            parallel_tool_calls=not request.HasField("parallel_tool_calls") or request.parallel_tool_calls,
-            n=n,
-            price=self._settings.price,
-            received=received,
-            tokenize_seconds=tokenize_seconds,
-        )
         call = ChatCall(facts, self._engine.tokenizer, streamed=streamed, on_settled=self.admission.leave)
         if max_tokens == 0:
             call.end_empty(End(len(prompt), 0, 0, EngineTimings()))
@@ -91,12 +79,6 @@ class ChatPipeline:
         validate_tools(request)
         return await self._prompt_tokens(request)
 
-    async def _prompt_tokens(self, request: ChatRequest) -> list[int]:
-        # With tool_choice none the model does not get to see the tools.
-        tools = list(request.tools) if calls_allowed(request) else []
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._prompt.token_ids, list(request.messages), tools)
-
     async def text_tokens(self, text: str) -> list[int]:
         """The ids of plain text, made off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._engine.tokenizer.encode, text)
@@ -104,6 +86,29 @@ class ChatPipeline:
     def close(self) -> None:
         """Stop the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _facts(
+        self, request: ChatRequest, context: CallContext, n: int, received: float, tokenize_seconds: float
+    ) -> CallFacts:
+        return CallFacts(
+            request_id=context.request_id,
+            trace_id=context.trace_id,
+            model=self._engine.model.name,
+            system_fingerprint=self._engine.model.fingerprint,
+            stops=tuple(request.stop),
+            tool_names=frozenset(tool.function.name for tool in request.tools if calls_allowed(request)),
+            parallel_tool_calls=not request.HasField("parallel_tool_calls") or request.parallel_tool_calls,
+            n=n,
+            price=self._settings.price,
+            received=received,
+            tokenize_seconds=tokenize_seconds,
+        )
+
+    async def _prompt_tokens(self, request: ChatRequest) -> list[int]:
+        # With tool_choice none the model does not get to see the tools.
+        tools = list(request.tools) if calls_allowed(request) else []
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._prompt.token_ids, list(request.messages), tools)
 
     def _max_tokens(self, request: ChatRequest, prompt_tokens: int) -> int:
         """The explicit limit for the engine: what was asked for, or the default, clamped to what the context leaves."""

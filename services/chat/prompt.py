@@ -16,6 +16,7 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from services.chat.history import template_messages, template_tools
+from services.engine.api import EngineLoadError
 from services.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class PromptRenderer:
     """Turns messages into token ids. Thread-safe; CPU-bound, so it belongs into a thread of a pool."""
 
     def __init__(self, model: ModelInfo, tokenizer: Tokenizer) -> None:
-        """ValueError if the model's template is not valid Jinja."""
+        """EngineLoadError if the model's template is not valid Jinja."""
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
         )
@@ -43,7 +44,7 @@ class PromptRenderer:
         try:
             self._template = environment.from_string(model.chat_template)
         except jinja2.TemplateError as error:
-            raise ValueError(f"The model's chat template cannot be used: {error}") from error
+            raise EngineLoadError(f"The model's chat template cannot be used: {error}") from error
         self._bos_token = model.bos_token
         self._eos_token = model.eos_token
         self._tokenizer = tokenizer

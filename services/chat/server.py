@@ -20,7 +20,7 @@ from services.chat.interceptors import AuthenticationInterceptor, CallIntercepto
 from services.chat.pipeline import ChatPipeline
 from services.chat.servicers import ChatServicer, ModelServicer
 from services.engine.factory import build_engine
-from services.settings import MAX_MESSAGE_BYTES
+from services.settings import MAX_MESSAGE_BYTES, SettingsError
 from services.telemetry.tracing import configure_tracing
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class ChatServer:
     """The gRPC server around one engine."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
-        """SettingsError if the keys cannot be read, ValueError if the model's chat template is broken."""
+        """SettingsError if the keys cannot be read, EngineLoadError if the model's chat template is broken."""
         self._engine = engine
         self._settings = settings
         authentication = Authentication(settings.api_keys)
@@ -73,8 +73,11 @@ class ChatServer:
         reflection.enable_server_reflection([*_SERVICES, health_name, reflection.SERVICE_NAME], self._grpc)
 
     async def start(self, address: str) -> int:
-        """Listen on `unix:PATH` or `HOST:PORT`; returns the port. RuntimeError if the address is taken."""
-        port = self._grpc.add_insecure_port(address)
+        """Listen on `unix:PATH` or `HOST:PORT`; returns the port. SettingsError if that cannot be."""
+        try:
+            port = self._grpc.add_insecure_port(address)
+        except RuntimeError as error:
+            raise SettingsError(f"The chat server cannot listen on {address}: {error}.") from error
         await self._grpc.start()
         self._watch = asyncio.create_task(self._health.run())
         return port
