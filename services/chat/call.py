@@ -43,6 +43,7 @@ class CallFacts:
     stops: Sequence[str]
     tool_names: frozenset[str]  # of the tools that the model may call
     parallel_tool_calls: bool
+    call_is_named: bool  # the caller named the function that must be called
     n: int
     price: float  # USD per million tokens
     received: float
@@ -176,7 +177,8 @@ class ChatCall:
         parser = self._parsers[choice]
         if parser is not None:
             self._show_parsed(choice, parser.flush())
-            if parser.calls and reason == chat_pb2.FINISH_REASON_STOP:
+            # OpenAI answers a call of the function that the caller named with "stop".
+            if parser.calls and reason == chat_pb2.FINISH_REASON_STOP and not self._facts.call_is_named:
                 reason = chat_pb2.FINISH_REASON_TOOL_CALLS
         self._finish(choice, reason)
 

@@ -29,6 +29,8 @@ class Catalogue:
         parameters = capabilities.parameters | _SERVER_PARAMETERS
         if "tools" in engine.model.chat_template:
             parameters |= _TOOL_PARAMETERS
+        if capabilities.guided:
+            parameters |= {"response_format"}
         self.model = model_pb2.Model(
             id=engine.model.name,
             aliases=[alias for alias in settings.model_aliases if alias != engine.model.name],
@@ -38,7 +40,12 @@ class Catalogue:
             default_max_tokens=settings.default_max_tokens,
             quantization=engine.model.quantization,
             price=model_pb2.Price(usd_per_million_tokens=settings.price),
-            capabilities=model_pb2.Capabilities(parameters=sorted(parameters), tools="tools" in parameters),
+            capabilities=model_pb2.Capabilities(
+                parameters=sorted(parameters),
+                tools="tools" in parameters,
+                json_object=capabilities.guided,
+                json_schema=capabilities.guided,
+            ),
             limits=[
                 model_pb2.ParameterLimit(
                     parameter=limit.parameter,

@@ -5,22 +5,27 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from services.chat.call import CallFacts, ChatCall
 from services.chat.generation import sampling_of
 from services.chat.prompt import PromptRenderer
-from services.chat.validation import calls_allowed, validate, validate_messages, validate_tools
+from services.chat.structured import forced_names, schema_of
+from services.chat.validation import allowed_names, calls_allowed, validate, validate_messages, validate_tools
 from services.engine.api import End, EngineTimings, Generation
 from services.errors import ContextLengthExceeded, DeadlineExceeded, UnsupportedParameter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from services.chat.admission import Admission
     from services.chat.catalogue import Catalogue
     from services.engine.api import Engine
     from services.settings import Settings
     from services.telemetry.call import CallContext
+
+Result = TypeVar("Result")
 
 # Rendering and tokenising are CPU-bound; more threads than this would only take the engine's time.
 _PROMPT_THREADS = 2
@@ -49,6 +54,7 @@ class ChatPipeline:
         validate(request, self._engine.capabilities)
         if request.tools and not self._prompt.takes_tools:
             raise UnsupportedParameter("tools is not supported by the chat template of this model.", param="tools")
+        schema = await self._in_pool(schema_of, request)
         prompt = await self._prompt_tokens(request)
         tokenize_seconds = time.monotonic() - received
         max_tokens = self._max_tokens(request, len(prompt))
@@ -65,6 +71,7 @@ class ChatPipeline:
             sampling=sampling_of(request.sampling),
             n=n,
             ignore_eos=request.ignore_eos,
+            json_schema=schema,
             stop_token_ids=frozenset(request.stop_token_ids),
         )
         call.attach(self._engine.submit(generation, call))
@@ -81,7 +88,7 @@ class ChatPipeline:
 
     async def text_tokens(self, text: str) -> list[int]:
         """The ids of plain text, made off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._engine.tokenizer.encode, text)
+        return await self._in_pool(self._engine.tokenizer.encode, text)
 
     def close(self) -> None:
         """Stop the threads."""
@@ -96,7 +103,8 @@ class ChatPipeline:
             model=self._engine.model.name,
             system_fingerprint=self._engine.model.fingerprint,
             stops=tuple(request.stop),
-            tool_names=frozenset(tool.function.name for tool in request.tools if calls_allowed(request)),
+            tool_names=forced_names(request) or allowed_names(request),
+            call_is_named=request.tool_choice.WhichOneof("choice") == "function_name",
             parallel_tool_calls=not request.HasField("parallel_tool_calls") or request.parallel_tool_calls,
             n=n,
             price=self._settings.price,
@@ -107,8 +115,11 @@ class ChatPipeline:
     async def _prompt_tokens(self, request: ChatRequest) -> list[int]:
         # With tool_choice none the model does not get to see the tools.
         tools = list(request.tools) if calls_allowed(request) else []
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._prompt.token_ids, list(request.messages), tools)
+        return await self._in_pool(self._prompt.token_ids, list(request.messages), tools)
+
+    async def _in_pool(self, work: Callable[..., Result], *arguments: object) -> Result:
+        """CPU-bound work, off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
 
     def _max_tokens(self, request: ChatRequest, prompt_tokens: int) -> int:
         """The explicit limit for the engine: what was asked for, or the default, clamped to what the context leaves."""

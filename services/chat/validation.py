@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from chasqui.v1 import chat_pb2, tool_pb2
+from services.chat.structured import forced_names
 from services.errors import InvalidValue, UnsupportedParameter
 from services.limits import LIMITS, LOGIT_BIAS, MAX_LOGIT_BIASES, MAX_STOPS
 
@@ -30,6 +31,7 @@ def validate(request: ChatRequest, capabilities: Capabilities) -> None:
     _check_logit_bias(request, capabilities)
     _check_stop(request, capabilities)
     _check_not_offered(request, capabilities)
+    _check_guided(request, capabilities)
 
 
 def validate_messages(request: ChatRequest) -> None:
@@ -44,6 +46,11 @@ def validate_messages(request: ChatRequest) -> None:
 def calls_allowed(request: ChatRequest) -> bool:
     """Whether the model may call the tools of a request."""
     return request.tool_choice.mode != tool_pb2.TOOL_CHOICE_MODE_NONE
+
+
+def allowed_names(request: ChatRequest) -> frozenset[str]:
+    """The tools that the model may call."""
+    return frozenset(tool.function.name for tool in request.tools if calls_allowed(request))
 
 
 def validate_tools(request: ChatRequest) -> None:
@@ -64,8 +71,10 @@ def validate_tools(request: ChatRequest) -> None:
         names.add(name)
         if tool.function.parameters_json:
             _check_json_object(tool.function.parameters_json, f"{path}.parameters")
-        if tool.function.strict:
-            raise UnsupportedParameter(f"{path}.strict is not supported yet.", param=f"{path}.strict")
+        if tool.function.strict and not forced_names(request):
+            raise UnsupportedParameter(
+                f"{path}.strict is supported only for calls that tool_choice forces.", param=f"{path}.strict"
+            )
     _check_tool_choice(request, names)
 
 
@@ -76,11 +85,8 @@ def _check_tool_choice(request: ChatRequest, names: set[str]) -> None:
         raise InvalidValue(
             f"tool_choice names {choice.function_name[:80]!r}, which is not among the tools.", param="tool_choice"
         )
-    required = choice.mode == tool_pb2.TOOL_CHOICE_MODE_REQUIRED
-    if required and not names:
+    if choice.mode == tool_pb2.TOOL_CHOICE_MODE_REQUIRED and not names:
         raise InvalidValue("tool_choice demands a call, but no tools are offered.", param="tool_choice")
-    if required or kind == "function_name":
-        raise UnsupportedParameter("tool_choice cannot force calls yet, only none and auto.", param="tool_choice")
 
 
 def _check_message(message: chat_pb2.Message, path: str, call_ids: set[str]) -> None:
@@ -190,8 +196,28 @@ def _check_not_offered(request: ChatRequest, capabilities: Capabilities) -> None
         raise _not_honoured("ignore_eos")
     if request.logprobs and "logprobs" not in capabilities.parameters:
         raise _not_honoured("logprobs")
-    if request.response_format.WhichOneof("format") not in (None, "text"):
+
+
+def _check_guided(request: ChatRequest, capabilities: Capabilities) -> None:
+    """What only a grammar can enforce."""
+    if forced_names(request) and not capabilities.guided:
+        raise UnsupportedParameter(
+            "tool_choice cannot force calls on the engine that this server runs.", param="tool_choice"
+        )
+    form = request.response_format.WhichOneof("format")
+    if form in (None, "text"):
+        return
+    if not capabilities.guided:
         raise _not_honoured("response_format")
+    if request.tools and calls_allowed(request):
+        raise UnsupportedParameter(
+            "response_format is not supported together with tools that may be called.", param="response_format"
+        )
+    if form == "json_schema" and not _TOOL_NAME.fullmatch(request.response_format.json_schema.name):
+        raise InvalidValue(
+            "response_format.json_schema.name must be 1 to 64 letters, digits, underscores and dashes.",
+            param="response_format.json_schema.name",
+        )
 
 
 def _not_honoured(name: str) -> UnsupportedParameter:

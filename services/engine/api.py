@@ -63,6 +63,7 @@ class Generation:
     sampling: Sampling = Sampling()
     n: int = 1
     ignore_eos: bool = False
+    json_schema: str | None = None  # JSON text, checked beforehand; every choice must satisfy it
     stop_token_ids: frozenset[int] = frozenset()
 
 
@@ -145,6 +146,7 @@ class Capabilities:
     vocabulary_size: int
     parameters: frozenset[str]  # names of the optional fields of Sampling and Generation that have an effect
     parallel: int  # choices generated at the same time; a generation's n is at most this
+    guided: bool  # whether a generation's json_schema is enforced
 
 
 @dataclass(frozen=True, slots=True)

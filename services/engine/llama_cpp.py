@@ -83,7 +83,7 @@ class LlamaCppEngine:
         self._xllamacpp: Any = xllamacpp
         self._gguf = gguf
         self._threads = threads
-        self.capabilities = Capabilities(context_length, len(gguf.tokens), _PARAMETERS, parallel)
+        self.capabilities = Capabilities(context_length, len(gguf.tokens), _PARAMETERS, parallel, guided=True)
         self.model = ModelInfo(
             name=name,
             quantization=gguf.quantization,

@@ -79,7 +79,7 @@ class SimulatedEngine:
     """An engine without a model; see the module's first lines. `rate` is in tokens/s per choice, 0 flat out."""
 
     def __init__(self, gguf: GgufModel, name: str, context_length: int, parallel: int, rate: float) -> None:
-        self.capabilities = Capabilities(context_length, len(gguf.tokens), _PARAMETERS, parallel)
+        self.capabilities = Capabilities(context_length, len(gguf.tokens), _PARAMETERS, parallel, guided=False)
         self.model = ModelInfo(
             name=name,
             quantization="none",

@@ -156,7 +156,11 @@ def test_an_unknown_model_is_not_found(client: OpenAI) -> None:
         ({"stop": ["x"] * 17}, "stop", "invalid_value"),
         ({"logit_bias": {"1000000": 1}}, "logit_bias.1000000", "invalid_value"),
         ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools[0].function.name", "invalid_value"),
-        ({"response_format": {"type": "json_object"}}, "response_format", "unsupported_parameter"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "a b", "schema": {}}}},
+            "response_format.json_schema.name",
+            "invalid_value",
+        ),
         ({"logprobs": True}, "logprobs", "unsupported_parameter"),
         ({"messages": [{"role": "user", "content": "long " * 2000}]}, "messages", "context_length_exceeded"),
     ],

@@ -63,7 +63,9 @@ class ScriptedEngine:
     def __init__(self, script: Callable[[str], Sequence[str]]) -> None:
         gguf = read_gguf(DEMO_MODEL)
         self.handles: list[ScriptedHandle] = []
-        self.capabilities = Capabilities(gguf.context_length, len(gguf.tokens), frozenset({"n", "temperature"}), 4)
+        self.capabilities = Capabilities(
+            gguf.context_length, len(gguf.tokens), frozenset({"n", "temperature"}), 4, guided=False
+        )
         self.model = ModelInfo("scripted", "none", "scripted-1", gguf.chat_template, "<|begin_of_text|>", "<|eot_id|>")
         self.tokenizer = tokenizer_from_gguf(gguf)
         self._script = script

@@ -52,6 +52,7 @@ def start(
         stops=stops,
         tool_names=frozenset(tools),
         parallel_tool_calls=parallel,
+        call_is_named=False,
         n=n,
         price=price,
         received=0.0,

@@ -16,9 +16,9 @@ from services.limits import LIMITS, MAX_LOGIT_BIASES, MAX_STOPS
 VOCABULARY = 100
 SAMPLING = frozenset(field.name for field in chat_pb2.SamplingOptions.DESCRIPTOR.fields)
 EVERYTHING = Capabilities(
-    64, VOCABULARY, frozenset(LIMITS) | SAMPLING | {"ignore_eos", "logprobs", "stop_token_ids"}, parallel=4
+    64, VOCABULARY, frozenset(LIMITS) | SAMPLING | {"ignore_eos", "logprobs", "stop_token_ids"}, parallel=4, guided=True
 )
-NOTHING = Capabilities(64, VOCABULARY, frozenset(), parallel=1)
+NOTHING = Capabilities(64, VOCABULARY, frozenset(), parallel=1, guided=False)
 
 
 def text(content: str = "hello", role: int = chat_pb2.ROLE_USER, **fields: Any) -> chat_pb2.Message:
@@ -54,6 +54,24 @@ def result(call_id: str) -> chat_pb2.Message:
 
 def tool(name: str, **fields: Any) -> tool_pb2.Tool:
     return tool_pb2.Tool(function=tool_pb2.FunctionTool(name=name, **fields))
+
+
+JSON_OBJECT = chat_pb2.ResponseFormat(json_object=chat_pb2.JsonObjectFormat())
+REQUIRED = tool_pb2.ToolChoice(mode=tool_pb2.TOOL_CHOICE_MODE_REQUIRED)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"response_format": JSON_OBJECT}, "response_format"),
+        ({"tools": [tool("f")], "tool_choice": REQUIRED}, "tool_choice"),
+        ({"tools": [tool("f")], "tool_choice": tool_pb2.ToolChoice(function_name="f")}, "tool_choice"),
+    ],
+)
+def test_what_needs_a_grammar_is_refused_where_the_engine_has_none(fields: dict[str, Any], param: str) -> None:
+    error = _refusal(request(**fields), NOTHING)
+    assert (type(error), error.param) == (UnsupportedParameter, param)
+    validate(request(**fields), EVERYTHING)
 
 
 @pytest.mark.parametrize(
@@ -100,23 +118,14 @@ def tool(name: str, **fields: Any) -> tool_pb2.Tool:
         ({"tools": [tool("x" * 65)]}, InvalidValue, "tools[0].function.name"),
         ({"tools": [tool("f", parameters_json="3")]}, InvalidValue, "tools[0].function.parameters"),
         ({"tools": [tool("f", strict=True)]}, UnsupportedParameter, "tools[0].function.strict"),
-        (
-            {"tools": [tool("f")], "tool_choice": tool_pb2.ToolChoice(function_name="f")},
-            UnsupportedParameter,
-            "tool_choice",
-        ),
         ({"tool_choice": tool_pb2.ToolChoice(mode=tool_pb2.TOOL_CHOICE_MODE_REQUIRED)}, InvalidValue, "tool_choice"),
         ({"tool_choice": tool_pb2.ToolChoice(function_name="f")}, InvalidValue, "tool_choice"),
         ({"tool_choice": tool_pb2.ToolChoice(function_name="")}, InvalidValue, "tool_choice"),
+        ({"response_format": JSON_OBJECT, "tools": [tool("f")]}, UnsupportedParameter, "response_format"),
         (
-            {"response_format": chat_pb2.ResponseFormat(json_object=chat_pb2.JsonObjectFormat())},
-            UnsupportedParameter,
-            "response_format",
-        ),
-        (
-            {"response_format": chat_pb2.ResponseFormat(json_schema=chat_pb2.JsonSchemaFormat(name="x"))},
-            UnsupportedParameter,
-            "response_format",
+            {"response_format": chat_pb2.ResponseFormat(json_schema=chat_pb2.JsonSchemaFormat(name="two words"))},
+            InvalidValue,
+            "response_format.json_schema.name",
         ),
     ],
 )
@@ -212,7 +221,7 @@ def test_a_value_out_of_range_is_invalid_even_where_the_field_is_not_honoured() 
 
 
 def test_more_answers_than_the_engine_generates_at_once_are_refused() -> None:
-    capabilities = Capabilities(64, VOCABULARY, EVERYTHING.parameters, parallel=2)
+    capabilities = Capabilities(64, VOCABULARY, EVERYTHING.parameters, parallel=2, guided=True)
     validate(request(n=2), capabilities)
     error = _refusal(request(n=3), capabilities)
     assert (type(error), error.param) == (UnsupportedParameter, "n")

@@ -1,0 +1,197 @@
+"""Answers that a grammar shapes, on the demo model: JSON that satisfies its schema, and calls that are forced."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import openai
+import pytest
+from openai import OpenAI
+from pydantic import BaseModel
+
+from tests.e2e.conftest import REFERENCE_MODEL
+from tests.support.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ASK: dict[str, Any] = {"model": REFERENCE_MODEL, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 300}
+PERSON = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": 12},
+        "age": {"type": "integer", "minimum": 0, "maximum": 150},
+        "tags": {"type": "array", "items": {"enum": ["a", "b", "c"]}, "maxItems": 3},
+        "next": {"anyOf": [{"$ref": "#/$defs/point"}, {"type": "null"}]},
+    },
+    "required": ["name", "age", "tags", "next"],
+    "additionalProperties": False,
+    "$defs": {
+        "point": {
+            "type": "object",
+            "properties": {"x": {"type": "boolean"}},
+            "required": ["x"],
+            "additionalProperties": False,
+        }
+    },
+}
+SCHEMAS: list[dict[str, Any]] = [
+    PERSON,
+    {"type": "object", "properties": {}, "additionalProperties": False},
+    {"type": "array", "items": {"type": "boolean"}, "minItems": 1, "maxItems": 4},
+    {"type": "string", "pattern": "^[a-f]{3}-[0-9]{2}$"},
+    {"enum": ["red", "green", 3, None]},
+    {"type": "object", "properties": {"when": {"type": "string", "format": "date"}}, "required": ["when"]}
+    | {"additionalProperties": False},
+]
+
+
+@pytest.fixture
+def client(llama_cpp: Service) -> Iterator[OpenAI]:
+    with OpenAI(base_url=llama_cpp.url + "/v1", api_key="unused", max_retries=0) as client:
+        yield client
+
+
+def json_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
+
+
+def tool(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "description": "d", "parameters": parameters}}
+
+
+COUNT = {"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"]}
+TOOLS = [tool("first", PERSON), tool("second", COUNT)]
+
+
+@pytest.mark.parametrize("schema", SCHEMAS, ids=range(len(SCHEMAS)))
+@pytest.mark.parametrize("seed", [1, 2])
+def test_an_answer_satisfies_its_schema(client: OpenAI, schema: dict[str, Any], seed: int) -> None:
+    answer = client.chat.completions.create(**ASK, response_format=json_schema(schema), seed=seed, temperature=1.5)
+    assert answer.choices[0].finish_reason == "stop"
+    jsonschema.validate(json.loads(answer.choices[0].message.content or ""), schema)
+
+
+def test_a_json_object_is_one_however_it_ends(client: OpenAI) -> None:
+    choice = client.chat.completions.create(**ASK, response_format={"type": "json_object"}, seed=4).choices[0]
+    text = choice.message.content or ""
+    assert text.startswith("{")
+    if choice.finish_reason == "stop":
+        assert isinstance(json.loads(text), dict)
+
+
+def test_an_answer_that_is_cut_by_length_says_so(client: OpenAI) -> None:
+    fields = {**ASK, "max_tokens": 3}
+    answer = client.chat.completions.create(**fields, response_format=json_schema(PERSON))
+    assert answer.choices[0].finish_reason == "length"
+
+
+def test_the_parse_helper_of_the_client_gets_its_model(client: OpenAI) -> None:
+    class Colour(BaseModel):
+        red: bool
+        count: int
+
+    answer = client.chat.completions.parse(**ASK, response_format=Colour, seed=3)
+    assert isinstance(answer.choices[0].message.parsed, Colour)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("choice", "names", "finish"),
+    [
+        ("required", {"first", "second"}, "tool_calls"),
+        ({"type": "function", "function": {"name": "second"}}, {"second"}, "stop"),
+    ],
+    ids=["required", "named"],
+)
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_forced_call_is_one_and_its_arguments_satisfy_the_schema(
+    client: OpenAI, choice: Any, names: set[str], finish: str, stream: bool, n: int
+) -> None:
+    schemas = {one["function"]["name"]: one["function"]["parameters"] for one in TOOLS}
+    fields: dict[str, Any] = {**ASK, "tools": TOOLS, "tool_choice": choice, "n": n, "seed": 5}
+    calls: dict[int, list[str]] = {}
+    finishes: dict[int, str] = {}
+    if stream:
+        for chunk in client.chat.completions.create(**fields, stream=True):
+            for part in chunk.choices:
+                assert not part.delta.content
+                for call in part.delta.tool_calls or ():
+                    known = calls.setdefault(part.index, ["", ""])
+                    known[0] += call.function.name or ""
+                    known[1] += call.function.arguments or ""
+                finishes |= {part.index: part.finish_reason} if part.finish_reason else {}
+    else:
+        for part in client.chat.completions.create(**fields).choices:
+            assert part.message.content is None
+            (call,) = part.message.tool_calls
+            calls[part.index] = [call.function.name, call.function.arguments]
+            finishes[part.index] = part.finish_reason
+    assert finishes == dict.fromkeys(range(n), finish)
+    for name, arguments in calls.values():
+        assert name in names
+        jsonschema.validate(json.loads(arguments), schemas[name])
+
+
+@pytest.mark.parametrize(
+    ("schema", "told"),
+    [
+        ({"type": "nope"}, "nope"),
+        ({"type": "object", "properties": {"a": {"not": {}}}}, "/properties/a"),
+        ({"type": "array", "uniqueItems": True}, "uniqueItems"),
+        ({"$ref": "#/$defs/absent"}, "absent"),
+        ({"properties": {"a": {"$ref": "https://example.com/schema"}}}, "/properties/a/$ref"),
+        ({"type": "string", "format": "colour"}, "colour"),
+    ],
+)
+def test_what_cannot_be_enforced_is_refused_by_name(client: OpenAI, schema: dict[str, Any], told: str) -> None:
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.chat.completions.create(**ASK, response_format=json_schema(schema))
+    assert raised.value.param == "response_format.json_schema.schema"
+    assert told in raised.value.message
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"enum": list(range(1001))},
+        {"description": "x" * 70_000},
+        json.loads('{"items":' * 40 + "{}" + "}" * 40),
+    ],
+    ids=["enum", "size", "depth"],
+)
+def test_a_schema_beyond_the_limits_is_refused(client: OpenAI, schema: dict[str, Any]) -> None:
+    with pytest.raises(openai.BadRequestError):
+        client.chat.completions.create(**ASK, response_format=json_schema(schema))
+
+
+def test_a_recursive_schema_and_a_costly_pattern_harm_nobody(client: OpenAI) -> None:
+    tree = {
+        "type": "object",
+        "properties": {"next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}},
+        "required": ["next"],
+        "additionalProperties": False,
+    }
+    for schema in (tree, {"type": "string", "pattern": "^((a+)+)+b$"}):
+        answer = client.chat.completions.create(**{**ASK, "max_tokens": 40}, response_format=json_schema(schema))
+        assert answer.choices[0].finish_reason in {"stop", "length"}
+    assert client.chat.completions.create(**{**ASK, "max_tokens": 2}).choices
+
+
+def test_a_schema_beside_tools_that_may_be_called_is_refused(client: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.chat.completions.create(**ASK, tools=TOOLS, response_format=json_schema(PERSON))
+    assert raised.value.param == "response_format"
+
+
+def test_an_engine_without_grammars_refuses_both_by_name(simulated: Service) -> None:
+    with OpenAI(base_url=simulated.url + "/v1", api_key="unused", max_retries=0) as client:
+        for fields, param in (
+            ({"response_format": json_schema(PERSON)}, "response_format"),
+            ({"tools": TOOLS, "tool_choice": "required"}, "tool_choice"),
+        ):
+            with pytest.raises(openai.BadRequestError) as raised:
+                client.chat.completions.create(**ASK, **fields)  # type: ignore[call-overload]
+            assert raised.value.param == param
