@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chasqui.v1 import chat_pb2
 from services.chat.prompt import PromptRenderer
-from services.engine.api import ModelInfo
+from services.engine.api import EngineLoadError, ModelInfo
 from services.engine.gguf_file import read_gguf
 from services.engine.tokenizer import tokenizer_from_gguf
 from services.errors import InvalidValue
@@ -195,7 +195,7 @@ def test_a_template_that_refuses_the_messages_makes_them_invalid(template: str, 
 
 @pytest.mark.parametrize("template", ["{% if %}", "{{ messages", "{% endfor %}", "{{ x | no_such_filter }}"])
 def test_a_template_that_is_no_jinja_is_refused_at_once(template: str) -> None:
-    with pytest.raises(ValueError, match="chat template"):
+    with pytest.raises(EngineLoadError, match="chat template"):
         _renderer(template)
 
 
