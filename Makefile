@@ -62,6 +62,10 @@ demo-model: setup ## Train the demo model again (about an hour and a half on two
 	$(BIN)/pip install --disable-pip-version-check --editable '.[train]'
 	$(BIN)/python -m services.demo_model --config full --out build/demo-model
 
+.PHONY: demo-eval
+demo-eval: setup ## Ask the demo model the held-out set through the running service.
+	$(BIN)/python -m tests.bench.demo_eval
+
 .PHONY: lock
 lock: ## Write constraints.txt again; needs uv.
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

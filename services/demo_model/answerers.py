@@ -40,11 +40,20 @@ class Service:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}}
         choice = self._client.chat.completions.create(**body, temperature=0, max_tokens=_MAX_TOKENS).choices[0]
         calls = tuple(
-            (call.function.name, json.loads(call.function.arguments))
+            (call.function.name, _arguments(call.function.arguments))
             for call in choice.message.tool_calls or ()
             if call.type == "function"
         )
         return Reply(choice.message.content or "", calls, choice.finish_reason != "length")
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    """A call's arguments; what is no JSON object cannot be right, and is kept to be shown."""
+    try:
+        arguments = json.loads(text)
+    except ValueError:
+        arguments = None
+    return arguments if isinstance(arguments, dict) else {"not a JSON object": text}
 
 
 def _as_openai(message: Message) -> dict[str, Any]:
