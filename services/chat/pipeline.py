@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from services.chat.call import CallFacts, ChatCall
 from services.chat.generation import sampling_of
 from services.chat.prompt import PromptRenderer
-from services.chat.structured import forced_names, schema_of
+from services.chat.structured import forced_names, grammar_of
 from services.chat.validation import allowed_names, calls_allowed, validate, validate_messages, validate_tools
 from services.engine.api import End, EngineTimings, Generation
 from services.errors import ContextLengthExceeded, DeadlineExceeded, UnsupportedParameter
@@ -54,7 +54,7 @@ class ChatPipeline:
         validate(request, self._engine.capabilities)
         if request.tools and not self._prompt.takes_tools:
             raise UnsupportedParameter("tools is not supported by the chat template of this model.", param="tools")
-        schema = await self._in_pool(schema_of, request)
+        grammar = await self._in_pool(grammar_of, request)
         prompt = await self._prompt_tokens(request)
         tokenize_seconds = time.monotonic() - received
         max_tokens = self._max_tokens(request, len(prompt))
@@ -71,7 +71,7 @@ class ChatPipeline:
             sampling=sampling_of(request.sampling),
             n=n,
             ignore_eos=request.ignore_eos,
-            json_schema=schema,
+            grammar=grammar,
             stop_token_ids=frozenset(request.stop_token_ids),
         )
         call.attach(self._engine.submit(generation, call))

@@ -1,4 +1,4 @@
-"""What the engine's grammar has to enforce: a JSON schema from `response_format`, or the shape of a forced tool call.
+"""What the engine's grammar has to enforce: a JSON schema from `response_format`, or the form of tool calls.
 
 llguidance compiles the schema before the engine sees it, and the engine enforces it with the same library: what that
 cannot enforce is refused here, by name, and never ignored.
@@ -26,6 +26,11 @@ _LONGEST_ENUM: Final = 1000
 _LAYOUT: Final = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 _LAYOUT_KEY: Final = "x-guidance"
 _SCHEMA_PARAM: Final = "response_format.json_schema.schema"
+# Prose is free but for lines that begin with a brace; a call begins where the answer or a line does.
+_PROSE_OR_CALLS: Final = r"""start: PROSE | LINES? call (SEPARATOR call)*
+PROSE: /[ \t]*[^{\s][^\n]*(\n+([ \t]*[^{\s][^\n]*)?)*/
+LINES: /([ \t]*[^{\s][^\n]*\n+)+/
+SEPARATOR: /(; ?|\n)/"""
 
 
 def forced_names(request: ChatRequest) -> frozenset[str]:
@@ -38,48 +43,56 @@ def forced_names(request: ChatRequest) -> frozenset[str]:
     return frozenset()
 
 
-def schema_of(request: ChatRequest) -> str | None:
-    """The JSON schema that the answer must satisfy, as JSON text for the engine; None if it is free.
+def strict_names(request: ChatRequest) -> frozenset[str]:
+    """The tools whose arguments must satisfy their schema whenever they are called."""
+    return frozenset(tool.function.name for tool in request.tools if tool.function.strict)
 
-    CPU-bound: it belongs into a thread of a pool. InvalidValue or UnsupportedParameter names what is wrong with it.
+
+def grammar_of(request: ChatRequest) -> str | None:
+    """The grammar that the answer must follow, in llguidance's form of Lark; None if the answer is free.
+
+    CPU-bound: it belongs into a thread of a pool. InvalidValue or UnsupportedParameter names what is wrong with a
+    schema.
     """
-    names = forced_names(request)
-    if names:
-        tools = [tool.function for tool in request.tools if tool.function.name in names]
-        schemas = [_parse(tool.parameters_json or '{"type": "object"}', "tools") for tool in tools]
-        calls = [_call_schema(tool.name, index) for index, tool in enumerate(tools)]
-        definitions = {f"tool_{index}": _rebased(schema, index) for index, schema in enumerate(schemas)}
-        return _compiled(json.dumps({"anyOf": calls, "$defs": definitions, _LAYOUT_KEY: _LAYOUT}), "tools")
+    forced, strict = forced_names(request), strict_names(request)
+    if forced:
+        return _calls_grammar(request, "start: call", forced, constrained=forced)
+    if strict and request.tool_choice.mode != tool_pb2.TOOL_CHOICE_MODE_NONE:
+        names = frozenset(tool.function.name for tool in request.tools)
+        return _calls_grammar(request, _PROSE_OR_CALLS, names, constrained=strict)
     form = request.response_format
     if form.WhichOneof("format") == "json_object":
-        return _compiled(json.dumps({"type": "object", _LAYOUT_KEY: _LAYOUT}), "response_format")
+        return _json_rule("start", {"type": "object"}, "response_format")
     if form.WhichOneof("format") == "json_schema":
-        schema = _parse(form.json_schema.schema_json, _SCHEMA_PARAM)
-        return _compiled(json.dumps({**schema, _LAYOUT_KEY: _LAYOUT}), _SCHEMA_PARAM)
+        return _json_rule("start", _parse(form.json_schema.schema_json, _SCHEMA_PARAM), _SCHEMA_PARAM)
     return None
 
 
-def _call_schema(name: str, index: int) -> dict[str, Any]:
-    """A call in Llama 3.1's form."""
-    return {
-        "type": "object",
-        "properties": {"name": {"const": name}, "parameters": {"$ref": f"#/$defs/tool_{index}"}},
-        "required": ["name", "parameters"],
-        "additionalProperties": False,
-    }
+def _calls_grammar(request: ChatRequest, start: str, names: frozenset[str], *, constrained: frozenset[str]) -> str:
+    """Calls of the named tools in Llama 3.1's form; arguments of those not `constrained` are any object."""
+    rules, calls = [start], []
+    for index, tool in enumerate(tool.function for tool in request.tools):
+        if tool.name not in names:
+            continue
+        param = f"tools[{index}].function.parameters"
+        schema = _parse(tool.parameters_json, param) if tool.name in constrained and tool.parameters_json else {}
+        if schema.setdefault("type", "object") != "object":
+            raise InvalidValue(f"{param} must be the schema of an object.", param=param)
+        calls.append(f"call_{index}")
+        head = json.dumps(f'{{"name": "{tool.name}", "parameters": ')
+        rules += [f'call_{index}: {head} arguments_{index} "}}"', _json_rule(f"arguments_{index}", schema, param)]
+    return "\n".join([*rules, f"call: {' | '.join(calls)}"])
 
 
-def _rebased(value: Any, index: int) -> Any:
-    """A tool's schema whose references begin at the tool's place in the whole."""
-    if isinstance(value, list):
-        return [_rebased(item, index) for item in value]
-    if not isinstance(value, dict):
-        return value
-    rebased = {key: _rebased(item, index) for key, item in value.items()}
-    reference = value.get("$ref")
-    if isinstance(reference, str) and reference.startswith("#"):
-        rebased["$ref"] = f"#/$defs/tool_{index}{reference[1:]}"
-    return rebased
+def _json_rule(name: str, schema: dict[str, Any], param: str) -> str:
+    """A rule for JSON that satisfies a schema; UnsupportedParameter if it cannot be enforced."""
+    text = json.dumps({**schema, _LAYOUT_KEY: _LAYOUT})
+    problem = _problem(text)
+    if problem:
+        where = next((p for p, node in _nodes(schema, "") for key in node if f'"{key}"' in problem), None)
+        at = f" at {where or '/'}" if where is not None else ""
+        raise UnsupportedParameter(f"{param}: the schema cannot be enforced{at}: {problem}.", param=param)
+    return f"{name}: %json {text}"
 
 
 def _parse(text: str, param: str) -> dict[str, Any]:
@@ -114,19 +127,10 @@ def _nodes(value: Any, pointer: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from _nodes(item, f"{pointer}/{index}")
 
 
-def _compiled(schema: str, param: str) -> str:
-    problem = _problem(schema)
-    if problem:
-        where = next((p for p, node in _nodes(json.loads(schema), "") for key in node if f'"{key}"' in problem), None)
-        at = f" at {where or '/'}" if where is not None else ""
-        raise UnsupportedParameter(f"{param}: the schema cannot be enforced{at}: {problem}.", param=param)
-    return schema
-
-
 @lru_cache(maxsize=256)
 def _problem(schema: str) -> str:
     """Why the schema cannot be enforced; empty if it can."""
-    from llguidance import LLMatcher  # only calls with a schema need it
+    from llguidance import LLMatcher  # only calls with a grammar need it
 
     try:
         return LLMatcher.validate_grammar(LLMatcher.grammar_from_json_schema(schema)).strip().rstrip(".")

@@ -71,10 +71,6 @@ def validate_tools(request: ChatRequest) -> None:
         names.add(name)
         if tool.function.parameters_json:
             _check_json_object(tool.function.parameters_json, f"{path}.parameters")
-        if tool.function.strict and not forced_names(request):
-            raise UnsupportedParameter(
-                f"{path}.strict is supported only for calls that tool_choice forces.", param=f"{path}.strict"
-            )
     _check_tool_choice(request, names)
 
 
@@ -204,6 +200,10 @@ def _check_guided(request: ChatRequest, capabilities: Capabilities) -> None:
         raise UnsupportedParameter(
             "tool_choice cannot force calls on the engine that this server runs.", param="tool_choice"
         )
+    for index, tool in enumerate(request.tools):
+        if tool.function.strict and not capabilities.guided:
+            param = f"tools[{index}].function.strict"
+            raise UnsupportedParameter(f"{param} is not supported by the engine that this server runs.", param=param)
     form = request.response_format.WhichOneof("format")
     if form in (None, "text"):
         return

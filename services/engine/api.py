@@ -63,7 +63,7 @@ class Generation:
     sampling: Sampling = Sampling()
     n: int = 1
     ignore_eos: bool = False
-    json_schema: str | None = None  # JSON text, checked beforehand; every choice must satisfy it
+    grammar: str | None = None  # llguidance's form of Lark, checked beforehand; every choice must follow it
     stop_token_ids: frozenset[int] = frozenset()
 
 
@@ -146,7 +146,7 @@ class Capabilities:
     vocabulary_size: int
     parameters: frozenset[str]  # names of the optional fields of Sampling and Generation that have an effect
     parallel: int  # choices generated at the same time; a generation's n is at most this
-    guided: bool  # whether a generation's json_schema is enforced
+    guided: bool  # whether a generation's grammar is enforced
 
 
 @dataclass(frozen=True, slots=True)

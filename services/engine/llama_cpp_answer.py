@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from services.engine.api import ChoiceEnd, EndReason, Generation, Piece
@@ -36,8 +35,8 @@ def completion_request(generation: Generation) -> dict[str, Any]:
         "return_progress": True,  # callbacks during the prompt too, so that it can be cancelled there
         "timings_per_token": True,  # every message carries the exact count of tokens so far
     }
-    if generation.json_schema is not None:
-        request["json_schema"] = json.loads(generation.json_schema)
+    if generation.grammar is not None:
+        request["grammar"] = f"%llguidance {{}}\n{generation.grammar}"
     if sampling.seed is not None:
         request["seed"] = sampling.seed % _SEEDS
     return request

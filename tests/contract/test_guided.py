@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from chasqui.v1 import chat_pb2, chat_service_pb2
-from services.chat.structured import schema_of
+from services.chat.structured import grammar_of
 from services.engine.api import EndReason, Generation, Sampling
 from services.engine.factory import build_engine
 from services.errors import UnsupportedParameter
@@ -43,13 +43,13 @@ async def test_answers_satisfy_generated_schemas(engine: Engine) -> None:
         form = chat_pb2.JsonSchemaFormat(name="answer", schema_json=json.dumps(schema))
         request = chat_service_pb2.ChatRequest(response_format=chat_pb2.ResponseFormat(json_schema=form))
         try:
-            checked = schema_of(request)
+            grammar = grammar_of(request)
         except UnsupportedParameter:
             refused += 1
             continue
         sink = RecordingSink()
         sampling = Sampling(temperature=1.0, seed=seed)
-        wanted = Generation(prompt=prompt, max_tokens=200, sampling=sampling, json_schema=checked)
+        wanted = Generation(prompt=prompt, max_tokens=200, sampling=sampling, grammar=grammar)
         await engine.submit(wanted, sink).released
         if sink.choice_ends[0].reason is EndReason.STOP:
             jsonschema.validate(json.loads(sink.text(engine.tokenizer)), schema)

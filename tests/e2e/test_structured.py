@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import jsonschema
 import openai
 import pytest
 from openai import OpenAI
 from pydantic import BaseModel
 
+from chasqui.v1 import model_service_pb2, model_service_pb2_grpc
 from tests.e2e.conftest import REFERENCE_MODEL
 from tests.support.service import Service
 
@@ -133,6 +135,28 @@ def test_a_forced_call_is_one_and_its_arguments_satisfy_the_schema(
     for name, arguments in calls.values():
         assert name in names
         jsonschema.validate(json.loads(arguments), schemas[name])
+
+
+def brace_ids(service: Service) -> dict[str, int]:
+    """A bias that makes the brace certain wherever the grammar allows it: the answer begins as a call does."""
+    with grpc.insecure_channel(service.target) as channel:
+        stub = model_service_pb2_grpc.ModelServiceStub(channel)
+        request = model_service_pb2.CountTokensRequest(model=REFERENCE_MODEL, text="{", include_tokens=True)
+        return {str(token): 100 for token in stub.CountTokens(request).tokens}
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+def test_a_strict_tool_is_called_by_its_schema_when_the_model_is_free_to_call(
+    client: OpenAI, llama_cpp: Service, parallel: bool
+) -> None:
+    strict = {"type": "function", "function": {**tool("second", COUNT)["function"], "strict": True}}
+    fields = {**ASK, "tools": [tool("first", PERSON), strict], "parallel_tool_calls": parallel, "max_tokens": 100}
+    for seed in range(4):
+        choice = client.chat.completions.create(**fields, logit_bias=brace_ids(llama_cpp), seed=seed).choices[0]
+        assert choice.message.tool_calls
+        for call in choice.message.tool_calls if choice.finish_reason == "tool_calls" else ():
+            if call.function.name == "second":
+                jsonschema.validate(json.loads(call.function.arguments), COUNT)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def random_schema(seed: int) -> dict[str, Any]:
@@ -22,7 +25,7 @@ def random_schema(seed: int) -> dict[str, Any]:
 
 
 def _schema(source: random.Random, depth: int) -> dict[str, Any]:
-    makers = [_string, _number, _choice, _plain]
+    makers: list[Callable[[random.Random, int], dict[str, Any]]] = [_string, _number, _choice, _plain]
     if depth:
         makers += [_object, _array, _any]
     return source.choice(makers)(source, depth - 1)

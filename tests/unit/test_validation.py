@@ -64,6 +64,7 @@ REQUIRED = tool_pb2.ToolChoice(mode=tool_pb2.TOOL_CHOICE_MODE_REQUIRED)
     ("fields", "param"),
     [
         ({"response_format": JSON_OBJECT}, "response_format"),
+        ({"tools": [tool("e"), tool("f", strict=True)]}, "tools[1].function.strict"),
         ({"tools": [tool("f")], "tool_choice": REQUIRED}, "tool_choice"),
         ({"tools": [tool("f")], "tool_choice": tool_pb2.ToolChoice(function_name="f")}, "tool_choice"),
     ],
@@ -117,7 +118,6 @@ def test_what_needs_a_grammar_is_refused_where_the_engine_has_none(fields: dict[
         ({"tools": [tool("")]}, InvalidValue, "tools[0].function.name"),
         ({"tools": [tool("x" * 65)]}, InvalidValue, "tools[0].function.name"),
         ({"tools": [tool("f", parameters_json="3")]}, InvalidValue, "tools[0].function.parameters"),
-        ({"tools": [tool("f", strict=True)]}, UnsupportedParameter, "tools[0].function.strict"),
         ({"tool_choice": tool_pb2.ToolChoice(mode=tool_pb2.TOOL_CHOICE_MODE_REQUIRED)}, InvalidValue, "tool_choice"),
         ({"tool_choice": tool_pb2.ToolChoice(function_name="f")}, InvalidValue, "tool_choice"),
         ({"tool_choice": tool_pb2.ToolChoice(function_name="")}, InvalidValue, "tool_choice"),
