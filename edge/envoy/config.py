@@ -13,19 +13,49 @@ from typing import Any, Final
 _TEMPLATE: Final = Path(__file__).with_name("envoy.yaml")
 _PORT = re.compile(r"[0-9]{1,5}")
 
-# Status -> what Envoy's own reply says: type, code and message of OpenAI's envelope. The words are ours: Envoy's speak
-# of upstreams and resets, which are none of a caller's business.
-_LOCAL_REPLIES: Final = {
-    400: ("invalid_request_error", "bad_request", "The request is not valid HTTP."),
-    404: ("invalid_request_error", "not_found", "There is nothing here."),
-    408: ("invalid_request_error", "request_timeout", "The request did not arrive in time."),
-    413: ("invalid_request_error", "request_too_large", "The request is too large."),
-    426: ("invalid_request_error", "upgrade_required", "This version of HTTP is not supported."),
-    431: ("invalid_request_error", "headers_too_large", "The request's headers are too large or too many."),
-    500: ("server_error", "internal", "The proxy failed."),
-    502: ("server_error", "upstream_failed", "The service broke off; nothing is known of the answer."),
-    503: ("server_error", "unavailable", "The service is not available; try again later."),
-    504: ("server_error", "timeout", "The service did not answer in time."),
+# What Envoy's own replies say, by status: type, code and message of OpenAI's envelope; the first that fits is taken, EQ
+# or GE as Envoy writes them. The words are ours: Envoy's speak of upstreams and resets, which are none of a caller's
+# business.
+_LOCAL_REPLIES: Final = (
+    ("EQ", 403, "invalid_request_error", "upgrade_refused", "No other protocol is spoken on this connection."),
+    ("EQ", 404, "invalid_request_error", "not_found", "There is nothing here."),
+    ("EQ", 408, "invalid_request_error", "request_timeout", "The request did not arrive in time."),
+    ("EQ", 413, "invalid_request_error", "request_too_large", "The request is too large."),
+    ("EQ", 426, "invalid_request_error", "upgrade_required", "This version of HTTP is not supported."),
+    ("EQ", 431, "invalid_request_error", "headers_too_large", "The request's headers are too large or too many."),
+    ("EQ", 501, "invalid_request_error", "not_implemented", "This way to send a request is not supported."),
+    ("EQ", 502, "server_error", "upstream_failed", "The service broke off; nothing is known of the answer."),
+    ("EQ", 503, "server_error", "unavailable", "The service is not available; try again later."),
+    ("EQ", 504, "server_error", "timeout", "The service did not answer in time."),
+    ("GE", 500, "server_error", "internal", "The proxy failed."),
+    ("GE", 400, "invalid_request_error", "bad_request", "The request is not valid HTTP."),
+)
+# Flags of a call that was sent and then lost: connection closed, stream reset, nonsense received.
+_BROKEN_OFF: Final = {"response_flag_filter": {"flags": ["UC", "UR", "UPE"]}}
+_NOT_GRPC: Final = {
+    "header_filter": {
+        "header": {
+            "name": "content-type",
+            "string_match": {"prefix": "application/grpc"},
+            "invert_match": True,
+            # Without the header a match counts as missing, and inverted as missing too.
+            "treat_missing_header_as_empty": True,
+        }
+    }
+}
+_RETRY_AFTER: Final = {"retry-after": "1"}
+# Read by OpenAI's clients, which else repeat every 5xx by themselves.
+_NO_RETRY: Final = {"x-should-retry": "false"}
+
+# Host names are looked up again and again: one that appears after Envoy, or moves, is found within a second.
+_DNS: Final = {
+    "name": "envoy.cluster.dns",
+    "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster",
+        "dns_lookup_family": "V4_PREFERRED",  # Envoy's default takes IPv6 alone for `localhost` and on mixed networks
+        "dns_refresh_rate": "1s",
+        "dns_failure_refresh_rate": {"base_interval": "0.25s", "max_interval": "1s"},
+    },
 }
 
 
@@ -48,7 +78,7 @@ def render(config: EnvoyConfig) -> str:
         port=config.port,
         admin_socket=json.dumps(str(config.admin_socket)),
         access_log=json.dumps(str(config.access_log)),
-        local_replies=json.dumps([_local_reply(status) for status in _LOCAL_REPLIES]),
+        local_replies=json.dumps(_local_replies()),
         server_discovery=_discovery((config.server_address,)),
         server_endpoints=json.dumps([_endpoint(config.server_address)]),
         edge_discovery=_discovery(config.edge_addresses),
@@ -56,32 +86,34 @@ def render(config: EnvoyConfig) -> str:
     )
 
 
-def _local_reply(status: int) -> dict[str, Any]:
-    """The mapper of one status, for requests that are not gRPC."""
-    kind, code, message = _LOCAL_REPLIES[status]
-    body = json.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})
-    same_status = {"comparison": {"op": "EQ", "value": {"default_value": status, "runtime_key": f"reply.{status}"}}}
-    grpc = {"name": "content-type", "string_match": {"prefix": "application/grpc"}, "invert_match": True}
-    # Without the header a match counts as missing, and inverted as met.
-    grpc["treat_missing_header_as_empty"] = True
-    mapper: dict[str, Any] = {
-        "filter": {
-            "and_filter": {"filters": [{"status_code_filter": same_status}, {"header_filter": {"header": grpc}}]}
-        },
-        "body_format_override": {
-            "text_format_source": {"inline_string": body},
-            "content_type": "application/json",
-        },
-    }
-    if status == 503:
-        mapper["headers_to_add"] = [{"header": {"key": "retry-after", "value": "1"}}]
-    return mapper
+def _local_replies() -> list[dict[str, Any]]:
+    """Envoy's `ResponseMapper`s: for REST routes the envelope, for gRPC the message, which becomes `grpc-message`."""
+    mappers = []
+    for op, status, kind, code, message in _LOCAL_REPLIES:
+        value = {"default_value": status, "runtime_key": f"local_reply.{op}.{status}"}
+        is_status = {"status_code_filter": {"comparison": {"op": op, "value": value}}}
+        body = json.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})
+        json_body = {"text_format_source": {"inline_string": body}, "content_type": "application/json"}
+        if status == 503:
+            # It may have begun, and a client that repeats it by itself would pay twice.
+            mappers.append(_mapper([is_status, _BROKEN_OFF, _NOT_GRPC], json_body, _RETRY_AFTER | _NO_RETRY))
+            mappers.append(_mapper([is_status, _NOT_GRPC], json_body, _RETRY_AFTER))
+        else:
+            mappers.append(_mapper([is_status, _NOT_GRPC], json_body, _NO_RETRY if status >= 500 else {}))
+        mappers.append(_mapper([is_status], {"text_format_source": {"inline_string": message}}, {}))
+    return mappers
+
+
+def _mapper(filters: list[dict[str, Any]], body: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+    added = [{"header": {"key": name, "value": value}} for name, value in headers.items()]
+    both = {"and_filter": {"filters": filters}} if len(filters) > 1 else filters[0]
+    return {"filter": both, "body_format_override": body, "headers_to_add": added}
 
 
 def _discovery(addresses: tuple[str, ...]) -> str:
-    """Host names are looked up again and again; sockets and IP addresses never change."""
+    """A cluster's field that says where its addresses come from, as YAML."""
     hosts = [address.rpartition(":")[0] for address in addresses if not address.startswith("unix:")]
-    return "STRICT_DNS" if any(not _is_ip(host) for host in hosts) else "STATIC"
+    return f"cluster_type: {json.dumps(_DNS)}" if any(not _is_ip(host) for host in hosts) else "type: STATIC"
 
 
 def _endpoint(address: str) -> dict[str, Any]:
