@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chasqui.v1 import chat_pb2, stream_pb2
+from chasqui.v1 import chat_pb2, stream_pb2, tool_pb2
 from services.chat.fold import fold_response
 from tests.support.events import completed, delta, finish, response, started
 
@@ -59,3 +59,27 @@ def test_texts_of_choices_do_not_mix(pieces: list[tuple[int, str]]) -> None:
     texts = ["".join(text for index, text in pieces if index == wanted) for wanted in range(4)]
     folded = fold_response([started(), *deltas, *finishes, completed()])
     assert folded == response(*(choice(index, text) for index, text in enumerate(texts)))
+
+
+def test_pieces_of_calls_are_folded_into_calls_in_the_order_of_their_index() -> None:
+    def delta(index: int, arguments: str, **head: str) -> stream_pb2.StreamEvent:
+        piece = tool_pb2.ToolCallDelta(index=index, arguments=arguments, **head)  # type: ignore[arg-type]
+        return stream_pb2.StreamEvent(delta=stream_pb2.ChoiceDelta(index=0, tool_calls=[piece]))
+
+    finish = stream_pb2.ChoiceFinish(index=0, finish_reason=chat_pb2.FINISH_REASON_TOOL_CALLS)
+    response = fold_response(
+        [
+            stream_pb2.StreamEvent(started=stream_pb2.Started(id="x")),
+            delta(0, '{"a"', id="call_a", name="f"),
+            delta(0, ": 1}"),
+            delta(1, "{}", id="call_b", name="g"),
+            stream_pb2.StreamEvent(finish=finish),
+            stream_pb2.StreamEvent(completed=stream_pb2.Completed()),
+        ]
+    )
+    message = response.choices[0].message
+    assert not message.content
+    assert [(call.id, call.function.name, call.function.arguments) for call in message.tool_calls] == [
+        ("call_a", "f", '{"a": 1}'),
+        ("call_b", "g", "{}"),
+    ]

@@ -167,3 +167,21 @@ def test_every_choice_reads_its_own_text_in_order_however_often_the_writer_comes
         ]
     assert events[-1] == completed()
     assert events.count(completed()) == 1
+
+
+async def test_pieces_of_a_call_merge_until_the_writer_comes_and_id_and_name_come_once() -> None:
+    outbox = Outbox(streamed=True)
+    outbox.add_text(0, "Well. ")
+    outbox.start_call(0, 0, "call_a", "f")
+    outbox.add_arguments(0, 0, '{"a"')
+    outbox.add_arguments(0, 0, ": 1")
+    (first,) = await outbox.take()
+    outbox.add_arguments(0, 0, "}")
+    outbox.start_call(0, 1, "call_b", "g")
+    (second,) = await outbox.take()
+    assert first.delta.content == "Well. "
+    (call,) = first.delta.tool_calls
+    assert (call.index, call.id, call.name, call.arguments) == (0, "call_a", "f", '{"a": 1')
+    ended, begun = second.delta.tool_calls
+    assert (ended.HasField("id"), ended.HasField("name"), ended.arguments) == (False, False, "}")
+    assert (begun.index, begun.id, begun.name, begun.arguments) == (1, "call_b", "g", "")
