@@ -109,11 +109,13 @@ def test_the_parse_helper_of_the_client_gets_its_model(client: OpenAI) -> None:
     ids=["required", "named"],
 )
 @pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("parallel", [True, False])
 def test_a_forced_call_is_one_and_its_arguments_satisfy_the_schema(
-    client: OpenAI, choice: Any, names: set[str], finish: str, stream: bool, n: int
+    client: OpenAI, choice: Any, names: set[str], finish: str, stream: bool, n: int, parallel: bool
 ) -> None:
     schemas = {one["function"]["name"]: one["function"]["parameters"] for one in TOOLS}
     fields: dict[str, Any] = {**ASK, "tools": TOOLS, "tool_choice": choice, "n": n, "seed": 5}
+    fields["parallel_tool_calls"] = parallel
     calls: dict[int, list[str]] = {}
     finishes: dict[int, str] = {}
     if stream:

@@ -126,11 +126,18 @@ async def test_a_call_that_is_cut_by_length_says_so(rig: Rig) -> None:
     assert json.dumps(WEATHER["parameters"]).startswith(choice.message.tool_calls[0].function.arguments)
 
 
-async def test_with_tool_choice_none_calls_are_content_and_the_model_does_not_see_the_tools(rig: Rig) -> None:
-    rig.answers[:] = [[ANSWERS["one call"]]]
-    answer = await rig.whole(tools=TOOLS, tool_choice="none")
-    assert answer.choices[0].message.content == ANSWERS["one call"]
-    assert answer.choices[0].finish_reason == "stop"
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("parallel", [True, False])
+async def test_with_tool_choice_none_calls_are_content_and_the_model_does_not_see_the_tools(
+    rig: Rig, parallel: bool, n: int
+) -> None:
+    rig.answers[:] = [list(ANSWERS["two calls"])]
+    fields = {"tools": TOOLS, "tool_choice": "none", "parallel_tool_calls": parallel, "n": n}
+    for choice in (await rig.whole(**fields)).choices:
+        assert choice.message.content == ANSWERS["two calls"]
+        assert choice.finish_reason == "stop"
+    for streamed in (await rig.streamed(**fields)).values():
+        assert streamed == {"content": ANSWERS["two calls"], "calls": {}, "finish": ["stop"]}
     assert "get_weather" not in rig.prompts[-1]
 
 
