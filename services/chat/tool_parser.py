@@ -3,7 +3,8 @@
 The model writes a call as `{"name": "f", "parameters": {...}}`, sometimes with `"type": "function"` first, sometimes
 with `arguments` for `parameters`, several of them separated by `;` or white space, with or without `<|python_tag|>`. A
 call begins where the answer begins, after another call, or at the beginning of a line. Everything else is content, also
-JSON that calls no offered tool, and JSON inside a line of prose.
+JSON that calls no offered tool, and JSON inside a line of prose. The tag itself is a mark and never content; a call can
+follow it anywhere.
 
 What comes out depends on the text alone and not on how it was cut: text is held back only while it can still become a
 call to an offered tool, which its next characters decide, and a call is announced when its arguments begin.
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _PYTHON_TAG: Final = "<|python_tag|>"
 _BLANK: Final = " \t\r\n"
+# Where a line of prose ends, or a call may begin in it.
+_PROSE_END: Final = re.compile(r"\n|<\|python_tag\|>")
 # White space before an answer, or inside the head of a call, beyond which it is taken for content.
 _MOST_BLANKS: Final = 64
 _ARGUMENTS_KEYS: Final = ('"parameters"', '"arguments"')
@@ -129,7 +132,7 @@ class ToolCallParser:
     def flush(self) -> list[Parsed]:
         """What was held back when the answer ended: it has become no call."""
         held, self._held = self._held, ""
-        if held and self._state in (_State.START, _State.HEAD):
+        if held:
             self._content(held)
         return self._take()
 
@@ -163,6 +166,7 @@ class ToolCallParser:
             # White space before an answer is part of it if it turns out to be no call.
             return begin if self.calls == 0 else position
         if rest.startswith(_PYTHON_TAG):
+            # The white space before it goes with it.
             return position + len(_PYTHON_TAG)
         undecided = _PYTHON_TAG.startswith(rest)
         if undecided and position - begin <= _MOST_BLANKS:
@@ -183,13 +187,15 @@ class ToolCallParser:
         return position
 
     def _in_prose(self, text: str, position: int) -> int:
-        end = text.find("\n", position)
-        if end < 0:
-            self._content(text[position:])
+        end = _PROSE_END.search(text, position)
+        if end is None:
+            held = _begun_tag(text, position)
+            self._content(text[position : len(text) - held])
+            self._held = text[len(text) - held :]
             return len(text)
-        self._content(text[position : end + 1])
+        self._content(text[position : end.start()] if end[0] == _PYTHON_TAG else text[position : end.end()])
         self._state = _State.LINE_START
-        return end + 1
+        return end.end()
 
     def _in_head(self, text: str, position: int) -> int:
         head = _Head(text[position:], self._names)
@@ -230,10 +236,18 @@ class ToolCallParser:
         self.done = not self._parallel
 
     def _content(self, text: str) -> None:
+        if not text:
+            return
         if self._out and isinstance(last := self._out[-1], Content):
             self._out[-1] = Content(last.text + text)
         else:
             self._out.append(Content(text))
+
+
+def _begun_tag(text: str, start: int) -> int:
+    """How many characters at the end of `text[start:]` can still become a tag."""
+    begin = text.rfind("<", max(start, len(text) - len(_PYTHON_TAG) + 1))
+    return len(text) - begin if begin >= 0 and _PYTHON_TAG.startswith(text[begin:]) else 0
 
 
 class _Head:
