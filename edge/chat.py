@@ -13,11 +13,11 @@ from starlette.responses import Response
 
 from edge import errors
 from edge.body import read_json_body
+from edge.call_options import CallOptions
 from edge.openai.decode import decode_chat_request
 from edge.openai.request import to_chat_request
 from edge.openai.response import ChunkSequence, completion, server_timing
 from edge.sse import DONE, EventStream, frame, frame_chunks
-from edge.upstream import CallOptions
 from services.errors import ChasquiError
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from chasqui.v1.stream_pb2 import StreamEvent
     from edge.sse import KeepAlive
-    from edge.upstream import ChatStream, Upstream
+    from edge.transport import ChatStream
+    from edge.upstream import Upstream
 
 # Of the unknown fields that a request may have, so many are named, and so much of each name.
 _MOST_NAMES = 20
@@ -69,18 +70,18 @@ class ChatCompletions:
             events = await call.read()
             await stream.open()
             self._keep_alive.add(stream)
-            await _relay(call, events, chunks, stream)
+            await _write(call, events, chunks, stream)
         finally:
             self._keep_alive.discard(stream)
             stream.close()
             call.cancel()
 
 
-async def _relay(call: ChatStream, events: Sequence[StreamEvent], chunks: ChunkSequence, stream: EventStream) -> None:
+async def _write(call: ChatStream, events: Sequence[StreamEvent], chunks: ChunkSequence, stream: EventStream) -> None:
     """Write each batch of events with one write, and end with [DONE]; a failure is an event, and no [DONE] follows."""
     while True:
         data = frame_chunks(chunk for event in events for chunk in chunks.chunks(event))
-        if events[-1].WhichOneof("event") == "completed":
+        if call.ended:
             await stream.write(data + DONE, last=True)
             return
         if data:

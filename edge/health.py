@@ -29,6 +29,6 @@ class Health:
         """The chat server is healthy and nothing drains; 503 otherwise. Nothing is generated to find out."""
         if self.draining:
             raise Unavailable("The edge is shutting down.", reason="DRAINING", retry_after=1.0)
-        if not self._upstream.serving:
+        if not self._upstream.ready:
             raise Unavailable("The chat server is not ready.", reason="NOT_READY", retry_after=1.0)
         return JSONResponse({"status": "ready"})

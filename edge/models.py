@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from starlette.responses import Response
 
+from edge.call_options import CallOptions
 from edge.openai.response import model_body
 from edge.openai.schema import ModelList
-from edge.upstream import CallOptions
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -58,7 +58,8 @@ async def serve(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    upstream = Upstream(settings.server_address)
+    relay_address = settings.relay_address if settings.edge_transport == "relay" else ""
+    upstream = Upstream(settings.server_address, relay_address)
     health = Health(upstream)
     keep_alive = KeepAlive(settings.keep_alive)
     calls = RunningCalls(build_app(upstream, health, keep_alive))
@@ -71,7 +72,8 @@ async def serve(settings: Settings) -> None:
         websockets=False,
         log_enabled=False,
     )
-    tasks = [asyncio.create_task(part) for part in (upstream.watch_health(), keep_alive.run(), server.serve())]
+    parts = (upstream.watch_health(), upstream.transport.run(), keep_alive.run(), server.serve())
+    tasks = [asyncio.create_task(part) for part in parts]
     stopping = asyncio.create_task(stop.wait())
     log.info("serving", extra={"fields": {"address": settings.edge_address, "server": settings.server_address}})
     # None of the parts ends by itself: one that does has failed, and awaiting it says why.

@@ -81,6 +81,8 @@ def edge(settings: Settings) -> None:
     """Run one edge worker alone."""
     if not settings.edge_address or not settings.server_address:
         raise SettingsError("--edge-address and --server-address are needed to run the edge alone.")
+    if settings.edge_transport == "relay" and not settings.relay_address:
+        raise SettingsError("--relay-address is needed to run the edge alone, unless --edge-transport is stream-chat.")
     from edge.worker import serve
 
     configure_logging(settings, "edge")

@@ -7,6 +7,8 @@ ChasquiError                     code               reason
 ├── ModelNotFound                NOT_FOUND          MODEL_NOT_FOUND
 ├── InvalidApiKey                UNAUTHENTICATED    INVALID_API_KEY
 ├── DeadlineExceeded             DEADLINE_EXCEEDED  DEADLINE_EXCEEDED
+├── SlowReader                   RESOURCE_EXHAUSTED SLOW_READER
+├── Cancelled                    CANCELLED          CANCELLED
 ├── Unavailable                  UNAVAILABLE        (its argument: OVERLOADED, DRAINING, UPSTREAM_UNAVAILABLE)
 └── EngineFailed                 INTERNAL           ENGINE_FAILED
 """
@@ -90,6 +92,23 @@ class DeadlineExceeded(ChasquiError):
 
     code = Code.DEADLINE_EXCEEDED
     reason = "DEADLINE_EXCEEDED"
+
+
+class SlowReader(ChasquiError):
+    """The caller left so much of a streamed answer unread, or read nothing for so long, that it was ended."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "SLOW_READER"
+
+    def __init__(self) -> None:
+        super().__init__("The answer was not read as fast as it came, and was ended.")
+
+
+class Cancelled(ChasquiError):
+    """The caller ended the call."""
+
+    code = Code.CANCELLED
+    reason = "CANCELLED"
 
 
 class Unavailable(ChasquiError):

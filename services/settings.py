@@ -70,6 +70,9 @@ class Settings:
     keep_alive: float = _setting(
         10.0, "Time between `: keep-alive` comments in a silent stream.", unit="seconds", minimum=0.01
     )
+    reader_timeout: float = _setting(
+        60.0, "A caller that reads nothing of its answer for this long is cut off.", unit="seconds", minimum=0.1
+    )
     stall_timeout: float = _setting(
         30.0, "A working engine without progress for this long is not ready.", unit="seconds", minimum=0.1
     )
@@ -79,9 +82,17 @@ class Settings:
     grace_period: float = _setting(
         30.0, "Time that running answers have to end after SIGTERM.", unit="seconds", minimum=0
     )
+    edge_transport: str = _setting(
+        "relay",
+        "How the edge reaches the chat server: one stream for all calls of a worker, or one RPC per call.",
+        choices=("relay", "stream-chat"),
+    )
     edge_workers: int = _setting(1, "Edge processes, each with a socket of its own.", minimum=1, maximum=256)
     server_address: str = _setting(
         "", "Where the chat server listens: unix:PATH or HOST:PORT; empty: a private socket."
+    )
+    relay_address: str = _setting(
+        "", "Where the chat server takes edge workers, unix:PATH or HOST:PORT; empty: a private socket."
     )
     edge_address: str = _setting(
         "", "Where the edge listens: unix:PATH or HOST:PORT (worker i adds i to the port); empty: a private socket."

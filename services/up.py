@@ -66,7 +66,8 @@ class Service:
         except ValueError as error:
             raise SettingsError(str(error)) from error
         chasqui = (sys.executable, "-m", "services")
-        server = settings.replace(server_address=server_address)
+        relay_address = settings.relay_address or f"unix:{private}/relay.sock"
+        server = settings.replace(server_address=server_address, relay_address=relay_address)
         self._settings = settings
         self._server = Part("chat server", (*chasqui, "server"), server.to_environ(), server_address)
         self._edges = [

@@ -14,15 +14,16 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chasqui.v1 import chat_pb2, stream_pb2
-from services.chat.outbox import Outbox
+from services.chat.outbox import MOST_UNREAD
 from services.chat.text import ChoiceText
 from services.chat.tool_parser import CallStart, Content, ToolCallParser
 from services.engine.api import EndReason
-from services.errors import ChasquiError, EngineFailed
+from services.errors import ChasquiError, EngineFailed, SlowReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from services.chat.outbox import Outbox
     from services.chat.tool_parser import Parsed
     from services.engine.api import ChoiceEnd, End, Handle, Piece
     from services.engine.tokenizer import Tokenizer
@@ -57,9 +58,9 @@ class ChatCall:
     """
 
     def __init__(
-        self, facts: CallFacts, tokenizer: Tokenizer, *, streamed: bool, on_settled: Callable[[], None]
+        self, facts: CallFacts, tokenizer: Tokenizer, outbox: Outbox, *, on_settled: Callable[[], None]
     ) -> None:
-        self.outbox = Outbox(streamed=streamed)
+        self.outbox = outbox
         self.outcome = "cancelled"  # until it ends otherwise
         self.usage = chat_pb2.Usage()
         self.finish_reasons: dict[int, str] = {}
@@ -82,11 +83,13 @@ class ChatCall:
         self._expiry: asyncio.TimerHandle | None = None
 
     def attach(self, handle: Handle) -> None:
-        """The engine's side of this call; comes right after its submission."""
+        """The call is accepted, with the engine's side of it; comes right after its submission."""
         self._handle = handle
+        self.outbox.start(self.started)
 
     def end_empty(self, end: End) -> None:
-        """End a call that asked for no tokens, without an engine."""
+        """Accept and end a call that asked for no tokens, without an engine."""
+        self.outbox.start(self.started)
         for index in range(self._facts.n):
             self._finish(index, chat_pb2.FINISH_REASON_LENGTH)
         self.end(end)
@@ -119,6 +122,8 @@ class ChatCall:
         text = choice.push(piece)
         if text:
             self._show(piece.choice, text)
+            if self.outbox.unread > MOST_UNREAD:
+                self.fail(SlowReader(), "slow reader")
         parser = self._parsers[piece.choice]
         if choice.stop_reason is not None or (parser is not None and parser.done):
             self._end_choice(piece.choice, chat_pb2.FINISH_REASON_STOP)

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from opentelemetry import trace
-from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from services.chat.status import abort
-from services.errors import ChasquiError, Code, InvalidApiKey
-from services.telemetry.call import CallContext, current_call, request_id_from
-from services.telemetry.tracing import remote_parent
+from services.errors import ChasquiError, InvalidApiKey
+from services.telemetry.call import current_call
+from services.telemetry.rpc import observe
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from services.chat.authentication import Authentication
 
     Handler = grpc.RpcMethodHandler[Any, Any]
     Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]
     Behaviour = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]
-
-log = logging.getLogger(__name__)
 
 _OURS = "/chasqui.v1."
 _OPEN = "/grpc.health.v1.Health/"
@@ -55,62 +49,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return wrapped
 
     def _wrap(self, method: str, behaviour: Behaviour) -> Behaviour:
-        service, _, name = method.removeprefix("/").partition("/")
-        attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name}
-        tracer = trace.get_tracer("chasqui.server")
-
         async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            metadata = {key: str(value) for key, value in context.invocation_metadata() or ()}
-            with tracer.start_as_current_span(
-                f"{service}/{name}",
-                remote_parent(metadata),
-                SpanKind.SERVER,
-                attributes,
-                record_exception=False,
-                set_status_on_exception=False,
-            ) as span:
-                request_id = request_id_from(metadata.get("x-request-id"))
-                trace_id = trace.format_trace_id(span.get_span_context().trace_id)
-                current_call.set(CallContext(request_id, trace_id))
-                context.set_trailing_metadata((("x-request-id", request_id),))
-                return await _answer(behaviour, request, context, span)
+            async def run() -> Any:
+                context.set_trailing_metadata((("x-request-id", current_call.get().request_id),))
+                return await behaviour(request, context)
+
+            try:
+                return await observe(method, metadata_of(context.invocation_metadata()), run)
+            except ChasquiError as error:
+                await abort(context, error)
 
         return call
-
-
-async def _answer(
-    behaviour: Behaviour, request: Any, context: grpc.aio.ServicerContext[Any, Any], span: trace.Span
-) -> Any:
-    """Run the handler; every way in which it can end is told to the span and to the caller."""
-    code = Code.UNKNOWN
-    try:
-        response = await behaviour(request, context)
-    except ChasquiError as error:
-        code = error.code
-        span.set_attribute("error.type", error.reason)
-        span.set_status(Status(StatusCode.ERROR, error.message))
-        await abort(context, error)
-    except asyncio.CancelledError:
-        code = Code.CANCELLED
-        span.set_status(Status(StatusCode.ERROR, "cancelled"))
-        raise
-    except grpc.aio.AbortError:
-        # Refused by an interceptor further in; there is no other use of abort.
-        code = Code.UNAUTHENTICATED
-        span.set_status(Status(StatusCode.ERROR, "refused"))
-        raise
-    except Exception as error:
-        code = Code.INTERNAL
-        log.exception("a handler failed", extra={"fields": {"request_id": current_call.get().request_id}})
-        span.set_attribute("error.type", type(error).__name__)
-        span.set_status(Status(StatusCode.ERROR, "internal error"))
-        await abort(context, ChasquiError("The server failed; the operator's log says why."))
-    else:
-        span.set_attribute("rpc.grpc.status_code", 0)
-        return response
-    finally:
-        if code is not Code.UNKNOWN:
-            span.set_attribute("rpc.grpc.status_code", code.value)
 
 
 class AuthenticationInterceptor(grpc.aio.ServerInterceptor):
@@ -126,16 +75,22 @@ class AuthenticationInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or handler_call_details.method.startswith(_OPEN):
             return handler
-        metadata = {key: str(value) for key, value in handler_call_details.invocation_metadata or ()}
         try:
-            self._authentication.check(metadata.get("authorization"))
+            self._authentication.check(metadata_of(handler_call_details.invocation_metadata).get("authorization"))
         except InvalidApiKey as error:
-            return _refusal(handler, error)
+            return _refusal(handler, error, observed=handler_call_details.method.startswith(_OURS))
         return handler
 
 
-def _refusal(handler: Handler, error: InvalidApiKey) -> Handler:
+def metadata_of(pairs: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:
+    """A call's metadata by name; binary values, of which we take none, as their spelling."""
+    return {key: str(value) for key, value in pairs or ()}
+
+
+def _refusal(handler: Handler, error: InvalidApiKey, *, observed: bool) -> Handler:
     async def refuse(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        if observed:
+            raise error
         await abort(context, error)
 
     make: Any = {

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from services.chat.admission import Admission
     from services.chat.catalogue import Catalogue
+    from services.chat.outbox import Outbox
     from services.engine.api import Engine
     from services.settings import Settings
     from services.telemetry.call import CallContext
@@ -43,9 +44,9 @@ class ChatPipeline:
         self._pool = ThreadPoolExecutor(_PROMPT_THREADS, thread_name_prefix="prompt")
 
     async def start(
-        self, request: ChatRequest, context: CallContext, *, remaining: float | None, streamed: bool
+        self, request: ChatRequest, context: CallContext, outbox: Outbox, *, remaining: float | None
     ) -> ChatCall:
-        """Accept a call and submit it; the caller owns the result and closes it.
+        """Accept a call and submit it; its events go to `outbox`. The caller owns the result and closes it.
 
         `remaining` is the caller's time in seconds, None for no limit. Raises the ChasquiError that refuses the call.
         """
@@ -61,7 +62,7 @@ class ChatPipeline:
         n = request.n if request.HasField("n") else 1
         facts = self._facts(request, context, n, received, tokenize_seconds)
         self.admission.enter()
-        call = ChatCall(facts, self._engine.tokenizer, streamed=streamed, on_settled=self.admission.leave)
+        call = ChatCall(facts, self._engine.tokenizer, outbox, on_settled=self.admission.leave)
         if max_tokens == 0:
             call.end_empty(End(len(prompt), 0, 0, EngineTimings()))
             return call

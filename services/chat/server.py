@@ -11,13 +11,20 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
+from chasqui.v1 import (
+    chat_service_pb2,
+    chat_service_pb2_grpc,
+    model_service_pb2,
+    model_service_pb2_grpc,
+    relay_service_pb2_grpc,
+)
 from services.chat.admission import Admission
 from services.chat.authentication import Authentication
 from services.chat.catalogue import Catalogue
 from services.chat.health import HealthMonitor
 from services.chat.interceptors import AuthenticationInterceptor, CallInterceptor
 from services.chat.pipeline import ChatPipeline
+from services.chat.relay import RelayServicer
 from services.chat.servicers import ChatServicer, ModelServicer
 from services.engine.factory import build_engine
 from services.settings import MAX_MESSAGE_BYTES, SettingsError
@@ -36,6 +43,8 @@ _SERVICES = tuple(
         (model_service_pb2.DESCRIPTOR, "ModelService"),
     )
 )
+# For streams to send their last messages.
+_CLOSE_SECONDS = 1.0
 # A client may ping this often during a long call, with or without calls, and is never told "too many pings".
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -66,18 +75,26 @@ class ChatServer:
         self._health = HealthMonitor(engine, _SERVICES, settings.stall_timeout)
         interceptors = [CallInterceptor(), AuthenticationInterceptor(authentication)]
         self._grpc: grpc.aio.Server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
-        chat_service_pb2_grpc.add_ChatServiceServicer_to_server(ChatServicer(self._pipeline), self._grpc)
+        chat = ChatServicer(self._pipeline, settings.reader_timeout)
+        chat_service_pb2_grpc.add_ChatServiceServicer_to_server(chat, self._grpc)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(catalogue, self._pipeline), self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
         health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
         reflection.enable_server_reflection([*_SERVICES, health_name, reflection.SERVICE_NAME], self._grpc)
+        # Apart from the public services, so that no configuration in front of them can lead a caller to it.
+        self._relay = RelayServicer(self._pipeline, authentication, settings.reader_timeout)
+        self._relay_grpc: grpc.aio.Server = grpc.aio.server(options=_OPTIONS)
+        relay_service_pb2_grpc.add_RelayServiceServicer_to_server(self._relay, self._relay_grpc)
 
-    async def start(self, address: str) -> int:
-        """Listen on `unix:PATH` or `HOST:PORT`; returns the port. SettingsError if that cannot be."""
-        try:
-            port = self._grpc.add_insecure_port(address)
-        except RuntimeError as error:
-            raise SettingsError(f"The chat server cannot listen on {address}: {error}.") from error
+    async def start(self, address: str, relay_address: str) -> int:
+        """Listen on `unix:PATH` or `HOST:PORT`, for edge workers on another; returns the first one's port.
+
+        SettingsError if that cannot be. Without `relay_address` there is no Relay.
+        """
+        port = _listen(self._grpc, address)
+        if relay_address:
+            _listen(self._relay_grpc, relay_address)
+            await self._relay_grpc.start()
         await self._grpc.start()
         self._watch = asyncio.create_task(self._health.run())
         return port
@@ -92,9 +109,17 @@ class ChatServer:
             await asyncio.wait_for(self._admission.drained(), self._settings.grace_period)
         except TimeoutError:
             log.warning("the grace period is over: running calls are cancelled")
-        await self._grpc.stop(grace=1.0)
+        self._relay.close()
+        await asyncio.gather(self._grpc.stop(_CLOSE_SECONDS), self._relay_grpc.stop(_CLOSE_SECONDS))
         self._pipeline.close()
         await self._engine.close()
+
+
+def _listen(server: grpc.aio.Server, address: str) -> int:
+    try:
+        return server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise SettingsError(f"The chat server cannot listen on {address}: {error}.") from error
 
 
 def _is_failure(record: logging.LogRecord) -> bool:
@@ -112,7 +137,7 @@ async def serve(settings: Settings, address: str) -> None:
     engine = build_engine(settings)
     await engine.start()
     server = ChatServer(engine, settings)
-    await server.start(address)
+    await server.start(address, settings.relay_address)
     log.info("serving", extra={"fields": _summary(engine, address)})
     await stop.wait()
     log.info("draining")

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
-from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc, stream_pb2
+from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
+from services.chat.annotation import annotate
 from services.chat.fold import fold_response
-from services.errors import InvalidValue
+from services.chat.interceptors import metadata_of
+from services.chat.outbox import AwaitedOutbox
+from services.chat.time_limit import seconds_of
+from services.errors import InvalidValue, SlowReader
 from services.telemetry.call import current_call
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import grpc
 
     from services.chat.call import ChatCall
@@ -23,41 +30,49 @@ if TYPE_CHECKING:
 
 
 class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
-    """Chat over gRPC. Both RPCs own their call and close it however they end."""
+    """Chat over gRPC. A caller that lets a message lie for `reader_timeout` seconds is cut off."""
 
-    def __init__(self, pipeline: ChatPipeline) -> None:
+    def __init__(self, pipeline: ChatPipeline, reader_timeout: float) -> None:
         self._pipeline = pipeline
+        self._reader_timeout = reader_timeout
 
     async def Chat(  # noqa: N802 - the contract's name
         self, request: chat_service_pb2.ChatRequest, context: Context
     ) -> chat_service_pb2.ChatResponse:
         """Answer in one message."""
-        call = await self._start(request, context, streamed=False)
-        try:
-            events = [stream_pb2.StreamEvent(started=call.started), *await call.outbox.take()]
-            return fold_response(events)
-        finally:
-            call.close()
-            _annotate(request, call)
+        outbox = AwaitedOutbox(streamed=False)
+        async with self._owned(request, context, outbox):
+            return fold_response(await outbox.take())
 
     async def StreamChat(  # type: ignore[override]  # noqa: N802 - grpc.aio takes coroutines that write too
         self, request: chat_service_pb2.StreamChatRequest, context: Context
     ) -> None:
         """Answer in events. A coroutine that writes, not a generator: its `finally` runs when the RPC ends."""
-        call = await self._start(request.chat, context, streamed=True)
-        try:
-            events = [stream_pb2.StreamEvent(started=call.started)]
+        outbox = AwaitedOutbox(streamed=True)
+        async with self._owned(request.chat, context, outbox) as call:
             while True:
-                await context.write(chat_service_pb2.StreamChatResponse(events=events))
-                if events[-1].WhichOneof("event") == "completed":
+                events = await outbox.take()
+                try:
+                    async with asyncio.timeout(self._reader_timeout):
+                        await context.write(chat_service_pb2.StreamChatResponse(events=events))
+                except TimeoutError:
+                    error = SlowReader()
+                    call.fail(error, "slow reader")
+                    raise error from None
+                if events[-1].HasField("completed"):
                     return
-                events = await call.outbox.take()
+
+    @asynccontextmanager
+    async def _owned(
+        self, request: chat_service_pb2.ChatRequest, context: Context, outbox: AwaitedOutbox
+    ) -> AsyncIterator[ChatCall]:
+        """An accepted call, closed at the end of the block however that comes."""
+        call = await self._pipeline.start(request, current_call.get(), outbox, remaining=_remaining(context))
+        try:
+            yield call
         finally:
             call.close()
-            _annotate(request.chat, call)
-
-    async def _start(self, request: chat_service_pb2.ChatRequest, context: Context, *, streamed: bool) -> ChatCall:
-        return await self._pipeline.start(request, current_call.get(), remaining=_remaining(context), streamed=streamed)
+            annotate(trace.get_current_span(), request, call)
 
 
 class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
@@ -99,44 +114,7 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
 
 
 def _remaining(context: Context) -> float | None:
-    """The caller's time in seconds, None for no limit; InvalidValue if `x-request-timeout` is no duration.
-
-    The header is for callers without `grpc-timeout`. The edge passes it on and sets no deadline of its own: gRPC would
-    cut the call on both sides at that moment, and whether the caller reads why would be a matter of luck.
-    """
-    given = dict(context.invocation_metadata() or ()).get("x-request-timeout")
-    limits = [context.time_remaining(), None if given is None else _seconds(str(given))]
+    """The caller's time in seconds, None for no limit; InvalidValue if `x-request-timeout` is no duration."""
+    given = metadata_of(context.invocation_metadata()).get("x-request-timeout")
+    limits = [context.time_remaining(), seconds_of(given)]
     return min((limit for limit in limits if limit is not None), default=None)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise InvalidValue(
-            f"x-request-timeout is {text!r}, but must be a positive number of seconds.", param="x-request-timeout"
-        )
-    return seconds
-
-
-def _annotate(request: chat_service_pb2.ChatRequest, call: ChatCall) -> None:
-    """Tell the call's span what was asked and delivered, in OpenTelemetry's words for generative AI."""
-    span = trace.get_current_span()
-    if request.user:
-        # Enough to tell users apart, too little to tell who they are.
-        span.set_attribute("user.hash", hashlib.sha256(request.user.encode()).hexdigest()[:16])
-    span.set_attributes(
-        {
-            "gen_ai.operation.name": "chat",
-            "gen_ai.request.model": request.model,
-            "gen_ai.response.model": call.started.model,
-            "gen_ai.response.id": call.started.id,
-            "gen_ai.response.finish_reasons": [reason for _, reason in sorted(call.finish_reasons.items())],
-        }
-    )
-    # A call that was cut short is counted when the engine has let go of it; the log has its bill.
-    if call.usage.total_tokens:
-        span.set_attribute("gen_ai.usage.input_tokens", call.usage.prompt_tokens)
-        span.set_attribute("gen_ai.usage.output_tokens", call.usage.completion_tokens)

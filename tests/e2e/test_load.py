@@ -64,7 +64,7 @@ async def test_what_is_delivered_is_what_the_engine_made_in_the_same_call(engine
     await recording.start()
     server = ChatServer(recording, settings)
     address = f"unix:{tmp_path}/server.sock"
-    await server.start(address)
+    await server.start(address, "")
     async with grpc.aio.insecure_channel(address) as channel:
         stub = chat_service_pb2_grpc.ChatServiceStub(channel)
 

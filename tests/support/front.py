@@ -25,19 +25,20 @@ async def served(engine: Engine, directory: Path) -> AsyncIterator[str]:
     """Serve an engine; yields the base URL, without an end slash. `directory` is for sockets and has a short path."""
     settings = Settings(drain_delay=0)
     server_address, edge_address = f"unix:{directory}/server.sock", f"unix:{directory}/edge.sock"
+    relay_address = f"unix:{directory}/relay.sock"
     port = free_port()
     config = EnvoyConfig("127.0.0.1", port, server_address, (edge_address,), directory / "admin.sock")
     bootstrap = directory / "envoy.yaml"
     bootstrap.write_text(render(config))
     envoy = str(Path(sys.executable).with_name("envoy"))
-    addresses = ("--server-address", server_address, "--edge-address", edge_address, "--drain-delay", "0")
+    addresses = ("--server-address", server_address, "--edge-address", edge_address, "--relay-address", relay_address)
     commands = (
-        (sys.executable, "-m", "services", "edge", "--log-level", "error", *addresses),
+        (sys.executable, "-m", "services", "edge", "--log-level", "error", "--drain-delay", "0", *addresses),
         (envoy, "--config-path", str(bootstrap), "--disable-hot-restart", "--log-level", "error", "--concurrency", "1"),
     )
     await engine.start()
     server = ChatServer(engine, settings)
-    await server.start(server_address)
+    await server.start(server_address, relay_address)
     parts = [await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL) for command in commands]
     try:
         await asyncio.to_thread(_wait_ready, f"http://127.0.0.1:{port}/readyz")

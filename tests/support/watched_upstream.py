@@ -10,10 +10,10 @@ from edge.upstream import Upstream
 class WatchedUpstream(Upstream):
     """An upstream of which `is_serving` and `is_not_serving` can be awaited; they follow `serving`."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, relay_address: str = "") -> None:
         self.is_serving = asyncio.Event()
         self.is_not_serving = asyncio.Event()
-        super().__init__(address)
+        super().__init__(address, relay_address)
 
     @property
     def serving(self) -> bool:

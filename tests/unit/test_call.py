@@ -12,6 +12,7 @@ import pytest
 
 from chasqui.v1 import chat_pb2
 from services.chat.call import CallFacts, ChatCall
+from services.chat.outbox import AwaitedOutbox
 from services.engine.api import ChoiceEnd, EndReason, Piece
 from services.errors import DeadlineExceeded, EngineFailed
 from tests.support.engines import FakeHandle, an_end, text_piece
@@ -59,7 +60,9 @@ def start(
         tokenize_seconds=0.5,
     )
     settled: list[str] = []
-    call = ChatCall(facts, demo_tokenizer(), streamed=streamed, on_settled=lambda: settled.append("settled"))
+    call = ChatCall(
+        facts, demo_tokenizer(), AwaitedOutbox(streamed=streamed), on_settled=lambda: settled.append("settled")
+    )
     played = Played(call, FakeHandle(), settled)
     call.attach(played.handle)
     return played
@@ -247,6 +250,7 @@ async def test_a_deadline_ends_an_unstreamed_call_with_its_error_alone() -> None
 async def test_a_deadline_that_has_passed_already_still_cancels_the_engine() -> None:
     played = start()
     played.call.expire_after(-5.0, EXPIRED)
+    await played.call.outbox.take()  # Started
     with pytest.raises(DeadlineExceeded):
         await played.call.outbox.take()
     assert played.handle.cancels == [None]

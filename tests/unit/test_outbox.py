@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chasqui.v1 import chat_pb2, stream_pb2
-from services.chat.outbox import Outbox
+from services.chat.outbox import AwaitedOutbox
 from services.errors import EngineFailed
 from tests.support.events import completed, delta, finish
 
@@ -32,7 +32,7 @@ async def _everything_else_has_run() -> None:
 
 
 async def test_text_that_gathers_between_two_takes_is_one_event() -> None:
-    outbox = Outbox(streamed=True)
+    outbox = AwaitedOutbox(streamed=True)
     outbox.add_text(0, "a")
     outbox.add_text(0, "b")
     assert await outbox.take() == [delta("ab")]
@@ -41,14 +41,14 @@ async def test_text_that_gathers_between_two_takes_is_one_event() -> None:
 
 
 async def test_choices_merge_apart_from_each_other() -> None:
-    outbox = Outbox(streamed=True)
+    outbox = AwaitedOutbox(streamed=True)
     for choice, text in [(1, "x"), (0, "a"), (1, "y"), (0, "b")]:
         outbox.add_text(choice, text)
     assert sorted(await outbox.take(), key=lambda event: event.delta.index) == [delta("ab"), delta("xy", 1)]
 
 
 async def test_a_waiting_writer_is_woken_by_the_first_text() -> None:
-    outbox = Outbox(streamed=True)
+    outbox = AwaitedOutbox(streamed=True)
     writer = asyncio.create_task(outbox.take())
     await _everything_else_has_run()
     assert not writer.done()
@@ -57,7 +57,7 @@ async def test_a_waiting_writer_is_woken_by_the_first_text() -> None:
 
 
 async def test_a_writer_that_has_taken_everything_waits_for_more() -> None:
-    outbox = Outbox(streamed=True)
+    outbox = AwaitedOutbox(streamed=True)
     outbox.add_text(0, "a")
     await outbox.take()
     writer = asyncio.create_task(outbox.take())
@@ -68,7 +68,7 @@ async def test_a_writer_that_has_taken_everything_waits_for_more() -> None:
 
 
 async def test_a_finish_follows_the_text_of_its_choice() -> None:
-    outbox = Outbox(streamed=True)
+    outbox = AwaitedOutbox(streamed=True)
     outbox.add_text(0, "a")
     outbox.add_finish(0, STOP, "\n")
     outbox.add_text(1, "b")
@@ -78,7 +78,7 @@ async def test_a_finish_follows_the_text_of_its_choice() -> None:
 
 
 async def test_a_finish_without_a_matched_stop_sequence_leaves_it_unset() -> None:
-    outbox = Outbox(streamed=True)
+    outbox = AwaitedOutbox(streamed=True)
     outbox.add_finish(0, LENGTH, None)
     [event] = await outbox.take()
     assert event == finish(0, LENGTH)
@@ -86,7 +86,7 @@ async def test_a_finish_without_a_matched_stop_sequence_leaves_it_unset() -> Non
 
 
 async def test_the_last_batch_ends_with_the_completion() -> None:
-    outbox = Outbox(streamed=True)
+    outbox = AwaitedOutbox(streamed=True)
     outbox.add_text(0, "a")
     outbox.add_finish(0, STOP, None)
     outbox.complete(completed().completed)
@@ -94,7 +94,7 @@ async def test_the_last_batch_ends_with_the_completion() -> None:
 
 
 async def test_an_error_comes_after_the_text_that_was_pending_in_a_stream() -> None:
-    outbox = Outbox(streamed=True)
+    outbox = AwaitedOutbox(streamed=True)
     error = EngineFailed("It broke.")
     outbox.add_text(0, "a")
     outbox.fail(error)
@@ -105,7 +105,7 @@ async def test_an_error_comes_after_the_text_that_was_pending_in_a_stream() -> N
 
 
 async def test_an_error_with_nothing_pending_wakes_the_writer() -> None:
-    outbox = Outbox(streamed=True)
+    outbox = AwaitedOutbox(streamed=True)
     writer = asyncio.create_task(outbox.take())
     await _everything_else_has_run()
     outbox.fail(EngineFailed("It broke."))
@@ -114,7 +114,7 @@ async def test_an_error_with_nothing_pending_wakes_the_writer() -> None:
 
 
 async def test_an_unstreamed_call_wakes_its_writer_once_with_the_whole_answer() -> None:
-    outbox = Outbox(streamed=False)
+    outbox = AwaitedOutbox(streamed=False)
     writer = asyncio.create_task(outbox.take())
     for text in ("a", "b", "c"):
         outbox.add_text(0, text)
@@ -127,7 +127,7 @@ async def test_an_unstreamed_call_wakes_its_writer_once_with_the_whole_answer() 
 
 
 async def test_an_unstreamed_call_that_fails_shows_its_error_and_no_part_of_an_answer() -> None:
-    outbox = Outbox(streamed=False)
+    outbox = AwaitedOutbox(streamed=False)
     outbox.add_text(0, "a")
     outbox.add_finish(0, STOP, None)
     outbox.fail(EngineFailed("It broke."))
@@ -144,7 +144,7 @@ def test_every_choice_reads_its_own_text_in_order_however_often_the_writer_comes
     steps: list[tuple[int, str] | None], streamed: bool
 ) -> None:
     async def run() -> list[stream_pb2.StreamEvent]:
-        outbox = Outbox(streamed=streamed)
+        outbox = AwaitedOutbox(streamed=streamed)
         taken: list[stream_pb2.StreamEvent] = []
         pending = False
         for step in steps:
@@ -170,7 +170,7 @@ def test_every_choice_reads_its_own_text_in_order_however_often_the_writer_comes
 
 
 async def test_pieces_of_a_call_merge_until_the_writer_comes_and_id_and_name_come_once() -> None:
-    outbox = Outbox(streamed=True)
+    outbox = AwaitedOutbox(streamed=True)
     outbox.add_text(0, "Well. ")
     outbox.start_call(0, 0, "call_a", "f")
     outbox.add_arguments(0, 0, '{"a"')

@@ -1,0 +1,109 @@
+"""A call on the Relay: filled by the stream's reader, which never waits, and emptied by the caller's own task."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from chasqui.v1 import stream_pb2
+from edge.upstream_error import error_of_failure
+from services.errors import SlowReader
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chasqui.v1 import chat_service_pb2, relay_service_pb2
+    from edge.relay import Relay
+    from services.errors import ChasquiError
+
+# Bytes of events that may wait for a caller who does not read them.
+_MOST_UNREAD: Final = 1024 * 1024
+# What a kept event takes beside its content, about.
+_EVENT_BYTES: Final = 256
+
+
+class RelayedCall:
+    """The caller's side of a call; `ended` says that its end has been read."""
+
+    def __init__(self, relay: Relay, call_id: int) -> None:
+        self.ended = False
+        self._relay = relay
+        self._id = call_id
+        self._events: Sequence[stream_pb2.StreamEvent] = ()
+        self._kept: list[stream_pb2.StreamEvent] | None = None  # self._events, when they are copies
+        self._kept_bytes = 0
+        self._response: chat_service_pb2.ChatResponse | None = None
+        self._failure: ChasquiError | None = None
+        self._filled: asyncio.Future[None] | None = None
+
+    async def read(self) -> Sequence[stream_pb2.StreamEvent]:
+        """The next events, at least one; raises the server's error as a ChasquiError.
+
+        With the last ones `ended` turns true; nobody may read on after that.
+        """
+        while not self._events:
+            await self._wait()
+        events = self._events
+        self._events, self._kept, self._kept_bytes = (), None, 0
+        if events[-1].HasField("completed"):
+            self._end()
+        return events
+
+    async def response(self) -> chat_service_pb2.ChatResponse:
+        """The whole answer; raises the server's error as a ChasquiError."""
+        while self._response is None:
+            await self._wait()
+        self._end()
+        return self._response
+
+    def cancel(self) -> None:
+        """End the call; without effect if it has ended."""
+        if not self.ended:
+            self.ended = True
+            self._relay.end(self._id, cancel=self._failure is None)
+
+    def deliver(self, progress: relay_service_pb2.CallProgress) -> None:
+        """What the server has to say about this call."""
+        if progress.HasField("failure"):
+            self._failure = error_of_failure(progress.failure)
+        if not self._events:
+            self._events = progress.events
+        else:
+            self._keep(progress.events)
+        if progress.HasField("response"):
+            self._response = progress.response
+        self._wake()
+
+    def fail(self, error: ChasquiError) -> None:
+        """Nothing more will come; what is here can still be read."""
+        self._failure = error
+        self._wake()
+
+    def _keep(self, events: Sequence[stream_pb2.StreamEvent]) -> None:
+        """Hold events for a caller who is behind: copies, since one event keeps the whole message that brought it."""
+        if self._kept is None:
+            self._kept = []
+            events = [*self._events, *events]
+            self._events = self._kept
+        for event in events:
+            copy = stream_pb2.StreamEvent()
+            copy.CopyFrom(event)
+            self._kept.append(copy)
+            self._kept_bytes += copy.ByteSize() + _EVENT_BYTES
+        if self._kept_bytes > _MOST_UNREAD and self._failure is None:
+            self._failure = SlowReader()
+            self._relay.end(self._id, cancel=True)
+
+    def _end(self) -> None:
+        self.ended = True
+        self._relay.end(self._id, cancel=False)
+
+    def _wake(self) -> None:
+        if self._filled is not None and not self._filled.done():
+            self._filled.set_result(None)
+
+    async def _wait(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self._filled = asyncio.get_running_loop().create_future()
+        await self._filled
