@@ -17,7 +17,7 @@ from edge.call_options import CallOptions
 from edge.openai.decode import decode_chat_request
 from edge.openai.request import to_chat_request
 from edge.openai.response import ChunkSequence, completion, server_timing
-from edge.sse import DONE, EventStream, frame, frame_chunks
+from edge.sse import DONE, ChunkFrames, EventStream, frame
 from services.errors import ChasquiError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from chasqui.v1.stream_pb2 import StreamEvent
     from edge.sse import KeepAlive
-    from edge.transport import ChatStream
+    from edge.transport import ChatStream, TextDelta
     from edge.upstream import Upstream
 
 # Of the unknown fields that a request may have, so many are named, and so much of each name.
@@ -57,14 +57,15 @@ class ChatCompletions:
                 stream_options = decoded.body.stream_options
                 include_usage = stream_options is not None and bool(stream_options.include_usage)
                 chunks = ChunkSequence(n=request.n or 1, include_usage=include_usage)
-                await self._stream(self._upstream.stream_chat(request, options), chunks, EventStream(send, headers))
+                call = self._upstream.stream_chat(request, options)
+                await self._stream(call, ChunkFrames(chunks), EventStream(send, headers))
             else:
                 answer = await self._upstream.chat(request, options)
                 headers["server-timing"] = server_timing(answer.timings)
                 body = msgspec.json.encode(completion(answer))
                 await Response(body, 200, headers, "application/json")(scope, receive, send)
 
-    async def _stream(self, call: ChatStream, chunks: ChunkSequence, stream: EventStream) -> None:
+    async def _stream(self, call: ChatStream, chunks: ChunkFrames, stream: EventStream) -> None:
         """Write the answer as it comes. Refusals come before the first event and keep their status."""
         try:
             events = await call.read()
@@ -77,10 +78,12 @@ class ChatCompletions:
             call.cancel()
 
 
-async def _write(call: ChatStream, events: Sequence[StreamEvent], chunks: ChunkSequence, stream: EventStream) -> None:
+async def _write(
+    call: ChatStream, events: Sequence[StreamEvent | TextDelta], chunks: ChunkFrames, stream: EventStream
+) -> None:
     """Write each batch of events with one write, and end with [DONE]; a failure is an event, and no [DONE] follows."""
     while True:
-        data = frame_chunks(chunk for event in events for chunk in chunks.chunks(event))
+        data = chunks.frames(events)
         if call.ended:
             await stream.write(data + DONE, last=True)
             return

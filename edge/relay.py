@@ -120,6 +120,11 @@ class Relay:
         calls = self._calls
         try:
             while (message := await stream.read()) is not grpc.aio.EOF:
+                texts = message.texts
+                for call_id, index, content in zip(texts.call_ids, texts.indexes, texts.contents, strict=True):
+                    call = calls.get(call_id)
+                    if call is not None:
+                        call.deliver_text(index, content)
                 for progress in message.calls:
                     call = calls.get(progress.call_id)
                     if call is not None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from chasqui.v1 import chat_service_pb2, relay_service_pb2
     from edge.relay import Relay
+    from edge.transport import TextDelta
     from services.errors import ChasquiError
 
 # Bytes of events that may wait for a caller who does not read them.
@@ -29,23 +30,23 @@ class RelayedCall:
         self.ended = False
         self._relay = relay
         self._id = call_id
-        self._events: Sequence[stream_pb2.StreamEvent] = ()
-        self._kept: list[stream_pb2.StreamEvent] | None = None  # self._events, when they are copies
-        self._kept_bytes = 0
+        self._events: list[stream_pb2.StreamEvent | TextDelta] = []
+        self._unread = 0
         self._response: chat_service_pb2.ChatResponse | None = None
         self._failure: ChasquiError | None = None
         self._filled: asyncio.Future[None] | None = None
 
-    async def read(self) -> Sequence[stream_pb2.StreamEvent]:
+    async def read(self) -> Sequence[stream_pb2.StreamEvent | TextDelta]:
         """The next events, at least one; raises the server's error as a ChasquiError.
 
         With the last ones `ended` turns true; nobody may read on after that.
         """
         while not self._events:
             await self._wait()
-        events = self._events
-        self._events, self._kept, self._kept_bytes = (), None, 0
-        if events[-1].HasField("completed"):
+        events, self._events = self._events, []
+        self._unread = 0
+        last = events[-1]
+        if not isinstance(last, tuple) and last.HasField("completed"):
             self._end()
         return events
 
@@ -62,16 +63,28 @@ class RelayedCall:
             self.ended = True
             self._relay.end(self._id, cancel=self._failure is None)
 
+    def deliver_text(self, index: int, content: str) -> None:
+        """The next text of a choice."""
+        self._events.append((index, content))
+        self._unread += len(content) + _EVENT_BYTES
+        if self._unread > _MOST_UNREAD:
+            self._overflow()
+        if self._filled is not None and not self._filled.done():
+            self._filled.set_result(None)
+
     def deliver(self, progress: relay_service_pb2.CallProgress) -> None:
-        """What the server has to say about this call."""
+        """Whatever else the server has to say about this call."""
         if progress.HasField("failure"):
             self._failure = error_of_failure(progress.failure)
-        if not self._events:
-            self._events = progress.events
-        else:
-            self._keep(progress.events)
         if progress.HasField("response"):
             self._response = progress.response
+        behind = bool(self._events)
+        for event in progress.events:
+            # For a caller who is behind, copies: one event keeps the whole message that brought it.
+            self._events.append(_copy(event) if behind else event)
+            self._unread += event.ByteSize() + _EVENT_BYTES
+        if self._unread > _MOST_UNREAD:
+            self._overflow()
         self._wake()
 
     def fail(self, error: ChasquiError) -> None:
@@ -79,18 +92,8 @@ class RelayedCall:
         self._failure = error
         self._wake()
 
-    def _keep(self, events: Sequence[stream_pb2.StreamEvent]) -> None:
-        """Hold events for a caller who is behind: copies, since one event keeps the whole message that brought it."""
-        if self._kept is None:
-            self._kept = []
-            events = [*self._events, *events]
-            self._events = self._kept
-        for event in events:
-            copy = stream_pb2.StreamEvent()
-            copy.CopyFrom(event)
-            self._kept.append(copy)
-            self._kept_bytes += copy.ByteSize() + _EVENT_BYTES
-        if self._kept_bytes > _MOST_UNREAD and self._failure is None:
+    def _overflow(self) -> None:
+        if self._failure is None:
             self._failure = SlowReader()
             self._relay.end(self._id, cancel=True)
 
@@ -107,3 +110,9 @@ class RelayedCall:
             raise self._failure
         self._filled = asyncio.get_running_loop().create_future()
         await self._filled
+
+
+def _copy(event: stream_pb2.StreamEvent) -> stream_pb2.StreamEvent:
+    copy = stream_pb2.StreamEvent()
+    copy.CopyFrom(event)
+    return copy

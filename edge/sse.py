@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 import msgspec
 
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 
     from starlette.types import Send
 
-    from edge.openai.schema import ChatCompletionChunk
+    from chasqui.v1.stream_pb2 import StreamEvent
+    from edge.openai.response import ChunkSequence
+    from edge.transport import TextDelta
 
 DONE: Final = b"data: [DONE]\n\n"
 _COMMENT: Final = b": keep-alive\n\n"
@@ -22,7 +25,9 @@ _HEADERS: Final = {
     "cache-control": "no-cache",
     "x-accel-buffering": "no",
 }
-_ENCODER = msgspec.json.Encoder()
+_ENCODER: Final = msgspec.json.Encoder()
+# Stands where the text will be; nothing else in a chunk can be this.
+_PLACEHOLDER: Final = f"\0{uuid4()}\0"
 
 
 def frame(data: bytes) -> bytes:
@@ -30,9 +35,30 @@ def frame(data: bytes) -> bytes:
     return b"data: " + data + b"\n\n"
 
 
-def frame_chunks(chunks: Iterable[ChatCompletionChunk]) -> bytes:
-    """The chunks as events, ready for one write."""
-    return b"".join([b"data: " + _ENCODER.encode(chunk) + b"\n\n" for chunk in chunks])
+class ChunkFrames:
+    """The events of one streamed answer as server-sent events.
+
+    Nearly all chunks differ from each other in a text alone: what stands around it is encoded once per choice.
+    """
+
+    def __init__(self, chunks: ChunkSequence) -> None:
+        self._chunks = chunks
+        self._around: dict[int, tuple[bytes, bytes]] = {}
+
+    def frames(self, events: Iterable[StreamEvent | TextDelta]) -> bytes:
+        """The events, ready for one write."""
+        return b"".join([self._text(*event) if isinstance(event, tuple) else self._others(event) for event in events])
+
+    def _text(self, index: int, content: str) -> bytes:
+        around = self._around.get(index)
+        if around is None:
+            whole = frame(_ENCODER.encode(self._chunks.text(index, _PLACEHOLDER)))
+            before, _, after = whole.partition(_ENCODER.encode(_PLACEHOLDER))
+            around = self._around[index] = (before, after)
+        return around[0] + _ENCODER.encode(content) + around[1]
+
+    def _others(self, event: StreamEvent) -> bytes:
+        return b"".join([frame(_ENCODER.encode(chunk)) for chunk in self._chunks.chunks(event)])
 
 
 class EventStream:

@@ -11,12 +11,16 @@ if TYPE_CHECKING:
     from edge.call_options import CallOptions
 
 
+# An event that is nothing but the next text of a choice: the choice's index, and the text.
+TextDelta = tuple[int, str]
+
+
 class ChatStream(Protocol):
     """The events of a streamed call."""
 
     ended: bool
 
-    async def read(self) -> Sequence[stream_pb2.StreamEvent]:
+    async def read(self) -> Sequence[stream_pb2.StreamEvent | TextDelta]:
         """The next events, at least one; raises the server's error as a ChasquiError.
 
         With the last ones `ended` turns true; nobody may read on after that.

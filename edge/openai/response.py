@@ -73,6 +73,10 @@ class ChunkSequence:
         self._last_finish: ChatCompletionChunk | None = None
         self._started: Started
 
+    def text(self, index: int, content: str) -> ChatCompletionChunk:
+        """The chunk of a choice's next text."""
+        return self._chunk(ChunkChoice(index, DeltaBody(content=content)))
+
     def chunks(self, event: StreamEvent) -> Iterator[ChatCompletionChunk]:
         """The chunks that an event stands for; Started comes first."""
         kind = event.WhichOneof("event")

@@ -7,9 +7,9 @@ grow by themselves. Order holds per choice.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from chasqui.v1 import stream_pb2, tool_pb2
+from chasqui.v1 import stream_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,38 +21,28 @@ if TYPE_CHECKING:
 MOST_UNREAD: Final = 1024 * 1024
 
 
-class _Gathered:
-    """What has come for one choice since the last message; text and calls are separate parts of an answer."""
-
-    __slots__ = ("calls", "text")
-
-    def __init__(self) -> None:
-        self.text: list[str] = []
-        self.calls: dict[int, tuple[str | None, str | None, list[str]]] = {}
-
-    def delta(self, choice: int) -> stream_pb2.ChoiceDelta:
-        calls = [
-            tool_pb2.ToolCallDelta(index=index, id=call_id, name=name, arguments="".join(arguments))
-            for index, (call_id, name, arguments) in self.calls.items()
-        ]
-        return stream_pb2.ChoiceDelta(index=choice, content="".join(self.text), tool_calls=calls)
+# Id and name, if the call has begun since the last message, and the pieces of its arguments.
+_GatheredCall = tuple[str | None, str | None, list[str]]
 
 
 class Outbox:
     """Filled by an engine's callbacks, emptied by one writer; both run in the event loop's thread.
 
-    `on_ready` is called when there is something to collect, once until it is collected. Not `streamed`, that is when
-    the call has ended: the first batch is the whole answer.
+    `on_ready` is called with this outbox when there is something to collect, once until it is. Not `streamed`, that is
+    when the call has ended: the first batch is the whole answer.
     """
 
-    def __init__(self, *, streamed: bool, on_ready: Callable[[], None]) -> None:
+    def __init__(self, *, streamed: bool, on_ready: Callable[[Any], None]) -> None:
         self.streamed = streamed
         self.unread = 0  # characters, counted for streamed answers
+        self.only_text = True  # whether there is nothing to collect but text
         self.failure: ChasquiError | None = None  # set when the call has failed
         self._on_ready = on_ready
         self._announced = False
         self._started: stream_pb2.Started | None = None
-        self._deltas: dict[int, _Gathered] = {}
+        # By choice; text and calls are separate parts of an answer.
+        self._texts: dict[int, list[str]] = {}
+        self._calls: dict[int, dict[int, _GatheredCall]] = {}
         self._finishes: list[stream_pb2.StreamEvent] = []
         self._completed: stream_pb2.Completed | None = None
 
@@ -62,18 +52,25 @@ class Outbox:
         self._added()
 
     def add_text(self, choice: int, text: str) -> None:
-        """The next text of a choice."""
-        self._gathered(choice).text.append(text)
-        self._added(len(text))
+        """The next text of a choice. The one method that is called for nearly every token."""
+        parts = self._texts.get(choice)
+        if parts is None:
+            self._texts[choice] = [text]
+        else:
+            parts.append(text)
+        if self.streamed:
+            self.unread += len(text)
+            if not self._announced:
+                self._announce()
 
     def start_call(self, choice: int, index: int, call_id: str, name: str) -> None:
         """A tool call of a choice begins."""
-        self._gathered(choice).calls[index] = (call_id, name, [])
+        self._calls.setdefault(choice, {})[index] = (call_id, name, [])
         self._added(len(name))
 
     def add_arguments(self, choice: int, index: int, text: str) -> None:
         """The next piece of a call's arguments."""
-        self._gathered(choice).calls.setdefault(index, (None, None, []))[2].append(text)
+        self._calls.setdefault(choice, {}).setdefault(index, (None, None, []))[2].append(text)
         self._added(len(text))
 
     def add_finish(self, choice: int, reason: FinishReason.ValueType, stop_reason: str | None) -> None:
@@ -85,44 +82,51 @@ class Outbox:
     def complete(self, completed: stream_pb2.Completed) -> None:
         """The end of the answer."""
         self._completed = completed
+        self.only_text = False
         self._announce()
 
     def fail(self, error: ChasquiError) -> None:
         """End with an error; of a streamed answer, what has gathered before is still delivered."""
         self.failure = error
+        self.only_text = False
         if not self.streamed:
-            self._deltas.clear()
+            self._texts.clear()
+            self._calls.clear()
             self._finishes.clear()
             self._started = None
         self._announce()
 
-    def collect(self) -> list[stream_pb2.StreamEvent]:
-        """Everything that has gathered. The last batch of an answer ends with Completed, if there was no failure."""
+    def collect_texts(self) -> list[tuple[int, str]]:
+        """Everything that has gathered if it is `only_text`: by choice."""
         self._announced = False
         self.unread = 0
+        texts = [(choice, "".join(parts)) for choice, parts in self._texts.items()]
+        self._texts.clear()
+        return texts
+
+    def collect(self) -> list[stream_pb2.StreamEvent]:
+        """Everything that has gathered. The last batch of an answer ends with Completed, if there was no failure."""
+        self.only_text = True
         events = []
         if self._started is not None:
             events.append(stream_pb2.StreamEvent(started=self._started))
             self._started = None
-        if self._deltas:
-            events += [
-                stream_pb2.StreamEvent(delta=gathered.delta(choice)) for choice, gathered in self._deltas.items()
-            ]
-            self._deltas.clear()
-        if self._finishes:
-            events += self._finishes
-            self._finishes.clear()
+        deltas = {choice: stream_pb2.ChoiceDelta(index=choice, content=text) for choice, text in self.collect_texts()}
+        for choice, calls in self._calls.items():
+            delta = deltas.setdefault(choice, stream_pb2.ChoiceDelta(index=choice))
+            for index, (call_id, name, arguments) in calls.items():
+                delta.tool_calls.add(index=index, id=call_id, name=name, arguments="".join(arguments))
+        self._calls.clear()
+        events += [stream_pb2.StreamEvent(delta=delta) for delta in deltas.values()]
+        events += self._finishes
+        self._finishes.clear()
         if self._completed is not None:
             events.append(stream_pb2.StreamEvent(completed=self._completed))
         return events
 
-    def _gathered(self, choice: int) -> _Gathered:
-        gathered = self._deltas.get(choice)
-        if gathered is None:
-            gathered = self._deltas[choice] = _Gathered()
-        return gathered
-
     def _added(self, characters: int = 0) -> None:
+        """Something else than text was added."""
+        self.only_text = False
         if self.streamed:
             self.unread += characters
             self._announce()
@@ -130,7 +134,7 @@ class Outbox:
     def _announce(self) -> None:
         if not self._announced:
             self._announced = True
-            self._on_ready()
+            self._on_ready(self)
 
 
 class AwaitedOutbox(Outbox):
@@ -138,7 +142,7 @@ class AwaitedOutbox(Outbox):
 
     def __init__(self, *, streamed: bool) -> None:
         self._filled = asyncio.Event()
-        super().__init__(streamed=streamed, on_ready=self._filled.set)
+        super().__init__(streamed=streamed, on_ready=lambda _: self._filled.set())
 
     async def take(self) -> list[stream_pb2.StreamEvent]:
         """Everything that has gathered, at least one event. A failure is raised, in a stream once that is delivered.

@@ -98,8 +98,9 @@ class _Session:
 
     def ready(self, outbox: _RelayedOutbox) -> None:
         """An outbox has something to send."""
+        if not self._ready:
+            self._wake.set()
         self._ready.append(outbox)
-        self._wake.set()
 
     async def _read(self, tasks: asyncio.TaskGroup) -> None:
         while (message := await self._context.read()) is not grpc.aio.EOF:
@@ -149,16 +150,26 @@ class _Session:
 
     def _gather(self) -> relay_service_pb2.RelayResponse:
         """One message, of everything that is ready or as much as fills it."""
-        message = relay_service_pb2.RelayResponse()
+        ids: list[int] = []
+        indexes: list[int] = []
+        contents: list[str] = []
+        calls: list[relay_service_pb2.CallProgress] = []
         size = taken = 0
         for outbox in self._ready:
             size += outbox.unread
             taken += 1
-            message.calls.append(outbox.progress())
+            if outbox.only_text:
+                for index, content in outbox.collect_texts():
+                    ids.append(outbox.call_id)
+                    indexes.append(index)
+                    contents.append(content)
+            else:
+                calls.append(outbox.progress())
             if size > _FULL:
                 break
         del self._ready[:taken]
-        return message
+        texts = relay_service_pb2.TextColumns(call_ids=ids, indexes=indexes, contents=contents) if ids else None
+        return relay_service_pb2.RelayResponse(calls=calls, texts=texts)
 
 
 class _RelayedOutbox(Outbox):
@@ -166,8 +177,8 @@ class _RelayedOutbox(Outbox):
 
     def __init__(self, session: _Session, call_id: int, *, streamed: bool) -> None:
         self.ended = asyncio.get_running_loop().create_future()
-        self._call_id = call_id
-        super().__init__(streamed=streamed, on_ready=lambda: session.ready(self))
+        self.call_id = call_id
+        super().__init__(streamed=streamed, on_ready=session.ready)
 
     def complete(self, completed: stream_pb2.Completed) -> None:
         """The end of the answer."""
@@ -184,10 +195,10 @@ class _RelayedOutbox(Outbox):
         """What has gathered, as one entry of a message."""
         events = self.collect()
         if self.failure is not None:
-            return relay_service_pb2.CallProgress(call_id=self._call_id, events=events, failure=_failure(self.failure))
+            return relay_service_pb2.CallProgress(call_id=self.call_id, events=events, failure=_failure(self.failure))
         if self.streamed:
-            return relay_service_pb2.CallProgress(call_id=self._call_id, events=events)
-        return relay_service_pb2.CallProgress(call_id=self._call_id, response=fold_response(events))
+            return relay_service_pb2.CallProgress(call_id=self.call_id, events=events)
+        return relay_service_pb2.CallProgress(call_id=self.call_id, response=fold_response(events))
 
 
 def _metadata(submit: relay_service_pb2.Submit) -> dict[str, str]:

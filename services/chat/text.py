@@ -18,15 +18,14 @@ class StopMatcher:
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
+        """`stops` has at least one."""
         self._stops = stops
-        self._longest_prefix = max((len(stop) for stop in stops), default=1) - 1
+        self._longest_prefix = max(len(stop) for stop in stops) - 1
         self._held = ""
         self.matched: str | None = None
 
     def push(self, text: str) -> str:
         """The text that is now safe to show; after a match, which sets `matched`, the rest is dropped."""
-        if not self._stops:
-            return text
         if self.matched is not None:
             return ""
         buffer = self._held + text
@@ -58,19 +57,23 @@ class ChoiceText:
 
     def __init__(self, decoder: TextDecoder, stops: Sequence[str]) -> None:
         self._decoder = decoder
-        self._stop = StopMatcher(stops)
+        self._stop = StopMatcher(stops) if stops else None
         self.ended = False
 
     @property
     def stop_reason(self) -> str | None:
         """The stop sequence that matched."""
-        return self._stop.matched
+        return None if self._stop is None else self._stop.matched
 
     def push(self, piece: Piece) -> str:
         """The text that the piece makes visible."""
-        return self._stop.push(piece.text or self._decoder.push(piece.ids))
+        text = piece.text or self._decoder.push(piece.ids)
+        return text if self._stop is None else self._stop.push(text)
 
     def flush(self) -> str:
         """The last text: bytes of an incomplete character as U+FFFD, and what a stop sequence held back."""
-        visible = self._stop.push(self._decoder.flush())
+        text = self._decoder.flush()
+        if self._stop is None:
+            return text
+        visible = self._stop.push(text)
         return visible if self.stop_reason is not None else visible + self._stop.flush()

@@ -164,16 +164,17 @@ class SimulatedEngine:
 
     def _advance(self, handle: SimulatedHandle) -> None:
         plain = self._plain_ids
+        generation, sink = handle.generation, handle.sink
         if not handle.first_token:
             handle.first_token = time.monotonic()
-        for choice in list(handle.open_choices.values()):
+        for choice in tuple(handle.open_choices.values()):
             token = plain[(choice.offset + choice.sent * _STRIDE) % len(plain)]
             choice.sent += 1
-            if token in handle.generation.stop_token_ids:
+            if token in generation.stop_token_ids:
                 self._end_choice(handle, choice.index, EndReason.STOP)
                 continue
             handle.completion_tokens += 1
-            handle.sink.piece(Piece(choice.index, 1, ids=(token,)))
+            sink.piece(Piece(choice.index, 1, "", (token,)))
             if choice.sent >= choice.length:
                 self._end_choice(handle, choice.index, choice.reason)
 

@@ -68,7 +68,6 @@ def _through_choice(pieces: Sequence[Piece], stops: Sequence[str]) -> tuple[str,
 @pytest.mark.parametrize(
     ("text", "stops", "visible", "matched"),
     [
-        ("abc", [], "abc", None),
         ("abc", ["x"], "abc", None),
         ("abc", ["b"], "a", "b"),
         ("abc", ["abc"], "", "abc"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
 from edge.openai.response import ChunkSequence
-from edge.sse import DONE, EventStream, KeepAlive, frame, frame_chunks
+from edge.sse import DONE, ChunkFrames, EventStream, KeepAlive, frame
 from tests.support import events
 from tests.support.asgi import GatedSend
 
@@ -23,17 +24,28 @@ def test_the_end_of_a_stream_is_framed_as_openai_does() -> None:
     assert DONE == b"data: [DONE]\n\n"
 
 
-def test_no_chunks_are_no_bytes() -> None:
-    assert frame_chunks([]) == b""
+def started(n: int = 1) -> ChunkFrames:
+    """The frames of an answer that has begun."""
+    frames = ChunkFrames(ChunkSequence(n=n, include_usage=False))
+    frames.frames([events.started()])
+    return frames
 
 
-@pytest.mark.parametrize(
-    "text", ["\n", "\r\n", "a\n\ndata: [DONE]\n\n", "\u2028\u2029\u0085", "¡Hola! 🏃", '"\\', "\0"]
-)
+def chunks(data: bytes) -> list[dict[str, Any]]:
+    """What the frames hold."""
+    return [json.loads(part.removeprefix(b"data: ")) for part in data.split(b"\n\n")[:-1]]
+
+
+def test_no_events_are_no_bytes() -> None:
+    assert started().frames([]) == b""
+
+
+TEXTS = ["\n", "\r\n", "a\n\ndata: [DONE]\n\n", "\u2028\u2029\u0085", "¡Hola! 🏃", '"\\', "\0", '","role":"system"']
+
+
+@pytest.mark.parametrize("text", TEXTS)
 def test_whatever_a_text_holds_it_stays_in_one_event(text: str) -> None:
-    sequence = ChunkSequence(n=1, include_usage=False)
-    list(sequence.chunks(events.started()))
-    data = frame_chunks(sequence.chunks(events.delta(text)))
+    data = started().frames([(0, text)])
     line = data.removeprefix(b"data: ").removesuffix(b"\n\n")
     assert data == b"data: " + line + b"\n\n"
     assert b"\n" not in line
@@ -41,12 +53,19 @@ def test_whatever_a_text_holds_it_stays_in_one_event(text: str) -> None:
     assert json.loads(line)["choices"][0]["delta"]["content"] == text
 
 
-def test_chunks_of_one_batch_are_separate_events_in_their_order() -> None:
-    sequence = ChunkSequence(n=1, include_usage=False)
-    batch = [events.started(), events.delta("a"), events.delta("b")]
-    data = frame_chunks([chunk for event in batch for chunk in sequence.chunks(event)])
-    contents = [json.loads(part.removeprefix(b"data: ")) for part in data.split(b"\n\n")[:-1]]
-    assert [chunk["choices"][0]["delta"].get("content") for chunk in contents] == ["", "a", "b"]
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_text_is_framed_as_the_event_that_it_stands_for(text: str, index: int) -> None:
+    frames = started(n=2)
+    assert frames.frames([(index, "before"), (index, text)]) == frames.frames(
+        [events.delta("before", index), events.delta(text, index)]
+    )
+
+
+def test_events_of_one_batch_are_framed_in_their_order() -> None:
+    frames = ChunkFrames(ChunkSequence(n=1, include_usage=False))
+    data = frames.frames([events.started(), (0, "a"), events.delta("b"), (0, "c")])
+    assert [chunk["choices"][0]["delta"].get("content") for chunk in chunks(data)] == ["", "a", "b", "c"]
 
 
 async def test_a_stream_opens_with_status_200_and_headers_that_forbid_buffering() -> None:
