@@ -195,7 +195,7 @@ class _RelayedOutbox(Outbox):
         """What has gathered, as one entry of a message."""
         events = self.collect()
         if self.failure is not None:
-            return relay_service_pb2.CallProgress(call_id=self.call_id, events=events, failure=_failure(self.failure))
+            return relay_service_pb2.CallProgress(call_id=self.call_id, events=events, failure=failure_of(self.failure))
         if self.streamed:
             return relay_service_pb2.CallProgress(call_id=self.call_id, events=events)
         return relay_service_pb2.CallProgress(call_id=self.call_id, response=fold_response(events))
@@ -211,7 +211,8 @@ def _metadata(submit: relay_service_pb2.Submit) -> dict[str, str]:
     return {name: value for name, value in given.items() if value}
 
 
-def _failure(error: ChasquiError) -> relay_service_pb2.CallFailure:
+def failure_of(error: ChasquiError) -> relay_service_pb2.CallFailure:
+    """An error as the Relay tells it; pure."""
     failure = relay_service_pb2.CallFailure(
         code=error.code.value, message=error.message, reason=error.reason, param=error.param
     )
