@@ -72,7 +72,7 @@ def server(settings: Settings) -> None:
     from services.chat.server import serve
 
     configure_logging(settings, "server")
-    _run(serve(settings, settings.server_address))
+    sys.exit(_run(serve(settings, settings.server_address)))
 
 
 @main.command()

@@ -18,6 +18,10 @@ _LARGEST_DEFAULT_CONTEXT = 8192
 
 def build_engine(settings: Settings) -> Engine:
     """The engine, not yet started; EngineLoadError if its model cannot be used."""
+    if settings.engine == "tensorrt-llm":
+        from services.engine.tensorrt_llm.factory import build_tensorrt_llm
+
+        return build_tensorrt_llm(settings)
     gguf = read_gguf(resolve_model(settings.model))
     context_length = settings.context_length or min(gguf.context_length, _LARGEST_DEFAULT_CONTEXT)
     if context_length > gguf.context_length:
