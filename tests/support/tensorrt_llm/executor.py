@@ -61,6 +61,7 @@ class Faults:
     deaf_to_abort: bool = False
     hang_at_shutdown: bool = False
     frozen: bool = False  # no step happens
+    prefilling: bool = False  # steps happen, and give nothing
 
 
 class Executor:
@@ -151,6 +152,8 @@ class Executor:
 
     def _step(self) -> list[tuple[RequestOutput, Response]]:
         self.iterations += 1
+        if self.faults.prefilling:
+            return []
         posts: list[tuple[RequestOutput, Response]] = []
         error = self.faults.fatal or self.faults.mid_stream
         if error is not None and self._running:
