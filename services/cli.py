@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Exit status of a command whose settings or model are wrong: trying again will not help.
 _USAGE_ERROR = 2
+_PROBE_SECONDS = 5.0
 _POSITIVE = click.IntRange(min=1)
 
 
@@ -89,6 +90,44 @@ def edge(settings: Settings) -> None:
 
     configure_logging(settings, "edge")
     _run(serve(settings))
+
+
+@main.command("envoy-config")
+@_takes_settings
+def envoy_config(settings: Settings) -> None:
+    """Print the configuration of an Envoy that runs apart, in front of --server-address and --edge-address."""
+    if not settings.edge_address or not settings.server_address:
+        raise SettingsError("--edge-address and --server-address are needed to configure Envoy.")
+    from edge.envoy.config import EnvoyConfig, render
+
+    try:
+        config = EnvoyConfig(
+            host=settings.host,
+            port=settings.port,
+            server_address=settings.server_address,
+            edge_addresses=(settings.edge_address,),
+            admin_socket=Path("/tmp/envoy-admin.sock"),  # noqa: S108 - of a container of its own
+        )
+        click.echo(render(config))
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+
+
+@main.command()
+@_takes_settings
+def probe(settings: Settings) -> None:
+    """Ask the chat server at --server-address whether it serves; the exit status says so."""
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    try:
+        with grpc.insecure_channel(settings.server_address) as channel:
+            request = health_pb2.HealthCheckRequest()
+            answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=_PROBE_SECONDS)
+    except grpc.RpcError as error:
+        click.echo(f"chasqui: {settings.server_address} does not answer: {error.details()}", err=True)
+        sys.exit(1)
+    sys.exit(0 if answer.status == health_pb2.HealthCheckResponse.SERVING else 1)
 
 
 @main.command("build-engine")

@@ -41,7 +41,8 @@ class TensorRtLlmMode:
             settings["load_format"] = "dummy"
             if self.compiled:
                 pytest.skip("compiling takes minutes and real weights: chasqui build-engine")
-        model = write_checkpoint(folder / "model")
+        # Two layers, because every test loads the model anew.
+        model = write_checkpoint(folder / "model", **({} if self.version else {"num_hidden_layers": 2}))
         if self.compiled:
             model = compiled(model, folder / "engine")
         return Settings(engine="tensorrt-llm", model=str(model), **(dict(self.settings) | settings))

@@ -93,6 +93,7 @@ def write_checkpoint(path: Path, *, end_ids: Sequence[int] = (), **config: Any) 
     }
     path.mkdir(parents=True, exist_ok=True)
     sizes = {"num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "hidden_size": 4096}
+    llama = {"model_type": "llama", "intermediate_size": 14336, "rms_norm_eps": 1e-5, "rope_theta": 500000.0}
     files: dict[str, Any] = {
         "config.json": {
             "architectures": ["LlamaForCausalLM"],
@@ -100,11 +101,13 @@ def write_checkpoint(path: Path, *, end_ids: Sequence[int] = (), **config: Any) 
             "max_position_embeddings": CONTEXT_LENGTH,
             "torch_dtype": "bfloat16",
             **sizes,
+            **llama,
             **config,
         },
         "generation_config.json": {"eos_token_id": [gguf.eos_id, *end_ids]},
         "tokenizer.json": tokenizer,
         "tokenizer_config.json": {
+            "tokenizer_class": "PreTrainedTokenizerFast",
             "bos_token": gguf.tokens[gguf.bos_id],
             "eos_token": gguf.tokens[gguf.eos_id],
             "chat_template": gguf.chat_template,
