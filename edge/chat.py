@@ -21,7 +21,7 @@ from edge.sse import DONE, ChunkFrames, EventStream, frame
 from services.errors import ChasquiError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from starlette.types import Receive, Scope, Send
 
@@ -52,13 +52,13 @@ class ChatCompletions:
             return
         request = to_chat_request(decoded.body)
         headers = {"x-ignored-parameters": _header_list(decoded.ignored)} if decoded.ignored else {}
-        async with _until_disconnect(receive):
+        async with _until_disconnect(receive) as give_up:
             if decoded.body.stream:
                 stream_options = decoded.body.stream_options
                 include_usage = stream_options is not None and bool(stream_options.include_usage)
                 chunks = ChunkSequence(n=request.n or 1, include_usage=include_usage)
                 call = self._upstream.stream_chat(request, options)
-                await self._stream(call, ChunkFrames(chunks), EventStream(send, headers))
+                await self._stream(call, ChunkFrames(chunks), EventStream(send, headers, give_up))
             else:
                 answer = await self._upstream.chat(request, options)
                 headers["server-timing"] = server_timing(answer.timings)
@@ -103,24 +103,27 @@ def _header_list(names: Sequence[str]) -> str:
 
 
 @asynccontextmanager
-async def _until_disconnect(receive: Receive) -> AsyncIterator[None]:
-    """Run the block until it ends or the caller hangs up, whichever comes first; hanging up is no error."""
+async def _until_disconnect(receive: Receive) -> AsyncIterator[Callable[[], None]]:
+    """Run the block until it ends, the caller hangs up, or the function that it gets is called; that is no error."""
     task = asyncio.current_task()
-    hung_up = False
+    given_up = False
 
-    async def watch() -> None:
-        nonlocal hung_up
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        hung_up = True
+    def give_up() -> None:
+        nonlocal given_up
+        given_up = True
         if task is not None:
             task.cancel()
 
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        give_up()
+
     watcher = asyncio.create_task(watch())
     try:
-        yield
+        yield give_up
     except asyncio.CancelledError:
-        if not hung_up:
+        if not given_up:
             raise
         if task is not None:
             task.uncancel()

@@ -17,7 +17,10 @@ from chasqui.v1 import (
     model_pb2,
     model_service_pb2,
     model_service_pb2_grpc,
+    relay_service_pb2,
+    relay_service_pb2_grpc,
 )
+from services.chat.relay import failure_of
 from services.chat.status import abort
 from services.errors import ChasquiError, ModelNotFound
 from services.settings import MAX_MESSAGE_BYTES
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 CHAT_SERVICE = "chasqui.v1.ChatService"
+# As the real server has them: it takes pings at any pace.
+_OPTIONS = (("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.http2.max_ping_strikes", 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class FakeChatService(chat_service_pb2_grpc.ChatServiceServicer):
         self, request: chat_service_pb2.ChatRequest, context: Context
     ) -> chat_service_pb2.ChatResponse:
         """Answer in one message."""
-        with self._noted(request, context):
+        with self.noted(request, _metadata(context), context.time_remaining()):
             await self._fail_or_hang(context)
             return self.response
 
@@ -71,15 +76,17 @@ class FakeChatService(chat_service_pb2_grpc.ChatServiceServicer):
         self, request: chat_service_pb2.StreamChatRequest, context: Context
     ) -> None:
         """Answer in events."""
-        with self._noted(request.chat, context):
+        with self.noted(request.chat, _metadata(context), context.time_remaining()):
             for batch in self.batches:
                 await context.write(chat_service_pb2.StreamChatResponse(events=batch))
             await self._fail_or_hang(context)
 
     @contextmanager
-    def _noted(self, request: chat_service_pb2.ChatRequest, context: Context) -> Iterator[None]:
-        metadata = {str(key): str(value) for key, value in context.invocation_metadata() or ()}
-        self.calls.append(ReceivedCall(request, metadata, context.time_remaining()))
+    def noted(
+        self, request: chat_service_pb2.ChatRequest, metadata: dict[str, str], remaining: float | None
+    ) -> Iterator[None]:
+        """Remember a call, and whether it is cancelled inside the block."""
+        self.calls.append(ReceivedCall(request, metadata, remaining))
         self.begun.set()
         try:
             yield
@@ -94,6 +101,76 @@ class FakeChatService(chat_service_pb2_grpc.ChatServiceServicer):
             await context.abort(self.failure, "words that are not for callers")
         if self.hangs:
             await asyncio.Event().wait()
+
+
+class FakeRelayService(relay_service_pb2_grpc.RelayServiceServicer):
+    """Plays the script of a FakeChatService to calls on the Relay; a failure that is a bare status breaks that."""
+
+    def __init__(self, chat: FakeChatService) -> None:
+        self._chat = chat
+        self.cancels: list[int] = []
+        self._writing = asyncio.Lock()
+
+    async def Relay(self, _: object, context: Context) -> None:  # type: ignore[override]  # noqa: N802 - the contract's name, and grpc.aio takes coroutines that read and write
+        """Carry the calls of one edge."""
+        await context.send_initial_metadata(())
+        calls: dict[int, asyncio.Task[None]] = {}
+        try:
+            while (message := await context.read()) is not grpc.aio.EOF:
+                for submit in message.submits:
+                    calls[submit.call_id] = asyncio.create_task(self._serve(submit, context))
+                for call_id in message.cancels:
+                    self.cancels.append(call_id)
+                    calls[call_id].cancel()
+        finally:
+            for task in calls.values():
+                task.cancel()
+            await asyncio.gather(*calls.values(), return_exceptions=True)
+
+    async def _serve(self, submit: relay_service_pb2.Submit, context: Context) -> None:
+        metadata = {
+            "authorization": submit.authorization,
+            "traceparent": submit.traceparent,
+            "tracestate": submit.tracestate,
+            "x-request-id": submit.request_id,
+            "x-request-timeout": submit.request_timeout,
+        }
+        chat = self._chat
+        with chat.noted(submit.chat, {name: value for name, value in metadata.items() if value}, None):
+            if submit.streamed:
+                for batch in chat.batches:
+                    await self._send(context, relay_service_pb2.CallProgress(call_id=submit.call_id, events=batch))
+            if isinstance(chat.failure, ChasquiError):
+                failure = failure_of(chat.failure)
+                await self._send(context, relay_service_pb2.CallProgress(call_id=submit.call_id, failure=failure))
+            elif chat.failure is not None:
+                await context.abort(chat.failure, "words that are not for callers")
+            elif chat.hangs:
+                await asyncio.Event().wait()
+            elif not submit.streamed:
+                progress = relay_service_pb2.CallProgress(call_id=submit.call_id, response=chat.response)
+                await self._send(context, progress)
+
+    async def _send(self, context: Context, progress: relay_service_pb2.CallProgress) -> None:
+        """One message, with texts in columns where they can be, as the real server sends them."""
+        message = relay_service_pb2.RelayResponse()
+        if progress.events and all(_is_text(event) for event in progress.events):
+            for event in progress.events:
+                message.texts.call_ids.append(progress.call_id)
+                message.texts.indexes.append(event.delta.index)
+                message.texts.contents.append(event.delta.content)
+        else:
+            message.calls.append(progress)
+        async with self._writing:
+            await context.write(message)
+
+
+def _is_text(event: StreamEvent) -> bool:
+    return event.HasField("delta") and not event.delta.tool_calls
+
+
+def _metadata(context: Context) -> dict[str, str]:
+    return {str(key): str(value) for key, value in context.invocation_metadata() or ()}
 
 
 def demo_model(**changes: Any) -> model_pb2.Model:
@@ -153,20 +230,25 @@ class FakeModelService(model_service_pb2_grpc.ModelServiceServicer):
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "The fake counts no tokens.")
 
     def _note(self, context: Context) -> None:
-        self.metadata.append({str(key): str(value) for key, value in context.invocation_metadata() or ()})
+        self.metadata.append(_metadata(context))
 
 
 class FakeChatServer:
-    """The server with its three services. `address` is as in the settings; the chat service is healthy at first."""
+    """The server with its services, the Relay beside the public ones.
+
+    `address` is as in the settings; the chat service is healthy at first.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.address = f"unix:{directory / 'chat.sock'}"
         self.chat = FakeChatService()
         self.models = FakeModelService()
+        self.relay = FakeRelayService(self.chat)
         self._health = health.aio.HealthServicer()
-        self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)])
+        self._server = grpc.aio.server(options=_OPTIONS)
         chat_service_pb2_grpc.add_ChatServiceServicer_to_server(self.chat, self._server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(self.models, self._server)
+        relay_service_pb2_grpc.add_RelayServiceServicer_to_server(self.relay, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._server.add_insecure_port(self.address)
 

@@ -1,0 +1,237 @@
+"""The edge's end of the Relay, with a scripted server at the other."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from starlette.datastructures import Headers
+
+from chasqui.v1 import chat_pb2, chat_service_pb2, relay_service_pb2
+from edge.call_options import CallOptions
+from edge.relay import Relay
+from edge.relayed_call import RelayedCall
+from services.errors import ChasquiError, InvalidValue, SlowReader, Unavailable
+from services.settings import MAX_MESSAGE_BYTES
+from tests.support import events
+from tests.support.chat_server import FakeChatServer, running_chat_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+REQUEST = chat_service_pb2.ChatRequest(model="demo")
+PLAIN = CallOptions(())
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[FakeChatServer]:
+    async with running_chat_server(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+async def relay(server: FakeChatServer) -> AsyncIterator[Relay]:
+    relay = Relay(server.address)
+    running = asyncio.create_task(relay.run())
+    await is_connected(relay)
+    yield relay
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await relay.close()
+
+
+async def is_connected(relay: Relay, state: bool = True) -> None:
+    while relay.connected is not state:  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(0.001)
+
+
+async def read_all(call: Any) -> list[Any]:
+    """Every event of a call, to its end."""
+    read: list[Any] = []
+    while not call.ended:
+        read += await call.read()
+    return read
+
+
+async def test_what_travels_beside_a_request_arrives_as_fields(server: FakeChatServer, relay: Relay) -> None:
+    headers = {
+        "authorization": "Bearer key",
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "tracestate": "a=b",
+        "x-request-id": "request-1",
+        "x-request-timeout": "2.5",
+        "cookie": "private",
+    }
+    await relay.chat(REQUEST, CallOptions.from_headers(Headers(headers)))
+    del headers["cookie"]
+    assert server.chat.calls[0].metadata == headers
+    assert server.chat.calls[0].request == REQUEST
+
+
+async def test_events_of_a_call_come_in_their_order_with_texts_between_them(
+    server: FakeChatServer, relay: Relay
+) -> None:
+    server.chat.batches = [
+        [events.started()],
+        [events.delta("a"), events.delta("x", 1)],
+        [events.delta("b")],
+        [events.finish(), events.finish(1), events.completed()],
+    ]
+    read = await read_all(relay.stream_chat(REQUEST, PLAIN))
+    assert read == [
+        events.started(),
+        (0, "a"),
+        (1, "x"),
+        (0, "b"),
+        events.finish(),
+        events.finish(1),
+        events.completed(),
+    ]
+
+
+async def test_many_calls_at_once_get_their_own_events_and_ids_that_grow(server: FakeChatServer, relay: Relay) -> None:
+    server.chat.batches = [[events.started()], [events.delta("a")], [events.finish(), events.completed()]]
+    calls = [relay.stream_chat(REQUEST, PLAIN) for _ in range(100)]
+    answers = await asyncio.gather(*(read_all(call) for call in calls))
+    assert answers == [[events.started(), (0, "a"), events.finish(), events.completed()]] * 100
+
+
+async def test_a_cancel_reaches_the_server_once(server: FakeChatServer, relay: Relay) -> None:
+    server.chat.hangs = True
+    call = relay.stream_chat(REQUEST, PLAIN)
+    await server.chat.begun.wait()
+    call.cancel()
+    call.cancel()
+    await server.chat.cancelled.wait()
+    assert server.relay.cancels == [1]
+
+
+async def test_a_call_that_is_cancelled_before_it_was_sent_is_never_sent(server: FakeChatServer, relay: Relay) -> None:
+    relay.stream_chat(REQUEST, PLAIN).cancel()
+    await relay.chat(REQUEST, PLAIN)
+    assert len(server.chat.calls) == 1
+    assert server.relay.cancels == []
+
+
+async def test_a_call_that_has_ended_is_not_cancelled(server: FakeChatServer, relay: Relay) -> None:
+    ended = relay.stream_chat(REQUEST, PLAIN)
+    await read_all(ended)
+    ended.cancel()
+    await relay.chat(REQUEST, PLAIN)
+    assert server.relay.cancels == []
+
+
+async def test_giving_up_on_an_unstreamed_answer_cancels_it(server: FakeChatServer, relay: Relay) -> None:
+    server.chat.hangs = True
+    waiting = asyncio.create_task(relay.chat(REQUEST, PLAIN))
+    await server.chat.begun.wait()
+    waiting.cancel()
+    await server.chat.cancelled.wait()
+
+
+async def test_one_failing_call_leaves_the_stream_to_the_others(server: FakeChatServer, relay: Relay) -> None:
+    server.chat.failure = InvalidValue("n is 9.", param="n")
+    with pytest.raises(ChasquiError) as raised:
+        await relay.chat(REQUEST, PLAIN)
+    assert (raised.value.reason, raised.value.param, raised.value.message) == ("INVALID_VALUE", "n", "n is 9.")
+    server.chat.failure = None
+    assert await relay.chat(REQUEST, PLAIN) == server.chat.response
+
+
+async def test_a_broken_stream_ends_its_calls_with_an_error_and_is_opened_again(
+    server: FakeChatServer, relay: Relay, tmp_path: Path
+) -> None:
+    server.chat.batches = [[events.started()], [events.delta("a")]]
+    server.chat.hangs = True
+    streamed = relay.stream_chat(REQUEST, PLAIN)
+    unstreamed = asyncio.create_task(relay.chat(REQUEST, PLAIN))
+    read: list[Any] = []
+    while len(read) < 2:
+        read += await streamed.read()
+    await server.stop()
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await streamed.read()
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await unstreamed
+    await is_connected(relay, False)
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        relay.stream_chat(REQUEST, PLAIN)
+    async with running_chat_server(tmp_path) as again:
+        await is_connected(relay)
+        assert await relay.chat(REQUEST, PLAIN) == again.chat.response
+
+
+async def test_what_came_before_the_break_can_still_be_read(server: FakeChatServer, relay: Relay) -> None:
+    server.chat.batches = [[events.started()], [events.delta("a")]]
+    server.chat.hangs = True
+    call = relay.stream_chat(REQUEST, PLAIN)
+    await server.chat.begun.wait()
+    await relay.chat(REQUEST, PLAIN) if not server.chat.hangs else await asyncio.sleep(0.05)
+    await server.stop()
+    await is_connected(relay, False)
+    assert await call.read() == [events.started(), (0, "a")]
+    with pytest.raises(Unavailable):
+        await call.read()
+
+
+async def test_a_request_that_no_message_can_hold_is_refused_and_the_stream_lives(
+    server: FakeChatServer, relay: Relay
+) -> None:
+    part = chat_pb2.ContentPart(text="a" * MAX_MESSAGE_BYTES)
+    message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[part])
+    with pytest.raises(InvalidValue, match="larger than"):
+        await relay.chat(chat_service_pb2.ChatRequest(messages=[message]), PLAIN)
+    assert await relay.chat(REQUEST, PLAIN) == server.chat.response
+
+
+class Recorder(Relay):
+    """A relay that is not connected and notes which calls end."""
+
+    def __init__(self) -> None:
+        super().__init__("unix:/nowhere")
+        self.ended: list[tuple[int, bool]] = []
+
+    def end(self, call_id: int, *, cancel: bool) -> None:
+        self.ended.append((call_id, cancel))
+
+
+async def test_a_caller_who_does_not_read_loses_the_call_before_it_takes_much_memory() -> None:
+    relay = Recorder()
+    call = RelayedCall(relay, 7)
+    delivered = 0
+    while not relay.ended:
+        call.deliver_text(0, "abcd")
+        delivered += 1
+        assert delivered < 10_000
+    assert relay.ended == [(7, True)]
+    assert len(await call.read()) == delivered
+    with pytest.raises(SlowReader):
+        await call.read()
+    await relay.close()
+
+
+async def test_a_caller_who_reads_in_time_may_read_any_amount() -> None:
+    relay = Recorder()
+    call = RelayedCall(relay, 7)
+    for _ in range(3):
+        for _ in range(2_000):
+            call.deliver_text(0, "abcd")
+        assert len(await call.read()) == 2_000
+    assert relay.ended == []
+    await relay.close()
+
+
+async def test_events_that_wait_are_counted_like_texts() -> None:
+    relay = Recorder()
+    call = RelayedCall(relay, 7)
+    batch = relay_service_pb2.CallProgress(call_id=7, events=[events.delta("a" * 1000)])
+    delivered = 0
+    while not relay.ended:
+        call.deliver(batch)
+        delivered += 1
+        assert delivered < 2_000
+    assert relay.ended == [(7, True)]
+    await relay.close()
