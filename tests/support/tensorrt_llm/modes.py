@@ -42,7 +42,7 @@ class TensorRtLlmMode:
             if self.compiled:
                 pytest.skip("compiling takes minutes and real weights: chasqui build-engine")
         # Two layers, because every test loads the model anew.
-        model = write_checkpoint(folder / "model", **({} if self.version else {"num_hidden_layers": 2}))
+        model = write_checkpoint(folder / "model", num_hidden_layers=32 if self.version else 2)
         if self.compiled:
             model = compiled(model, folder / "engine")
         return Settings(engine="tensorrt-llm", model=str(model), **(dict(self.settings) | settings))
