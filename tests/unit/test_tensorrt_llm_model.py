@@ -15,9 +15,17 @@ from services.cli import main
 from services.engine.api import EngineLoadError
 from services.engine.checkpoint import read_checkpoint
 from services.engine.gguf_file import read_gguf
+from services.engine.tensorrt_llm import memory as memory_module
 from services.engine.tensorrt_llm.capability import PARAMETERS, Sampler, choose_sampler
 from services.engine.tensorrt_llm.manifest import FILE, read_manifest
-from services.engine.tensorrt_llm.memory import Gpu, cache_tokens, context_that_fits, kv_bytes_per_token, read_gpus
+from services.engine.tensorrt_llm.memory import (
+    Gpu,
+    cache_tokens,
+    context_that_fits,
+    kv_bytes_per_token,
+    read_gpus,
+    settled_gpus,
+)
 from services.engine.tensorrt_llm.model import loadable_model
 from services.engine.tensorrt_llm.options import Options, torch_arguments
 from services.engine.tensorrt_llm.runtime import load_runtime
@@ -164,6 +172,17 @@ def test_the_gpus_are_those_that_nvidia_smi_reports(monkeypatch: pytest.MonkeyPa
     assert read_gpus()[0].free_bytes == 80_000 << 20
 
 
+def test_memory_that_is_being_given_back_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(memory_module, "_SETTLE_SECONDS", 0.0)
+    answers = tmp_path / "answers"
+    answers.write_text("".join(f"NVIDIA L4, 24000, {free}, 8.9\n" for free in (4000, 9000, 15000, 15000, 20000)))
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\nhead -n 1 {answers}\nsed -i 1d {answers}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert [gpu.free_bytes >> 20 for gpu in settled_gpus()] == [15000]
+
+
 @pytest.mark.parametrize("answer", ["No devices were found", "NVIDIA L4, [N/A], 1, 8.9"])
 def test_an_answer_of_nvidia_smi_that_makes_no_sense_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: str
@@ -185,6 +204,11 @@ def test_an_engine_runs_where_it_was_built(release: Release, tmp_path: Path) -> 
     assert model.options.context_length == 2048
     assert model.quantization == "bfloat16"
     assert not model.guided
+
+
+def test_an_engine_with_an_fp8_cache_does_not_reuse_it(release: Release, tmp_path: Path) -> None:
+    engine = compiled(write_checkpoint(tmp_path / "model"), tmp_path / "engine", kv_cache_dtype="fp8")
+    assert not loadable_model(engine, load_runtime(), options(), read_gpus()).options.kv_cache_reuse
 
 
 @pytest.mark.parametrize(

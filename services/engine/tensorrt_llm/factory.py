@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from services.engine.model_file import resolve_checkpoint
 from services.engine.tensorrt_llm.engine import TensorRtLlmEngine
-from services.engine.tensorrt_llm.memory import read_gpus
+from services.engine.tensorrt_llm.memory import settled_gpus
 from services.engine.tensorrt_llm.model import loadable_model
 from services.engine.tensorrt_llm.options import Options
 from services.engine.tensorrt_llm.runtime import load_runtime
@@ -20,7 +20,7 @@ def build_tensorrt_llm(settings: Settings) -> TensorRtLlmEngine:
     """The engine, not yet started; EngineLoadError if the package, the GPU or the model does not fit."""
     runtime = load_runtime()
     path = resolve_checkpoint(settings.model)
-    model = loadable_model(path, runtime, options_of(settings), read_gpus())
+    model = loadable_model(path, runtime, options_of(settings), settled_gpus())
     return TensorRtLlmEngine(runtime, model, settings.model_name or model.checkpoint.name)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,8 @@ _MIB: Final = 1 << 20
 _GIB: Final = 1 << 30
 # For activations, CUDA graphs and the CUDA context; an estimate, on the safe side for batches of 8,192 tokens.
 _RESERVE: Final = 3 * _GIB
+_MOSTLY_FREE: Final = 0.95
+_SETTLE_SECONDS: Final = 3.0
 _SMALLEST_CONTEXT: Final = 1024
 _KV_BYTES: Final = {"fp8": 1.0, "nvfp4": 0.5}
 _QUERY: Final = "name,memory.total,memory.free,compute_cap"
@@ -53,6 +56,21 @@ def read_gpus() -> list[Gpu]:
         return [_gpu(line) for line in answer.stdout.splitlines() if line.strip()]
     except ValueError as error:
         raise EngineLoadError(f"nvidia-smi answered what is not understood: {answer.stdout.strip()!r}.") from error
+
+
+def settled_gpus() -> list[Gpu]:
+    """The GPUs, once nobody gives memory back any more; blocks for some seconds if something uses them.
+
+    A server that broke is started again while its workers still end: what they hold would count as taken, and shrink
+    the context or refuse it.
+    """
+    gpus = read_gpus()
+    while any(gpu.free_bytes < _MOSTLY_FREE * gpu.total_bytes for gpu in gpus):
+        time.sleep(_SETTLE_SECONDS)
+        before, gpus = gpus, read_gpus()
+        if all(now.free_bytes <= then.free_bytes for now, then in zip(gpus, before, strict=True)):
+            break
+    return gpus
 
 
 def _gpu(line: str) -> Gpu:

@@ -84,6 +84,8 @@ def _compiled_model(path: Path, runtime: Runtime, options: Options, gpus: Sequen
         tensor_parallel=manifest.tensor_parallel,
         pipeline_parallel=manifest.pipeline_parallel,
         batch_tokens=min(options.batch_tokens, manifest.max_num_tokens),
+        # Together they give wrong answers (TensorRT-LLM#2699).
+        kv_cache_reuse=options.kv_cache_reuse and manifest.kv_cache_dtype != "fp8",
     )
     checkpoint = read_checkpoint(path / TOKENIZER_FOLDER)
     return LoadableModel(path, checkpoint, fitting, Sampler.COMPILED, manifest.precision)

@@ -48,13 +48,13 @@ class TensorRtLlmMode:
         return Settings(engine="tensorrt-llm", model=str(model), **(dict(self.settings) | settings))
 
 
-def compiled(model: Path, out: Path, **limits: int) -> Path:
+def compiled(model: Path, out: Path, kv_cache_dtype: str = "auto", **limits: int) -> Path:
     """An engine made from a checkpoint, in the way of `chasqui build-engine`."""
     plan = BuildPlan(
         model=model,
         out=out,
         precision="bfloat16",
-        kv_cache_dtype="auto",
+        kv_cache_dtype=kv_cache_dtype,
         max_batch_size=limits.get("max_batch_size", 8),
         max_seq_len=limits.get("max_seq_len", 2048),
         max_num_tokens=8192,
