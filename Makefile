@@ -38,6 +38,22 @@ bench: setup ## Measure what serving costs per token and call, with a table and 
 bench-footprint: setup ## Measure start-up time and memory.
 	$(BIN)/python -m tests.bench.footprint
 
+.PHONY: bench-tensorrt-llm
+bench-tensorrt-llm: setup ## Measure what the TensorRT-LLM adapter costs per token.
+	$(BIN)/python -m tests.bench.tensorrt_llm_adapter
+
+.PHONY: images
+images: ## Build all container images; needs Docker.
+	docker build --file docker/server.Dockerfile --tag chasqui/server .
+	docker build --file docker/edge.Dockerfile --target worker --tag chasqui/edge .
+	docker build --file docker/edge.Dockerfile --target envoy --tag chasqui/envoy .
+	docker build --file docker/server-gpu.Dockerfile --target serve --tag chasqui/server-gpu .
+
+.PHONY: test-gpu
+test-gpu: ## Run what only a GPU can prove, in NVIDIA's container; needs Docker and a GPU.
+	docker build --file docker/server-gpu.Dockerfile --target test --tag chasqui/server-gpu-test .
+	docker run --rm --init --gpus all --ipc host --ulimit memlock=-1 --ulimit stack=67108864 chasqui/server-gpu-test
+
 .PHONY: setup
 setup: $(INSTALLED) ## Install everything into .venv and generate the stubs.
 

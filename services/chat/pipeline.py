@@ -14,6 +14,7 @@ from services.chat.structured import forced_names, grammar_of
 from services.chat.validation import allowed_names, calls_allowed, validate, validate_messages, validate_tools
 from services.engine.api import End, EngineTimings, Generation
 from services.errors import ContextLengthExceeded, DeadlineExceeded, UnsupportedParameter
+from services.telemetry.tracing import trace_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,7 @@ class ChatPipeline:
             ignore_eos=request.ignore_eos,
             grammar=grammar,
             stop_token_ids=frozenset(request.stop_token_ids),
+            trace_headers=trace_headers(),
         )
         call.attach(self._engine.submit(generation, call))
         if remaining is not None:

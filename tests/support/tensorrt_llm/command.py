@@ -1,0 +1,26 @@
+"""The command `chasqui` on the double: `python -m tests.support.tensorrt_llm.command server ...`; SIGUSR1 breaks it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from services.cli import main
+from tests.support.tensorrt_llm.release import Release
+
+
+def run() -> None:
+    """Install the double and run the command."""
+    release = Release()
+    sys.modules.update(release.modules())
+
+    def break_engine(*_: object) -> None:
+        for llm in release.llms:
+            llm.faults.fatal = RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    signal.signal(signal.SIGUSR1, break_engine)
+    main()
+
+
+if __name__ == "__main__":
+    run()
