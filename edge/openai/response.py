@@ -19,9 +19,12 @@ from edge.openai.schema import (
     FunctionCallBody,
     FunctionDelta,
     LimitBody,
+    LogprobsBody,
     ModelBody,
     PricingBody,
     PromptTokensDetails,
+    TokenLogprobBody,
+    TopLogprobBody,
     UsageBody,
 )
 
@@ -51,6 +54,7 @@ def completion(response: ChatResponse) -> ChatCompletion:
                 index=choice.index,
                 message=_message(choice.message),
                 finish_reason=_FINISH_REASONS[choice.finish_reason],
+                logprobs=_logprobs(choice.logprobs),
                 stop_reason=choice.stop_reason if choice.HasField("stop_reason") else UNSET,
             )
             for choice in response.choices
@@ -81,7 +85,7 @@ class ChunkSequence:
         """The chunks that an event stands for; Started comes first."""
         kind = event.WhichOneof("event")
         if kind == "delta":
-            yield self._chunk(ChunkChoice(event.delta.index, _delta(event.delta)))
+            yield self._chunk(ChunkChoice(event.delta.index, _delta(event.delta), _logprobs(event.delta.logprobs)))
         elif kind == "started":
             self._started = event.started
             for index in range(self._n):
@@ -145,6 +149,22 @@ def _delta(delta: ChoiceDelta) -> DeltaBody:
         for call in delta.tool_calls
     ]
     return DeltaBody(content=delta.content or None, tool_calls=calls or None)
+
+
+def _logprobs(told: chat_pb2.ChoiceLogprobs) -> LogprobsBody | None:
+    if not told.content:
+        return None
+    return LogprobsBody(
+        [
+            TokenLogprobBody(
+                entry.token,
+                entry.logprob,
+                list(entry.bytes),
+                [TopLogprobBody(other.token, other.logprob, list(other.bytes)) for other in entry.top_logprobs],
+            )
+            for entry in told.content
+        ]
+    )
 
 
 def usage(counted: chat_pb2.Usage) -> UsageBody:

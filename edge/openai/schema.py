@@ -157,13 +157,37 @@ class AnswerMessage(Struct):
     tool_calls: list[AnswerCall] | UnsetType = UNSET
 
 
+class TopLogprobBody(Struct):
+    """A token that could have been chosen; `bytes` are its exact bytes."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class TokenLogprobBody(Struct):
+    """A token of the answer with its probability."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+    top_logprobs: list[TopLogprobBody]
+
+
+class LogprobsBody(Struct):
+    """The probabilities of a choice's tokens; in a chunk only the new ones."""
+
+    content: list[TokenLogprobBody]
+    refusal: None = None
+
+
 class ChoiceBody(Struct):
     """One of the answers of a completion."""
 
     index: int
     message: AnswerMessage
     finish_reason: str
-    logprobs: None = None
+    logprobs: LogprobsBody | None = None
     stop_reason: str | UnsetType = UNSET
 
 
@@ -208,7 +232,7 @@ class ChunkChoice(Struct):
 
     index: int
     delta: DeltaBody
-    logprobs: None = None
+    logprobs: LogprobsBody | None = None
     finish_reason: str | None = None
     stop_reason: str | UnsetType = UNSET
 

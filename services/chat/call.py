@@ -46,6 +46,7 @@ class CallFacts:
     parallel_tool_calls: bool
     call_is_named: bool  # the caller named the function that must be called
     n: int
+    logprobs: bool  # whether the answer tells its tokens' probabilities
     price: float  # USD per million tokens
     received: float
     tokenize_seconds: float
@@ -71,7 +72,7 @@ class ChatCall:
             system_fingerprint=facts.system_fingerprint,
         )
         self._facts = facts
-        self._choices = [ChoiceText(tokenizer.decoder(), facts.stops) for _ in range(facts.n)]
+        self._choices = [ChoiceText(tokenizer.decoder(), facts.stops, logprobs=facts.logprobs) for _ in range(facts.n)]
         self._parsers = [
             ToolCallParser(facts.tool_names, parallel=facts.parallel_tool_calls) if facts.tool_names else None
             for _ in range(facts.n)
@@ -124,6 +125,9 @@ class ChatCall:
             self._show(piece.choice, text)
             if self.outbox.unread > MOST_UNREAD:
                 self.fail(SlowReader(), "slow reader")
+        if self._facts.logprobs:
+            matched = choice.stop_reason is not None
+            self.outbox.add_logprobs(piece.choice, choice.logprobs(len(text), last=matched))
         parser = self._parsers[piece.choice]
         if choice.stop_reason is not None or (parser is not None and parser.done):
             self._end_choice(piece.choice, chat_pb2.FINISH_REASON_STOP)
@@ -137,6 +141,8 @@ class ChatCall:
         text = choice.flush()
         if text:
             self._show(end.choice, text)
+        if self._facts.logprobs:
+            self.outbox.add_logprobs(end.choice, choice.logprobs(len(text), last=True))
         matched = choice.stop_reason is not None
         self._end_choice(end.choice, chat_pb2.FINISH_REASON_STOP if matched else _FINISH_REASONS[end.reason])
 

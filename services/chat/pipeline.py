@@ -74,6 +74,8 @@ class ChatPipeline:
             ignore_eos=request.ignore_eos,
             grammar=grammar,
             stop_token_ids=frozenset(request.stop_token_ids),
+            min_tokens=request.min_tokens,
+            top_logprobs=request.top_logprobs if request.logprobs else None,
         )
         call.attach(self._engine.submit(generation, call))
         if remaining is not None:
@@ -108,6 +110,7 @@ class ChatPipeline:
             call_is_named=request.tool_choice.WhichOneof("choice") == "function_name",
             parallel_tool_calls=not request.HasField("parallel_tool_calls") or request.parallel_tool_calls,
             n=n,
+            logprobs=request.logprobs,
             price=self._settings.price,
             received=received,
             tokenize_seconds=tokenize_seconds,

@@ -187,11 +187,23 @@ def _check_token(token: int, param: str, capabilities: Capabilities) -> None:
 
 
 def _check_not_offered(request: ChatRequest, capabilities: Capabilities) -> None:
-    """Fields of the contract whose meaning no engine of this server honours yet, unless their value is neutral."""
+    """Fields that the engine does not honour, or not beside each other, unless their value is neutral."""
     if request.ignore_eos and "ignore_eos" not in capabilities.parameters:
         raise _not_honoured("ignore_eos")
     if request.logprobs and "logprobs" not in capabilities.parameters:
         raise _not_honoured("logprobs")
+    if request.top_logprobs and not request.logprobs:
+        raise InvalidValue("top_logprobs needs logprobs to be true.", param="top_logprobs")
+    if request.logprobs and request.tools and calls_allowed(request):
+        # The parser takes calls out of the text, and what is left has no fixed place in the row of tokens.
+        raise UnsupportedParameter(
+            "logprobs is not supported together with tools that may be called.", param="logprobs"
+        )
+    if request.HasField("max_tokens") and request.min_tokens > request.max_tokens:
+        raise InvalidValue(
+            f"min_tokens is {request.min_tokens}, but must be at most max_tokens, {request.max_tokens}.",
+            param="min_tokens",
+        )
 
 
 def _check_guided(request: ChatRequest, capabilities: Capabilities) -> None:

@@ -46,6 +46,10 @@ class Tokenizer:
         ids: list[int] = self._bpe.encode(text, add_special_tokens=False).ids
         return ids
 
+    def token_bytes(self, token: int) -> bytes:
+        """What a token adds to a text; nothing for a special token."""
+        return self._token_bytes[token]
+
     def decoder(self) -> TextDecoder:
         """A decoder for one answer."""
         return TextDecoder(self._token_bytes)
@@ -66,17 +70,21 @@ class TextDecoder:
     def __init__(self, token_bytes: Sequence[bytes]) -> None:
         self._token_bytes = token_bytes
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-        self._inside_character = False
+        self.inside_character = False  # whether something is held back
 
     def push(self, ids: Sequence[int]) -> str:
         """The text that the ids complete."""
         table = self._token_bytes
         data = table[ids[0]] if len(ids) == 1 else b"".join([table[i] for i in ids])
+        return self.push_bytes(data)
+
+    def push_bytes(self, data: bytes) -> str:
+        """The text that bytes complete."""
         # Most tokens; the incremental decoder is Python code and takes five times as long.
-        if data.isascii() and not self._inside_character:
+        if data.isascii() and not self.inside_character:
             return data.decode()
         text = self._utf8.decode(data)
-        self._inside_character = self._utf8.getstate()[0] != b""
+        self.inside_character = self._utf8.getstate()[0] != b""
         return text
 
     def flush(self) -> str:

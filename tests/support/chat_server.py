@@ -166,7 +166,7 @@ class FakeRelayService(relay_service_pb2_grpc.RelayServiceServicer):
 
 
 def _is_text(event: StreamEvent) -> bool:
-    return event.HasField("delta") and not event.delta.tool_calls
+    return event.HasField("delta") and not event.delta.tool_calls and not event.delta.HasField("logprobs")
 
 
 def _metadata(context: Context) -> dict[str, str]:

@@ -55,6 +55,7 @@ def start(
         parallel_tool_calls=parallel,
         call_is_named=False,
         n=n,
+        logprobs=False,
         price=price,
         received=0.0,
         tokenize_seconds=0.5,

@@ -172,10 +172,29 @@ def test_a_number_is_accepted_at_its_bounds_and_refused_beyond_them(name: str) -
     if name != "seed":  # unsigned in the contract
         refused.append(limit.minimum if limit.exclusive_minimum else limit.minimum - step)
     for value in accepted:
-        validate(request(**{name: value}), EVERYTHING)
+        validate(request(**{"logprobs": True, name: value}), EVERYTHING)
     for value in refused:
-        error = _refusal(request(**{name: value}), EVERYTHING)
+        error = _refusal(request(**{"logprobs": True, name: value}), EVERYTHING)
         assert (type(error), error.param) == (InvalidValue, name)
+
+
+def test_top_logprobs_needs_logprobs() -> None:
+    error = _refusal(request(top_logprobs=1), EVERYTHING)
+    assert (type(error), error.param) == (InvalidValue, "top_logprobs")
+
+
+def test_an_answer_that_must_be_longer_than_it_may_be_is_refused() -> None:
+    validate(request(min_tokens=5, max_tokens=5), EVERYTHING)
+    error = _refusal(request(min_tokens=6, max_tokens=5), EVERYTHING)
+    assert (type(error), error.param) == (InvalidValue, "min_tokens")
+
+
+def test_logprobs_are_refused_beside_tools_that_may_be_called() -> None:
+    tools = [tool_pb2.Tool(function=tool_pb2.FunctionTool(name="look"))]
+    error = _refusal(request(logprobs=True, tools=tools), EVERYTHING)
+    assert (type(error), error.param) == (UnsupportedParameter, "logprobs")
+    none = tool_pb2.ToolChoice(mode=tool_pb2.TOOL_CHOICE_MODE_NONE)
+    validate(request(logprobs=True, tools=tools, tool_choice=none), EVERYTHING)
 
 
 @pytest.mark.parametrize("name", [name for name, limit in LIMITS.items() if limit.default is not None])
