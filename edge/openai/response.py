@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from chasqui.v1.model_pb2 import Model
     from chasqui.v1.stream_pb2 import ChoiceDelta, ChoiceFinish, Started, StreamEvent
 
-_FINISH_REASONS = {
+FINISH_REASONS = {
     chat_pb2.FINISH_REASON_STOP: "stop",
     chat_pb2.FINISH_REASON_LENGTH: "length",
     chat_pb2.FINISH_REASON_TOOL_CALLS: "tool_calls",
@@ -53,7 +53,7 @@ def completion(response: ChatResponse) -> ChatCompletion:
             ChoiceBody(
                 index=choice.index,
                 message=_message(choice.message),
-                finish_reason=_FINISH_REASONS[choice.finish_reason],
+                finish_reason=FINISH_REASONS[choice.finish_reason],
                 logprobs=_logprobs(choice.logprobs),
                 stop_reason=choice.stop_reason if choice.HasField("stop_reason") else UNSET,
             )
@@ -108,7 +108,7 @@ class ChunkSequence:
             ChunkChoice(
                 finish.index,
                 DeltaBody(),
-                finish_reason=_FINISH_REASONS[finish.finish_reason],
+                finish_reason=FINISH_REASONS[finish.finish_reason],
                 stop_reason=finish.stop_reason if finish.HasField("stop_reason") else UNSET,
             )
         )

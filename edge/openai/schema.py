@@ -92,11 +92,10 @@ class StreamOptionsBody(Struct):
     include_usage: bool | None = None
 
 
-class ChatCompletionRequest(Struct):
-    """The fields of a chat completion request that have an effect here or in an engine."""
+class GenerationRequest(Struct, kw_only=True):
+    """What every request for an answer may hold."""
 
     model: str
-    messages: list[MessageBody]
     stream: bool | None = None
     stream_options: StreamOptionsBody | None = None
     temperature: float | None = None
@@ -109,19 +108,25 @@ class ChatCompletionRequest(Struct):
     seed: int | None = None
     logit_bias: dict[str, float] | None = None
     max_tokens: int | None = None
-    max_completion_tokens: int | None = None
     min_tokens: int | None = None
     stop: str | list[str] | None = None
     stop_token_ids: list[int] | None = None
     ignore_eos: bool | None = None
     n: int | None = None
+    user: str | None = None
+
+
+class ChatCompletionRequest(GenerationRequest, kw_only=True):
+    """The fields of a chat completion request that have an effect here or in an engine."""
+
+    messages: list[MessageBody]
+    max_completion_tokens: int | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
     tools: list[ToolBody] | None = None
     tool_choice: str | ToolChoiceBody | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormatBody | None = None
-    user: str | None = None
 
 
 class PromptTokensDetails(Struct):

@@ -47,6 +47,8 @@ class CallFacts:
     call_is_named: bool  # the caller named the function that must be called
     n: int
     logprobs: bool  # whether the answer tells its tokens' probabilities
+    id_prefix: str
+    echo: str  # what every choice begins with; no part of the bill
     price: float  # USD per million tokens
     received: float
     tokenize_seconds: float
@@ -66,7 +68,7 @@ class ChatCall:
         self.usage = chat_pb2.Usage()
         self.finish_reasons: dict[int, str] = {}
         self.started = stream_pb2.Started(
-            id=f"chatcmpl-{uuid4().hex}",
+            id=f"{facts.id_prefix}{uuid4().hex}",
             created=Timestamp(seconds=int(datetime.now(UTC).timestamp())),
             model=facts.model,
             system_fingerprint=facts.system_fingerprint,
@@ -86,11 +88,11 @@ class ChatCall:
     def attach(self, handle: Handle) -> None:
         """The call is accepted, with the engine's side of it; comes right after its submission."""
         self._handle = handle
-        self.outbox.start(self.started)
+        self._begin()
 
     def end_empty(self, end: End) -> None:
         """Accept and end a call that asked for no tokens, without an engine."""
-        self.outbox.start(self.started)
+        self._begin()
         for index in range(self._facts.n):
             self._finish(index, chat_pb2.FINISH_REASON_LENGTH)
         self.end(end)
@@ -165,6 +167,12 @@ class ChatCall:
                 self.outcome = "completed"
                 self.outbox.complete(stream_pb2.Completed(usage=self.usage, timings=self._timings(end)))
         self._settle(end)
+
+    def _begin(self) -> None:
+        self.outbox.start(self.started)
+        if self._facts.echo:
+            for index in range(self._facts.n):
+                self.outbox.add_text(index, self._facts.echo)
 
     def _show(self, choice: int, text: str) -> None:
         """Text that the model wrote, as content or as pieces of calls."""

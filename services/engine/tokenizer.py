@@ -32,10 +32,17 @@ class Tokenizer:
     """A model's byte-level BPE vocabulary with `size` tokens.
 
     `special_tokens` maps the text of each special token to its id; `encode` never yields one of them, so text from a
-    user cannot end a turn or open one.
+    user cannot end a turn or open one. `opening` is what every prompt begins with: the begin-of-text token or nothing.
     """
 
-    def __init__(self, bpe: BpeTokenizer, token_bytes: list[bytes], special_tokens: dict[str, int]) -> None:
+    def __init__(
+        self,
+        bpe: BpeTokenizer,
+        token_bytes: list[bytes],
+        special_tokens: dict[str, int],
+        opening: Sequence[int] = (),
+    ) -> None:
+        self.opening = opening
         self._bpe = bpe
         self._token_bytes = token_bytes
         self.special_tokens = special_tokens
@@ -45,6 +52,11 @@ class Tokenizer:
         """The ids of plain text; releases the GIL while it works."""
         ids: list[int] = self._bpe.encode(text, add_special_tokens=False).ids
         return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, with special tokens spelled out; bytes that are not UTF-8 become U+FFFD."""
+        spelled = {token: text.encode() for text, token in self.special_tokens.items()}
+        return b"".join([spelled.get(token, self._token_bytes[token]) for token in ids]).decode("utf-8", "replace")
 
     def token_bytes(self, token: int) -> bytes:
         """What a token adds to a text; nothing for a special token."""
@@ -126,7 +138,7 @@ def tokenizer_from_gguf(model: GgufModel) -> Tokenizer:
         ]
     except KeyError as error:
         raise EngineLoadError(f"{model.path} has a token that is not spelled in bytes: it holds {error}.") from error
-    return Tokenizer(bpe, token_bytes, special)
+    return Tokenizer(bpe, token_bytes, special, (model.bos_id,) if model.adds_bos else ())
 
 
 def _byte_alphabet() -> dict[str, int]:

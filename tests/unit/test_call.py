@@ -56,6 +56,8 @@ def start(
         call_is_named=False,
         n=n,
         logprobs=False,
+        id_prefix="chatcmpl-",
+        echo="",
         price=price,
         received=0.0,
         tokenize_seconds=0.5,
