@@ -57,9 +57,10 @@ class Generation:
         except ClientDisconnect:
             return
         headers = {"x-ignored-parameters": _header_list(asked.ignored)} if asked.ignored else {}
-        async with _until_disconnect(receive):
+        async with _until_disconnect(receive) as give_up:
             if asked.streamed:
-                await self._stream(self._start(asked, options), ChunkFrames(asked.chunks), EventStream(send, headers))
+                stream = EventStream(send, headers, give_up)
+                await self._stream(self._start(asked, options), ChunkFrames(asked.chunks), stream)
             else:
                 answer = await self._whole(asked, options)
                 headers["server-timing"] = server_timing(answer.timings)
@@ -128,24 +129,27 @@ def _header_list(names: Sequence[str]) -> str:
 
 
 @asynccontextmanager
-async def _until_disconnect(receive: Receive) -> AsyncIterator[None]:
-    """Run the block until it ends or the caller hangs up, whichever comes first; hanging up is no error."""
+async def _until_disconnect(receive: Receive) -> AsyncIterator[Callable[[], None]]:
+    """Run the block until it ends, the caller hangs up, or the function that it gets is called; that is no error."""
     task = asyncio.current_task()
-    hung_up = False
+    given_up = False
 
-    async def watch() -> None:
-        nonlocal hung_up
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        hung_up = True
+    def give_up() -> None:
+        nonlocal given_up
+        given_up = True
         if task is not None:
             task.cancel()
 
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        give_up()
+
     watcher = asyncio.create_task(watch())
     try:
-        yield
+        yield give_up
     except asyncio.CancelledError:
-        if not hung_up:
+        if not given_up:
             raise
         if task is not None:
             task.uncancel()

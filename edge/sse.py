@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 from uuid import uuid4
@@ -10,7 +11,7 @@ from uuid import uuid4
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from starlette.types import Send
 
@@ -71,9 +72,14 @@ class ChunkFrames:
 
 
 class EventStream:
-    """The answer side of one request, once it is a stream; `headers` are beside those of every stream."""
+    """The answer side of one request, once it is a stream; `headers` are beside those of every stream.
 
-    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
+    `on_stuck` is called when the caller has read nothing for too long.
+    """
+
+    def __init__(self, send: Send, headers: Mapping[str, str], on_stuck: Callable[[], None]) -> None:
+        self.stuck_ticks = 0  # of the keep-alive, during which nothing that was on its way got through
+        self.on_stuck = on_stuck
         self._send = send
         self._headers = {**_HEADERS, **headers}
         self._comment: asyncio.Task[None] | None = None
@@ -95,8 +101,13 @@ class EventStream:
 
     def keep_alive(self) -> None:
         """Start to send a comment if nothing was written since the last call and nothing is on its way."""
-        quiet = not self._written and not self._writing
-        if quiet and (self._comment is None or self._comment.done()):
+        on_its_way = self._writing or (self._comment is not None and not self._comment.done())
+        if self._written:
+            self.stuck_ticks = 0
+        elif on_its_way:
+            self.stuck_ticks += 1
+        else:
+            self.stuck_ticks = 0
             self._comment = asyncio.ensure_future(self._write_comment())
         self._written = False
 
@@ -112,10 +123,14 @@ class EventStream:
 
 
 class KeepAlive:
-    """One ticker for all streams of a worker; `interval` is in seconds."""
+    """One ticker for all streams of a worker. Times are in seconds.
 
-    def __init__(self, interval: float) -> None:
+    Every `interval` a silent stream gets a comment; one whose caller has read nothing for `reader_timeout` is given up.
+    """
+
+    def __init__(self, interval: float, reader_timeout: float) -> None:
         self._interval = interval
+        self._most_ticks = math.ceil(reader_timeout / interval)
         self._streams: set[EventStream] = set()
 
     def add(self, stream: EventStream) -> None:
@@ -132,3 +147,5 @@ class KeepAlive:
             await asyncio.sleep(self._interval)
             for stream in self._streams:
                 stream.keep_alive()
+                if stream.stuck_ticks == self._most_ticks:
+                    stream.on_stuck()

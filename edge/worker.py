@@ -61,7 +61,7 @@ async def serve(settings: Settings) -> None:
     relay_address = settings.relay_address if settings.edge_transport == "relay" else ""
     upstream = Upstream(settings.server_address, relay_address)
     health = Health(upstream)
-    keep_alive = KeepAlive(settings.keep_alive)
+    keep_alive = KeepAlive(settings.keep_alive, settings.reader_timeout)
     calls = RunningCalls(build_app(upstream, health, keep_alive))
     server = Server(
         calls,

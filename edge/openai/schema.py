@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType, field
 
 # An absent field and an explicit null mean the same: unset.
 _NULL = Raw(b"null")
@@ -46,7 +46,7 @@ class FunctionBody(Struct):
 
     name: str
     description: str | None = None
-    parameters: Raw = _NULL
+    parameters: Raw = field(default_factory=lambda: _NULL)
     strict: bool | None = None
 
 
@@ -75,7 +75,7 @@ class JsonSchemaBody(Struct):
 
     name: str
     description: str | None = None
-    schema: Raw = _NULL
+    schema: Raw = field(default_factory=lambda: _NULL)
     strict: bool | None = None
 
 

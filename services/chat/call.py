@@ -117,11 +117,13 @@ class ChatCall:
     # What the engine pushes.
 
     def piece(self, piece: Piece) -> None:
-        """Make the tokens visible, unless their choice has met a stop sequence."""
+        """Count the tokens and make them visible, unless their choice or the call has ended for the caller."""
         choice = self._choices[piece.choice]
         if choice.ended:
             return
         self._completion_tokens += piece.tokens
+        if self._closed:
+            return
         text = choice.push(piece)
         if text:
             self._show(piece.choice, text)
@@ -136,9 +138,9 @@ class ChatCall:
             self._cancel(piece.choice)
 
     def choice_end(self, end: ChoiceEnd) -> None:
-        """Show what was held back, and the finish; a cancelled choice has nobody to show it to."""
+        """Show what was held back, and the finish, unless nobody is there to see it."""
         choice = self._choices[end.choice]
-        if choice.ended or end.reason is EndReason.CANCELLED:
+        if choice.ended or self._closed or end.reason is EndReason.CANCELLED:
             return
         text = choice.flush()
         if text:

@@ -53,8 +53,8 @@ class RelayServicer(relay_service_pb2_grpc.RelayServiceServicer):
             await session.run()
         except* TimeoutError:
             log.warning("an edge worker reads nothing and is cut off")
-        except* grpc.aio.AbortError:
-            pass  # the status has been sent
+        except* grpc.aio.BaseError:
+            pass  # the stream is broken, or its status has been sent
         finally:
             self._sessions.discard(session)
 
@@ -132,7 +132,7 @@ class _Session:
         remaining = seconds_of(submit.request_timeout if submit.HasField("request_timeout") else None)
         call = await self._pipeline.start(submit.chat, current_call.get(), outbox, remaining=remaining)
         try:
-            await outbox.ended
+            await outbox.ended.wait()
             if outbox.failure is not None:
                 raise outbox.failure
         finally:
@@ -173,23 +173,23 @@ class _Session:
 
 
 class _RelayedOutbox(Outbox):
-    """The events of one call; `ended` is done when the last of them is inside."""
+    """The events of one call; `ended` is set when the last of them is inside."""
 
     def __init__(self, session: _Session, call_id: int, *, streamed: bool) -> None:
-        self.ended = asyncio.get_running_loop().create_future()
+        self.ended = asyncio.Event()
         self.call_id = call_id
         super().__init__(streamed=streamed, on_ready=session.ready)
 
     def complete(self, completed: stream_pb2.Completed) -> None:
         """The end of the answer."""
         super().complete(completed)
-        self.ended.set_result(None)
+        self.ended.set()
 
     def fail(self, error: ChasquiError) -> None:
         """End with an error, unless the call has ended."""
-        if not self.ended.done():
+        if not self.ended.is_set():
             super().fail(error)
-            self.ended.set_result(None)
+            self.ended.set()
 
     def progress(self) -> relay_service_pb2.CallProgress:
         """What has gathered, as one entry of a message."""

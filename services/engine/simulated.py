@@ -67,6 +67,7 @@ class SimulatedHandle:
     sink: Sink
     released: asyncio.Future[None]
     open_choices: dict[int, _Choice]
+    cancelled: set[int]  # those of the open choices whose end is on its way
     submitted: float
     started: float = 0.0
     first_token: float = 0.0
@@ -75,6 +76,7 @@ class SimulatedHandle:
     def cancel(self, choice: int | None = None) -> None:
         """End one choice or all; their ends come with the loop's next turn."""
         choices = list(self.open_choices) if choice is None else [choice]
+        self.cancelled.update(choices)
         asyncio.get_running_loop().call_soon(self.engine.end_cancelled, self, choices)
 
 
@@ -107,7 +109,7 @@ class SimulatedEngine:
         """Queue a generation; its first tokens come with the second step from now, or later if it has to wait."""
         loop = asyncio.get_running_loop()
         choices = {index: self._plan(generation, index) for index in range(generation.n)}
-        handle = SimulatedHandle(self, generation, sink, loop.create_future(), choices, time.monotonic())
+        handle = SimulatedHandle(self, generation, sink, loop.create_future(), choices, set(), time.monotonic())
         self._waiting.append(handle)
         self._schedule()
         return handle
@@ -171,6 +173,8 @@ class SimulatedEngine:
         if not handle.first_token:
             handle.first_token = time.monotonic()
         for choice in tuple(handle.open_choices.values()):
+            if choice.index in handle.cancelled:
+                continue
             token = plain[(choice.offset + choice.sent * _STRIDE) % len(plain)]
             choice.sent += 1
             if token in generation.stop_token_ids and choice.sent > generation.min_tokens:

@@ -85,7 +85,7 @@ class Edge:
 async def edge(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Edge]:
     async with running_chat_server(tmp_path) as server:
         upstream = WatchedUpstream(server.address, server.address if request.param == "relay" else "")
-        health, keep_alive = Health(upstream), KeepAlive(0.001)
+        health, keep_alive = Health(upstream), KeepAlive(0.001, 60.0)
         connection = asyncio.create_task(upstream.transport.run())
         try:
             await connected(upstream.transport)

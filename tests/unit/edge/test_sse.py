@@ -16,6 +16,11 @@ from tests.support.asgi import GatedSend
 COMMENT = b": keep-alive\n\n"
 
 
+def never() -> None:
+    """For streams whose callers read."""
+    raise AssertionError("the caller reads")
+
+
 def test_an_event_is_one_data_line_and_an_empty_one() -> None:
     assert frame(b'{"a":1}') == b'data: {"a":1}\n\n'
 
@@ -70,7 +75,7 @@ def test_events_of_one_batch_are_framed_in_their_order() -> None:
 
 async def test_a_stream_opens_with_status_200_and_headers_that_forbid_buffering() -> None:
     send = GatedSend()
-    await EventStream(send, {"x-ignored-parameters": "zeta"}).open()
+    await EventStream(send, {"x-ignored-parameters": "zeta"}, never).open()
     (message,) = send.sent
     assert (message["type"], message["status"]) == ("http.response.start", 200)
     assert dict(message["headers"]) == {
@@ -83,7 +88,7 @@ async def test_a_stream_opens_with_status_200_and_headers_that_forbid_buffering(
 
 async def test_writes_leave_in_order_and_only_the_last_one_ends_the_body() -> None:
     send = GatedSend()
-    stream = EventStream(send, {})
+    stream = EventStream(send, {}, never)
     await stream.open()
     await stream.write(b"a")
     await stream.write(b"b", last=True)
@@ -92,7 +97,7 @@ async def test_writes_leave_in_order_and_only_the_last_one_ends_the_body() -> No
 
 async def test_a_silent_stream_gets_a_comment_at_every_tick() -> None:
     send = GatedSend()
-    stream = EventStream(send, {})
+    stream = EventStream(send, {}, never)
     for _ in range(3):
         send.begun.clear()
         stream.keep_alive()
@@ -103,7 +108,7 @@ async def test_a_silent_stream_gets_a_comment_at_every_tick() -> None:
 
 async def test_a_stream_that_wrote_since_the_last_tick_gets_no_comment() -> None:
     send = GatedSend()
-    stream = EventStream(send, {})
+    stream = EventStream(send, {}, never)
     await stream.write(b"a")
     stream.keep_alive()
     await stream.write(b"b")
@@ -114,7 +119,7 @@ async def test_a_stream_that_wrote_since_the_last_tick_gets_no_comment() -> None
 
 async def test_a_stream_that_falls_silent_gets_its_comment_at_the_second_tick() -> None:
     send = GatedSend()
-    stream = EventStream(send, {})
+    stream = EventStream(send, {}, never)
     await stream.write(b"a")
     stream.keep_alive()
     send.begun.clear()
@@ -126,7 +131,7 @@ async def test_a_stream_that_falls_silent_gets_its_comment_at_the_second_tick() 
 
 async def test_no_second_comment_begins_while_one_is_on_its_way() -> None:
     send = GatedSend()
-    stream = EventStream(send, {})
+    stream = EventStream(send, {}, never)
     send.shut()
     stream.keep_alive()
     await send.begun.wait()
@@ -141,7 +146,7 @@ async def test_no_second_comment_begins_while_one_is_on_its_way() -> None:
 @pytest.mark.parametrize("last", [False, True])
 async def test_a_write_waits_for_the_comment_that_is_on_its_way(last: bool) -> None:
     send = GatedSend()
-    stream = EventStream(send, {})
+    stream = EventStream(send, {}, never)
     send.shut()
     stream.keep_alive()
     await send.begun.wait()
@@ -158,7 +163,7 @@ async def test_a_write_waits_for_the_comment_that_is_on_its_way(last: bool) -> N
 @pytest.mark.parametrize("ticks", [1, 2, 3])
 async def test_no_comment_begins_while_a_write_is_on_its_way(last: bool, ticks: int) -> None:
     send = GatedSend()
-    stream = EventStream(send, {})
+    stream = EventStream(send, {}, never)
     send.shut()
     write = asyncio.ensure_future(stream.write(b"a", last=last))
     await send.begun.wait()
@@ -184,7 +189,7 @@ async def test_a_comment_that_could_not_be_sent_makes_the_next_write_fail() -> N
             raise OSError("gone")
 
     send = BrokenSend()
-    stream = EventStream(send, {})
+    stream = EventStream(send, {}, never)
     stream.keep_alive()
     await send.tried.wait()
     with pytest.raises(OSError, match="gone"):
@@ -192,9 +197,9 @@ async def test_a_comment_that_could_not_be_sent_makes_the_next_write_fail() -> N
 
 
 async def test_the_ticker_sends_comments_to_every_silent_stream_until_it_is_discarded() -> None:
-    keep_alive = KeepAlive(0.001)
+    keep_alive = KeepAlive(0.001, 60.0)
     sends = [GatedSend(), GatedSend()]
-    streams = [EventStream(send, {}) for send in sends]
+    streams = [EventStream(send, {}, never) for send in sends]
     for stream in streams:
         keep_alive.add(stream)
     ticker = asyncio.ensure_future(keep_alive.run())
@@ -214,4 +219,50 @@ async def test_the_ticker_sends_comments_to_every_silent_stream_until_it_is_disc
 
 
 def test_discarding_a_stream_that_was_never_added_has_no_effect() -> None:
-    KeepAlive(1.0).discard(EventStream(GatedSend(), {}))
+    KeepAlive(1.0, 60.0).discard(EventStream(GatedSend(), {}, never))
+
+
+async def given_up_after(ticks: int, send: GatedSend, stream: EventStream, given_up: asyncio.Event) -> None:
+    """Tick, and expect the stream to be given up with the last tick."""
+    keep_alive = KeepAlive(0.001, 0.001 * ticks)
+    keep_alive.add(stream)
+    ticker = asyncio.ensure_future(keep_alive.run())
+    await given_up.wait()
+    assert stream.stuck_ticks == ticks
+    ticker.cancel()
+    send.open()
+
+
+async def test_a_caller_who_reads_nothing_of_a_write_is_given_up() -> None:
+    send, given_up = GatedSend(), asyncio.Event()
+    stream = EventStream(send, {}, given_up.set)
+    send.shut()
+    write = asyncio.ensure_future(stream.write(b"a"))
+    await send.begun.wait()
+    await given_up_after(5, send, stream, given_up)
+    await write
+
+
+async def test_a_caller_who_reads_nothing_of_a_comment_is_given_up() -> None:
+    send, given_up = GatedSend(), asyncio.Event()
+    stream = EventStream(send, {}, given_up.set)
+    send.shut()
+    stream.keep_alive()
+    await send.begun.wait()
+    await given_up_after(5, send, stream, given_up)
+
+
+async def test_a_caller_who_reads_a_little_now_and_then_is_not_given_up() -> None:
+    send = GatedSend()
+    stream = EventStream(send, {}, never)
+    for _ in range(3):
+        send.shut()
+        write = asyncio.ensure_future(stream.write(b"a"))
+        await send.begun.wait()
+        for _ in range(3):
+            stream.keep_alive()
+        assert stream.stuck_ticks == 2
+        send.open()
+        await write
+    stream.keep_alive()
+    assert stream.stuck_ticks == 0
