@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from edge.asked import asked_chat, asked_completion
 from edge.chat import Generation
+from edge.documentation import Documentation
 from edge.errors import EXCEPTION_HANDLERS
 from edge.models import Models
 from edge.tokens import Tokens
@@ -27,9 +28,12 @@ def build_app(upstream: Upstream, health: Health, keep_alive: KeepAlive) -> Star
     chat = Generation(asked_chat, upstream, keep_alive)
     completions = Generation(asked_completion, upstream, keep_alive)
     models, tokens = Models(upstream), Tokens(upstream)
+    documentation = Documentation()
     routes = [
         Route("/healthz", health.live),
         Route("/readyz", health.ready),
+        Route("/openapi.json", documentation.document),
+        Route("/docs", documentation.page),
         Route("/tokenize", tokens.tokenize, methods=["POST"]),
         Route("/detokenize", tokens.detokenize, methods=["POST"]),
     ]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         ToolBody,
     )
 
-_ROLES = {
+ROLES = {
     "system": chat_pb2.ROLE_SYSTEM,
     "developer": chat_pb2.ROLE_DEVELOPER,
     "user": chat_pb2.ROLE_USER,
@@ -65,10 +65,10 @@ def common_fields(body: GenerationRequest) -> dict[str, Any]:
 
 
 def _message(message: MessageBody, path: str) -> chat_pb2.Message:
-    role = _ROLES.get(message.role)
+    role = ROLES.get(message.role)
     if role is None:
         raise InvalidValue(
-            f"{path}.role is {message.role[:40]!r}, but must be one of {', '.join(_ROLES)}.", param=f"{path}.role"
+            f"{path}.role is {message.role[:40]!r}, but must be one of {', '.join(ROLES)}.", param=f"{path}.role"
         )
     content = [chat_pb2.ContentPart(text=message.content)] if isinstance(message.content, str) else None
     if isinstance(message.content, list):
