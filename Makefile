@@ -29,6 +29,11 @@ test: setup ## Set up and run all tests.
 e2e: setup ## Run the end-to-end tests alone.
 	$(BIN)/pytest tests/e2e
 
+.PHONY: bench
+bench: setup ## Measure what serving costs per token and call, with a table and a picture (about three minutes).
+	$(BIN)/pip install --disable-pip-version-check --quiet --editable '.[bench]'
+	$(BIN)/python -m tests.bench.serving
+
 .PHONY: bench-footprint
 bench-footprint: setup ## Measure start-up time and memory.
 	$(BIN)/python -m tests.bench.footprint
