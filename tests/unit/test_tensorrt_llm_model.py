@@ -106,6 +106,15 @@ def test_a_checkpoint_has_the_tokeniser_template_and_sizes_of_its_model(tmp_path
     assert ours.decoder().push(ids) == text
 
 
+def test_a_model_from_the_hub_has_the_name_of_its_repository(release: Release, tmp_path: Path) -> None:
+    snapshot = tmp_path / "hub" / "models--nvidia--Llama-3.1--8B-FP8" / "snapshots" / "0e9e39f2"
+    model = write_checkpoint(snapshot)
+    assert read_checkpoint(model).name == "nvidia/Llama-3.1--8B-FP8"
+    engine = compiled(model, tmp_path / "engine")
+    assert loadable_model(engine, load_runtime(), options(), read_gpus()).name == "nvidia/Llama-3.1--8B-FP8"
+    assert read_checkpoint(write_checkpoint(tmp_path / "my-model")).name == "my-model"
+
+
 def test_modelopt_s_quantisation_is_seen(tmp_path: Path) -> None:
     path = write_checkpoint(tmp_path / "model")
     (path / "hf_quant_config.json").write_text(json.dumps({"quantization": {"quant_algo": "FP8"}}))
