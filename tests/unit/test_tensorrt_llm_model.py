@@ -119,6 +119,10 @@ def test_modelopt_s_quantisation_is_seen(tmp_path: Path) -> None:
     path = write_checkpoint(tmp_path / "model")
     (path / "hf_quant_config.json").write_text(json.dumps({"quantization": {"quant_algo": "FP8"}}))
     assert read_checkpoint(path).quantization == "fp8"
+    assert kv_bytes_per_token(read_checkpoint(path), "auto") == 128 * 1024
+    both = {"quantization": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}}
+    (path / "hf_quant_config.json").write_text(json.dumps(both))
+    assert kv_bytes_per_token(read_checkpoint(path), "auto") == 64 * 1024
 
 
 @pytest.mark.parametrize("missing", ["config.json", "tokenizer.json", "tokenizer_config.json"])
@@ -230,6 +234,7 @@ def test_an_engine_with_an_fp8_cache_does_not_reuse_it(release: Release, tmp_pat
         (HOPPER, "1.2.1", {"context_length": 4096}, "CHASQUI_CONTEXT_LENGTH is 4,096"),
         (HOPPER, "1.2.1", {"tensor_parallel": 2}, "CHASQUI_TENSOR_PARALLEL is 2, and it was built for 1"),
         (HOPPER, "1.2.1", {"speculative": "ngram"}, "cannot take a draft model"),
+        (HOPPER, "1.2.1", {"kv_cache_dtype": "fp8"}, "CHASQUI_KV_CACHE_DTYPE is fp8, and it was built with auto"),
     ],
 )
 def test_an_engine_that_does_not_fit_is_refused_with_the_reason(
