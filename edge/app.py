@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from edge.chat import ChatCompletions
+from edge.asked import asked_chat, asked_completion
+from edge.chat import Generation
+from edge.documentation import Documentation
 from edge.errors import EXCEPTION_HANDLERS
 from edge.models import Models
+from edge.tokens import Tokens
 
 if TYPE_CHECKING:
     from edge.health import Health
@@ -22,15 +25,22 @@ _PREFIXES = ("/v1", "/v1/openai")
 
 def build_app(upstream: Upstream, health: Health, keep_alive: KeepAlive) -> Starlette:
     """The ASGI application of an edge worker."""
-    chat = ChatCompletions(upstream, keep_alive)
-    models = Models(upstream)
+    chat = Generation(asked_chat, upstream, keep_alive)
+    completions = Generation(asked_completion, upstream, keep_alive)
+    models, tokens = Models(upstream), Tokens(upstream)
+    documentation = Documentation()
     routes = [
         Route("/healthz", health.live),
         Route("/readyz", health.ready),
+        Route("/openapi.json", documentation.document),
+        Route("/docs", documentation.page),
+        Route("/tokenize", tokens.tokenize, methods=["POST"]),
+        Route("/detokenize", tokens.detokenize, methods=["POST"]),
     ]
     for prefix in _PREFIXES:
         routes += [
             Route(f"{prefix}/chat/completions", chat, methods=["POST"]),
+            Route(f"{prefix}/completions", completions, methods=["POST"]),
             Route(f"{prefix}/models", models.list),
             Route(f"{prefix}/models/{{id:path}}", models.get),
         ]

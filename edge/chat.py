@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`: reads the request, submits it, and writes the answer whole or as a stream."""
+"""Endpoints that generate: read the request, submit it, and write the answer whole or as a stream."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from starlette.responses import Response
 from edge import errors
 from edge.body import read_json_body
 from edge.call_options import CallOptions
-from edge.openai.decode import decode_chat_request
-from edge.openai.request import to_chat_request
-from edge.openai.response import ChunkSequence, completion, server_timing
+from edge.openai.merge import merged_response
+from edge.openai.response import server_timing
+from edge.several_calls import SeveralCalls
 from edge.sse import DONE, ChunkFrames, EventStream, frame
 from services.errors import ChasquiError
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from chasqui.v1 import chat_service_pb2
     from chasqui.v1.stream_pb2 import StreamEvent
+    from edge.asked import Asked
     from edge.sse import KeepAlive
     from edge.transport import ChatStream, TextDelta
     from edge.upstream import Upstream
@@ -35,10 +37,14 @@ _MOST_NAMES = 20
 _LONGEST_NAME = 64
 
 
-class ChatCompletions:
-    """The endpoint, an ASGI application of its own: it needs the bare `receive` to notice a caller that hangs up."""
+class Generation:
+    """An endpoint, an ASGI application of its own: it needs the bare `receive` to notice a caller that hangs up.
 
-    def __init__(self, upstream: Upstream, keep_alive: KeepAlive) -> None:
+    `read` makes calls out of a body, and says how the answer is written.
+    """
+
+    def __init__(self, read: Callable[[bytes], Asked], upstream: Upstream, keep_alive: KeepAlive) -> None:
+        self._read = read
         self._upstream = upstream
         self._keep_alive = keep_alive
 
@@ -47,23 +53,43 @@ class ChatCompletions:
         http = Request(scope, receive)
         options = CallOptions.from_headers(http.headers)
         try:
-            decoded = decode_chat_request(await read_json_body(http))
+            asked = self._read(await read_json_body(http))
         except ClientDisconnect:
             return
-        request = to_chat_request(decoded.body)
-        headers = {"x-ignored-parameters": _header_list(decoded.ignored)} if decoded.ignored else {}
+        headers = {"x-ignored-parameters": _header_list(asked.ignored)} if asked.ignored else {}
         async with _until_disconnect(receive) as give_up:
-            if decoded.body.stream:
-                stream_options = decoded.body.stream_options
-                include_usage = stream_options is not None and bool(stream_options.include_usage)
-                chunks = ChunkSequence(n=request.n or 1, include_usage=include_usage)
-                call = self._upstream.stream_chat(request, options)
-                await self._stream(call, ChunkFrames(chunks), EventStream(send, headers, give_up))
+            if asked.streamed:
+                stream = EventStream(send, headers, give_up)
+                await self._stream(self._start(asked, options), ChunkFrames(asked.chunks), stream)
             else:
-                answer = await self._upstream.chat(request, options)
+                answer = await self._whole(asked, options)
                 headers["server-timing"] = server_timing(answer.timings)
-                body = msgspec.json.encode(completion(answer))
+                body = msgspec.json.encode(asked.whole(answer))
                 await Response(body, 200, headers, "application/json")(scope, receive, send)
+
+    async def _whole(self, asked: Asked, options: CallOptions) -> chat_service_pb2.ChatResponse:
+        """The answer to all requests; the first that fails ends the others."""
+        if len(asked.requests) == 1:
+            return await self._upstream.chat(asked.requests[0], options)
+        calls = [asyncio.ensure_future(self._upstream.chat(request, options)) for request in asked.requests]
+        try:
+            return merged_response(await asyncio.gather(*calls), asked.n)
+        finally:
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+
+    def _start(self, asked: Asked, options: CallOptions) -> ChatStream:
+        """The answer to all requests as one stream."""
+        calls: list[ChatStream] = []
+        try:
+            for request in asked.requests:
+                calls.append(self._upstream.stream_chat(request, options))  # noqa: PERF401 - those begun are ended below
+        except ChasquiError:
+            for call in calls:
+                call.cancel()
+            raise
+        return calls[0] if len(calls) == 1 else SeveralCalls(calls, asked.n)
 
     async def _stream(self, call: ChatStream, chunks: ChunkFrames, stream: EventStream) -> None:
         """Write the answer as it comes. Refusals come before the first event and keep their status."""

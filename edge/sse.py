@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from uuid import uuid4
 
 import msgspec
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from starlette.types import Send
 
     from chasqui.v1.stream_pb2 import StreamEvent
-    from edge.openai.response import ChunkSequence
     from edge.transport import TextDelta
 
 DONE: Final = b"data: [DONE]\n\n"
@@ -36,13 +35,23 @@ def frame(data: bytes) -> bytes:
     return b"data: " + data + b"\n\n"
 
 
+class Chunks(Protocol):
+    """Turns the events of one streamed answer into chunks."""
+
+    def text(self, index: int, content: str) -> msgspec.Struct:
+        """The chunk of a choice's next text."""
+
+    def chunks(self, event: StreamEvent) -> Iterable[msgspec.Struct]:
+        """The chunks that any other event stands for; Started comes first."""
+
+
 class ChunkFrames:
     """The events of one streamed answer as server-sent events.
 
     Nearly all chunks differ from each other in a text alone: what stands around it is encoded once per choice.
     """
 
-    def __init__(self, chunks: ChunkSequence) -> None:
+    def __init__(self, chunks: Chunks) -> None:
         self._chunks = chunks
         self._around: dict[int, tuple[bytes, bytes]] = {}
 

@@ -72,6 +72,18 @@ class Upstream:
         """One model; raises the server's error as a ChasquiError."""
         return await self._unary(self._models.GetModel, model_service_pb2.GetModelRequest(id=name), options)
 
+    async def count_tokens(
+        self, request: model_service_pb2.CountTokensRequest, options: CallOptions
+    ) -> model_service_pb2.CountTokensResponse:
+        """The tokens of a text; raises the server's error as a ChasquiError."""
+        return await self._unary(self._models.CountTokens, request, options)
+
+    async def detokenize(
+        self, request: model_service_pb2.DetokenizeRequest, options: CallOptions
+    ) -> model_service_pb2.DetokenizeResponse:
+        """The text of tokens; raises the server's error as a ChasquiError."""
+        return await self._unary(self._models.Detokenize, request, options)
+
     async def watch_health(self) -> None:
         """Keep `serving` up to date until cancelled."""
         request = health_pb2.HealthCheckRequest(service=_CHAT_SERVICE)

@@ -51,4 +51,5 @@ LIMITS = {limit.parameter: limit for limit in _TABLE}
 LOGIT_BIAS = Limit("logit_bias", -100, 100, None)
 
 MAX_STOPS = 16
+MAX_PROMPTS = 16
 MAX_LOGIT_BIASES = 300

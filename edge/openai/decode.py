@@ -1,81 +1,55 @@
-"""Decodes the JSON of a request into its struct, and sorts the fields that the struct does not hold; pure."""
+"""Decodes the JSON of a request into its struct; pure."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cache
+from typing import Generic, TypeVar
 
 import msgspec
 
+from edge.openai.fields import unknown_fields
 from edge.openai.schema import ChatCompletionRequest
-from services.errors import InvalidValue, UnsupportedParameter
+from services.errors import InvalidValue
 
-_DECODER = msgspec.json.Decoder(ChatCompletionRequest)
-_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(ChatCompletionRequest))
-
-# OpenAI's fields that mean something which this service does not do, with the values that change nothing.
-_UNSUPPORTED: Final[dict[str, tuple[Any, ...]]] = {
-    "modalities": (["text"],),
-    "audio": (),
-    "prediction": (),
-    "web_search_options": (),
-    "functions": (),
-    "function_call": (),
-    "reasoning_effort": (),
-    "verbosity": (),
-    "store": (False,),
-    "service_tier": ("auto", "default"),
-}
-_HINTS: Final = {"functions": " Use tools.", "function_call": " Use tool_choice."}
-# Accepted without effect, and documented as such.
-_WITHOUT_EFFECT: Final = frozenset({"metadata", "prompt_cache_key", "safety_identifier"})
+Body = TypeVar("Body", bound=msgspec.Struct)
 
 _LOCATED = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>.*)`)?", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<field>.*)`")
 
 
 @dataclass(frozen=True, slots=True)
-class DecodedRequest:
-    """A request, and the names of those of its fields that nobody knows."""
+class DecodedRequest(Generic[Body]):
+    """A request, and the JSON paths of those of its fields that nobody knows."""
 
-    body: ChatCompletionRequest
+    body: Body
     ignored: tuple[str, ...]
 
 
-def decode_chat_request(data: bytes) -> DecodedRequest:
+def decode_chat_request(data: bytes) -> DecodedRequest[ChatCompletionRequest]:
+    """The chat completion request in `data`; errors are those of `decode_request`."""
+    return decode_request(ChatCompletionRequest, data)
+
+
+def decode_request(kind: type[Body], data: bytes) -> DecodedRequest[Body]:
     """The request in `data`; InvalidValue or UnsupportedParameter names the field that is wrong.
 
     Types are not coerced, and of duplicate keys the last wins.
     """
     try:
-        body = _DECODER.decode(data)
-        members = _MEMBERS.decode(data)
+        return DecodedRequest(_decoder(kind).decode(data), unknown_fields(kind, data))
     except msgspec.ValidationError as error:
         raise _invalid_field(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidValue(f"The body is not valid JSON: {error}.") from error
     except RecursionError as error:
         raise InvalidValue("The body is nested too deeply.") from error
-    extra = [name for name in members if name not in _KNOWN]
-    for name in extra:
-        _refuse_unsupported(name, members[name])
-    known_without_effect = _WITHOUT_EFFECT | _UNSUPPORTED.keys()
-    return DecodedRequest(body, tuple(sorted(name for name in extra if name not in known_without_effect)))
 
 
-def _refuse_unsupported(name: str, raw: msgspec.Raw) -> None:
-    neutral = _UNSUPPORTED.get(name)
-    if neutral is None:
-        return
-    try:
-        value = msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InvalidValue(f"{name} cannot be read: {error}.", param=name) from error
-    # Types count: 0 is not False here.
-    if value is not None and not any(type(value) is type(other) and value == other for other in neutral):
-        raise UnsupportedParameter(f"{name} is not supported.{_HINTS.get(name, '')}", param=name)
+@cache
+def _decoder(kind: type[Body]) -> msgspec.json.Decoder[Body]:
+    return msgspec.json.Decoder(kind)
 
 
 def _invalid_field(text: str) -> InvalidValue:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, tool_pb2
 from services.errors import InvalidValue, UnsupportedParameter
@@ -11,9 +11,16 @@ from services.limits import LIMITS
 if TYPE_CHECKING:
     from msgspec import Raw
 
-    from edge.openai.schema import ChatCompletionRequest, ContentPartBody, MessageBody, ResponseFormatBody, ToolBody
+    from edge.openai.schema import (
+        ChatCompletionRequest,
+        ContentPartBody,
+        GenerationRequest,
+        MessageBody,
+        ResponseFormatBody,
+        ToolBody,
+    )
 
-_ROLES = {
+ROLES = {
     "system": chat_pb2.ROLE_SYSTEM,
     "developer": chat_pb2.ROLE_DEVELOPER,
     "user": chat_pb2.ROLE_USER,
@@ -31,30 +38,37 @@ _LARGEST_TOKEN_ID = 2**32 - 1
 def to_chat_request(body: ChatCompletionRequest) -> chat_service_pb2.ChatRequest:
     """The same request in the contract's words; InvalidValue or UnsupportedParameter for what it cannot express."""
     return chat_service_pb2.ChatRequest(
-        model=body.model,
+        **{**common_fields(body), "max_tokens": _max_tokens(body)},
         messages=[_message(message, f"messages[{index}]") for index, message in enumerate(body.messages)],
-        sampling=_sampling(body),
-        max_tokens=_max_tokens(body),
-        min_tokens=_whole("min_tokens", body.min_tokens),
-        stop=[body.stop] if isinstance(body.stop, str) else body.stop,
-        stop_token_ids=[_token_id(str(token), "stop_token_ids") for token in body.stop_token_ids or ()],
-        ignore_eos=body.ignore_eos,
-        n=_whole("n", body.n),
         logprobs=body.logprobs,
-        top_logprobs=_whole("top_logprobs", body.top_logprobs),
+        top_logprobs=whole("top_logprobs", body.top_logprobs),
         tools=[_tool(tool, f"tools[{index}]") for index, tool in enumerate(body.tools or ())],
         tool_choice=_tool_choice(body),
         parallel_tool_calls=body.parallel_tool_calls,
         response_format=_response_format(body.response_format),
-        user=body.user or "",
     )
 
 
+def common_fields(body: GenerationRequest) -> dict[str, Any]:
+    """The fields of the contract that every request for an answer may hold; InvalidValue as above."""
+    return {
+        "model": body.model,
+        "sampling": _sampling(body),
+        "max_tokens": whole("max_tokens", body.max_tokens),
+        "min_tokens": whole("min_tokens", body.min_tokens),
+        "stop": [body.stop] if isinstance(body.stop, str) else body.stop,
+        "stop_token_ids": [token_id(str(token), "stop_token_ids") for token in body.stop_token_ids or ()],
+        "ignore_eos": body.ignore_eos,
+        "n": whole("n", body.n),
+        "user": body.user or "",
+    }
+
+
 def _message(message: MessageBody, path: str) -> chat_pb2.Message:
-    role = _ROLES.get(message.role)
+    role = ROLES.get(message.role)
     if role is None:
         raise InvalidValue(
-            f"{path}.role is {message.role[:40]!r}, but must be one of {', '.join(_ROLES)}.", param=f"{path}.role"
+            f"{path}.role is {message.role[:40]!r}, but must be one of {', '.join(ROLES)}.", param=f"{path}.role"
         )
     content = [chat_pb2.ContentPart(text=message.content)] if isinstance(message.content, str) else None
     if isinstance(message.content, list):
@@ -76,34 +90,35 @@ def _part(part: ContentPartBody, path: str) -> chat_pb2.ContentPart:
     return chat_pb2.ContentPart(text=part.text)
 
 
-def _sampling(body: ChatCompletionRequest) -> chat_pb2.SamplingOptions:
+def _sampling(body: GenerationRequest) -> chat_pb2.SamplingOptions:
     return chat_pb2.SamplingOptions(
         temperature=body.temperature,
         top_p=body.top_p,
-        top_k=_whole("top_k", body.top_k),
+        top_k=whole("top_k", body.top_k),
         min_p=body.min_p,
         repetition_penalty=body.repetition_penalty,
         presence_penalty=body.presence_penalty,
         frequency_penalty=body.frequency_penalty,
-        seed=_whole("seed", body.seed),
-        logit_bias={_token_id(token, "logit_bias"): bias for token, bias in (body.logit_bias or {}).items()},
+        seed=whole("seed", body.seed),
+        logit_bias={token_id(token, "logit_bias"): bias for token, bias in (body.logit_bias or {}).items()},
     )
 
 
 def _max_tokens(body: ChatCompletionRequest) -> int | None:
     if body.max_completion_tokens is not None:
-        return _whole("max_tokens", body.max_completion_tokens, "max_completion_tokens")
-    return _whole("max_tokens", body.max_tokens)
+        return whole("max_tokens", body.max_completion_tokens, "max_completion_tokens")
+    return whole("max_tokens", body.max_tokens)
 
 
-def _whole(name: str, value: int | None, param: str | None = None) -> int | None:
+def whole(name: str, value: int | None, param: str | None = None) -> int | None:
     """The value, if it is in the table's range: JSON's integers are larger than the contract's can be."""
     if value is not None:
         LIMITS[name].check(value, param)
     return value
 
 
-def _token_id(text: str, field: str) -> int:
+def token_id(text: str, field: str) -> int:
+    """The id that a text spells; InvalidValue, naming the field, if that is no number of 32 bits."""
     # The length first: Python refuses to read a number of thousands of digits.
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _LARGEST_TOKEN_ID):
         raise InvalidValue(f"{field}: {text[:40]!r} is not the id of a token.", param=field)

@@ -19,9 +19,12 @@ from edge.openai.schema import (
     FunctionCallBody,
     FunctionDelta,
     LimitBody,
+    LogprobsBody,
     ModelBody,
     PricingBody,
     PromptTokensDetails,
+    TokenLogprobBody,
+    TopLogprobBody,
     UsageBody,
 )
 
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from chasqui.v1.model_pb2 import Model
     from chasqui.v1.stream_pb2 import ChoiceDelta, ChoiceFinish, Started, StreamEvent
 
-_FINISH_REASONS = {
+FINISH_REASONS = {
     chat_pb2.FINISH_REASON_STOP: "stop",
     chat_pb2.FINISH_REASON_LENGTH: "length",
     chat_pb2.FINISH_REASON_TOOL_CALLS: "tool_calls",
@@ -50,7 +53,8 @@ def completion(response: ChatResponse) -> ChatCompletion:
             ChoiceBody(
                 index=choice.index,
                 message=_message(choice.message),
-                finish_reason=_FINISH_REASONS[choice.finish_reason],
+                finish_reason=FINISH_REASONS[choice.finish_reason],
+                logprobs=_logprobs(choice.logprobs),
                 stop_reason=choice.stop_reason if choice.HasField("stop_reason") else UNSET,
             )
             for choice in response.choices
@@ -81,7 +85,7 @@ class ChunkSequence:
         """The chunks that an event stands for; Started comes first."""
         kind = event.WhichOneof("event")
         if kind == "delta":
-            yield self._chunk(ChunkChoice(event.delta.index, _delta(event.delta)))
+            yield self._chunk(ChunkChoice(event.delta.index, _delta(event.delta), _logprobs(event.delta.logprobs)))
         elif kind == "started":
             self._started = event.started
             for index in range(self._n):
@@ -104,7 +108,7 @@ class ChunkSequence:
             ChunkChoice(
                 finish.index,
                 DeltaBody(),
-                finish_reason=_FINISH_REASONS[finish.finish_reason],
+                finish_reason=FINISH_REASONS[finish.finish_reason],
                 stop_reason=finish.stop_reason if finish.HasField("stop_reason") else UNSET,
             )
         )
@@ -145,6 +149,22 @@ def _delta(delta: ChoiceDelta) -> DeltaBody:
         for call in delta.tool_calls
     ]
     return DeltaBody(content=delta.content or None, tool_calls=calls or None)
+
+
+def _logprobs(told: chat_pb2.ChoiceLogprobs) -> LogprobsBody | None:
+    if not told.content:
+        return None
+    return LogprobsBody(
+        [
+            TokenLogprobBody(
+                entry.token,
+                entry.logprob,
+                list(entry.bytes),
+                [TopLogprobBody(other.token, other.logprob, list(other.bytes)) for other in entry.top_logprobs],
+            )
+            for entry in told.content
+        ]
+    )
 
 
 def usage(counted: chat_pb2.Usage) -> UsageBody:

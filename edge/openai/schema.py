@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType, field
 
 # An absent field and an explicit null mean the same: unset.
 _NULL = Raw(b"null")
@@ -46,7 +46,7 @@ class FunctionBody(Struct):
 
     name: str
     description: str | None = None
-    parameters: Raw = _NULL
+    parameters: Raw = field(default_factory=lambda: _NULL)
     strict: bool | None = None
 
 
@@ -75,7 +75,7 @@ class JsonSchemaBody(Struct):
 
     name: str
     description: str | None = None
-    schema: Raw = _NULL
+    schema: Raw = field(default_factory=lambda: _NULL)
     strict: bool | None = None
 
 
@@ -92,11 +92,10 @@ class StreamOptionsBody(Struct):
     include_usage: bool | None = None
 
 
-class ChatCompletionRequest(Struct):
-    """The fields of a chat completion request that have an effect here or in an engine."""
+class GenerationRequest(Struct, kw_only=True):
+    """What every request for an answer may hold."""
 
     model: str
-    messages: list[MessageBody]
     stream: bool | None = None
     stream_options: StreamOptionsBody | None = None
     temperature: float | None = None
@@ -109,19 +108,25 @@ class ChatCompletionRequest(Struct):
     seed: int | None = None
     logit_bias: dict[str, float] | None = None
     max_tokens: int | None = None
-    max_completion_tokens: int | None = None
     min_tokens: int | None = None
     stop: str | list[str] | None = None
     stop_token_ids: list[int] | None = None
     ignore_eos: bool | None = None
     n: int | None = None
+    user: str | None = None
+
+
+class ChatCompletionRequest(GenerationRequest, kw_only=True):
+    """The fields of a chat completion request that have an effect here or in an engine."""
+
+    messages: list[MessageBody]
+    max_completion_tokens: int | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
     tools: list[ToolBody] | None = None
     tool_choice: str | ToolChoiceBody | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormatBody | None = None
-    user: str | None = None
 
 
 class PromptTokensDetails(Struct):
@@ -157,13 +162,37 @@ class AnswerMessage(Struct):
     tool_calls: list[AnswerCall] | UnsetType = UNSET
 
 
+class TopLogprobBody(Struct):
+    """A token that could have been chosen; `bytes` are its exact bytes."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class TokenLogprobBody(Struct):
+    """A token of the answer with its probability."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+    top_logprobs: list[TopLogprobBody]
+
+
+class LogprobsBody(Struct):
+    """The probabilities of a choice's tokens; in a chunk only the new ones."""
+
+    content: list[TokenLogprobBody]
+    refusal: None = None
+
+
 class ChoiceBody(Struct):
     """One of the answers of a completion."""
 
     index: int
     message: AnswerMessage
     finish_reason: str
-    logprobs: None = None
+    logprobs: LogprobsBody | None = None
     stop_reason: str | UnsetType = UNSET
 
 
@@ -208,7 +237,7 @@ class ChunkChoice(Struct):
 
     index: int
     delta: DeltaBody
-    logprobs: None = None
+    logprobs: LogprobsBody | None = None
     finish_reason: str | None = None
     stop_reason: str | UnsetType = UNSET
 

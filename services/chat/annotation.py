@@ -19,7 +19,7 @@ def annotate(span: Span, request: ChatRequest, call: ChatCall) -> None:
         span.set_attribute("user.hash", hashlib.sha256(request.user.encode()).hexdigest()[:16])
     span.set_attributes(
         {
-            "gen_ai.operation.name": "chat",
+            "gen_ai.operation.name": "text_completion" if request.HasField("prompt") else "chat",
             "gen_ai.request.model": request.model,
             "gen_ai.response.model": call.started.model,
             "gen_ai.response.id": call.started.id,

@@ -47,6 +47,9 @@ class CallFacts:
     parallel_tool_calls: bool
     call_is_named: bool  # the caller named the function that must be called
     n: int
+    logprobs: bool  # whether the answer tells its tokens' probabilities
+    id_prefix: str
+    echo: str  # what every choice begins with; no part of the bill
     price: float  # USD per million tokens
     received: float
     tokenize_seconds: float
@@ -66,13 +69,13 @@ class ChatCall:
         self.usage = chat_pb2.Usage()
         self.finish_reasons: dict[int, str] = {}
         self.started = stream_pb2.Started(
-            id=f"chatcmpl-{uuid4().hex}",
+            id=f"{facts.id_prefix}{uuid4().hex}",
             created=Timestamp(seconds=int(datetime.now(UTC).timestamp())),
             model=facts.model,
             system_fingerprint=facts.system_fingerprint,
         )
         self._facts = facts
-        self._choices = [ChoiceText(tokenizer.decoder(), facts.stops) for _ in range(facts.n)]
+        self._choices = [ChoiceText(tokenizer.decoder(), facts.stops, logprobs=facts.logprobs) for _ in range(facts.n)]
         self._parsers = [
             ToolCallParser(facts.tool_names, parallel=facts.parallel_tool_calls) if facts.tool_names else None
             for _ in range(facts.n)
@@ -87,11 +90,11 @@ class ChatCall:
     def attach(self, handle: Handle) -> None:
         """The call is accepted, with the engine's side of it; comes right after its submission."""
         self._handle = handle
-        self.outbox.start(self.started)
+        self._begin()
 
     def end_empty(self, end: End) -> None:
         """Accept and end a call that asked for no tokens, without an engine."""
-        self.outbox.start(self.started)
+        self._begin()
         for index in range(self._facts.n):
             self._finish(index, chat_pb2.FINISH_REASON_LENGTH)
         self.end(end)
@@ -128,6 +131,9 @@ class ChatCall:
             self._show(piece.choice, text)
             if self.outbox.unread > MOST_UNREAD:
                 self.fail(SlowReader(), "slow reader")
+        if self._facts.logprobs:
+            matched = choice.stop_reason is not None
+            self.outbox.add_logprobs(piece.choice, choice.logprobs(len(text), last=matched))
         parser = self._parsers[piece.choice]
         if choice.stop_reason is not None or (parser is not None and parser.done):
             self._end_choice(piece.choice, chat_pb2.FINISH_REASON_STOP)
@@ -141,6 +147,8 @@ class ChatCall:
         text = choice.flush()
         if text:
             self._show(end.choice, text)
+        if self._facts.logprobs:
+            self.outbox.add_logprobs(end.choice, choice.logprobs(len(text), last=True))
         matched = choice.stop_reason is not None
         self._end_choice(end.choice, chat_pb2.FINISH_REASON_STOP if matched else _FINISH_REASONS[end.reason])
 
@@ -163,6 +171,12 @@ class ChatCall:
                 self.outcome = "completed"
                 self.outbox.complete(stream_pb2.Completed(usage=self.usage, timings=self._timings(end)))
         self._settle(end)
+
+    def _begin(self) -> None:
+        self.outbox.start(self.started)
+        if self._facts.echo:
+            for index in range(self._facts.n):
+                self.outbox.add_text(index, self._facts.echo)
 
     def _show(self, choice: int, text: str) -> None:
         """Text that the model wrote, as content or as pieces of calls."""

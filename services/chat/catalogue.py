@@ -45,6 +45,7 @@ class Catalogue:
                 tools="tools" in parameters,
                 json_object=capabilities.guided,
                 json_schema=capabilities.guided,
+                max_top_logprobs=int(LIMITS["top_logprobs"].maximum) if "logprobs" in parameters else 0,
             ),
             limits=[
                 model_pb2.ParameterLimit(

@@ -17,6 +17,7 @@ def fold_response(events: Sequence[StreamEvent]) -> chat_service_pb2.ChatRespons
     response = chat_service_pb2.ChatResponse()
     texts: dict[int, list[str]] = {}
     calls: dict[int, dict[int, tool_pb2.ToolCall]] = {}
+    logprobs: dict[int, list[chat_pb2.TokenLogprob]] = {}
     for event in events:
         kind = event.WhichOneof("event")
         if kind == "started":
@@ -26,6 +27,7 @@ def fold_response(events: Sequence[StreamEvent]) -> chat_service_pb2.ChatRespons
             response.system_fingerprint = started.system_fingerprint
         elif kind == "delta":
             texts.setdefault(event.delta.index, []).append(event.delta.content)
+            logprobs.setdefault(event.delta.index, []).extend(event.delta.logprobs.content)
             for delta in event.delta.tool_calls:
                 _add_call(calls.setdefault(event.delta.index, {}), delta)
         elif kind == "finish":
@@ -39,6 +41,8 @@ def fold_response(events: Sequence[StreamEvent]) -> chat_service_pb2.ChatRespons
             choice = response.choices.add(index=finish.index, message=message, finish_reason=finish.finish_reason)
             if finish.HasField("stop_reason"):
                 choice.stop_reason = finish.stop_reason
+            if logprobs.get(finish.index):
+                choice.logprobs.content.extend(logprobs[finish.index])
         elif kind == "completed":
             response.usage.CopyFrom(event.completed.usage)
             response.timings.CopyFrom(event.completed.timings)

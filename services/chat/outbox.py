@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 from chasqui.v1 import stream_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from chasqui.v1.chat_pb2 import FinishReason
+    from chasqui.v1.chat_pb2 import FinishReason, TokenLogprob
     from services.errors import ChasquiError
 
 # Characters of a streamed answer that may wait for a caller who does not read them.
 MOST_UNREAD: Final = 1024 * 1024
+# What a token's probability counts as, about.
+_ENTRY_CHARACTERS: Final = 32
 
 
 # Id and name, if the call has begun since the last message, and the pieces of its arguments.
@@ -43,6 +45,7 @@ class Outbox:
         # By choice; text and calls are separate parts of an answer.
         self._texts: dict[int, list[str]] = {}
         self._calls: dict[int, dict[int, _GatheredCall]] = {}
+        self._logprobs: dict[int, list[TokenLogprob]] = {}
         self._finishes: list[stream_pb2.StreamEvent] = []
         self._completed: stream_pb2.Completed | None = None
 
@@ -62,6 +65,12 @@ class Outbox:
             self.unread += len(text)
             if not self._announced:
                 self._announce()
+
+    def add_logprobs(self, choice: int, tokens: Sequence[TokenLogprob]) -> None:
+        """The log probabilities of a choice's next tokens."""
+        if tokens:
+            self._logprobs.setdefault(choice, []).extend(tokens)
+            self._added(sum(_ENTRY_CHARACTERS * (1 + len(token.top_logprobs)) for token in tokens))
 
     def start_call(self, choice: int, index: int, call_id: str, name: str) -> None:
         """A tool call of a choice begins."""
@@ -92,6 +101,7 @@ class Outbox:
         if not self.streamed:
             self._texts.clear()
             self._calls.clear()
+            self._logprobs.clear()
             self._finishes.clear()
             self._started = None
         self._announce()
@@ -117,6 +127,10 @@ class Outbox:
             for index, (call_id, name, arguments) in calls.items():
                 delta.tool_calls.add(index=index, id=call_id, name=name, arguments="".join(arguments))
         self._calls.clear()
+        for choice, tokens in self._logprobs.items():
+            delta = deltas.setdefault(choice, stream_pb2.ChoiceDelta(index=choice))
+            delta.logprobs.content.extend(tokens)
+        self._logprobs.clear()
         events += [stream_pb2.StreamEvent(delta=delta) for delta in deltas.values()]
         events += self._finishes
         self._finishes.clear()

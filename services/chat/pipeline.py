@@ -11,13 +11,20 @@ from services.chat.call import CallFacts, ChatCall
 from services.chat.generation import sampling_of
 from services.chat.prompt import PromptRenderer
 from services.chat.structured import forced_names, grammar_of
-from services.chat.validation import allowed_names, calls_allowed, validate, validate_messages, validate_tools
+from services.chat.validation import (
+    allowed_names,
+    calls_allowed,
+    check_tokens,
+    validate,
+    validate_input,
+    validate_tools,
+)
 from services.engine.api import End, EngineTimings, Generation
-from services.errors import ContextLengthExceeded, DeadlineExceeded, UnsupportedParameter
+from services.errors import ContextLengthExceeded, DeadlineExceeded, InvalidValue, UnsupportedParameter
 from services.telemetry.tracing import trace_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from services.chat.admission import Admission
@@ -76,6 +83,8 @@ class ChatPipeline:
             grammar=grammar,
             stop_token_ids=frozenset(request.stop_token_ids),
             trace_headers=trace_headers(),
+            min_tokens=request.min_tokens,
+            top_logprobs=request.top_logprobs if request.logprobs else None,
         )
         call.attach(self._engine.submit(generation, call))
         if remaining is not None:
@@ -85,13 +94,19 @@ class ChatPipeline:
 
     async def chat_tokens(self, request: ChatRequest) -> list[int]:
         """The prompt's ids of a chat that is not going to be answered."""
-        validate_messages(request)
+        validate_input(request, self._engine.capabilities)
         validate_tools(request)
         return await self._prompt_tokens(request)
 
-    async def text_tokens(self, text: str) -> list[int]:
-        """The ids of plain text, made off the event loop."""
-        return await self._in_pool(self._engine.tokenizer.encode, text)
+    async def text_tokens(self, text: str, *, opened: bool) -> list[int]:
+        """The ids of plain text, made off the event loop; `opened` puts before it what every prompt begins with."""
+        tokenizer = self._engine.tokenizer
+        return [*(tokenizer.opening if opened else ()), *await self._in_pool(tokenizer.encode, text)]
+
+    async def text_of(self, ids: Sequence[int]) -> str:
+        """The text of token ids, made off the event loop; InvalidValue if one of them is no token."""
+        check_tokens(ids, "tokens", self._engine.capabilities)
+        return await self._in_pool(self._engine.tokenizer.decode, ids)
 
     def close(self) -> None:
         """Stop the threads."""
@@ -110,15 +125,33 @@ class ChatPipeline:
             call_is_named=request.tool_choice.WhichOneof("choice") == "function_name",
             parallel_tool_calls=not request.HasField("parallel_tool_calls") or request.parallel_tool_calls,
             n=n,
+            logprobs=request.logprobs,
+            id_prefix="cmpl-" if request.HasField("prompt") else "chatcmpl-",
+            echo=self._echo(request),
             price=self._settings.price,
             received=received,
             tokenize_seconds=tokenize_seconds,
         )
 
     async def _prompt_tokens(self, request: ChatRequest) -> list[int]:
+        if request.HasField("prompt"):
+            prompt = request.prompt
+            if prompt.HasField("tokens"):
+                return list(prompt.tokens.ids)
+            ids = await self.text_tokens(prompt.text, opened=True)
+            if not ids:
+                raise InvalidValue("prompt is empty.", param="prompt")
+            return ids
         # With tool_choice none the model does not get to see the tools.
         tools = list(request.tools) if calls_allowed(request) else []
         return await self._in_pool(self._prompt.token_ids, list(request.messages), tools)
+
+    def _echo(self, request: ChatRequest) -> str:
+        """What the answer begins with."""
+        if not request.prompt.echo:
+            return ""
+        decoder = self._engine.tokenizer.decoder()
+        return request.prompt.text or decoder.push(request.prompt.tokens.ids) + decoder.flush()
 
     async def _in_pool(self, work: Callable[..., Result], *arguments: object) -> Result:
         """CPU-bound work, off the event loop."""
@@ -131,7 +164,7 @@ class ChatPipeline:
             raise ContextLengthExceeded(
                 f"The prompt has {prompt_tokens} tokens, but the model's context holds {context_length} tokens, "
                 "prompt and answer together.",
-                param="messages",
+                param="prompt" if request.HasField("prompt") else "messages",
             )
         wanted = request.max_tokens if request.HasField("max_tokens") else self._settings.default_max_tokens
         return min(wanted, context_length - prompt_tokens)

@@ -103,7 +103,7 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
         if kind is None:
             raise InvalidValue("Either text or chat must be given.", param="input")
         if kind == "text":
-            tokens = await self._pipeline.text_tokens(request.text)
+            tokens = await self._pipeline.text_tokens(request.text, opened=request.add_special_tokens)
         else:
             tokens = await self._pipeline.chat_tokens(request.chat)
         return model_service_pb2.CountTokensResponse(
@@ -111,6 +111,13 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
             tokens=tokens if request.include_tokens else None,
             context_length=model.context_length,
         )
+
+    async def Detokenize(  # noqa: N802 - the contract's name
+        self, request: model_service_pb2.DetokenizeRequest, context: Context
+    ) -> model_service_pb2.DetokenizeResponse:
+        """The text of tokens."""
+        self._catalogue.resolve(request.model)
+        return model_service_pb2.DetokenizeResponse(text=await self._pipeline.text_of(request.tokens))
 
 
 def _remaining(context: Context) -> float | None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from services.chat.logprobs import LogprobTrail
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from chasqui.v1 import chat_pb2
     from services.engine.api import Piece
     from services.engine.tokenizer import TextDecoder
 
@@ -55,8 +58,9 @@ class StopMatcher:
 class ChoiceText:
     """The visible text of one choice."""
 
-    def __init__(self, decoder: TextDecoder, stops: Sequence[str]) -> None:
+    def __init__(self, decoder: TextDecoder, stops: Sequence[str], *, logprobs: bool = False) -> None:
         self._decoder = decoder
+        self._trail = LogprobTrail(decoder) if logprobs else None
         self._stop = StopMatcher(stops) if stops else None
         self.ended = False
 
@@ -67,12 +71,19 @@ class ChoiceText:
 
     def push(self, piece: Piece) -> str:
         """The text that the piece makes visible."""
-        text = piece.text or self._decoder.push(piece.ids)
+        if self._trail is not None:
+            text = self._trail.push(piece.logprobs)
+        else:
+            text = piece.text or self._decoder.push(piece.ids)
         return text if self._stop is None else self._stop.push(text)
+
+    def logprobs(self, shown: int, *, last: bool = False) -> Sequence[chat_pb2.TokenLogprob]:
+        """The log probabilities of `shown` more characters, the `last` ones of the choice; none if not asked for."""
+        return () if self._trail is None else self._trail.take(shown, last=last)
 
     def flush(self) -> str:
         """The last text: bytes of an incomplete character as U+FFFD, and what a stop sequence held back."""
-        text = self._decoder.flush()
+        text = self._decoder.flush() if self._trail is None else self._trail.flush()
         if self._stop is None:
             return text
         visible = self._stop.push(text)

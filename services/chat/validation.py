@@ -12,6 +12,8 @@ from services.errors import InvalidValue, UnsupportedParameter
 from services.limits import LIMITS, LOGIT_BIAS, MAX_LOGIT_BIASES, MAX_STOPS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from google.protobuf.message import Message
 
     from chasqui.v1.chat_service_pb2 import ChatRequest
@@ -25,7 +27,7 @@ _OTHER_NEUTRAL = {"top_k": (0, -1)}
 
 def validate(request: ChatRequest, capabilities: Capabilities) -> None:
     """InvalidValue or UnsupportedParameter, naming the field as REST does, for the first field that is wrong."""
-    validate_messages(request)
+    validate_input(request, capabilities)
     validate_tools(request)
     _check_numbers(request, capabilities)
     _check_logit_bias(request, capabilities)
@@ -34,7 +36,30 @@ def validate(request: ChatRequest, capabilities: Capabilities) -> None:
     _check_guided(request, capabilities)
 
 
-def validate_messages(request: ChatRequest) -> None:
+def validate_input(request: ChatRequest, capabilities: Capabilities) -> None:
+    """InvalidValue for what cannot be continued: messages, or a prompt in their place."""
+    if not request.HasField("prompt"):
+        _check_messages(request)
+        return
+    for name, beside in (("messages", request.messages), ("tools", request.tools)):
+        if beside:
+            raise InvalidValue(f"{name} cannot stand beside prompt.", param=name)
+    kind = request.prompt.WhichOneof("input")
+    if kind is None or (kind == "tokens" and not request.prompt.tokens.ids):
+        raise InvalidValue("prompt is empty.", param="prompt")
+    check_tokens(request.prompt.tokens.ids, "prompt", capabilities)
+    if request.prompt.echo and request.logprobs:
+        raise UnsupportedParameter("echo is not supported together with logprobs.", param="echo")
+
+
+def check_tokens(ids: Sequence[int], param: str, capabilities: Capabilities) -> None:
+    """InvalidValue for the first id that is no token's."""
+    if ids and max(ids) >= capabilities.vocabulary_size:
+        for index, token in enumerate(ids):
+            _check_token(token, f"{param}[{index}]", capabilities)
+
+
+def _check_messages(request: ChatRequest) -> None:
     """InvalidValue for the first message that cannot be rendered."""
     if not request.messages:
         raise InvalidValue("messages is empty, but must hold at least one message.", param="messages")
@@ -175,8 +200,7 @@ def _check_stop(request: ChatRequest, capabilities: Capabilities) -> None:
             f"stop_token_ids has {len(request.stop_token_ids)} ids, but may have at most {MAX_STOPS}.",
             param="stop_token_ids",
         )
-    for index, token in enumerate(request.stop_token_ids):
-        _check_token(token, f"stop_token_ids[{index}]", capabilities)
+    check_tokens(request.stop_token_ids, "stop_token_ids", capabilities)
 
 
 def _check_token(token: int, param: str, capabilities: Capabilities) -> None:
@@ -187,11 +211,23 @@ def _check_token(token: int, param: str, capabilities: Capabilities) -> None:
 
 
 def _check_not_offered(request: ChatRequest, capabilities: Capabilities) -> None:
-    """Fields of the contract whose meaning no engine of this server honours yet, unless their value is neutral."""
+    """Fields that the engine does not honour, or not beside each other, unless their value is neutral."""
     if request.ignore_eos and "ignore_eos" not in capabilities.parameters:
         raise _not_honoured("ignore_eos")
     if request.logprobs and "logprobs" not in capabilities.parameters:
         raise _not_honoured("logprobs")
+    if request.top_logprobs and not request.logprobs:
+        raise InvalidValue("top_logprobs needs logprobs to be true.", param="top_logprobs")
+    if request.logprobs and request.tools and calls_allowed(request):
+        # The parser takes calls out of the text, and what is left has no fixed place in the row of tokens.
+        raise UnsupportedParameter(
+            "logprobs is not supported together with tools that may be called.", param="logprobs"
+        )
+    if request.HasField("max_tokens") and request.min_tokens > request.max_tokens:
+        raise InvalidValue(
+            f"min_tokens is {request.min_tokens}, but must be at most max_tokens, {request.max_tokens}.",
+            param="min_tokens",
+        )
 
 
 def _check_guided(request: ChatRequest, capabilities: Capabilities) -> None:

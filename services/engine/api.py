@@ -67,19 +67,35 @@ class Generation:
     grammar: str | None = None  # llguidance's form of Lark, checked beforehand; every choice must follow it
     stop_token_ids: frozenset[int] = frozenset()
     trace_headers: Mapping[str, str] = field(default_factory=dict)  # W3C: traceparent, tracestate
+    min_tokens: int = 0  # per choice; no token ends an answer before it has so many
+    top_logprobs: int | None = None  # how many candidates each token's probability comes with; None: no probabilities
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token of an answer with the model's probability of it, before sampling options shape that.
+
+    llama.cpp tells a character that spans tokens as one token, with the probability of the last of them.
+    """
+
+    data: bytes  # what the token adds to the text
+    logprob: float  # natural logarithm
+    top: Sequence[tuple[bytes, float]] = ()  # the most probable tokens here, best first
 
 
 @dataclass(slots=True)
 class Piece:
     """The next tokens of a choice: as text, or as ids that the tokenizer's decoder turns into text.
 
-    Not frozen, because freezing makes construction three times as slow and this is made per token.
+    With log probabilities asked for, `logprobs` holds all bytes of the piece, and nobody looks at text or ids. Not
+    frozen, because freezing makes construction three times as slow and this is made per token.
     """
 
     choice: int
     tokens: int  # how many tokens the piece stands for; tokens that end an answer are never counted
     text: str = ""
     ids: Sequence[int] = ()
+    logprobs: Sequence[TokenLogprob] = ()
 
 
 @dataclass(frozen=True, slots=True)

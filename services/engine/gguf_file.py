@@ -50,6 +50,7 @@ class GgufModel:
     token_types: list[int]
     merges: list[str]
     bos_id: int
+    adds_bos: bool  # whether every prompt begins with bos_id
     eos_id: int
 
 
@@ -139,6 +140,8 @@ def _describe(metadata: dict[str, Any], path: Path) -> GgufModel:
         token_types=get("tokenizer.ggml.token_type"),
         merges=get("tokenizer.ggml.merges", []),
         bos_id=get("tokenizer.ggml.bos_token_id", eos),
+        # Llama 3's files may leave it out, and mean yes.
+        adds_bos=get("tokenizer.ggml.add_bos_token", metadata.get("tokenizer.ggml.pre") == "llama-bpe"),
         eos_id=eos,
     )
 

@@ -41,6 +41,7 @@ _PARAMETERS = frozenset(
     {
         *("temperature", "top_p", "top_k", "min_p", "seed", "logit_bias"),
         *("repetition_penalty", "presence_penalty", "frequency_penalty", "ignore_eos", "n"),
+        *("logprobs", "top_logprobs"),
     }
 )
 
@@ -59,7 +60,7 @@ class LlamaCppHandle:
         self.released = released
         self.submitted = time.monotonic()
         self.started = self.submitted
-        self.answer = Answer(generation.n, len(generation.prompt))
+        self.answer = Answer(generation.n, len(generation.prompt), generation.top_logprobs)
         self.cancelled_choices: set[int] = set()
         self._wake = wake
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from services.engine.api import ChoiceEnd, EndReason, Generation, Piece
+from services.engine.api import ChoiceEnd, EndReason, Generation, Piece, TokenLogprob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 # llama.cpp takes a seed of 32 bits, the largest of which asks for a random one.
 _SEEDS = 2**32 - 1
@@ -37,6 +37,9 @@ def completion_request(generation: Generation) -> dict[str, Any]:
     }
     if generation.grammar is not None:
         request["grammar"] = f"%llguidance {{}}\n{generation.grammar}"
+    if generation.top_logprobs is not None:
+        # One at least: with 0 llama.cpp tells nothing at all.
+        request["n_probs"] = max(generation.top_logprobs, 1)
     if sampling.seed is not None:
         request["seed"] = sampling.seed % _SEEDS
     return request
@@ -45,7 +48,7 @@ def completion_request(generation: Generation) -> dict[str, Any]:
 class Answer:
     """Follows one answer of `n` choices through llama.cpp's messages."""
 
-    def __init__(self, n: int, prompt_tokens: int) -> None:
+    def __init__(self, n: int, prompt_tokens: int, top_logprobs: int | None = None) -> None:
         self.open_choices = set(range(n))
         self.delivered_tokens = 0  # counted by whoever pushes the pieces on
         self.cached_tokens = 0
@@ -53,6 +56,7 @@ class Answer:
         self.decode_seconds = 0.0
         self.error: str | None = None
         self._prompt_tokens = prompt_tokens
+        self._top = top_logprobs
         self._counted = [0] * n
 
     def events(self, message: dict[str, Any]) -> Iterator[Piece | ChoiceEnd]:
@@ -80,10 +84,23 @@ class Answer:
             new = max(total - self._counted[index], 0)
             if new or choice["text"]:
                 self._counted[index] += new
-                yield Piece(index, new, text=choice["text"])
+                yield Piece(index, new, text=choice["text"], logprobs=self._logprobs(choice.get("logprobs")))
             if finish is not None:
                 self.open_choices.discard(index)
                 yield ChoiceEnd(index, EndReason.STOP if finish == "stop" else EndReason.LENGTH)
+
+    def _logprobs(self, told: dict[str, Any] | None) -> Sequence[TokenLogprob]:
+        """The entries of a message, with as many candidates as were asked for."""
+        if self._top is None or told is None:
+            return ()
+        return [
+            TokenLogprob(
+                bytes(entry["bytes"]),
+                entry["logprob"],
+                [(bytes(other["bytes"]), other["logprob"]) for other in entry["top_logprobs"][: self._top]],
+            )
+            for entry in told["content"]
+        ]
 
     def _note(self, timings: dict[str, Any]) -> None:
         """Prompt and decode times; the choices share the prompt, and the last message knows best."""

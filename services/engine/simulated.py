@@ -7,6 +7,7 @@ gain one token per step. Ids depend only on the prompt, the seed and the choice.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import zlib
 from collections import deque
@@ -25,6 +26,7 @@ from services.engine.api import (
     ModelInfo,
     Piece,
     Sink,
+    TokenLogprob,
 )
 from services.engine.tokenizer import tokenizer_from_gguf
 
@@ -36,6 +38,7 @@ _PARAMETERS = frozenset(
     {
         *("temperature", "top_p", "top_k", "min_p", "seed", "logit_bias"),
         *("repetition_penalty", "presence_penalty", "frequency_penalty", "ignore_eos", "stop_token_ids", "n"),
+        *("min_tokens", "logprobs", "top_logprobs"),
     }
 )
 _SHORTEST_ANSWER = 16
@@ -138,7 +141,7 @@ class SimulatedEngine:
         """What choice `index` will say: it follows from the prompt, the seed and the index."""
         key = f"{generation.sampling.seed or 0}:{index}:{','.join(map(str, generation.prompt))}"
         offset = zlib.crc32(key.encode())
-        natural = _SHORTEST_ANSWER + offset % (_LONGEST_ANSWER - _SHORTEST_ANSWER)
+        natural = max(_SHORTEST_ANSWER + offset % (_LONGEST_ANSWER - _SHORTEST_ANSWER), generation.min_tokens)
         if generation.ignore_eos or natural >= generation.max_tokens:
             return _Choice(index, offset, generation.max_tokens, EndReason.LENGTH)
         return _Choice(index, offset, natural, EndReason.STOP)
@@ -174,13 +177,23 @@ class SimulatedEngine:
                 continue
             token = plain[(choice.offset + choice.sent * _STRIDE) % len(plain)]
             choice.sent += 1
-            if token in generation.stop_token_ids:
+            if token in generation.stop_token_ids and choice.sent > generation.min_tokens:
                 self._end_choice(handle, choice.index, EndReason.STOP)
                 continue
             handle.completion_tokens += 1
-            sink.piece(Piece(choice.index, 1, "", (token,)))
+            piece = Piece(choice.index, 1, "", (token,))
+            if generation.top_logprobs is not None:
+                piece.logprobs = (self._logprob(choice, generation.top_logprobs),)
+            sink.piece(piece)
             if choice.sent >= choice.length:
                 self._end_choice(handle, choice.index, choice.reason)
+
+    def _logprob(self, choice: _Choice, top: int) -> TokenLogprob:
+        """Of the token just sent: it has a probability of 1/2, the token that follows it 1/4, the next 1/8..."""
+        plain = self._plain_ids
+        ids = (plain[(choice.offset + (choice.sent - 1 + rank) * _STRIDE) % len(plain)] for rank in range(max(top, 1)))
+        candidates = [(self.tokenizer.token_bytes(token), -math.log(2) * (rank + 1)) for rank, token in enumerate(ids)]
+        return TokenLogprob(*candidates[0], candidates[:top])
 
     def _end_choice(self, handle: SimulatedHandle, index: int, reason: EndReason) -> None:
         del handle.open_choices[index]

@@ -35,10 +35,17 @@ class Tokenizer:
     """A model's byte-level BPE vocabulary with `size` tokens.
 
     `special_tokens` maps the text of each special token to its id; `encode` never yields one of them, so text from a
-    user cannot end a turn or open one.
+    user cannot end a turn or open one. `opening` is what every prompt begins with: the begin-of-text token or nothing.
     """
 
-    def __init__(self, bpe: BpeTokenizer, token_bytes: list[bytes], special_tokens: dict[str, int]) -> None:
+    def __init__(
+        self,
+        bpe: BpeTokenizer,
+        token_bytes: list[bytes],
+        special_tokens: dict[str, int],
+        opening: Sequence[int] = (),
+    ) -> None:
+        self.opening = opening
         self._bpe = bpe
         self._token_bytes = token_bytes
         self.special_tokens = special_tokens
@@ -48,6 +55,15 @@ class Tokenizer:
         """The ids of plain text; releases the GIL while it works."""
         ids: list[int] = self._bpe.encode(text, add_special_tokens=False).ids
         return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, with special tokens spelled out; bytes that are not UTF-8 become U+FFFD."""
+        spelled = {token: text.encode() for text, token in self.special_tokens.items()}
+        return b"".join([spelled.get(token, self._token_bytes[token]) for token in ids]).decode("utf-8", "replace")
+
+    def token_bytes(self, token: int) -> bytes:
+        """What a token adds to a text; nothing for a special token."""
+        return self._token_bytes[token]
 
     def decoder(self) -> TextDecoder:
         """A decoder for one answer."""
@@ -69,17 +85,21 @@ class TextDecoder:
     def __init__(self, token_bytes: Sequence[bytes]) -> None:
         self._token_bytes = token_bytes
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-        self._inside_character = False
+        self.inside_character = False  # whether something is held back
 
     def push(self, ids: Sequence[int]) -> str:
         """The text that the ids complete."""
         table = self._token_bytes
         data = table[ids[0]] if len(ids) == 1 else b"".join([table[i] for i in ids])
+        return self.push_bytes(data)
+
+    def push_bytes(self, data: bytes) -> str:
+        """The text that bytes complete."""
         # Most tokens; the incremental decoder is Python code and takes five times as long.
-        if data.isascii() and not self._inside_character:
+        if data.isascii() and not self.inside_character:
             return data.decode()
         text = self._utf8.decode(data)
-        self._inside_character = self._utf8.getstate()[0] != b""
+        self.inside_character = self._utf8.getstate()[0] != b""
         return text
 
     def flush(self) -> str:
@@ -114,7 +134,8 @@ def tokenizer_from_gguf(model: GgufModel) -> Tokenizer:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    return Tokenizer(bpe, _token_bytes(model.tokens, special, model.path), special)
+    opening = (model.bos_id,) if model.adds_bos else ()
+    return Tokenizer(bpe, _token_bytes(model.tokens, special, model.path), special, opening)
 
 
 def tokenizer_from_checkpoint(model: Checkpoint) -> Tokenizer:
@@ -126,6 +147,8 @@ def tokenizer_from_checkpoint(model: Checkpoint) -> Tokenizer:
     plain = described | {"added_tokens": [], "post_processor": None}
     try:
         bpe = BpeTokenizer.from_str(json.dumps(plain))
+        # What its post-processor puts before every text.
+        opening = BpeTokenizer.from_str(json.dumps(described)).encode("").ids
     except Exception as error:
         raise EngineLoadError(f"{model.path}/tokenizer.json cannot be used: {error}.") from error
     if described["model"].get("type", "BPE") != "BPE" or "ByteLevel" not in json.dumps(described.get("pre_tokenizer")):
@@ -134,7 +157,7 @@ def tokenizer_from_checkpoint(model: Checkpoint) -> Tokenizer:
     tokens = [""] * max(model.vocabulary_size, *(index + 1 for index in special.values()))
     for token, index in (vocabulary | special).items():
         tokens[index] = token
-    return Tokenizer(bpe, _token_bytes(tokens, special, model.path), special)
+    return Tokenizer(bpe, _token_bytes(tokens, special, model.path), special, opening)
 
 
 def _token_bytes(tokens: Sequence[str], special: Mapping[str, int], path: Path) -> list[bytes]:

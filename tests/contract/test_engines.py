@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from typing import TYPE_CHECKING
 
@@ -226,3 +227,39 @@ def test_the_model_says_what_it_is(engine: Engine) -> None:
     assert engine.model.fingerprint
     assert engine.capabilities.context_length == CONTEXT
     assert engine.capabilities.vocabulary_size == engine.tokenizer.size
+
+
+async def test_log_probabilities_come_with_every_token_and_spell_the_text(engine: Engine) -> None:
+    if "logprobs" not in engine.capabilities.parameters:
+        pytest.skip("the engine has no log probabilities, and its capabilities say so")
+    sampling = Sampling(temperature=0.0)
+    sink = await run(engine, generation(engine, sampling=sampling, top_logprobs=3))
+    told = [entry for piece in sink.pieces for entry in piece.logprobs]
+    assert b"".join(entry.data for entry in told).decode("utf-8", "replace") == sink.text(engine.tokenizer)
+    assert len(told) <= sink.tokens()
+    for entry in told:
+        assert entry.logprob <= 0
+        assert [logprob for _, logprob in entry.top] == sorted((logprob for _, logprob in entry.top), reverse=True)
+        assert len(entry.top) == 3
+        assert sum(math.exp(logprob) for _, logprob in entry.top) <= 1 + 1e-6
+    greedy = [entry.top[0] == (entry.data, entry.logprob) for entry in told]
+    assert all(greedy), "at temperature 0 the most probable token is chosen"
+
+
+async def test_without_candidates_only_the_chosen_tokens_have_probabilities(engine: Engine) -> None:
+    if "logprobs" not in engine.capabilities.parameters:
+        pytest.skip("the engine has no log probabilities, and its capabilities say so")
+    told = [
+        entry for piece in (await run(engine, generation(engine, top_logprobs=0))).pieces for entry in piece.logprobs
+    ]
+    assert told
+    assert all(entry.top == [] for entry in told)
+
+
+async def test_an_answer_has_at_least_min_tokens_where_the_engine_honours_it(engine: Engine) -> None:
+    if "min_tokens" not in engine.capabilities.parameters:
+        pytest.skip("the engine cannot honour min_tokens, and its capabilities say so")
+    wanted = generation(engine, max_tokens=400, min_tokens=300, ignore_eos=False)
+    sink = await run(engine, wanted)
+    assert sink.tokens() == 300
+    assert [end.reason for end in sink.choice_ends] == [EndReason.STOP]

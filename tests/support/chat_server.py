@@ -166,7 +166,7 @@ class FakeRelayService(relay_service_pb2_grpc.RelayServiceServicer):
 
 
 def _is_text(event: StreamEvent) -> bool:
-    return event.HasField("delta") and not event.delta.tool_calls
+    return event.HasField("delta") and not event.delta.tool_calls and not event.delta.HasField("logprobs")
 
 
 def _metadata(context: Context) -> dict[str, str]:
@@ -226,8 +226,14 @@ class FakeModelService(model_service_pb2_grpc.ModelServiceServicer):
     async def CountTokens(  # noqa: N802 - the contract's name
         self, request: model_service_pb2.CountTokensRequest, context: Context
     ) -> model_service_pb2.CountTokensResponse:
-        """Refused: the edge has no use for it."""
+        """Refused: the fake has no tokeniser."""
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "The fake counts no tokens.")
+
+    async def Detokenize(  # noqa: N802 - the contract's name
+        self, request: model_service_pb2.DetokenizeRequest, context: Context
+    ) -> model_service_pb2.DetokenizeResponse:
+        """Refused, as CountTokens is."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "The fake has no tokens.")
 
     def _note(self, context: Context) -> None:
         self.metadata.append(_metadata(context))

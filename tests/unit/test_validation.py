@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, tool_pb2
-from services.chat.validation import validate, validate_messages
+from services.chat.validation import validate, validate_input
 from services.engine.api import Capabilities
 from services.errors import ChasquiError, InvalidValue, UnsupportedParameter
 from services.limits import LIMITS, MAX_LOGIT_BIASES, MAX_STOPS
@@ -172,10 +172,29 @@ def test_a_number_is_accepted_at_its_bounds_and_refused_beyond_them(name: str) -
     if name != "seed":  # unsigned in the contract
         refused.append(limit.minimum if limit.exclusive_minimum else limit.minimum - step)
     for value in accepted:
-        validate(request(**{name: value}), EVERYTHING)
+        validate(request(**{"logprobs": True, name: value}), EVERYTHING)
     for value in refused:
-        error = _refusal(request(**{name: value}), EVERYTHING)
+        error = _refusal(request(**{"logprobs": True, name: value}), EVERYTHING)
         assert (type(error), error.param) == (InvalidValue, name)
+
+
+def test_top_logprobs_needs_logprobs() -> None:
+    error = _refusal(request(top_logprobs=1), EVERYTHING)
+    assert (type(error), error.param) == (InvalidValue, "top_logprobs")
+
+
+def test_an_answer_that_must_be_longer_than_it_may_be_is_refused() -> None:
+    validate(request(min_tokens=5, max_tokens=5), EVERYTHING)
+    error = _refusal(request(min_tokens=6, max_tokens=5), EVERYTHING)
+    assert (type(error), error.param) == (InvalidValue, "min_tokens")
+
+
+def test_logprobs_are_refused_beside_tools_that_may_be_called() -> None:
+    tools = [tool_pb2.Tool(function=tool_pb2.FunctionTool(name="look"))]
+    error = _refusal(request(logprobs=True, tools=tools), EVERYTHING)
+    assert (type(error), error.param) == (UnsupportedParameter, "logprobs")
+    none = tool_pb2.ToolChoice(mode=tool_pb2.TOOL_CHOICE_MODE_NONE)
+    validate(request(logprobs=True, tools=tools, tool_choice=none), EVERYTHING)
 
 
 @pytest.mark.parametrize("name", [name for name, limit in LIMITS.items() if limit.default is not None])
@@ -228,6 +247,37 @@ def test_more_answers_than_the_engine_generates_at_once_are_refused() -> None:
 
 
 def test_messages_can_be_checked_without_the_other_fields() -> None:
-    validate_messages(request(temperature=99.0))
+    validate_input(request(temperature=99.0), EVERYTHING)
     with pytest.raises(InvalidValue):
-        validate_messages(request(messages=[]))
+        validate_input(request(messages=[]), EVERYTHING)
+
+
+def prompt(**fields: Any) -> Any:
+    return request(messages=[], prompt=chat_pb2.Prompt(**fields))
+
+
+@pytest.mark.parametrize(
+    ("asked", "param"),
+    [
+        (prompt(), "prompt"),
+        (prompt(tokens=chat_pb2.TokenIds()), "prompt"),
+        (prompt(tokens=chat_pb2.TokenIds(ids=[1, VOCABULARY])), "prompt[1]"),
+        (request(prompt=chat_pb2.Prompt(text="Once")), "messages"),
+    ],
+)
+def test_a_prompt_that_cannot_be_continued_is_refused_by_its_place(asked: Any, param: str) -> None:
+    assert _refusal(asked, EVERYTHING).param == param
+
+
+def test_tools_cannot_stand_beside_a_prompt() -> None:
+    asked = prompt(text="Once")
+    asked.tools.add(function=tool_pb2.FunctionTool(name="look"))
+    assert _refusal(asked, EVERYTHING).param == "tools"
+
+
+def test_the_echo_of_a_prompt_has_no_probabilities() -> None:
+    asked = prompt(text="Once", echo=True)
+    validate(asked, EVERYTHING)
+    asked.logprobs = True
+    error = _refusal(asked, EVERYTHING)
+    assert (type(error), error.param) == (UnsupportedParameter, "echo")

@@ -253,6 +253,40 @@ def test_unknown_fields_are_accepted_and_listed_in_alphabetical_order() -> None:
     assert decoded.body.temperature == 0.5
 
 
+@pytest.mark.parametrize(
+    ("data", "ignored"),
+    [
+        (message(name="Ann"), ("messages[0].name",)),
+        (message(content=[{"type": "text", "text": "Hi", "cache": {"ttl": 1}}]), ("messages[0].content[0].cache",)),
+        (
+            message(tool_calls=[{"id": "a", "index": 0, "function": {"name": "f", "arguments": "{}", "x": 1}}]),
+            ("messages[0].tool_calls[0].function.x", "messages[0].tool_calls[0].index"),
+        ),
+        (body(stream_options={"include_usage": True, "speed": 1}), ("stream_options.speed",)),
+        (
+            body(tools=[{"type": "function", "function": {"name": "f", "parameters": {"free": 1}, "note": ""}}]),
+            ("tools[0].function.note",),
+        ),
+        (body(tool_choice={"type": "function", "function": {"name": "f", "why": 1}}), ("tool_choice.function.why",)),
+        (body(response_format={"type": "text", "style": "x"}, zeta=1), ("response_format.style", "zeta")),
+    ],
+)
+def test_unknown_fields_inside_are_listed_by_their_path(data: bytes, ignored: tuple[str, ...]) -> None:
+    assert decode_chat_request(data).ignored == ignored
+
+
+def test_an_answer_of_openais_can_be_sent_back_as_it_came() -> None:
+    echoed = message(role="assistant", refusal=None, annotations=[], audio=None, function_call=None)
+    assert decode_chat_request(echoed).ignored == ()
+
+
+@pytest.mark.parametrize("field", ["audio", "function_call"])
+def test_what_an_old_message_cannot_hold_is_refused_by_its_path(field: str) -> None:
+    error = refusal(message(role="assistant", **{field: {"id": "a"}}))
+    assert isinstance(error, UnsupportedParameter)
+    assert error.param == f"messages[0].{field}"
+
+
 def test_fields_that_are_known_are_never_listed_as_unknown() -> None:
     assert decode_chat_request(body(temperature=1, user="u", store=False, metadata={"a": "b"})).ignored == ()
 

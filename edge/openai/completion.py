@@ -1,0 +1,159 @@
+"""From text completions to chat calls with a prompt, and back; pure."""
+
+from __future__ import annotations
+
+import codecs
+from typing import TYPE_CHECKING, Final
+
+from msgspec import UNSET
+
+from chasqui.v1 import chat_pb2, chat_service_pb2
+from edge.openai.completion_schema import Completion, CompletionChoice, CompletionLogprobs
+from edge.openai.request import common_fields, token_id, whole
+from edge.openai.response import FINISH_REASONS, usage
+from services.errors import InvalidValue
+from services.limits import MAX_PROMPTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chasqui.v1.stream_pb2 import Started, StreamEvent
+    from edge.openai.completion_schema import CompletionRequest
+
+# What OpenAI generates when a text completion names no limit.
+_DEFAULT_MAX_TOKENS: Final = 16
+
+
+def to_prompt_requests(body: CompletionRequest) -> list[chat_service_pb2.ChatRequest]:
+    """One call for each prompt; InvalidValue for what the contract cannot express."""
+    fields = common_fields(body)
+    if fields["max_tokens"] is None:
+        fields["max_tokens"] = _DEFAULT_MAX_TOKENS
+    top_logprobs = whole("top_logprobs", body.logprobs, "logprobs")
+    return [
+        chat_service_pb2.ChatRequest(
+            **fields,
+            prompt=prompt,
+            logprobs=None if top_logprobs is None else True,
+            top_logprobs=top_logprobs,
+        )
+        for prompt in _prompts(body)
+    ]
+
+
+def _prompts(body: CompletionRequest) -> list[chat_pb2.Prompt]:
+    given = body.prompt
+    echo = bool(body.echo)
+    if isinstance(given, str):
+        return [chat_pb2.Prompt(text=given, echo=echo)]
+    if not given:
+        raise InvalidValue("prompt is empty.", param="prompt")
+    if all(isinstance(item, int) for item in given):
+        given = [[item for item in given if isinstance(item, int)]]
+    if len(given) > MAX_PROMPTS:
+        raise InvalidValue(f"prompt has {len(given)} texts, but may have at most {MAX_PROMPTS}.", param="prompt")
+    prompts = []
+    for index, item in enumerate(given):
+        if isinstance(item, int):
+            raise InvalidValue(f"prompt[{index}] is a token among texts.", param=f"prompt[{index}]")
+        if isinstance(item, str):
+            prompts.append(chat_pb2.Prompt(text=item, echo=echo))
+        else:
+            ids = chat_pb2.TokenIds(ids=[token_id(str(token), "prompt") for token in item])
+            prompts.append(chat_pb2.Prompt(tokens=ids, echo=echo))
+    return prompts
+
+
+def text_completion(response: chat_service_pb2.ChatResponse) -> Completion:
+    """A whole answer."""
+    return Completion(
+        response.id,
+        response.created.seconds,
+        response.model,
+        response.system_fingerprint,
+        [
+            CompletionChoice(
+                choice.index,
+                "".join(part.text for part in choice.message.content),
+                _LogprobColumns().columns(choice.logprobs),
+                FINISH_REASONS[choice.finish_reason],
+                choice.stop_reason if choice.HasField("stop_reason") else UNSET,
+            )
+            for choice in response.choices
+        ],
+        usage(response.usage),
+    )
+
+
+class CompletionSequence:
+    """Turns the events of one streamed answer of `choices` choices into chunks; usage stands as in a chat's chunks."""
+
+    def __init__(self, *, choices: int, include_usage: bool) -> None:
+        self._open = choices
+        self._include_usage = include_usage
+        self._logprobs = [_LogprobColumns() for _ in range(choices)]
+        self._last_finish: Completion | None = None
+        self._started: Started
+
+    def text(self, index: int, content: str) -> Completion:
+        """The chunk of a choice's next text."""
+        return self._chunk(CompletionChoice(index, content))
+
+    def chunks(self, event: StreamEvent) -> Iterator[Completion]:
+        """The chunks that an event stands for; Started comes first, and has none."""
+        kind = event.WhichOneof("event")
+        if kind == "started":
+            self._started = event.started
+        elif kind == "delta":
+            delta = event.delta
+            columns = self._logprobs[delta.index].columns(delta.logprobs)
+            yield self._chunk(CompletionChoice(delta.index, delta.content, columns))
+        elif kind == "finish":
+            finish = event.finish
+            stop_reason = finish.stop_reason if finish.HasField("stop_reason") else UNSET
+            reason = FINISH_REASONS[finish.finish_reason]
+            chunk = self._chunk(CompletionChoice(finish.index, "", None, reason, stop_reason))
+            self._open -= 1
+            if self._open or self._include_usage:
+                yield chunk
+            else:
+                self._last_finish = chunk
+        elif kind == "completed":
+            last = self._last_finish or self._chunk()
+            last.usage = usage(event.completed.usage)
+            yield last
+
+    def _chunk(self, *choices: CompletionChoice) -> Completion:
+        started = self._started
+        return Completion(
+            started.id,
+            started.created.seconds,
+            started.model,
+            started.system_fingerprint,
+            list(choices),
+            None if self._include_usage else UNSET,
+        )
+
+
+class _LogprobColumns:
+    """Follows one choice, to know where in the text each token begins."""
+
+    def __init__(self) -> None:
+        self._characters = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def columns(self, told: chat_pb2.ChoiceLogprobs) -> CompletionLogprobs | None:
+        """The next entries; None if there are none."""
+        if not told.content:
+            return None
+        offsets = []
+        for entry in told.content:
+            offsets.append(self._characters)
+            self._characters += len(self._decoder.decode(entry.bytes))
+        tops = [{other.token: other.logprob for other in entry.top_logprobs} for entry in told.content]
+        return CompletionLogprobs(
+            [entry.token for entry in told.content],
+            [entry.logprob for entry in told.content],
+            tops if any(tops) else None,
+            offsets,
+        )

@@ -1,0 +1,182 @@
+"""The OpenAPI document of the REST API, made of the structs that decode requests and encode answers; pure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from edge.openai.completion_schema import (
+    Completion,
+    CompletionRequest,
+    DetokenizeAnswer,
+    DetokenizeRequest,
+    TokenizeAnswer,
+    TokenizeRequest,
+)
+from edge.openai.fields import RULES
+from edge.openai.request import ROLES
+from edge.openai.schema import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatCompletionRequest,
+    ErrorEnvelope,
+    ModelBody,
+    ModelList,
+)
+from services import __version__
+from services.limits import LIMITS, MAX_PROMPTS, MAX_STOPS
+
+_STRUCTS: Final = (
+    *(ChatCompletionRequest, ChatCompletion, ChatCompletionChunk, CompletionRequest, Completion),
+    *(TokenizeRequest, TokenizeAnswer, DetokenizeRequest, DetokenizeAnswer, ModelList, ModelBody, ErrorEnvelope),
+)
+# Fields that share the range of another.
+_SAME_RANGE: Final = {"max_completion_tokens": "max_tokens"}
+_MODEL: Final = "meta-llama/Meta-Llama-3.1-8B-Instruct"
+_CHAT_EXAMPLE: Final = {"model": _MODEL, "messages": [{"role": "user", "content": "Hello!"}], "stream": True}
+_COMPLETION_EXAMPLE: Final = {"model": _MODEL, "prompt": "Once upon a time", "max_tokens": 32}
+_ERRORS: Final = {
+    "400": "A field is wrong or not supported; `param` names it.",
+    "401": "The key is missing or unknown.",
+    "404": "There is no such model, or nothing at this path.",
+    "405": "The path takes another method.",
+    "413": "The body is larger than 8 MiB.",
+    "415": "The body is not declared as JSON.",
+    "429": "The caller's own limit is reached.",
+    "500": "The service failed.",
+    "503": "The service is full, draining or not ready; `Retry-After` says when to try again.",
+    "504": "The caller's time ran out.",
+}
+
+
+def openapi_document() -> dict[str, Any]:
+    """The document, ready to be encoded as JSON."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Chasqui",
+            "version": __version__,
+            "description": "An OpenAI-compatible API for chat and text. A field that nobody knows is accepted, "
+            "and named in the answer's header `x-ignored-parameters`.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": {
+            "/v1/chat/completions": {
+                "post": _generates(
+                    "Chat, whole or streamed", ChatCompletionRequest, ChatCompletion, ChatCompletionChunk, _CHAT_EXAMPLE
+                )
+            },
+            "/v1/completions": {
+                "post": _generates(
+                    "Continue a text, whole or streamed", CompletionRequest, Completion, Completion, _COMPLETION_EXAMPLE
+                )
+            },
+            "/v1/models": {"get": _operation("The served models", ModelList)},
+            "/v1/models/{id}": {
+                "get": _operation("One model, by id or alias", ModelBody)
+                | {"parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]}
+            },
+            "/tokenize": {
+                "post": _operation(
+                    "The tokens of a text", TokenizeAnswer, TokenizeRequest, {"model": _MODEL, "prompt": "Hello!"}
+                )
+            },
+            "/detokenize": {
+                "post": _operation(
+                    "The text of tokens", DetokenizeAnswer, DetokenizeRequest, {"model": _MODEL, "tokens": [72, 73]}
+                )
+            },
+        },
+        "security": [{}, {"key": []}],
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(
+    summary: str,
+    answer: type[msgspec.Struct],
+    request: type[msgspec.Struct] | None = None,
+    example: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "summary": summary,
+        "responses": {"200": {"description": "The answer.", "content": {"application/json": _schema(answer)}}}
+        | {
+            status: {"description": words, "content": {"application/json": _schema(ErrorEnvelope)}}
+            for status, words in _ERRORS.items()
+        },
+    }
+    if request is not None:
+        content = {"application/json": _schema(request) | {"example": example}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _generates(
+    summary: str,
+    request: type[msgspec.Struct],
+    answer: type[msgspec.Struct],
+    chunk: type[msgspec.Struct],
+    example: dict[str, Any],
+) -> dict[str, Any]:
+    """An operation that answers whole, or with `stream: true` in server-sent events that each hold a chunk."""
+    operation = _operation(summary, answer, request, example)
+    rules = RULES[request]
+    operation["description"] = "\n\n".join(
+        f"{words}: {', '.join(f'`{name}`' for name in sorted(names))}."
+        for words, names in (
+            ("Refused by name unless the value changes nothing", frozenset(rules.unsupported)),
+            ("Accepted without effect", rules.without_effect),
+        )
+        if names
+    )
+    operation["responses"]["200"]["content"]["text/event-stream"] = _schema(chunk)
+    timeout = {"type": "number", "exclusiveMinimum": 0}
+    operation["parameters"] = [
+        {"name": "x-request-timeout", "in": "header", "description": "Seconds until 504.", "schema": timeout}
+    ]
+    return operation
+
+
+def _schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    return {"schema": {"$ref": f"#/components/schemas/{struct.__name__}"}}
+
+
+def _schemas() -> dict[str, Any]:
+    """The components, with the ranges of the limits' table."""
+    _, schemas = msgspec.json.schema_components(_STRUCTS, ref_template="#/components/schemas/{name}")
+    for struct in (ChatCompletionRequest, CompletionRequest):
+        schema, rules = schemas[struct.__name__], RULES[struct]
+        for name, property_schema in schema["properties"].items():
+            _bound(_SAME_RANGE.get(name, name), property_schema)
+        _restrict(schema["properties"]["stop"], "array", maxItems=MAX_STOPS)
+        schema["x-unsupported-parameters"] = sorted(rules.unsupported)
+        schema["x-accepted-without-effect"] = sorted(rules.without_effect)
+    text = schemas["CompletionRequest"]["properties"]
+    _bound("top_logprobs", text["logprobs"])
+    _restrict(text["prompt"], "array", minItems=1)
+    text["prompt"]["description"] = f"At most {MAX_PROMPTS} texts, or lists of tokens; or one list of tokens."
+    schemas["MessageBody"]["properties"]["role"]["enum"] = list(ROLES)
+    return schemas
+
+
+def _bound(name: str, schema: dict[str, Any]) -> None:
+    """Put a field's range into its schema, if it has one."""
+    limit = LIMITS.get(name)
+    if limit is None:
+        return
+    lower = "exclusiveMinimum" if limit.exclusive_minimum else "minimum"
+    _restrict(schema, "integer" if limit.integer else "number", **{lower: limit.minimum, "maximum": limit.maximum})
+    if limit.default is not None:
+        schema["default"] = limit.default
+
+
+def _restrict(schema: dict[str, Any], kind: str, **bounds: float) -> None:
+    """Bound that option of a field which is of the kind."""
+    for option in schema.get("anyOf", (schema,)):
+        if option.get("type") == kind:
+            option.update(bounds)

@@ -1,0 +1,97 @@
+"""Log probabilities through the whole service, whole and streamed, over REST and gRPC."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import grpc
+import openai
+import pytest
+from openai import OpenAI
+
+from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
+from tests.e2e.conftest import REFERENCE_MODEL
+from tests.support.service import Service
+
+ASKED: dict[str, Any] = {
+    "model": REFERENCE_MODEL,
+    "messages": [{"role": "user", "content": "Hello!"}],
+    "max_tokens": 24,
+    "temperature": 0,
+}
+
+
+def test_the_bytes_of_all_entries_are_those_of_the_content(client: OpenAI) -> None:
+    choice = client.chat.completions.create(**ASKED, logprobs=True, top_logprobs=5).choices[0]
+    assert choice.logprobs is not None
+    entries = choice.logprobs.content or []
+    assert b"".join(bytes(entry.bytes or []) for entry in entries).decode() == choice.message.content
+    assert "".join(entry.token for entry in entries) == choice.message.content
+    for entry in entries:
+        assert len(entry.top_logprobs) == 5
+        assert sum(math.exp(other.logprob) for other in entry.top_logprobs) <= 1 + 1e-6
+        assert entry.logprob == entry.top_logprobs[0].logprob
+
+
+def test_streamed_entries_are_the_new_ones_and_stop_sequences_keep_them_in_step(client: OpenAI) -> None:
+    whole = client.chat.completions.create(**ASKED, stop="e", logprobs=True).choices[0]
+    chunks = list(client.chat.completions.create(**ASKED, stop="e", logprobs=True, stream=True))
+    entries = [
+        entry
+        for chunk in chunks
+        for choice in chunk.choices
+        if choice.logprobs is not None
+        for entry in choice.logprobs.content or ()
+    ]
+    text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+    assert "e" not in text
+    assert b"".join(bytes(entry.bytes or []) for entry in entries).decode() == text
+    assert whole.logprobs is not None
+    assert [entry.token for entry in entries] == [entry.token for entry in whole.logprobs.content or ()]
+    assert all(entry.top_logprobs == [] for entry in entries)
+
+
+def test_without_logprobs_there_are_none(client: OpenAI) -> None:
+    assert client.chat.completions.create(**ASKED).choices[0].logprobs is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
+        ({"logprobs": True, "top_logprobs": -1}, "top_logprobs"),
+        ({"top_logprobs": 2}, "top_logprobs"),
+    ],
+)
+def test_top_logprobs_is_bounded_and_needs_logprobs(client: OpenAI, fields: dict[str, Any], param: str) -> None:
+    with pytest.raises(openai.BadRequestError) as failed:
+        client.chat.completions.create(**ASKED, **fields)
+    assert failed.value.param == param
+
+
+def test_grpc_tells_the_same_entries(simulated: Service) -> None:
+    message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[chat_pb2.ContentPart(text="Hello!")])
+    request = chat_service_pb2.ChatRequest(
+        model=REFERENCE_MODEL, messages=[message], max_tokens=24, logprobs=True, top_logprobs=2
+    )
+    with grpc.insecure_channel(simulated.target) as channel:
+        typed = chat_service_pb2_grpc.ChatServiceStub(channel).Chat(request).choices[0].logprobs.content
+    with OpenAI(base_url=simulated.url + "/v1", api_key="unused", max_retries=0) as client:
+        logprobs = client.chat.completions.create(**ASKED, logprobs=True, top_logprobs=2).choices[0].logprobs
+    assert logprobs is not None
+    assert [(entry.token, entry.logprob, bytes(entry.bytes or [])) for entry in logprobs.content or ()] == [
+        (entry.token, entry.logprob, entry.bytes) for entry in typed
+    ]
+
+
+def test_min_tokens_is_honoured_or_refused_by_name(simulated: Service, llama_cpp: Service) -> None:
+    asked = {**ASKED, "max_tokens": 300}
+    with OpenAI(base_url=simulated.url + "/v1", api_key="unused", max_retries=0) as client:
+        usage = client.chat.completions.create(**asked, extra_body={"min_tokens": 200}).usage
+        assert usage is not None
+        assert usage.completion_tokens == 200
+    with OpenAI(base_url=llama_cpp.url + "/v1", api_key="unused", max_retries=0) as client:
+        with pytest.raises(openai.BadRequestError) as refused:
+            client.chat.completions.create(**asked, extra_body={"min_tokens": 200})
+    assert (refused.value.param, refused.value.code) == ("min_tokens", "unsupported_parameter")

@@ -1,0 +1,80 @@
+"""The OpenAPI document says what the code does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+
+from edge.openai.decode import decode_chat_request
+from edge.openai.fields import RULES
+from edge.openai.response import ChunkSequence, completion
+from edge.openai.schema import ChatCompletionRequest
+from edge.openapi import openapi_document
+from services.errors import InvalidValue
+from services.limits import LIMITS
+from tests.support import events
+from tests.unit.edge.test_decode import WRONG_TYPES
+
+DOCUMENT = openapi_document()
+SCHEMAS = DOCUMENT["components"]["schemas"]
+
+
+def valid(value: Any, name: str) -> bool:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+    return bool(jsonschema.Draft202012Validator(schema).is_valid(value))
+
+
+def chat(**fields: Any) -> dict[str, Any]:
+    return {"model": "m", "messages": [{"role": "user", "content": "Hi"}], **fields}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_every_range_is_that_of_the_table(name: str) -> None:
+    limit = LIMITS[name]
+    smallest = 1e-9 if limit.exclusive_minimum else limit.minimum
+    beyond = 1 if limit.integer else 0.001
+    for value in (smallest, limit.maximum):
+        assert valid(chat(**{name: int(value) if limit.integer else value}), "ChatCompletionRequest")
+    below = limit.minimum if limit.exclusive_minimum else limit.minimum - beyond
+    for value in (below, limit.maximum + beyond):
+        assert not valid(chat(**{name: value}), "ChatCompletionRequest")
+
+
+@pytest.mark.parametrize("data", [data for data, _ in WRONG_TYPES])
+def test_what_the_decoder_refuses_for_its_type_the_document_refuses(data: bytes) -> None:
+    with pytest.raises(InvalidValue):
+        decode_chat_request(data)
+    if b"2.0" in data or b"1e3" in data:
+        pytest.skip("JSON Schema takes 2.0 for an integer")
+    assert not valid(msgspec.json.decode(data), "ChatCompletionRequest")
+
+
+def test_a_whole_answer_and_every_chunk_satisfy_their_schemas() -> None:
+    whole = completion(events.response(events.choice("Hello!")))
+    assert valid(msgspec.to_builtins(whole), "ChatCompletion")
+    sequence = ChunkSequence(n=1, include_usage=True)
+    for event in (events.started(), events.delta("Hel"), events.finish(), events.completed()):
+        for chunk in sequence.chunks(event):
+            assert valid(msgspec.to_builtins(chunk), "ChatCompletionChunk")
+
+
+def test_it_names_the_fields_that_are_refused_and_those_without_effect() -> None:
+    schema, rules = SCHEMAS["ChatCompletionRequest"], RULES[ChatCompletionRequest]
+    assert schema["x-unsupported-parameters"] == sorted(rules.unsupported)
+    assert schema["x-accepted-without-effect"] == sorted(rules.without_effect)
+    words = DOCUMENT["paths"]["/v1/chat/completions"]["post"]["description"]
+    assert all(f"`{name}`" in words for name in (*rules.unsupported, *rules.without_effect))
+
+
+def test_every_example_satisfies_its_own_schema() -> None:
+    seen = 0
+    for methods in DOCUMENT["paths"].values():
+        for operation in methods.values():
+            if "requestBody" in operation:
+                content = operation["requestBody"]["content"]["application/json"]
+                assert valid(content["example"], content["schema"]["$ref"].rpartition("/")[2])
+                seen += 1
+    assert seen == 4
