@@ -21,7 +21,7 @@ RUN pip freeze --exclude-editable | grep '==' | grep -ivE '^(protobuf|grpcio[a-z
       > /tmp/held.txt && \
     PIP_CONSTRAINT=/tmp/held.txt pip install --no-cache-dir --no-compile \
       "chasqui[tensorrt-llm] @ file://$(ls /tmp/wheels/*.whl)" && \
-    python -c 'import llguidance, huggingface_hub, services.chat.server' && \
+    python3 -c 'import llguidance, huggingface_hub, services.chat.server' && \
     rm -rf /tmp/wheels
 RUN useradd --uid 10001 --create-home chasqui && \
     install --directory --owner chasqui --group chasqui --mode 0700 /run/chasqui /models

@@ -142,7 +142,8 @@ async def serve(settings: Settings, address: str) -> int:
     logging.getLogger("grpc._cython.cygrpc").addFilter(_is_failure)
     provider = configure_tracing("chasqui-server")
     engine = build_engine(settings)
-    await engine.start()
+    if not await _started(engine, stop):
+        return 0
     server = ChatServer(engine, settings)
     await server.start(address, settings.relay_address)
     log.info("serving", extra={"fields": _summary(engine, address)})
@@ -156,6 +157,21 @@ async def serve(settings: Settings, address: str) -> int:
     provider.shutdown()
     log.info("stopped")
     return status
+
+
+async def _started(engine: Engine, stop: asyncio.Event) -> bool:
+    """Load the engine; False if a signal came first: loading may take longer than anybody waits for a process."""
+    loading = asyncio.ensure_future(engine.start())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([loading, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if loading.done():
+        await loading
+        return True
+    log.info("stopped while the model was loading")
+    loading.cancel()
+    await asyncio.wait([loading])
+    return False
 
 
 def _summary(engine: Engine, address: str) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class Checkpoint:
     head_dim: int
     weight_bytes: int  # of all safetensors; 0 where there are none
     quantization: str  # "bfloat16", "fp8", ...
+    kv_cache_dtype: str  # "fp8", "nvfp4", ..., or "auto": that of the activations, 16 bits
     digest: str  # 12 hexadecimal digits of SHA-256 over the metadata, and the size and first MiB of each weight file
     chat_template: str
     bos_token: str
@@ -63,14 +64,15 @@ def _describe(path: Path) -> Checkpoint:
     heads = config["num_attention_heads"]
     return Checkpoint(
         path=path,
-        name=config.get("_name_or_path") or path.resolve().name,
+        name=_name(path.absolute()),
         context_length=config["max_position_embeddings"],
         vocabulary_size=config["vocab_size"],
         layers=config["num_hidden_layers"],
         kv_heads=config.get("num_key_value_heads", heads),
         head_dim=config.get("head_dim") or config["hidden_size"] // heads,
         weight_bytes=sum(file.stat().st_size for file in path.glob("*.safetensors")),
-        quantization=_quantization(path, config),
+        quantization=_modelopt(path, "quant_algo") or _other_quantization(config),
+        kv_cache_dtype=_modelopt(path, "kv_cache_quant_algo") or "auto",
         digest=checkpoint_digest(path),
         chat_template=_chat_template(path, tokenizer_config),
         bos_token=_token_text(tokenizer_config.get("bos_token") or eos_token),
@@ -93,6 +95,14 @@ def checkpoint_digest(path: Path) -> str:
     return digest.hexdigest()[:12]
 
 
+def _name(path: Path) -> str:
+    """The directory's; in the hub's cache, models--ORG--REPO/snapshots/COMMIT, the repository's."""
+    repository = path.parent.parent.name
+    if path.parent.name == "snapshots" and repository.startswith("models--"):
+        return repository.removeprefix("models--").replace("--", "/", 1)
+    return path.name
+
+
 def _json(path: Path) -> dict[str, Any]:
     value = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(value, dict):
@@ -100,12 +110,14 @@ def _json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _quantization(path: Path, config: dict[str, Any]) -> str:
-    """ModelOpt's file, `quantization_config` of other tools, or else the type of the weights."""
-    if (path / "hf_quant_config.json").is_file():
-        algorithm = _json(path / "hf_quant_config.json")["quantization"].get("quant_algo")
-        if algorithm:
-            return str(algorithm).lower()
+def _modelopt(path: Path, field: str) -> str:
+    """A field of ModelOpt's file in lower case; empty where there is none."""
+    file = path / "hf_quant_config.json"
+    return str(_json(file)["quantization"].get(field) or "").lower() if file.is_file() else ""
+
+
+def _other_quantization(config: dict[str, Any]) -> str:
+    """`quantization_config` of other tools, or else the type of the weights."""
     other = config.get("quantization_config") or {}
     return str(other.get("quant_method") or config.get("torch_dtype") or config.get("dtype") or "unknown")
 

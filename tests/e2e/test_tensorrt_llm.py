@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import grpc
+import psutil
 import pytest
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
@@ -68,6 +69,18 @@ async def test_it_answers_and_ends_with_status_0_on_sigterm(tmp_path: Path) -> N
         assert response.usage.completion_tokens == 12
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), LIMIT) == 0
+
+
+async def test_a_server_that_is_stopped_while_it_loads_ends_and_leaves_no_worker(tmp_path: Path) -> None:
+    async with server(tmp_path, LOADS_FOR_EVER="1") as (process, _):
+        assert process.stderr is not None
+        line = b""
+        while not line.startswith(b"loading in process"):
+            line = await asyncio.wait_for(process.stderr.readline(), LIMIT)
+        worker = psutil.Process(int(line.split()[-1]))
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), LIMIT) == 0
+        assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
 
 
 async def test_a_broken_engine_fails_the_call_and_ends_the_process_with_status_1(tmp_path: Path) -> None:

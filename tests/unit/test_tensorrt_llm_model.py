@@ -106,10 +106,23 @@ def test_a_checkpoint_has_the_tokeniser_template_and_sizes_of_its_model(tmp_path
     assert ours.decoder().push(ids) == text
 
 
+def test_a_model_from_the_hub_has_the_name_of_its_repository(release: Release, tmp_path: Path) -> None:
+    snapshot = tmp_path / "hub" / "models--nvidia--Llama-3.1--8B-FP8" / "snapshots" / "0e9e39f2"
+    model = write_checkpoint(snapshot)
+    assert read_checkpoint(model).name == "nvidia/Llama-3.1--8B-FP8"
+    engine = compiled(model, tmp_path / "engine")
+    assert loadable_model(engine, load_runtime(), options(), read_gpus()).name == "nvidia/Llama-3.1--8B-FP8"
+    assert read_checkpoint(write_checkpoint(tmp_path / "my-model")).name == "my-model"
+
+
 def test_modelopt_s_quantisation_is_seen(tmp_path: Path) -> None:
     path = write_checkpoint(tmp_path / "model")
     (path / "hf_quant_config.json").write_text(json.dumps({"quantization": {"quant_algo": "FP8"}}))
     assert read_checkpoint(path).quantization == "fp8"
+    assert kv_bytes_per_token(read_checkpoint(path), "auto") == 128 * 1024
+    both = {"quantization": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}}
+    (path / "hf_quant_config.json").write_text(json.dumps(both))
+    assert kv_bytes_per_token(read_checkpoint(path), "auto") == 64 * 1024
 
 
 @pytest.mark.parametrize("missing", ["config.json", "tokenizer.json", "tokenizer_config.json"])
@@ -221,6 +234,7 @@ def test_an_engine_with_an_fp8_cache_does_not_reuse_it(release: Release, tmp_pat
         (HOPPER, "1.2.1", {"context_length": 4096}, "CHASQUI_CONTEXT_LENGTH is 4,096"),
         (HOPPER, "1.2.1", {"tensor_parallel": 2}, "CHASQUI_TENSOR_PARALLEL is 2, and it was built for 1"),
         (HOPPER, "1.2.1", {"speculative": "ngram"}, "cannot take a draft model"),
+        (HOPPER, "1.2.1", {"kv_cache_dtype": "fp8"}, "CHASQUI_KV_CACHE_DTYPE is fp8, and it was built with auto"),
     ],
 )
 def test_an_engine_that_does_not_fit_is_refused_with_the_reason(

@@ -7,6 +7,7 @@ task per submission and step, which is the price of that API.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from services.engine.api import (
@@ -18,6 +19,7 @@ from services.engine.api import (
     ModelInfo,
     Sink,
 )
+from services.engine.tensorrt_llm.blocking import in_daemon_thread
 from services.engine.tensorrt_llm.capability import PARAMETERS
 from services.engine.tensorrt_llm.driver import Driver
 from services.engine.tensorrt_llm.shutdown import end_process_soon, shut_down
@@ -66,9 +68,17 @@ class TensorRtLlmEngine:
         self._driver: Driver
 
     async def start(self) -> None:
-        """Load the model in a thread, which takes minutes, and generate a token; EngineLoadError if that fails."""
+        """Load the model in a thread, which takes minutes, and generate a token; EngineLoadError if that fails.
+
+        Cancelled while it loads, it kills the workers and ends the process: the constructor cannot be stopped.
+        """
         try:
-            self._llm = await asyncio.to_thread(self._loadable.load, self._runtime)
+            self._llm = await in_daemon_thread(partial(self._loadable.load, self._runtime))
+        except asyncio.CancelledError:
+            self._workers.find()
+            self._workers.kill()
+            end_process_soon()
+            raise
         except Exception as error:
             raise EngineLoadError(f"TensorRT-LLM cannot load {self._loadable.path}: {error}") from error
         self._workers.find()

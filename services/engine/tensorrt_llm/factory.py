@@ -21,7 +21,7 @@ def build_tensorrt_llm(settings: Settings) -> TensorRtLlmEngine:
     runtime = load_runtime()
     path = resolve_checkpoint(settings.model)
     model = loadable_model(path, runtime, options_of(settings), settled_gpus())
-    return TensorRtLlmEngine(runtime, model, settings.model_name or model.checkpoint.name)
+    return TensorRtLlmEngine(runtime, model, settings.model_name or model.name)
 
 
 def options_of(settings: Settings) -> Options:

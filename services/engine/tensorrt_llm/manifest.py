@@ -79,6 +79,10 @@ def check_fit(manifest: Manifest, engine: Path, version: str, gpus: Sequence[Gpu
         wanted, built = getattr(options, name), getattr(manifest, name)
         if wanted not in (1, built):
             reasons.append(f"CHASQUI_{name.upper()} is {wanted}, and it was built for {built}")
+    if options.kv_cache_dtype not in ("auto", manifest.kv_cache_dtype):
+        reasons.append(
+            f"CHASQUI_KV_CACHE_DTYPE is {options.kv_cache_dtype}, and it was built with {manifest.kv_cache_dtype}"
+        )
     limits = (
         ("CHASQUI_PARALLEL", options.parallel, manifest.max_batch_size),
         ("CHASQUI_CONTEXT_LENGTH", options.context_length, manifest.max_seq_len),

@@ -26,7 +26,7 @@ _RESERVE: Final = 3 * _GIB
 _MOSTLY_FREE: Final = 0.95
 _SETTLE_SECONDS: Final = 3.0
 _SMALLEST_CONTEXT: Final = 1024
-_KV_BYTES: Final = {"fp8": 1.0, "nvfp4": 0.5}
+_KV_BYTES: Final = {"fp8": 1.0, "int8": 1.0, "nvfp4": 0.5}
 _QUERY: Final = "name,memory.total,memory.free,compute_cap"
 
 
@@ -79,9 +79,13 @@ def _gpu(line: str) -> Gpu:
 
 
 def kv_bytes_per_token(checkpoint: Checkpoint, kv_cache_dtype: str) -> float:
-    """Keys and values of all layers: for Llama 3.1 8B 128 KiB in 16 bits, 64 KiB in FP8."""
+    """Keys and values of all layers: for Llama 3.1 8B 128 KiB in 16 bits, 64 KiB in FP8.
+
+    `kv_cache_dtype` is the setting's; for auto the checkpoint's own counts.
+    """
     numbers = 2 * checkpoint.layers * checkpoint.kv_heads * checkpoint.head_dim
-    return numbers * _KV_BYTES.get(kv_cache_dtype, 2.0)
+    dtype = checkpoint.kv_cache_dtype if kv_cache_dtype == "auto" else kv_cache_dtype
+    return numbers * _KV_BYTES.get(dtype, 2.0)
 
 
 def cache_tokens(checkpoint: Checkpoint, options: Options, gpu: Gpu) -> int:

@@ -25,6 +25,7 @@ class LoadableModel:
     """A model that fits this machine and release."""
 
     path: Path
+    name: str
     checkpoint: Checkpoint
     options: Options
     sampler: Sampler
@@ -65,7 +66,7 @@ def loadable_model(path: Path, runtime: Runtime, options: Options, gpus: Sequenc
     checkpoint = read_checkpoint(path)
     context = context_that_fits(checkpoint, options, gpus, options.context_length)
     fitting = dataclasses.replace(options, context_length=context)
-    return LoadableModel(path, checkpoint, fitting, sampler, checkpoint.quantization)
+    return LoadableModel(path, checkpoint.name, checkpoint, fitting, sampler, checkpoint.quantization)
 
 
 def _compiled_model(path: Path, runtime: Runtime, options: Options, gpus: Sequence[Gpu]) -> LoadableModel:
@@ -88,4 +89,4 @@ def _compiled_model(path: Path, runtime: Runtime, options: Options, gpus: Sequen
         kv_cache_reuse=options.kv_cache_reuse and manifest.kv_cache_dtype != "fp8",
     )
     checkpoint = read_checkpoint(path / TOKENIZER_FOLDER)
-    return LoadableModel(path, checkpoint, fitting, Sampler.COMPILED, manifest.precision)
+    return LoadableModel(path, manifest.model, checkpoint, fitting, Sampler.COMPILED, manifest.precision)

@@ -8,6 +8,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from services.engine.tensorrt_llm.blocking import in_daemon_thread
+
 if TYPE_CHECKING:
     from services.engine.tensorrt_llm.workers import Workers
 
@@ -22,23 +24,14 @@ async def shut_down(llm: Any, workers: Workers, deadline: float) -> bool:
 
     The call gets a thread that nobody has to wait for.
     """
-    loop = asyncio.get_running_loop()
-    done = asyncio.Event()
-
-    def run() -> None:
-        try:
-            llm.shutdown()
-        except Exception:
-            log.exception("TensorRT-LLM failed to shut down")
-        loop.call_soon_threadsafe(done.set)
-
-    threading.Thread(target=run, name="tensorrt-llm-shutdown", daemon=True).start()
     try:
-        await asyncio.wait_for(done.wait(), deadline)
+        await asyncio.wait_for(in_daemon_thread(llm.shutdown), deadline)
     except TimeoutError:
         log.error("TensorRT-LLM did not shut down within %.0f s; its workers are killed", deadline)  # noqa: TRY400, RUF100
         workers.kill()
         return False
+    except Exception:
+        log.exception("TensorRT-LLM failed to shut down")
     return True
 
 

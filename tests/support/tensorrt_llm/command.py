@@ -1,7 +1,11 @@
-"""The command `chasqui` on the double: `python -m tests.support.tensorrt_llm.command server ...`; SIGUSR1 breaks it."""
+"""The command `chasqui` on the double: `python -m tests.support.tensorrt_llm.command server ...`; SIGUSR1 breaks it.
+
+With LOADS_FOR_EVER=1 its model never gets ready.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
@@ -12,6 +16,7 @@ from tests.support.tensorrt_llm.release import Release
 def run() -> None:
     """Install the double and run the command."""
     release = Release()
+    release.loads_for_ever = os.environ.get("LOADS_FOR_EVER") == "1"
     sys.modules.update(release.modules())
 
     def break_engine(*_: object) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tests.support.tensorrt_llm.release import Release
+
+
+def load_for_ever() -> None:
+    """As workers do that are started for a large model: this process waits for one of its own."""
+    worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    print(f"loading in process {worker.pid}", file=sys.stderr, flush=True)  # noqa: T201 - tests wait for it
+    threading.Event().wait()
 
 
 class Llm:
@@ -50,6 +59,8 @@ class Llm:
                 raise ValueError(f"LLM got invalid argument: {key}")
         if self.release.load_error is not None:
             raise self.release.load_error
+        if self.release.loads_for_ever:
+            load_for_ever()
         self._given = dict(self.arguments) | kwargs
         self.args = self.release.arguments_class(self.compiled)(**self._given)
         self._checkpoint = read_checkpoint(Path(tokenizer or model))

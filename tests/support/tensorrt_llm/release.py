@@ -28,6 +28,7 @@ class Release:
         self.has_compiled_engines = self.has_sampler_type = version.startswith("1.2.")
         self.llms: list[Llm] = []
         self.load_error: Exception | None = None
+        self.loads_for_ever = False
         self.sampling_params_class = sampling_params_class()
         torch_fields = dict(table.TORCH_ARGUMENTS)
         if not self.has_sampler_type:
