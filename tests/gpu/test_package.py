@@ -66,6 +66,17 @@ def test_the_configuration_classes_have_the_fields_of_the_table(api: Any, name: 
 
 
 @pytest.mark.parametrize(
+    ("name", "fields"), [("TorchLlmArgs", table.TORCH_ARGUMENTS), ("KvCacheConfig", table.KV_CACHE_CONFIG)]
+)
+def test_the_defaults_of_the_configuration_are_those_of_the_table(api: Any, name: str, fields: dict[str, Any]) -> None:
+    """Numbers, texts and None; a default that is made anew each time or is of an enumeration is left to the names."""
+    found = {key: field.default for key, field in getattr(api, name).model_fields.items() if key in fields}
+    plain = {key: value for key, value in found.items() if type(value) in (bool, int, float, str, type(None))}
+    assert plain
+    assert plain == {key: fields[key] for key in plain}
+
+
+@pytest.mark.parametrize(
     ("name", "fields"),
     [
         ("TrtLlmArgs", table.TENSORRT_ARGUMENTS),

@@ -219,6 +219,19 @@ def test_an_engine_runs_where_it_was_built(release: Release, tmp_path: Path) -> 
     assert not model.guided
 
 
+def test_the_context_of_an_engine_is_what_memory_allows(
+    release: Release, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engine = compiled(write_checkpoint(tmp_path / "model"), tmp_path / "engine", max_seq_len=4096)
+    with (engine / "rank0.engine").open("ab") as weights:
+        weights.truncate(8 * GIB)
+    install_gpus(monkeypatch, tmp_path, f"{H100.name}, 81559, {12 * 1024 - 640}, 9.0")
+    model = loadable_model(engine, load_runtime(), options(context_length=0), read_gpus())
+    assert model.options.context_length == 2048  # 0.375 GiB x 0.85 / 128 KiB, in whole 1,024s
+    with pytest.raises(EngineLoadError, match=r"8\.0 GiB weights"):
+        loadable_model(engine, load_runtime(), options(context_length=4096), read_gpus())
+
+
 def test_an_engine_with_an_fp8_cache_does_not_reuse_it(release: Release, tmp_path: Path) -> None:
     engine = compiled(write_checkpoint(tmp_path / "model"), tmp_path / "engine", kv_cache_dtype="fp8")
     assert not loadable_model(engine, load_runtime(), options(), read_gpus()).options.kv_cache_reuse

@@ -46,7 +46,7 @@ class LoadableModel:
 
 def is_compiled(path: Path) -> bool:
     """Whether a directory holds a compiled engine."""
-    return any(path.glob("rank*.engine"))
+    return bool(_engine_files(path))
 
 
 def loadable_model(path: Path, runtime: Runtime, options: Options, gpus: Sequence[Gpu]) -> LoadableModel:
@@ -81,12 +81,24 @@ def _compiled_model(path: Path, runtime: Runtime, options: Options, gpus: Sequen
     check_fit(manifest, path, runtime.version, gpus, options)
     fitting = dataclasses.replace(
         options,
-        context_length=options.context_length or manifest.max_seq_len,
         tensor_parallel=manifest.tensor_parallel,
         pipeline_parallel=manifest.pipeline_parallel,
         batch_tokens=min(options.batch_tokens, manifest.max_num_tokens),
+        kv_cache_dtype="auto",  # as it was built
         # Together they give wrong answers (TensorRT-LLM#2699).
         kv_cache_reuse=options.kv_cache_reuse and manifest.kv_cache_dtype != "fp8",
     )
-    checkpoint = read_checkpoint(path / TOKENIZER_FOLDER)
+    checkpoint = dataclasses.replace(
+        read_checkpoint(path / TOKENIZER_FOLDER),
+        context_length=manifest.max_seq_len,
+        weight_bytes=sum(file.stat().st_size for file in _engine_files(path)),
+        kv_cache_dtype=manifest.kv_cache_dtype,
+    )
+    context = context_that_fits(checkpoint, fitting, gpus, options.context_length)
+    fitting = dataclasses.replace(fitting, context_length=context)
     return LoadableModel(path, manifest.model, checkpoint, fitting, Sampler.COMPILED, manifest.precision)
+
+
+def _engine_files(path: Path) -> list[Path]:
+    """One file for each GPU, with its part of the weights."""
+    return list(path.glob("rank*.engine"))
