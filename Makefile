@@ -31,7 +31,7 @@ e2e: setup ## Run the end-to-end tests alone.
 
 .PHONY: bench
 bench: setup ## Measure what serving costs per token and call, with a table and a picture (about three minutes).
-	$(BIN)/pip install --disable-pip-version-check --quiet --editable '.[bench]'
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
 	$(BIN)/python -m tests.bench.serving
 
 .PHONY: bench-footprint
@@ -80,7 +80,7 @@ proto: setup ## Generate the stubs again.
 
 .PHONY: demo-model
 demo-model: setup ## Train the demo model again (about an hour and a half on two cores; resumes).
-	$(BIN)/pip install --disable-pip-version-check --editable '.[train]'
+	$(BIN)/pip install --disable-pip-version-check --no-build-isolation --editable '.[train]'
 	$(BIN)/python -m services.demo_model --config full --out build/demo-model
 
 .PHONY: demo-eval

@@ -122,6 +122,11 @@ class Settings:
     simulated_rate: float = _setting(
         50.0, "Pace of the simulated engine per answer; 0: as fast as it can.", unit="tokens/s", minimum=0.0
     )
+    simulated_shape: str = _setting(
+        "step",
+        "What the simulated engine wakes: the server once per step, or each call by itself, as TensorRT-LLM does.",
+        choices=("step", "call"),
+    )
     default_max_tokens: int = _setting(
         4096, "Longest answer when a request names none.", unit="tokens", minimum=1, maximum=1_000_000
     )

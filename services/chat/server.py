@@ -55,6 +55,10 @@ _OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.max_concurrent_streams", 16_384),
+    # Of calls that arrive faster than the loop takes them, gRPC cancels some beyond 1,000 at random; ours are counted
+    # and refused by admission, which says why.
+    ("grpc.server.max_pending_requests", 65_536),
+    ("grpc.server.max_pending_requests_hard_limit", 65_536),
     ("grpc.so_reuseport", 0),
 )
 

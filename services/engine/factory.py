@@ -35,7 +35,14 @@ def build_engine(settings: Settings) -> Engine:
         from services.engine.simulated import SimulatedEngine
 
         name = settings.model_name or f"{gguf.name}-simulated"
-        return SimulatedEngine(gguf, name, context_length, settings.parallel, settings.simulated_rate)
+        return SimulatedEngine(
+            gguf,
+            name,
+            context_length,
+            settings.parallel,
+            settings.simulated_rate,
+            wake_per_call=settings.simulated_shape == "call",
+        )
     from services.engine.llama_cpp import LlamaCppEngine
 
     name = settings.model_name or gguf.name

@@ -11,7 +11,7 @@ import math
 import time
 import zlib
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from services.engine.api import (
@@ -72,6 +72,8 @@ class SimulatedHandle:
     started: float = 0.0
     first_token: float = 0.0
     completion_tokens: int = 0
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    reader: asyncio.Task[None] | None = None
 
     def cancel(self, choice: int | None = None) -> None:
         """End one choice or all; their ends come with the loop's next turn."""
@@ -81,9 +83,22 @@ class SimulatedHandle:
 
 
 class SimulatedEngine:
-    """An engine without a model; see the module's first lines. `rate` is in tokens/s per choice, 0 flat out."""
+    """An engine without a model; see the module's first lines. `rate` is in tokens/s per choice, 0 flat out.
 
-    def __init__(self, gguf: GgufModel, name: str, context_length: int, parallel: int, rate: float) -> None:
+    With `wake_per_call` a task of its own takes each generation's tokens, one wake-up per generation and step, as the
+    API of TensorRT-LLM has it; otherwise one callback pushes the whole step.
+    """
+
+    def __init__(
+        self,
+        gguf: GgufModel,
+        name: str,
+        context_length: int,
+        parallel: int,
+        rate: float,
+        *,
+        wake_per_call: bool = False,
+    ) -> None:
         self.capabilities = Capabilities(context_length, len(gguf.tokens), _PARAMETERS, parallel, guided=False)
         self.model = ModelInfo(
             name=name,
@@ -96,6 +111,7 @@ class SimulatedEngine:
         self.tokenizer = tokenizer_from_gguf(gguf)
         self._plain_ids = self.tokenizer.plain_ids()
         self._gap = 1 / rate if rate else 0.0
+        self._wake_per_call = wake_per_call
         self._waiting: deque[SimulatedHandle] = deque()
         self._running: list[SimulatedHandle] = []
         self._places = parallel
@@ -156,7 +172,10 @@ class SimulatedEngine:
         self._timer = None
         self._steps += 1
         for handle in list(self._running):
-            self._advance(handle)
+            if self._wake_per_call:
+                handle.woken.set()
+            else:
+                self._advance(handle)
         self._admit()
         self._schedule()
 
@@ -166,6 +185,15 @@ class SimulatedEngine:
             handle.started = time.monotonic()
             self._places -= handle.generation.n
             self._running.append(handle)
+            if self._wake_per_call:
+                handle.reader = asyncio.create_task(self._read(handle))
+
+    async def _read(self, handle: SimulatedHandle) -> None:
+        """Take a generation's tokens as they come."""
+        while handle.open_choices:
+            await handle.woken.wait()
+            handle.woken.clear()
+            self._advance(handle)
 
     def _advance(self, handle: SimulatedHandle) -> None:
         plain = self._plain_ids
@@ -208,6 +236,7 @@ class SimulatedEngine:
             self._places += handle.generation.n
         else:
             self._waiting.remove(handle)
+        handle.woken.set()  # for its reader to see the end
         started, first = handle.started or now, handle.first_token or now
         timings = EngineTimings(started - handle.submitted, first - started, now - first)
         handle.sink.end(End(len(handle.generation.prompt), 0, handle.completion_tokens, timings))

@@ -8,6 +8,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import grpc
+
+from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -51,6 +55,48 @@ async def stream_many(port: int, request: dict[str, Any], count: int) -> list[An
 async def stream_in_turn(port: int, request: dict[str, Any], count: int) -> list[Answer]:
     """So many streams, one after the other."""
     return [_answer(*(await _receive(port, request))) for _ in range(count)]
+
+
+async def stream_by_callers(port: int, request: dict[str, Any], callers: int, count: int) -> None:
+    """So many streams in all, each caller beginning its next when its last has ended."""
+
+    async def call() -> None:
+        for _ in range(count // callers):
+            _answer(*(await _receive(port, request)))
+
+    await asyncio.gather(*(call() for _ in range(callers)))
+
+
+async def first_tokens_over_grpc(target: str, prompt: str, count: int) -> list[float]:
+    """Seconds to the first token of so many StreamChat calls of one token, one after the other."""
+    seconds = []
+    async with grpc.aio.insecure_channel(target) as channel:
+        stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
+        streamed = chat_service_pb2.StreamChatRequest(chat=_chat(prompt, 1))
+        for _ in range(count):
+            began = time.perf_counter()
+            arrivals = [
+                time.perf_counter()
+                async for message in stub.StreamChat(streamed)
+                if any(event.delta.content for event in message.events)
+            ]
+            seconds.append(arrivals[0] - began)
+    return seconds
+
+
+async def preparation_over_grpc(target: str, prompt: str, count: int) -> list[float]:
+    """Seconds that the server spends before it queues each of so many calls at once; they ask for no token."""
+    async with grpc.aio.insecure_channel(target) as channel:
+        stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
+        answers = await asyncio.gather(*(stub.Chat(_chat(prompt, 0)) for _ in range(count)))
+    return [answer.timings.tokenize.ToTimedelta().total_seconds() for answer in answers]
+
+
+def _chat(prompt: str, tokens: int) -> chat_service_pb2.ChatRequest:
+    message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[chat_pb2.ContentPart(text=prompt)])
+    return chat_service_pb2.ChatRequest(
+        model="meta-llama/Meta-Llama-3.1-8B-Instruct", messages=[message], max_tokens=tokens, ignore_eos=True
+    )
 
 
 def check(answers: list[Answer], expected: str, tokens: int) -> None:

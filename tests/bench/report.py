@@ -16,13 +16,22 @@ def print_report(result: dict[str, Any], console: Console) -> None:
     console.print(_loads(result))
     calls, idle = result["calls"], result["idle"]
     console.print(
-        f"A call of one token costs {_parts(calls['cpu_per_call'])} µs of CPU. Its first token is there after "
-        f"{calls['ttft_p50']:.1f} ms (p50), {calls['ttft_p99']:.1f} ms (p99); of {result['burst']} calls at once, "
-        f"after {calls['burst_ttft_p50']:.0f} ms (p50), {calls['burst_ttft_p99']:.0f} ms (p99)."
+        f"A call of one token costs {_parts(calls['cpu_per_call'])} µs of CPU with {result['callers']} callers. "
+        f"Its first token is there after {_percentiles(calls, 'ttft')} (p50 / p99) for a single caller, over gRPC "
+        f"after {_percentiles(calls, 'grpc_ttft')}, and of {result['burst']} calls at once after "
+        f"{_percentiles(calls, 'burst_ttft')}."
     )
-    console.print(
-        f"An open, silent stream holds {_parts(idle['kilobytes_per_stream'])} kB, with {idle['streams']} open."
-    )
+    for preparation in result["preparation"]:
+        console.print(
+            f"Preparing {preparation['calls']} calls that come at once takes {preparation['p50']:.0f} / "
+            f"{preparation['p99']:.0f} ms (p50 / p99) until each is queued."
+        )
+    held = _parts(idle["kilobytes_per_stream"])
+    console.print(f"An open, silent stream holds {held} kB, with {idle['streams']} open.")
+
+
+def _percentiles(values: dict[str, float], name: str) -> str:
+    return f"{values[name + '_p50']:.1f} / {values[name + '_p99']:.1f} ms"
 
 
 def _loads(result: dict[str, Any]) -> Table:

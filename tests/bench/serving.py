@@ -36,6 +36,8 @@ PACED_TOKENS = 300
 FLAT_OUT_STREAMS = (16, 64, 256)
 FLAT_OUT_TOKENS = 1000
 SINGLE_CALLS = 200
+CALLERS = 32
+PREPARED_CALLS = (512, 1024, 2048)
 BURST = 256
 IDLE_STREAMS = 2048
 # About 200 tokens with the template around it.
@@ -68,13 +70,24 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Short calls. CPU in microseconds per call by part; times in milliseconds."""
+    """Calls of one token. CPU in microseconds per call by part; times in milliseconds."""
 
-    cpu_per_call: dict[str, float]
-    ttft_p50: float
+    cpu_per_call: dict[str, float]  # with `CALLERS` callers
+    ttft_p50: float  # one caller
     ttft_p99: float
+    grpc_ttft_p50: float  # one caller over gRPC, through Envoy as well
+    grpc_ttft_p99: float
     burst_ttft_p50: float
     burst_ttft_p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What calls spend on validation, template and tokeniser when so many come at once; milliseconds."""
+
+    calls: int
+    p50: float
+    p99: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +101,7 @@ class Idle:
 def main() -> None:
     """Measure everything, print it and write it down."""
     console = Console()
-    total = len(PACED_STREAMS) + len(FLAT_OUT_STREAMS) + 2
+    total = len(PACED_STREAMS) + len(FLAT_OUT_STREAMS) + len(PREPARED_CALLS) + 3
     with Progress(console=console) as progress:
         task = progress.add_task("measuring", total=total)
 
@@ -101,6 +114,9 @@ def main() -> None:
             flat_out = [_loaded(service, "flat out", streams, FLAT_OUT_TOKENS, advance) for streams in FLAT_OUT_STREAMS]
             calls = _calls(service)
             advance()
+            preparations = [_preparation(service, count, advance) for count in PREPARED_CALLS]
+        with Service(**SETTINGS, simulated_rate=PACE, simulated_shape="call") as service:
+            per_call = [_loaded(service, "paced, a wake-up per call", 128, PACED_TOKENS, advance)]
         with Service(**SETTINGS, simulated_rate=0.02, keep_alive=3600) as service:
             idle = _idle(service)
             advance()
@@ -108,8 +124,10 @@ def main() -> None:
         "machine": describe(),
         "pace": PACE,
         "burst": BURST,
-        "loads": [asdict(run) for run in (*paced, *flat_out)],
+        "callers": CALLERS,
+        "loads": [asdict(run) for run in (*paced, *per_call, *flat_out)],
         "calls": asdict(calls),
+        "preparation": [asdict(preparation) for preparation in preparations],
         "idle": asdict(idle),
     }
     OUTPUT.mkdir(parents=True, exist_ok=True)
@@ -148,20 +166,31 @@ def _loaded(service: Service, name: str, streams: int, tokens: int, advance: Cal
 
 
 def _calls(service: Service) -> Calls:
-    """Calls of one token: what a call costs beside its tokens, and how soon its first token is there."""
+    """What a call costs beside its tokens, and how soon its first token is there."""
     request = load.body(PROMPT, 1)
     _run(load.stream_in_turn(service.port, request, 20))
+    rest = [answer.ttft for answer in _run(load.stream_in_turn(service.port, request, SINGLE_CALLS))]
+    grpc = _run(load.first_tokens_over_grpc(service.target, PROMPT, SINGLE_CALLS))
     before = _cpu(service)
-    single = [answer.ttft for answer in _run(load.stream_in_turn(service.port, request, SINGLE_CALLS))]
+    _run(load.stream_by_callers(service.port, request, CALLERS, SINGLE_CALLS * 10))
     used = _since(before, service)
     burst = [answer.ttft for answer in _run(load.stream_many(service.port, request, BURST))]
     return Calls(
-        cpu_per_call={part: 1e6 * cpu / SINGLE_CALLS for part, cpu in used.items()},
-        ttft_p50=1e3 * statistics.median(single),
-        ttft_p99=1e3 * _p99(single),
+        cpu_per_call={part: 1e6 * cpu / (SINGLE_CALLS * 10) for part, cpu in used.items()},
+        ttft_p50=1e3 * statistics.median(rest),
+        ttft_p99=1e3 * _p99(rest),
+        grpc_ttft_p50=1e3 * statistics.median(grpc),
+        grpc_ttft_p99=1e3 * _p99(grpc),
         burst_ttft_p50=1e3 * statistics.median(burst),
         burst_ttft_p99=1e3 * _p99(burst),
     )
+
+
+def _preparation(service: Service, count: int, advance: Callable[[], None]) -> Preparation:
+    """So many calls at once that ask for no token: what is left of them is their preparation."""
+    seconds = _run(load.preparation_over_grpc(service.target, PROMPT, count))
+    advance()
+    return Preparation(count, 1e3 * statistics.median(seconds), 1e3 * _p99(seconds))
 
 
 def _idle(service: Service) -> Idle:

@@ -24,6 +24,9 @@ CONTEXT = 1024
 ENGINES: dict[str, Settings | TensorRtLlmMode] = {
     "simulated": Settings(engine="simulated", parallel=PARALLEL, context_length=CONTEXT, simulated_rate=2000.0),
     "simulated-flat-out": Settings(engine="simulated", parallel=PARALLEL, context_length=CONTEXT, simulated_rate=0.0),
+    "simulated-wake-per-call": Settings(
+        engine="simulated", parallel=PARALLEL, context_length=CONTEXT, simulated_rate=2000.0, simulated_shape="call"
+    ),
     "llama-cpp": Settings(engine="llama-cpp", parallel=PARALLEL, context_length=CONTEXT, threads=1),
     **TENSORRT_LLM_MODES,
 }

@@ -192,3 +192,24 @@ def test_streamed_and_whole_answers_are_equal(simulated: Service) -> None:
     assert texts == [choice.message.content for choice in whole.choices]
     assert finishes == [choice.finish_reason for choice in whole.choices]
     assert usage == whole.usage
+
+
+def test_the_raw_response_has_the_headers_beside_the_answer(client: OpenAI) -> None:
+    raw = client.chat.completions.with_raw_response.create(
+        model=REFERENCE_MODEL, messages=HELLO, max_tokens=3, extra_body={"colour": "red"}
+    )
+    assert raw.headers["x-request-id"]
+    assert raw.headers["x-ignored-parameters"] == "colour"
+    assert "total;dur=" in raw.headers["server-timing"]
+    assert raw.parse().choices[0].message.content
+
+
+def test_the_same_seed_gives_the_same_different_choices(client: OpenAI) -> None:
+    def texts(seed: int) -> list[str | None]:
+        answer = client.chat.completions.create(model=REFERENCE_MODEL, messages=HELLO, max_tokens=16, n=3, seed=seed)
+        return [choice.message.content for choice in answer.choices]
+
+    texts(5)  # llama.cpp's arithmetic differs in the last digit when it finds the prompt in its cache
+    assert texts(5) == texts(5)
+    assert len(set(texts(5))) > 1
+    assert texts(5) != texts(6)
