@@ -161,7 +161,7 @@ def test_an_unknown_model_is_not_found(client: OpenAI) -> None:
             "response_format.json_schema.name",
             "invalid_value",
         ),
-        ({"min_tokens": 5}, "min_tokens", "unsupported_parameter"),
+        ({"extra_body": {"min_tokens": 5}}, "min_tokens", "unsupported_parameter"),
         ({"messages": [{"role": "user", "content": "long " * 2000}]}, "messages", "context_length_exceeded"),
     ],
 )
