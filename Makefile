@@ -29,6 +29,12 @@ test: setup ## Set up and run all tests.
 e2e: setup ## Run the end-to-end tests alone.
 	$(BIN)/pytest tests/e2e
 
+.PHONY: clients
+clients: setup ## Run LangChain and schemathesis against the service.
+	$(PYTHON) -m venv build/clients
+	build/clients/bin/pip install --disable-pip-version-check --quiet '.[clients]'
+	$(BIN)/pytest tests/e2e/test_other_clients.py
+
 .PHONY: bench-footprint
 bench-footprint: setup ## Measure start-up time and memory.
 	$(BIN)/python -m tests.bench.footprint
