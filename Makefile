@@ -37,9 +37,30 @@ clients: setup ## Run LangChain and schemathesis against the service.
 	build/clients/bin/pip install --disable-pip-version-check --quiet $(CLIENTS)
 	$(BIN)/pytest tests/e2e/test_other_clients.py
 
+.PHONY: bench
+bench: setup ## Measure what serving costs per token and call, with a table and a picture (about three minutes).
+	$(BIN)/pip install --disable-pip-version-check --quiet --editable '.[bench]'
+	$(BIN)/python -m tests.bench.serving
+
 .PHONY: bench-footprint
 bench-footprint: setup ## Measure start-up time and memory.
 	$(BIN)/python -m tests.bench.footprint
+
+.PHONY: bench-tensorrt-llm
+bench-tensorrt-llm: setup ## Measure what the TensorRT-LLM adapter costs per token.
+	$(BIN)/python -m tests.bench.tensorrt_llm_adapter
+
+.PHONY: images
+images: ## Build all container images; needs Docker.
+	docker build --file docker/server.Dockerfile --tag chasqui/server .
+	docker build --file docker/edge.Dockerfile --target worker --tag chasqui/edge .
+	docker build --file docker/edge.Dockerfile --target envoy --tag chasqui/envoy .
+	docker build --file docker/server-gpu.Dockerfile --target serve --tag chasqui/server-gpu .
+
+.PHONY: test-gpu
+test-gpu: ## Run what only a GPU can prove, in NVIDIA's container; needs Docker and a GPU.
+	docker build --file docker/server-gpu.Dockerfile --target test --tag chasqui/server-gpu-test .
+	docker run --rm --init --gpus all --ipc host --ulimit memlock=-1 --ulimit stack=67108864 chasqui/server-gpu-test
 
 .PHONY: setup
 setup: $(INSTALLED) ## Install everything into .venv and generate the stubs.

@@ -1,9 +1,10 @@
-"""The command `chasqui`: `up` runs everything, `server` and `edge` run one part each."""
+"""The command `chasqui`: `up` runs everything, `server` and `edge` run one part each, `build-engine` compiles."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 # Exit status of a command whose settings or model are wrong: trying again will not help.
 _USAGE_ERROR = 2
+_PROBE_SECONDS = 5.0
+_POSITIVE = click.IntRange(min=1)
 
 
 @click.group(context_settings={"max_content_width": 120})
@@ -72,7 +75,7 @@ def server(settings: Settings) -> None:
     from services.chat.server import serve
 
     configure_logging(settings, "server")
-    _run(serve(settings, settings.server_address))
+    sys.exit(_run(serve(settings, settings.server_address)))
 
 
 @main.command()
@@ -87,6 +90,76 @@ def edge(settings: Settings) -> None:
 
     configure_logging(settings, "edge")
     _run(serve(settings))
+
+
+@main.command("envoy-config")
+@_takes_settings
+def envoy_config(settings: Settings) -> None:
+    """Print the configuration of an Envoy that runs apart, in front of --server-address and --edge-address."""
+    if not settings.edge_address or not settings.server_address:
+        raise SettingsError("--edge-address and --server-address are needed to configure Envoy.")
+    from edge.envoy.config import EnvoyConfig, render
+
+    try:
+        config = EnvoyConfig(
+            host=settings.host,
+            port=settings.port,
+            server_address=settings.server_address,
+            edge_addresses=(settings.edge_address,),
+            admin_socket=Path("/tmp/envoy-admin.sock"),  # noqa: S108 - of a container of its own
+        )
+        click.echo(render(config))
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+
+
+@main.command()
+@_takes_settings
+def probe(settings: Settings) -> None:
+    """Ask the chat server at --server-address whether it serves; the exit status says so."""
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    try:
+        with grpc.insecure_channel(settings.server_address) as channel:
+            request = health_pb2.HealthCheckRequest()
+            answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=_PROBE_SECONDS)
+    except grpc.RpcError as error:
+        click.echo(f"chasqui: {settings.server_address} does not answer: {error.details()}", err=True)
+        sys.exit(1)
+    sys.exit(0 if answer.status == health_pb2.HealthCheckResponse.SERVING else 1)
+
+
+@main.command("build-engine")
+@click.argument("model")
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--precision", type=click.Choice(["bfloat16", "fp8"]), default="bfloat16", show_default=True)
+@click.option(
+    "--kv-cache-dtype",
+    type=click.Choice(["auto", "fp8"]),
+    default="auto",
+    show_default=True,
+    help="fp8 halves the KV cache; auto keeps 16 bits.",
+)
+@click.option("--max-batch-size", type=_POSITIVE, default=64, show_default=True, help="Answers at the same time.")
+@click.option("--max-seq-len", type=_POSITIVE, default=8192, show_default=True, help="Tokens of prompt and answer.")
+@click.option("--max-num-tokens", type=_POSITIVE, default=8192, show_default=True, help="Tokens of a step.")
+@click.option("--max-beam-width", type=_POSITIVE, default=1, show_default=True)
+@click.option("--tensor-parallel", type=_POSITIVE, default=1, show_default=True, help="GPUs that share every layer.")
+@click.option("--pipeline-parallel", type=_POSITIVE, default=1, show_default=True, help="GPUs that share the layers.")
+def build_engine(model: str, out: Path, **limits: Any) -> None:
+    """Compile MODEL, a checkpoint directory or org/repo, into the directory OUT for this machine's GPU.
+
+    Needs TensorRT-LLM 1.2, the last that runs compiled engines. The server refuses an engine that does not fit its
+    machine, and compiling what is there already does nothing.
+    """
+    from services.engine.factory import compile_engine
+
+    try:
+        compile_engine(model, out, click.echo, **limits)
+    except EngineLoadError as error:
+        click.echo(f"chasqui: {error}", err=True)
+        sys.exit(_USAGE_ERROR)
 
 
 def _run(part: Coroutine[Any, Any, int | None]) -> int | None:

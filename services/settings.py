@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PREFIX = "CHASQUI_"
-ENGINES = ("llama-cpp", "simulated")
+ENGINES = ("llama-cpp", "tensorrt-llm", "simulated")
 DEMO_MODEL = Path(__file__).parent / "demo_model" / "weights" / "chasqui-demo.gguf"
 
 # The largest request body, counted by the edge as it comes.
@@ -46,7 +46,11 @@ class Settings:
     host: str = _setting("127.0.0.1", "Address of the public port; leave it on loopback while no key is set.")
     port: int = _setting(8080, "Public port, REST and gRPC alike.", minimum=1, maximum=65535)
     engine: str = _setting("llama-cpp", "What generates the answers.", choices=ENGINES)
-    model: str = _setting("", "A GGUF file, or org/repo[:file] on the Hugging Face hub; empty: the demo model.")
+    model: str = _setting(
+        "",
+        "A GGUF file or org/repo[:file] on the Hugging Face hub; empty: the demo model. For TensorRT-LLM a checkpoint "
+        "directory, org/repo, or a compiled engine.",
+    )
     model_name: str = _setting("", "The name that answers carry; empty: the one in the model file.")
     model_aliases: tuple[str, ...] = _setting(
         ("meta-llama/Meta-Llama-3.1-8B-Instruct",), "Other names that reach the model, separated by commas."
@@ -57,6 +61,64 @@ class Settings:
     parallel: int = _setting(4, "Answers generated at the same time.", minimum=1, maximum=4096)
     max_queue: int = _setting(256, "Calls that may wait for a free place; more are refused.", minimum=0)
     threads: int = _setting(0, "CPU threads of llama.cpp; 0: one per core.", minimum=0, maximum=1024)
+    tensor_parallel: int = _setting(
+        1,
+        "TensorRT-LLM: GPUs that share every layer; less time per token and less memory on each.",
+        minimum=1,
+        maximum=64,
+    )
+    pipeline_parallel: int = _setting(
+        1,
+        "TensorRT-LLM: groups of GPUs that share the layers between them; less memory on each.",
+        minimum=1,
+        maximum=64,
+    )
+    batch_tokens: int = _setting(
+        8192,
+        "TensorRT-LLM: tokens of a step, prompts included; more is faster on long prompts and takes memory.",
+        unit="tokens",
+        minimum=64,
+        maximum=1_048_576,
+    )
+    kv_cache_fraction: float = _setting(
+        0.85,
+        "TensorRT-LLM: part of the GPU memory beside the weights that becomes KV cache; more holds more calls.",
+        minimum=0.01,
+        maximum=0.98,
+    )
+    kv_cache_dtype: str = _setting(
+        "auto",
+        "TensorRT-LLM: numbers of the KV cache; fp8 halves its size, auto is as the checkpoint says.",
+        choices=("auto", "fp8"),
+    )
+    kv_cache_reuse: str = _setting(
+        "on", "TensorRT-LLM: whether prompts that begin alike are computed once.", choices=("on", "off")
+    )
+    chunked_prefill: str = _setting(
+        "on",
+        "TensorRT-LLM: long prompts in pieces, so that answers flow meanwhile; off: no prompt longer than a step.",
+        choices=("on", "off"),
+    )
+    guided_decoding: str = _setting(
+        "on", "TensorRT-LLM: whether grammars are enforced; off refuses structured output.", choices=("on", "off")
+    )
+    sampler: str = _setting(
+        "auto",
+        "TensorRT-LLM: trtllm honours penalties, min_p and seed on release 1.2, torch does not; auto takes what "
+        "honours most.",
+        choices=("auto", "trtllm", "torch"),
+    )
+    speculative: str = _setting(
+        "none",
+        "TensorRT-LLM: drafts that are verified in one step, faster at small loads; ngram takes them from the text, "
+        "eagle3 from a draft model.",
+        choices=("none", "ngram", "eagle3"),
+    )
+    speculative_model: str = _setting("", "TensorRT-LLM: directory of the eagle3 draft model.")
+    speculative_tokens: int = _setting(4, "TensorRT-LLM: most tokens of a draft.", unit="tokens", minimum=1, maximum=64)
+    load_format: str = _setting(
+        "auto", "TensorRT-LLM: dummy fills the model with random weights, to measure speed.", choices=("auto", "dummy")
+    )
     simulated_rate: float = _setting(
         50.0, "Pace of the simulated engine per answer; 0: as fast as it can.", unit="tokens/s", minimum=0.0
     )

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+from opentelemetry import trace
 
 from chasqui.v1 import chat_pb2, stream_pb2
 from services.chat.outbox import MOST_UNREAD
@@ -84,6 +85,7 @@ class ChatCall:
         self._handle: Handle | None = None
         self._closed = False
         self._expiry: asyncio.TimerHandle | None = None
+        self._span = trace.get_current_span()
 
     def attach(self, handle: Handle) -> None:
         """The call is accepted, with the engine's side of it; comes right after its submission."""
@@ -240,8 +242,22 @@ class ChatCall:
         }
         if self._expiry is not None:
             self._expiry.cancel()
+        # It has ended already if the caller left before the engine let go of the call.
+        if self._span.is_recording():
+            self._span.set_attributes(self._span_attributes(end))
         log.info("chat call settled", extra={"fields": fields})
         self._on_settled()
+
+    def _span_attributes(self, end: End) -> dict[str, int | float]:
+        """Names of OpenTelemetry's conventions for generative AI where there are any; times in seconds."""
+        return {
+            "gen_ai.usage.input_tokens": self.usage.prompt_tokens,
+            "gen_ai.usage.output_tokens": self.usage.completion_tokens,
+            "gen_ai.usage.cache_read.input_tokens": self.usage.cached_tokens,
+            "chasqui.timings.queue": end.timings.queue,
+            "chasqui.timings.prefill": end.timings.prefill,
+            "chasqui.timings.decode": end.timings.decode,
+        }
 
 
 def _duration(seconds: float) -> Duration:

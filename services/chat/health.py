@@ -33,6 +33,7 @@ class HealthMonitor:
         self._stall_timeout = stall_timeout
         self._serving: bool | None = None
         self._draining = False
+        self.failed = asyncio.Event()  # the engine can never work again
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -42,6 +43,11 @@ class HealthMonitor:
             now = time.monotonic()
             if beat.progress != progress or beat.state is EngineState.IDLE:
                 progress, moved = beat.progress, now
+            if beat.state is EngineState.FAILED:
+                log.error("the engine has failed")
+                await self.drain()
+                self.failed.set()
+                return
             await self._set(serving=now - moved < self._stall_timeout)
             await asyncio.sleep(_INTERVAL)
 

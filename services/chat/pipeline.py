@@ -21,6 +21,7 @@ from services.chat.validation import (
 )
 from services.engine.api import End, EngineTimings, Generation
 from services.errors import ContextLengthExceeded, DeadlineExceeded, InvalidValue, UnsupportedParameter
+from services.telemetry.tracing import trace_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,8 +63,7 @@ class ChatPipeline:
         validate(request, self._engine.capabilities)
         if request.tools and not self._prompt.takes_tools:
             raise UnsupportedParameter("tools is not supported by the chat template of this model.", param="tools")
-        grammar = await self._in_pool(grammar_of, request)
-        prompt = await self._prompt_tokens(request)
+        grammar, prompt = await self._in_pool(self._prepare, request)
         tokenize_seconds = time.monotonic() - received
         max_tokens = self._max_tokens(request, len(prompt))
         n = request.n if request.HasField("n") else 1
@@ -81,6 +81,7 @@ class ChatPipeline:
             ignore_eos=request.ignore_eos,
             grammar=grammar,
             stop_token_ids=frozenset(request.stop_token_ids),
+            trace_headers=trace_headers(),
             min_tokens=request.min_tokens,
             top_logprobs=request.top_logprobs if request.logprobs else None,
         )
@@ -94,12 +95,11 @@ class ChatPipeline:
         """The prompt's ids of a chat that is not going to be answered."""
         validate_input(request, self._engine.capabilities)
         validate_tools(request)
-        return await self._prompt_tokens(request)
+        return await self._in_pool(self._prompt_tokens, request)
 
     async def text_tokens(self, text: str, *, opened: bool) -> list[int]:
         """The ids of plain text, made off the event loop; `opened` puts before it what every prompt begins with."""
-        tokenizer = self._engine.tokenizer
-        return [*(tokenizer.opening if opened else ()), *await self._in_pool(tokenizer.encode, text)]
+        return await self._in_pool(self._text_tokens, text, opened)
 
     async def text_of(self, ids: Sequence[int]) -> str:
         """The text of token ids, made off the event loop; InvalidValue if one of them is no token."""
@@ -131,18 +131,26 @@ class ChatPipeline:
             tokenize_seconds=tokenize_seconds,
         )
 
-    async def _prompt_tokens(self, request: ChatRequest) -> list[int]:
+    def _prepare(self, request: ChatRequest) -> tuple[str | None, list[int]]:
+        """The answer's grammar and the prompt's ids. CPU-bound, as are the next two."""
+        return grammar_of(request), self._prompt_tokens(request)
+
+    def _prompt_tokens(self, request: ChatRequest) -> list[int]:
         if request.HasField("prompt"):
             prompt = request.prompt
             if prompt.HasField("tokens"):
                 return list(prompt.tokens.ids)
-            ids = await self.text_tokens(prompt.text, opened=True)
+            ids = self._text_tokens(prompt.text, True)
             if not ids:
                 raise InvalidValue("prompt is empty.", param="prompt")
             return ids
         # With tool_choice none the model does not get to see the tools.
         tools = list(request.tools) if calls_allowed(request) else []
-        return await self._in_pool(self._prompt.token_ids, list(request.messages), tools)
+        return self._prompt.token_ids(list(request.messages), tools)
+
+    def _text_tokens(self, text: str, opened: bool) -> list[int]:
+        tokenizer = self._engine.tokenizer
+        return [*(tokenizer.opening if opened else ()), *tokenizer.encode(text)]
 
     def _echo(self, request: ChatRequest) -> str:
         """What the answer begins with."""

@@ -108,10 +108,9 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _unused_character(texts: Sequence[str]) -> str:
     """A private-use character that no text holds; there are more of them than anybody puts into one request."""
-    used = set().union(*texts)
-    for code in _PRIVATE_USE:
-        if chr(code) not in used:
-            return chr(code)
+    for character in map(chr, _PRIVATE_USE):
+        if not any(character in text for text in texts):
+            return character
     raise InvalidValue("The messages use every private-use character.", param="messages")
 
 

@@ -99,6 +99,10 @@ class ChatServer:
         self._watch = asyncio.create_task(self._health.run())
         return port
 
+    async def failed(self) -> None:
+        """Wait until the engine can never work again."""
+        await self._health.failed.wait()
+
     async def stop(self) -> None:
         """Drain: unready first, refuse new calls after the drain delay, wait for the running ones, then close."""
         self._watch.cancel()
@@ -127,23 +131,47 @@ def _is_failure(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
-async def serve(settings: Settings, address: str) -> None:
-    """Run a chat server on `address` until SIGTERM or SIGINT; EngineLoadError if the model cannot be loaded."""
+async def serve(settings: Settings, address: str) -> int:
+    """Run a chat server on `address` until SIGTERM or SIGINT and return the exit status: 1 after a failed engine.
+
+    EngineLoadError if the model cannot be loaded.
+    """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     logging.getLogger("grpc._cython.cygrpc").addFilter(_is_failure)
     provider = configure_tracing("chasqui-server")
     engine = build_engine(settings)
-    await engine.start()
+    if not await _started(engine, stop):
+        return 0
     server = ChatServer(engine, settings)
     await server.start(address, settings.relay_address)
     log.info("serving", extra={"fields": _summary(engine, address)})
+    failed = asyncio.create_task(server.failed())
+    failed.add_done_callback(lambda _: stop.set())
     await stop.wait()
+    status = 1 if failed.done() else 0
+    failed.cancel()
     log.info("draining")
     await server.stop()
     provider.shutdown()
     log.info("stopped")
+    return status
+
+
+async def _started(engine: Engine, stop: asyncio.Event) -> bool:
+    """Load the engine; False if a signal came first: loading may take longer than anybody waits for a process."""
+    loading = asyncio.ensure_future(engine.start())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([loading, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if loading.done():
+        await loading
+        return True
+    log.info("stopped while the model was loading")
+    loading.cancel()
+    await asyncio.wait([loading])
+    return False
 
 
 def _summary(engine: Engine, address: str) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class EngineState(Enum):
 
     IDLE = "idle"  # nothing to do
     WORKING = "working"  # there is work; whether it moves shows in the heartbeat's progress
+    FAILED = "failed"  # it can never work again; only a new process helps
 
 
 class EngineLoadError(Exception):
@@ -65,6 +66,7 @@ class Generation:
     ignore_eos: bool = False
     grammar: str | None = None  # llguidance's form of Lark, checked beforehand; every choice must follow it
     stop_token_ids: frozenset[int] = frozenset()
+    trace_headers: Mapping[str, str] = field(default_factory=dict)  # W3C: traceparent, tracestate
     min_tokens: int = 0  # per choice; no token ends an answer before it has so many
     top_logprobs: int | None = None  # how many candidates each token's probability comes with; None: no probabilities
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from services.engine.api import EngineLoadError
 from services.engine.gguf_file import read_gguf
-from services.engine.model_file import resolve_model
+from services.engine.model_file import resolve_checkpoint, resolve_model
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from services.engine.api import Engine
     from services.settings import Settings
 
@@ -18,6 +21,10 @@ _LARGEST_DEFAULT_CONTEXT = 8192
 
 def build_engine(settings: Settings) -> Engine:
     """The engine, not yet started; EngineLoadError if its model cannot be used."""
+    if settings.engine == "tensorrt-llm":
+        from services.engine.tensorrt_llm.factory import build_tensorrt_llm
+
+        return build_tensorrt_llm(settings)
     gguf = read_gguf(resolve_model(settings.model))
     context_length = settings.context_length or min(gguf.context_length, _LARGEST_DEFAULT_CONTEXT)
     if context_length > gguf.context_length:
@@ -33,3 +40,16 @@ def build_engine(settings: Settings) -> Engine:
 
     name = settings.model_name or gguf.name
     return LlamaCppEngine(gguf, name, context_length, settings.parallel, settings.threads)
+
+
+def compile_engine(model: str, out: Path, say: Callable[[str], None], **limits: Any) -> bool:
+    """Compile a checkpoint with TensorRT-LLM; `limits` are the other fields of its `BuildPlan`.
+
+    False if `out` already holds that engine, EngineLoadError if it cannot be compiled here.
+    """
+    from services.engine.tensorrt_llm.build import BuildPlan, build_engine
+    from services.engine.tensorrt_llm.memory import read_gpus
+    from services.engine.tensorrt_llm.runtime import load_runtime
+
+    runtime = load_runtime()
+    return build_engine(BuildPlan(resolve_checkpoint(model), out, **limits), runtime, read_gpus(), say)

@@ -31,6 +31,29 @@ def resolve_model(model: str) -> Path:
     return _from_hub(match["repo"], match["file"])
 
 
+def resolve_checkpoint(model: str) -> Path:
+    """The local directory of `model`: a checkpoint or compiled engine, or `org/repo`; otherwise as `resolve_model`."""
+    if not model:
+        raise EngineLoadError(
+            "TensorRT-LLM needs CHASQUI_MODEL: a checkpoint directory, a compiled engine, or org/repo."
+        )
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return path
+    match = _HUB_NAME.fullmatch(model)
+    if path.exists() or match is None or match["file"] is not None:
+        raise EngineLoadError(f"There is no checkpoint directory {model}.")
+    import huggingface_hub
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # whichever HTTP client the hub uses
+
+    try:
+        # Some repositories hold the same weights a second time in PyTorch's old format.
+        kept = ["*.json", "*.jinja", "*.safetensors"]
+        return Path(huggingface_hub.snapshot_download(model, allow_patterns=kept))
+    except (HTTPError, OSError, ValueError) as error:
+        raise _hub_error(model, error) from error
+
+
 def _from_hub(repo: str, file: str | None) -> Path:
     import huggingface_hub
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # whichever HTTP client the hub uses
@@ -40,8 +63,12 @@ def _from_hub(repo: str, file: str | None) -> Path:
             file = _only_gguf(repo, huggingface_hub.list_repo_files(repo))
         return Path(huggingface_hub.hf_hub_download(repo, file))
     except (HTTPError, OSError, ValueError) as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise EngineLoadError(f"{repo} cannot be had from the Hugging Face hub: {first_line}") from error
+        raise _hub_error(repo, error) from error
+
+
+def _hub_error(repo: str, error: Exception) -> EngineLoadError:
+    first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return EngineLoadError(f"{repo} cannot be had from the Hugging Face hub: {first_line}")
 
 
 def _only_gguf(repo: str, files: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 from typing import TYPE_CHECKING, Final
 
 from tokenizers import Regex, models, pre_tokenizers
@@ -11,8 +12,10 @@ from tokenizers import Tokenizer as BpeTokenizer
 from services.engine.api import EngineLoadError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
+    from services.engine.checkpoint import Checkpoint
     from services.engine.gguf_file import GgufModel
 
 # GGUF's token types, as the ggml project numbers them.
@@ -131,14 +134,39 @@ def tokenizer_from_gguf(model: GgufModel) -> Tokenizer:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
+    opening = (model.bos_id,) if model.adds_bos else ()
+    return Tokenizer(bpe, _token_bytes(model.tokens, special, model.path), special, opening)
+
+
+def tokenizer_from_checkpoint(model: Checkpoint) -> Tokenizer:
+    """The tokeniser of a tokenizer.json; EngineLoadError if it is not byte-level BPE."""
+    described = model.tokenizer
+    vocabulary = described["model"]["vocab"]
+    special = {entry["content"]: entry["id"] for entry in described["added_tokens"]}
+    # Without them in its file the tokeniser does not know the special tokens and cannot yield one.
+    plain = described | {"added_tokens": [], "post_processor": None}
+    try:
+        bpe = BpeTokenizer.from_str(json.dumps(plain))
+        # What its post-processor puts before every text.
+        opening = BpeTokenizer.from_str(json.dumps(described)).encode("").ids
+    except Exception as error:
+        raise EngineLoadError(f"{model.path}/tokenizer.json cannot be used: {error}.") from error
+    if described["model"].get("type", "BPE") != "BPE" or "ByteLevel" not in json.dumps(described.get("pre_tokenizer")):
+        raise EngineLoadError(f"{model.path} has a tokeniser that is not byte-level BPE.")
+    # Ids beyond the tokeniser's are padding of the embedding, and silent.
+    tokens = [""] * max(model.vocabulary_size, *(index + 1 for index in special.values()))
+    for token, index in (vocabulary | special).items():
+        tokens[index] = token
+    return Tokenizer(bpe, _token_bytes(tokens, special, model.path), special, opening)
+
+
+def _token_bytes(tokens: Sequence[str], special: Mapping[str, int], path: Path) -> list[bytes]:
+    """What each token stands for in UTF-8; nothing for special tokens."""
     alphabet = _byte_alphabet()
     try:
-        token_bytes = [
-            b"" if token in special else bytes(alphabet[character] for character in token) for token in model.tokens
-        ]
+        return [b"" if token in special else bytes(alphabet[character] for character in token) for token in tokens]
     except KeyError as error:
-        raise EngineLoadError(f"{model.path} has a token that is not spelled in bytes: it holds {error}.") from error
-    return Tokenizer(bpe, token_bytes, special, (model.bos_id,) if model.adds_bos else ())
+        raise EngineLoadError(f"{path} has a token that is not spelled in bytes: it holds {error}.") from error
 
 
 def _byte_alphabet() -> dict[str, int]:

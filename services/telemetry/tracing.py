@@ -37,3 +37,10 @@ def configure_tracing(service_name: str) -> TracerProvider:
 def remote_parent(carrier: Mapping[str, str]) -> Context:
     """The context that a caller's `traceparent` and `tracestate` continue; an empty one if they are absent or wrong."""
     return _PROPAGATOR.extract(carrier)
+
+
+def trace_headers() -> dict[str, str]:
+    """The current span as `traceparent` and `tracestate`, for whoever continues the trace."""
+    carrier: dict[str, str] = {}
+    _PROPAGATOR.inject(carrier)
+    return carrier

@@ -78,7 +78,7 @@ def test_a_file_that_is_no_gguf_is_one_sentence_and_status_2(tmp_path: Path) -> 
     [
         ("prot", "1", "CHASQUI_PROT is no setting of Chasqui; `chasqui up --help` lists them."),
         ("port", "http", "CHASQUI_PORT is 'http', but must be a whole number from 1 to 65,535."),
-        ("engine", "gpt", "CHASQUI_ENGINE is 'gpt', but must be one of llama-cpp, simulated."),
+        ("engine", "gpt", "CHASQUI_ENGINE is 'gpt', but must be one of llama-cpp, tensorrt-llm, simulated."),
         ("host", "localhost", "CHASQUI_HOST is 'localhost', but must be an IP address, as 127.0.0.1 or 0.0.0.0."),
         ("server_address", "nowhere", "'nowhere' is no address: it must be unix:PATH or HOST:PORT."),
     ],

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from chasqui.v1 import chat_pb2
 from services.chat.call import CallFacts, ChatCall
@@ -333,4 +336,25 @@ async def test_the_bill_names_the_call_and_holds_every_number(caplog: pytest.Log
         "cached_tokens": 8,
         "estimated_cost": 13 / 1e6,
         "error": None,
+    }
+
+
+async def test_the_call_s_span_has_its_tokens_and_where_the_engine_s_time_went() -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with provider.get_tracer("test").start_as_current_span("chat"):
+        played = start()
+        played.call.piece(text_piece("Hi", tokens=2))
+        played.call.choice_end(ChoiceEnd(0, EndReason.STOP))
+        played.call.end(an_end(prompt=10, cached=4))
+    attributes = exporter.get_finished_spans()[0].attributes
+    assert attributes is not None
+    assert dict(attributes) == {
+        "gen_ai.usage.input_tokens": 10,
+        "gen_ai.usage.output_tokens": 2,
+        "gen_ai.usage.cache_read.input_tokens": 4,
+        "chasqui.timings.queue": 1.0,
+        "chasqui.timings.prefill": 2.0,
+        "chasqui.timings.decode": 3.0,
     }

@@ -84,8 +84,8 @@ def test_a_variable_sets_its_field(variable_name: str, text: str, field: str, va
         ("CHASQUI_PRICE", "1e400", "a number of at least 0"),
         ("CHASQUI_PRICE", "cheap", "a number of at least 0"),
         ("CHASQUI_KEEP_ALIVE", "0", "a number of at least 0.01"),
-        ("CHASQUI_ENGINE", "vllm", "one of llama-cpp, simulated"),
-        ("CHASQUI_ENGINE", "", "one of llama-cpp, simulated"),
+        ("CHASQUI_ENGINE", "vllm", "one of llama-cpp, tensorrt-llm, simulated"),
+        ("CHASQUI_ENGINE", "", "one of llama-cpp, tensorrt-llm, simulated"),
         ("CHASQUI_LOG_LEVEL", "INFO", "one of debug, info, warning, error"),
     ],
 )

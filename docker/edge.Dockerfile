@@ -1,0 +1,50 @@
+# An edge worker, and Envoy with its configuration. Build from the repository's root:
+#   docker build --file docker/edge.Dockerfile --target worker --tag chasqui/edge .
+#   docker build --file docker/edge.Dockerfile --target envoy --tag chasqui/envoy .
+FROM python:3.12-slim-bookworm AS build
+WORKDIR /src
+# Dependencies change rarely and are a layer of their own; uv checks the hashes that constraints.txt has.
+COPY pyproject.toml constraints.txt ./
+RUN pip install --quiet --no-cache-dir uv && \
+    uv venv --quiet /venv && \
+    uv pip install --quiet --no-cache --python /venv --requirement pyproject.toml --extra edge --constraint constraints.txt
+COPY README.md LICENSE ./
+COPY proto proto
+COPY services services
+COPY edge edge
+# The stubs must not be newer than the protobuf at run time: the generator comes from constraints.txt, too.
+RUN uv venv --quiet /tools && \
+    uv pip install --quiet --no-cache --python /tools --constraint constraints.txt pip hatchling grpcio-tools mypy-protobuf && \
+    /tools/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels . && \
+    uv pip install --quiet --no-cache --no-deps --python /venv --target /app /wheels/*.whl
+
+FROM python:3.12-slim-bookworm AS worker
+RUN useradd --uid 10001 --create-home chasqui && \
+    install --directory --owner chasqui --group chasqui --mode 0700 /run/chasqui
+COPY --from=build /venv /venv
+COPY --from=build /app /app
+ENV PATH=/app/bin:/venv/bin:$PATH PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    CHASQUI_EDGE_ADDRESS=0.0.0.0:8000 CHASQUI_SERVER_ADDRESS=server:50051 \
+    CHASQUI_RELAY_ADDRESS=unix:/run/chasqui/relay.sock
+USER chasqui
+EXPOSE 8000
+# Whether it listens. Whether calls get through is what Envoy asks each worker every second.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --start-interval=1s \
+    CMD ["python", "-c", "import socket; socket.create_connection(('127.0.0.1', 8000), 3)"]
+ENTRYPOINT ["chasqui"]
+CMD ["edge"]
+
+# The names are those of compose.yaml; every address behind `edge` counts as a worker.
+FROM worker AS envoy-config
+RUN chasqui envoy-config --host 0.0.0.0 --port 8080 --edge-address edge:8000 > /tmp/envoy.yaml
+
+FROM envoyproxy/envoy:v1.40.0 AS envoy
+COPY --from=envoy-config /tmp/envoy.yaml /etc/envoy/envoy.yaml
+EXPOSE 8080
+# The whole path: Envoy, edge, Relay, chat server.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s CMD ["bash", "-c", \
+    "exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'GET /readyz HTTP/1.1\\r\\nhost: localhost\\r\\nconnection: close\\r\\n\\r\\n' >&3 && head -n 1 <&3 | grep -q ' 200 '"]
+CMD ["envoy", "--config-path", "/etc/envoy/envoy.yaml", "--disable-hot-restart", "--log-level", "warning"]
+
+# The last stage is what a build without --target makes.
+FROM worker

@@ -1,0 +1,51 @@
+# The chat server on TensorRT-LLM, for NVIDIA GPUs. Build from the repository's root:
+#   docker build --file docker/server-gpu.Dockerfile --target serve --tag chasqui/server-gpu .
+# The stage `test` adds what `make test-gpu` runs.
+ARG TENSORRT_LLM=1.2.1
+
+FROM python:3.12-slim-bookworm AS wheel
+WORKDIR /src
+# The oldest generator that pyproject.toml allows: stubs may be older than the protobuf at run time, never newer.
+RUN pip install --quiet hatchling mypy-protobuf grpcio-tools==1.76.0
+COPY pyproject.toml README.md LICENSE ./
+COPY proto proto
+COPY services services
+COPY edge edge
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
+
+FROM nvcr.io/nvidia/tensorrt-llm/release:${TENSORRT_LLM} AS serve
+# What TensorRT-LLM was tested with stays as it is, and a conflict ends the build. Protobuf and gRPC may rise: our stubs
+# need protobuf 6.31, and the image's packages ask only for less than that.
+COPY --from=wheel /wheels /tmp/wheels
+RUN pip freeze --exclude-editable | grep '==' | grep -ivE '^(protobuf|grpcio[a-z-]*|googleapis-common-protos)==' \
+      > /tmp/held.txt && \
+    PIP_CONSTRAINT=/tmp/held.txt pip install --no-cache-dir --no-compile \
+      "chasqui[tensorrt-llm] @ file://$(ls /tmp/wheels/*.whl)" && \
+    python3 -c 'import llguidance, huggingface_hub, services.chat.server' && \
+    rm -rf /tmp/wheels
+RUN useradd --uid 10001 --create-home chasqui && \
+    install --directory --owner chasqui --group chasqui --mode 0700 /run/chasqui /models
+# The workers are started through MPI, which must not look for other machines: on some networks it waits for ever.
+ENV PYTHONUNBUFFERED=1 HF_HOME=/models \
+    OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo \
+    CHASQUI_ENGINE=tensorrt-llm CHASQUI_MODEL=nvidia/Llama-3.1-8B-Instruct-FP8 CHASQUI_PARALLEL=64 \
+    CHASQUI_SERVER_ADDRESS=0.0.0.0:50051 CHASQUI_RELAY_ADDRESS=unix:/run/chasqui/relay.sock
+USER chasqui
+WORKDIR /home/chasqui
+EXPOSE 50051
+# The first start downloads the weights; loading them and tuning takes minutes every time.
+HEALTHCHECK --interval=10s --timeout=6s --start-period=30m --start-interval=2s CMD ["chasqui", "probe"]
+ENTRYPOINT ["chasqui"]
+CMD ["server"]
+
+FROM serve AS test
+USER root
+RUN PIP_CONSTRAINT=/tmp/held.txt pip install --no-cache-dir pytest pytest-asyncio hypothesis
+USER chasqui
+COPY --chown=chasqui pyproject.toml README.md /home/chasqui/work/
+COPY --chown=chasqui tests /home/chasqui/work/tests
+WORKDIR /home/chasqui/work
+ENTRYPOINT ["bash", "tests/gpu/run.sh"]
+
+# The last stage is what a build without --target makes.
+FROM serve

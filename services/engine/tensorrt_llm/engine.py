@@ -1,0 +1,118 @@
+"""The TensorRT-LLM engine: NVIDIA GPUs, through the package's LLM class.
+
+Its async API demands one event loop and one thread: everything happens in the loop that `start` runs in. It wakes one
+task per submission and step, which is the price of that API.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from services.engine.api import (
+    Capabilities,
+    EngineLoadError,
+    EngineState,
+    Generation,
+    Heartbeat,
+    ModelInfo,
+    Sink,
+)
+from services.engine.tensorrt_llm.blocking import in_daemon_thread
+from services.engine.tensorrt_llm.capability import PARAMETERS
+from services.engine.tensorrt_llm.driver import Driver
+from services.engine.tensorrt_llm.shutdown import end_process_soon, shut_down
+from services.engine.tensorrt_llm.silent_sink import SilentSink
+from services.engine.tensorrt_llm.workers import Workers
+from services.engine.tokenizer import tokenizer_from_checkpoint
+
+if TYPE_CHECKING:
+    from services.engine.tensorrt_llm.generation import TensorRtLlmHandle
+    from services.engine.tensorrt_llm.model import LoadableModel
+    from services.engine.tensorrt_llm.runtime import Runtime
+
+# Each of the two steps of closing: the engine confirms what was cancelled, then it shuts down.
+_CLOSE_SECONDS = 20.0
+
+
+class TensorRtLlmEngine:
+    """A model on TensorRT-LLM, with places for `model.options.parallel` sequences."""
+
+    def __init__(
+        self, runtime: Runtime, model: LoadableModel, name: str, close_seconds: float = _CLOSE_SECONDS
+    ) -> None:
+        checkpoint, options = model.checkpoint, model.options
+        self.capabilities = Capabilities(
+            options.context_length,
+            checkpoint.vocabulary_size,
+            PARAMETERS[model.sampler],
+            options.parallel,
+            guided=model.guided,
+        )
+        self.model = ModelInfo(
+            name=name,
+            quantization=model.quantization,
+            fingerprint=f"tensorrt-llm-{runtime.version}-{checkpoint.digest}",
+            chat_template=checkpoint.chat_template,
+            bos_token=checkpoint.bos_token,
+            eos_token=checkpoint.eos_token,
+        )
+        self.tokenizer = tokenizer_from_checkpoint(checkpoint)
+        self._runtime = runtime
+        self._loadable = model
+        self._close_seconds = close_seconds
+        self._workers = Workers()
+        self._closed = False
+        self._llm: Any = None
+        self._driver: Driver
+
+    async def start(self) -> None:
+        """Load the model in a thread, which takes minutes, and generate a token; EngineLoadError if that fails.
+
+        Cancelled while it loads, it kills the workers and ends the process: the constructor cannot be stopped.
+        """
+        try:
+            self._llm = await in_daemon_thread(partial(self._loadable.load, self._runtime))
+        except asyncio.CancelledError:
+            self._workers.find()
+            self._workers.kill()
+            end_process_soon()
+            raise
+        except Exception as error:
+            raise EngineLoadError(f"TensorRT-LLM cannot load {self._loadable.path}: {error}") from error
+        self._workers.find()
+        checkpoint, options = self._loadable.checkpoint, self._loadable.options
+        self._driver = Driver(self._runtime, self._llm, checkpoint, options.parallel)
+        sink = SilentSink()
+        await self.submit(Generation(checkpoint.end_ids[:1], 1, ignore_eos=True), sink).released
+        if sink.error is not None:
+            await self.close()
+            raise EngineLoadError(f"TensorRT-LLM cannot generate with {self._loadable.path}: {sink.error}")
+
+    def submit(self, generation: Generation, sink: Sink) -> TensorRtLlmHandle:
+        """Queue a generation."""
+        return self._driver.submit(generation, sink)
+
+    def heartbeat(self) -> Heartbeat:
+        """Progress counts the engine's iterations, prefills included, and the steps of answers."""
+        driver = self._driver
+        if not self._closed and not self._is_alive():
+            driver.fail("The engine's worker has died.")
+        busy = bool(driver.running or driver.waiting)
+        state = EngineState.FAILED if driver.failure else EngineState.WORKING if busy else EngineState.IDLE
+        return Heartbeat(state, driver.progress.count, len(driver.running), len(driver.waiting))
+
+    async def close(self) -> None:
+        """Cancel everything and free the GPU; past a deadline the workers are killed and the process ends."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._driver.close(self._close_seconds)
+        if not await shut_down(self._llm, self._workers, self._close_seconds):
+            end_process_soon()
+
+    def _is_alive(self) -> bool:
+        """By the package's own account, which costs nothing; on releases that lack it, errors tell."""
+        check = getattr(self._llm, "_check_health", None)
+        return check is None or bool(check())

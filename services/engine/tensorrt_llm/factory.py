@@ -1,0 +1,52 @@
+"""Builds the TensorRT-LLM engine from the settings."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from services.engine.model_file import resolve_checkpoint
+from services.engine.tensorrt_llm.engine import TensorRtLlmEngine
+from services.engine.tensorrt_llm.memory import settled_gpus
+from services.engine.tensorrt_llm.model import loadable_model
+from services.engine.tensorrt_llm.options import Options
+from services.engine.tensorrt_llm.runtime import load_runtime
+
+if TYPE_CHECKING:
+    from services.settings import Settings
+
+
+def build_tensorrt_llm(settings: Settings) -> TensorRtLlmEngine:
+    """The engine, not yet started; EngineLoadError if the package, the GPU or the model does not fit."""
+    runtime = load_runtime()
+    path = resolve_checkpoint(settings.model)
+    model = loadable_model(path, runtime, options_of(settings), settled_gpus())
+    return TensorRtLlmEngine(runtime, model, settings.model_name or model.name)
+
+
+def options_of(settings: Settings) -> Options:
+    """The part of the settings that concerns TensorRT-LLM."""
+    return Options(
+        context_length=settings.context_length,
+        parallel=settings.parallel,
+        tensor_parallel=settings.tensor_parallel,
+        pipeline_parallel=settings.pipeline_parallel,
+        batch_tokens=settings.batch_tokens,
+        kv_cache_fraction=settings.kv_cache_fraction,
+        kv_cache_dtype=settings.kv_cache_dtype,
+        kv_cache_reuse=settings.kv_cache_reuse == "on",
+        chunked_prefill=settings.chunked_prefill == "on",
+        guided=settings.guided_decoding == "on",
+        sampler=settings.sampler,
+        speculative=settings.speculative,
+        speculative_model=settings.speculative_model,
+        speculative_tokens=settings.speculative_tokens,
+        load_format=settings.load_format,
+        traces_endpoint=_traces_endpoint(),
+    )
+
+
+def _traces_endpoint() -> str:
+    """Where OpenTelemetry's variables send traces: TensorRT-LLM adds a span of its own to each call's trace."""
+    names = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    return next((os.environ[name] for name in names if os.environ.get(name)), "")

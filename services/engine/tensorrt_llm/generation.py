@@ -1,0 +1,166 @@
+"""A generation in TensorRT-LLM: one submission per choice, read by own counters."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from services.engine.api import ChoiceEnd, End, EndReason, EngineTimings, Piece
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from services.engine.api import Generation, Sink
+
+_REASONS = {"stop": EndReason.STOP, "length": EndReason.LENGTH}
+
+
+class UnexplainedEndError(Exception):
+    """The engine ended a submission in a way that nobody asked for; the message is a sentence."""
+
+
+class EmptyAnswerError(UnexplainedEndError):
+    """The engine reports success without a token, as it does once it has lost KV-cache blocks (TensorRT-LLM#12933)."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """The engine's signs of life, counted."""
+
+    count: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class TensorRtLlmHandle:
+    """A generation. `choices` are the open ones; all share one submission if they cannot differ (`copies`)."""
+
+    generation: Generation
+    sink: Sink
+    released: asyncio.Future[None]
+    end_ids: frozenset[int]
+    on_cancel: Callable[[TensorRtLlmHandle, int | None], None]
+    progress: Progress
+    copies: bool
+    choices: set[int] = field(default_factory=set)
+    submitted: float = field(default_factory=time.monotonic)
+    started: float = 0.0
+    first_token: asyncio.Event = field(default_factory=asyncio.Event)  # or there will be none
+    held: int = 0  # submissions that occupy the engine
+    results: dict[int, Any] = field(default_factory=dict)
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    engine_timings: EngineTimings | None = None
+    ended: bool = False
+
+    def __post_init__(self) -> None:
+        self.choices.update(range(self.generation.n))
+
+    @property
+    def submissions(self) -> int:
+        """How many sequences the engine runs for it."""
+        return 1 if self.copies else self.generation.n
+
+    def cancel(self, choice: int | None = None) -> None:
+        """End one choice or all with the loop's next turn."""
+        self.on_cancel(self, choice)
+
+    def served_by(self, submission: int) -> list[int]:
+        """The open choices that a submission generates for."""
+        return [choice for choice in sorted(self.choices) if self.copies or choice == submission]
+
+    async def read(self, submission: int, result: Any) -> None:
+        """Push what one submission generates until its final step; raises what the engine raises.
+
+        The engine yields one object again and again, whose ids are cumulative and become fewer when a stop token is cut
+        off: hence `sent`. Steps that come after a cancel are read and dropped.
+        """
+        sent, push, end_ids, progress = 0, self._push, self.end_ids, self.progress
+        output = None
+        async for _ in result:
+            progress.count += 1
+            output = result.outputs[0]
+            ids = output.token_ids
+            count = len(ids)
+            if count > sent:
+                fresh = ids[sent:]
+                sent = count
+                if end_ids.isdisjoint(fresh):
+                    push(submission, fresh)
+                else:
+                    push(submission, fresh[: next(i for i, token in enumerate(fresh) if token in end_ids)])
+        if output is not None:
+            self._take_metrics(submission, result, output)
+        self._finish(submission, output.finish_reason if output is not None else None, sent)
+
+    def _push(self, submission: int, ids: list[int]) -> None:
+        if not self.first_token.is_set():
+            self.first_token.set()
+        count = len(ids)
+        if not count:
+            return
+        if self.copies:
+            for choice in self.choices:
+                self.completion_tokens += count
+                self.sink.piece(Piece(choice, count, "", ids))
+        elif submission in self.choices:
+            self.completion_tokens += count
+            self.sink.piece(Piece(submission, count, "", ids))
+
+    def _finish(self, submission: int, finish_reason: str | None, seen: int) -> None:
+        choices = self.served_by(submission)
+        if not choices:
+            return  # they were cancelled
+        reason = _REASONS.get(finish_reason or "")
+        if reason is None:
+            raise UnexplainedEndError(f"The engine ended the answer by itself ({finish_reason or 'without a reason'}).")
+        if reason is EndReason.LENGTH and seen == 0:
+            raise EmptyAnswerError("The engine ended the answer without a token.")
+        for choice in choices:
+            self.end_choice(choice, reason)
+
+    def end_choice(self, choice: int, reason: EndReason) -> None:
+        """End an open choice for the caller, and the generation after the last one."""
+        self.choices.discard(choice)
+        self.sink.choice_end(ChoiceEnd(choice, reason))
+        if not self.choices:
+            self.end()
+
+    def end(self, error: str | None = None) -> None:
+        """End the generation for the caller, once; choices that are open are cancelled."""
+        if self.ended:
+            return
+        self.ended = True
+        for choice in sorted(self.choices):
+            self.sink.choice_end(ChoiceEnd(choice, EndReason.CANCELLED))
+        self.choices.clear()
+        self.first_token.set()
+        prompt = len(self.generation.prompt)
+        self.sink.end(End(prompt, min(self.cached_tokens, prompt), self.completion_tokens, self._timings(), error))
+
+    def _take_metrics(self, submission: int, result: Any, output: Any) -> None:
+        """The first submission speaks for all: the others find the prompt in the cache because it put it there."""
+        if submission:
+            return
+        self.cached_tokens = result.cached_tokens or 0
+        if output.request_perf_metrics is None:
+            return
+        moments = output.request_perf_metrics.timing_metrics
+        arrival, scheduled, first, last = (
+            moment.total_seconds()
+            for moment in (
+                *(moments.arrival_time, moments.first_scheduled_time),
+                *(moments.first_token_time, moments.last_token_time),
+            )
+        )
+        queue = self.started - self.submitted + max(0.0, scheduled - arrival)
+        self.engine_timings = EngineTimings(queue, max(0.0, first - scheduled), max(0.0, last - first))
+
+    def _timings(self) -> EngineTimings:
+        """The engine's own times; without them, what can be seen from here."""
+        if self.engine_timings is not None:
+            return self.engine_timings
+        now = time.monotonic()
+        started = self.started or now
+        return EngineTimings(started - self.submitted, 0.0, now - started)

@@ -1,0 +1,96 @@
+"""The manifest beside a compiled engine: what it was made of, for which GPU and release, and within which limits."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from services.engine.api import EngineLoadError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from services.engine.tensorrt_llm.memory import Gpu
+    from services.engine.tensorrt_llm.options import Options
+
+FILE: Final = "chasqui-engine.json"
+# The part of the checkpoint that the engine does not hold.
+TOKENIZER_FOLDER: Final = "tokenizer"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Facts of a compiled engine; sizes are in tokens but for the batch, which is in sequences."""
+
+    tensorrt_llm: str  # version
+    gpu: str
+    architecture: str  # compute capability
+    model: str
+    model_digest: str
+    precision: str
+    kv_cache_dtype: str
+    max_batch_size: int
+    max_seq_len: int
+    max_num_tokens: int
+    max_beam_width: int
+    tensor_parallel: int
+    pipeline_parallel: int
+
+    def write(self, engine: Path) -> None:
+        """Into the engine's directory."""
+        (engine / FILE).write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
+
+
+def read_manifest(engine: Path) -> Manifest:
+    """EngineLoadError if there is none, or if it is damaged."""
+    path = engine / FILE
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        kinds = {field.name: int if field.type == "int" else str for field in dataclasses.fields(Manifest)}
+        if not isinstance(values, dict) or {name: type(value) for name, value in values.items()} != kinds:
+            raise ValueError("its fields are not those of a manifest")
+        return Manifest(**values)
+    except FileNotFoundError as error:
+        raise EngineLoadError(
+            f"{engine} is a compiled engine without a {FILE}; `chasqui build-engine` writes both."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise EngineLoadError(f"{path} is damaged: {error}.") from error
+
+
+def check_fit(manifest: Manifest, engine: Path, version: str, gpus: Sequence[Gpu], options: Options) -> None:
+    """EngineLoadError with every reason why the engine cannot run here as the settings say."""
+    reasons = []
+    if manifest.tensorrt_llm != version:
+        reasons.append(f"it was built with TensorRT-LLM {manifest.tensorrt_llm}, and this is {version}")
+    others = sorted({gpu.architecture for gpu in gpus} - {manifest.architecture})
+    if others:
+        reasons.append(
+            f"it was built for compute capability {manifest.architecture} ({manifest.gpu}), and this machine has "
+            f"{', '.join(others)} ({gpus[0].name})"
+        )
+    ranks = manifest.tensor_parallel * manifest.pipeline_parallel
+    if len(gpus) < ranks:
+        reasons.append(f"it runs on {ranks} GPUs, and this machine has {len(gpus)}")
+    for name in ("tensor_parallel", "pipeline_parallel"):
+        wanted, built = getattr(options, name), getattr(manifest, name)
+        if wanted not in (1, built):
+            reasons.append(f"CHASQUI_{name.upper()} is {wanted}, and it was built for {built}")
+    if options.kv_cache_dtype not in ("auto", manifest.kv_cache_dtype):
+        reasons.append(
+            f"CHASQUI_KV_CACHE_DTYPE is {options.kv_cache_dtype}, and it was built with {manifest.kv_cache_dtype}"
+        )
+    limits = (
+        ("CHASQUI_PARALLEL", options.parallel, manifest.max_batch_size),
+        ("CHASQUI_CONTEXT_LENGTH", options.context_length, manifest.max_seq_len),
+    )
+    for name, wanted, most in limits:
+        if wanted > most:
+            reasons.append(f"{name} is {wanted:,}, and it was built for at most {most:,}")
+    if reasons:
+        raise EngineLoadError(
+            f"The engine {engine} does not fit: {'; '.join(reasons)}. `chasqui build-engine` makes it anew."
+        )

@@ -1,0 +1,104 @@
+"""The forms of a model that TensorRT-LLM loads: a checkpoint directory, or a compiled engine with its manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from services.engine.api import EngineLoadError
+from services.engine.checkpoint import Checkpoint, read_checkpoint
+from services.engine.tensorrt_llm.capability import Sampler, choose_sampler
+from services.engine.tensorrt_llm.manifest import TOKENIZER_FOLDER, check_fit, read_manifest
+from services.engine.tensorrt_llm.memory import Gpu, context_that_fits
+from services.engine.tensorrt_llm.options import Options, compiled_arguments, torch_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from services.engine.tensorrt_llm.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class LoadableModel:
+    """A model that fits this machine and release."""
+
+    path: Path
+    name: str
+    checkpoint: Checkpoint
+    options: Options
+    sampler: Sampler
+    quantization: str
+
+    @property
+    def guided(self) -> bool:
+        """Whether grammars are enforced: compiled engines lack the library that reads them."""
+        return self.sampler is not Sampler.COMPILED and self.options.guides
+
+    def load(self, runtime: Runtime) -> Any:
+        """The LLM; blocks for minutes, and raises what the package raises."""
+        if self.sampler is Sampler.COMPILED and runtime.compiled_llm_class is not None:
+            arguments = compiled_arguments(runtime, self.options, self.path, self.checkpoint.path)
+            return runtime.compiled_llm_class(**arguments)
+        return runtime.llm_class(**torch_arguments(runtime, self.options, self.sampler, self.path))
+
+
+def is_compiled(path: Path) -> bool:
+    """Whether a directory holds a compiled engine."""
+    return bool(_engine_files(path))
+
+
+def loadable_model(path: Path, runtime: Runtime, options: Options, gpus: Sequence[Gpu]) -> LoadableModel:
+    """The model at `path`; EngineLoadError says why it cannot run. A context length of 0 stands for what fits."""
+    compiled = is_compiled(path)
+    try:
+        sampler = choose_sampler(
+            options.sampler,
+            compiled=compiled,
+            takes_sampler_type=runtime.takes_sampler_type,
+            speculative=options.speculative != "none",
+        )
+    except ValueError as error:
+        raise EngineLoadError(f"CHASQUI_SAMPLER is {options.sampler}, but {error}.") from error
+    if compiled:
+        return _compiled_model(path, runtime, options, gpus)
+    checkpoint = read_checkpoint(path)
+    context = context_that_fits(checkpoint, options, gpus, options.context_length)
+    fitting = dataclasses.replace(options, context_length=context)
+    return LoadableModel(path, checkpoint.name, checkpoint, fitting, sampler, checkpoint.quantization)
+
+
+def _compiled_model(path: Path, runtime: Runtime, options: Options, gpus: Sequence[Gpu]) -> LoadableModel:
+    if runtime.compiled_llm_class is None:
+        raise EngineLoadError(
+            f"{path} is a compiled engine, which TensorRT-LLM {runtime.version} no longer runs; serve the checkpoint "
+            "directory instead, or use release 1.2."
+        )
+    if options.speculative != "none":
+        raise EngineLoadError("CHASQUI_SPECULATIVE is for checkpoints; a compiled engine cannot take a draft model.")
+    manifest = read_manifest(path)
+    check_fit(manifest, path, runtime.version, gpus, options)
+    fitting = dataclasses.replace(
+        options,
+        tensor_parallel=manifest.tensor_parallel,
+        pipeline_parallel=manifest.pipeline_parallel,
+        batch_tokens=min(options.batch_tokens, manifest.max_num_tokens),
+        kv_cache_dtype="auto",  # as it was built
+        # Together they give wrong answers (TensorRT-LLM#2699).
+        kv_cache_reuse=options.kv_cache_reuse and manifest.kv_cache_dtype != "fp8",
+    )
+    checkpoint = dataclasses.replace(
+        read_checkpoint(path / TOKENIZER_FOLDER),
+        context_length=manifest.max_seq_len,
+        weight_bytes=sum(file.stat().st_size for file in _engine_files(path)),
+        kv_cache_dtype=manifest.kv_cache_dtype,
+    )
+    context = context_that_fits(checkpoint, fitting, gpus, options.context_length)
+    fitting = dataclasses.replace(fitting, context_length=context)
+    return LoadableModel(path, manifest.model, checkpoint, fitting, Sampler.COMPILED, manifest.precision)
+
+
+def _engine_files(path: Path) -> list[Path]:
+    """One file for each GPU, with its part of the weights."""
+    return list(path.glob("rank*.engine"))

@@ -1,0 +1,109 @@
+"""What the operator chose for TensorRT-LLM, and the constructor's arguments that follow from it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from services.engine.api import EngineLoadError
+from services.engine.tensorrt_llm.capability import Sampler
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from services.engine.tensorrt_llm.runtime import Runtime
+
+# The library that the chat server checks grammars with, so that what passed there is enforced here; TensorRT-LLM hands
+# it a `grammar` as it is. xgrammar, all that compiled engines have, reads another language and passes over schema
+# keywords that it does not know.
+GUIDED_BACK_END = "llguidance"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the engine is to run. Sizes are in tokens, fractions of the GPU memory that weights leave free."""
+
+    context_length: int
+    parallel: int  # sequences in a batch
+    tensor_parallel: int = 1
+    pipeline_parallel: int = 1
+    batch_tokens: int = 8192
+    kv_cache_fraction: float = 0.85
+    kv_cache_dtype: str = "auto"
+    kv_cache_reuse: bool = True
+    chunked_prefill: bool = True
+    guided: bool = True
+    sampler: str = "auto"
+    speculative: str = "none"  # none, ngram or eagle3
+    speculative_model: str = ""
+    speculative_tokens: int = 4
+    load_format: str = "auto"
+    traces_endpoint: str = ""
+
+    @property
+    def guides(self) -> bool:
+        """Whether grammars are enforced. Together with drafts that has not been proven, so it is not offered."""
+        return self.guided and self.speculative == "none"
+
+
+def torch_arguments(runtime: Runtime, options: Options, sampler: Sampler, model: Path) -> dict[str, Any]:
+    """Keyword arguments of the PyTorch back end's LLM.
+
+    Its tokeniser is left on, because guided decoding reads the vocabulary from it; iteration statistics are on, because
+    they are the only sign of life during a long prefill.
+    """
+    arguments = _arguments(runtime, options, model) | {
+        "max_input_len": options.context_length,
+        "enable_iter_perf_stats": True,
+        "load_format": options.load_format,
+        "guided_decoding_backend": GUIDED_BACK_END if options.guides else None,
+    }
+    if sampler in (Sampler.TRTLLM, Sampler.TORCH):
+        arguments["sampler_type"] = "TRTLLMSampler" if sampler is Sampler.TRTLLM else "TorchSampler"
+    if options.speculative != "none":
+        arguments["speculative_config"] = _speculative_config(runtime, options)
+    if options.speculative == "ngram":
+        arguments["disable_overlap_scheduler"] = True  # drafts are made from tokens that are already there
+    return arguments
+
+
+def compiled_arguments(runtime: Runtime, options: Options, engine: Path, tokenizer: Path) -> dict[str, Any]:
+    """Keyword arguments of the LLM for compiled engines."""
+    return _arguments(runtime, options, engine) | {"tokenizer": str(tokenizer)}
+
+
+def _arguments(runtime: Runtime, options: Options, model: Path) -> dict[str, Any]:
+    cache: dict[str, Any] = {
+        "enable_block_reuse": options.kv_cache_reuse,
+        "free_gpu_memory_fraction": options.kv_cache_fraction,
+    }
+    if options.kv_cache_dtype != "auto":
+        cache["dtype"] = options.kv_cache_dtype
+    arguments = {
+        "model": str(model),
+        "tensor_parallel_size": options.tensor_parallel,
+        "pipeline_parallel_size": options.pipeline_parallel,
+        "max_batch_size": options.parallel,
+        "max_num_tokens": options.batch_tokens,
+        "max_seq_len": options.context_length,
+        "enable_chunked_prefill": options.chunked_prefill,
+        "kv_cache_config": runtime.llmapi.KvCacheConfig(**cache),
+        "return_perf_metrics": True,
+    }
+    if options.traces_endpoint:
+        arguments["otlp_traces_endpoint"] = options.traces_endpoint
+    return arguments
+
+
+def _speculative_config(runtime: Runtime, options: Options) -> Any:
+    if options.speculative == "ngram":
+        length = options.speculative_tokens
+        return runtime.llmapi.NGramDecodingConfig(max_draft_len=length, max_matching_ngram_size=length)
+    if not options.speculative_model:
+        raise EngineLoadError(
+            "CHASQUI_SPECULATIVE is eagle3, which needs the draft model in CHASQUI_SPECULATIVE_MODEL."
+        )
+    eagle = runtime.llmapi.EagleDecodingConfig
+    # The field has had two names.
+    field = "speculative_model" if "speculative_model" in eagle.model_fields else "speculative_model_dir"
+    return eagle(max_draft_len=options.speculative_tokens, **{field: options.speculative_model})

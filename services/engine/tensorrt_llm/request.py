@@ -1,0 +1,75 @@
+"""From a generation to TensorRT-LLM's sampling parameters. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from services.engine.api import Generation, Sampling
+    from services.engine.checkpoint import Checkpoint
+    from services.engine.tensorrt_llm.runtime import Runtime
+
+
+def is_greedy(sampling: Sampling) -> bool:
+    """Whether all choices of a generation are the same by definition."""
+    return sampling.temperature == 0 or sampling.top_k == 1 or sampling.top_p == 0
+
+
+def end_ids(generation: Generation, checkpoint: Checkpoint) -> frozenset[int]:
+    """The tokens that end an answer; they are neither shown nor counted."""
+    own = () if generation.ignore_eos else checkpoint.end_ids
+    return generation.stop_token_ids.union(own)
+
+
+def sampling_params(runtime: Runtime, generation: Generation, choice: int, checkpoint: Checkpoint) -> Any:
+    """A new SamplingParams for one choice: submission changes it, so that none can serve twice.
+
+    `end_id` is always set. Left open, it makes submission add the end tokens of the model's files, which `ignore_eos`
+    does not take back. Stop texts stay with the chat server: the engine's own miss those that span tokens.
+    """
+    sampling = generation.sampling
+    own, *others = checkpoint.end_ids
+    stops = set(generation.stop_token_ids).union(() if generation.ignore_eos else others)
+    arguments: dict[str, Any] = {
+        "end_id": own,
+        "pad_id": own,
+        "ignore_eos": generation.ignore_eos,
+        "max_tokens": generation.max_tokens,
+        "stop_token_ids": sorted(stops) or None,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "detokenize": False,
+        "return_perf_metrics": True,
+        **_shaping(sampling, choice),
+    }
+    if sampling.logit_bias:
+        arguments["embedding_bias"] = _bias(runtime, sampling, checkpoint.vocabulary_size)
+    if generation.grammar is not None:
+        arguments["guided_decoding"] = runtime.llmapi.GuidedDecodingParams(grammar=generation.grammar)
+    return runtime.llmapi.SamplingParams(**arguments)
+
+
+def _shaping(sampling: Sampling, choice: int) -> dict[str, Any]:
+    """Parameters that stay unset while neutral: not every sampler takes them."""
+    shaping: dict[str, Any] = {}
+    if sampling.min_p:
+        shaping["min_p"] = sampling.min_p
+    if sampling.repetition_penalty != 1.0:
+        shaping["repetition_penalty"] = sampling.repetition_penalty
+    if sampling.presence_penalty:
+        shaping["presence_penalty"] = sampling.presence_penalty
+    if sampling.frequency_penalty:
+        shaping["frequency_penalty"] = sampling.frequency_penalty
+    if sampling.seed is not None:
+        # One seed for all choices would make them equal; the C++ side takes 64 bits without sign.
+        shaping["seed"] = (sampling.seed + choice) % 2**64
+    return shaping
+
+
+def _bias(runtime: Runtime, sampling: Sampling, vocabulary_size: int) -> Any:
+    """As wide as the logits, which is what the model's config says and not its tokeniser."""
+    bias = runtime.torch.zeros(vocabulary_size, dtype=runtime.torch.float32)
+    for token, value in sampling.logit_bias.items():
+        bias[token] = value
+    return bias

@@ -1,0 +1,54 @@
+"""The processes that TensorRT-LLM starts for its GPUs, so that none is left on a GPU when a shutdown hangs (Linux)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+_PROC = Path("/proc")
+
+
+class Workers:
+    """The descendants of this process at the time of `find`, each known by id and start time: ids are used again."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, str] = {}
+
+    def find(self) -> None:
+        """Remember all descendants that run now."""
+        parents = {pid: stat[0] for pid in _processes() if (stat := _parent_and_start(pid)) is not None}
+        family = {os.getpid()}
+        while True:
+            more = {pid for pid, parent in parents.items() if parent in family} - family
+            if not more:
+                break
+            family |= more
+        family.discard(os.getpid())
+        self._found = {pid: stat[1] for pid in family if (stat := _parent_and_start(pid)) is not None}
+
+    def kill(self) -> None:
+        """End those that still run."""
+        for pid, start in self._found.items():
+            stat = _parent_and_start(pid)
+            if stat is not None and stat[1] == start:
+                log.warning("killing worker process %d", pid)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def _processes() -> list[int]:
+    return [int(entry.name) for entry in _PROC.glob("[0-9]*")] if _PROC.is_dir() else []
+
+
+def _parent_and_start(pid: int) -> tuple[int, str] | None:
+    """Fields 4 and 22 of /proc/PID/stat; the command before them may hold spaces and brackets."""
+    try:
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return int(fields[1]), fields[19]

@@ -1,0 +1,127 @@
+"""The load generator: streamed calls over raw sockets, kept as they arrive and checked token by token afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+CHAT = "/v1/chat/completions"
+# The longest time that one stream may take, in seconds.
+_LIMIT = 300.0
+
+
+class WrongAnswerError(Exception):
+    """A token was lost, doubled or moved, or an answer was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A streamed answer. Times are in seconds; `arrivals` has one for every event that brought text."""
+
+    text: str
+    completion_tokens: int
+    ttft: float
+    arrivals: list[float]
+
+
+def body(prompt: str, tokens: int, *, stream: bool = True) -> dict[str, Any]:
+    """A request for exactly `tokens` tokens."""
+    return {
+        "model": "meta-llama/Meta-Llama-3.1-8B-Instruct",
+        "messages": [{"role": "user", "content": prompt}],
+        "max_tokens": tokens,
+        "ignore_eos": True,
+        "stream": stream,
+    }
+
+
+async def stream_many(port: int, request: dict[str, Any], count: int) -> list[Answer]:
+    """So many streams at once, each on a connection of its own."""
+    raw = await asyncio.gather(*(_receive(port, request) for _ in range(count)))
+    # Nothing is decoded while it is measured: the load generator shares the processors with what it loads.
+    return [_answer(began, pieces) for began, pieces in raw]
+
+
+async def stream_in_turn(port: int, request: dict[str, Any], count: int) -> list[Answer]:
+    """So many streams, one after the other."""
+    return [_answer(*(await _receive(port, request))) for _ in range(count)]
+
+
+def check(answers: list[Answer], expected: str, tokens: int) -> None:
+    """WrongAnswerError unless every answer is the expected one, whole; the simulated engine's depends on the prompt."""
+    for answer in answers:
+        if answer.text != expected or answer.completion_tokens != tokens:
+            raise WrongAnswerError(
+                f"expected {tokens} tokens {expected!r}, got {answer.completion_tokens} {answer.text!r}"
+            )
+
+
+async def _receive(port: int, request: dict[str, Any]) -> tuple[float, list[tuple[float, bytes]]]:
+    """When the call began, and everything that came, piece by piece with its time."""
+    data = json.dumps(request).encode()
+    began = time.perf_counter()
+    async with asyncio.timeout(_LIMIT):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = f"POST {CHAT} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+        writer.write(f"{head}content-length: {len(data)}\r\n\r\n".encode() + data)
+        pieces: list[tuple[float, bytes]] = []
+        try:
+            while True:
+                piece = await reader.read(262144)
+                pieces.append((time.perf_counter(), piece))
+                # The end of the chunked body, or of a refusal.
+                if not piece or piece.endswith(b"0\r\n\r\n") or (len(pieces) == 1 and b" 200 OK" not in piece[:20]):
+                    return began, pieces
+        finally:
+            writer.close()
+
+
+def _answer(began: float, pieces: list[tuple[float, bytes]]) -> Answer:
+    """Decode what came."""
+    head, _, first = pieces[0][1].partition(b"\r\n\r\n")
+    if b" 200 OK" not in head:
+        raise WrongAnswerError(pieces[0][1].decode(errors="replace"))
+    texts, tokens, arrivals, last = [], 0, [], b""
+    for moment, event in _events([(pieces[0][0], first), *pieces[1:]]):
+        last = event.removeprefix(b"data: ")
+        if event.startswith(b"data: {"):
+            content, usage = _content(last)
+            tokens = usage or tokens
+            if content:
+                texts.append(content)
+                arrivals.append(moment)
+    if last != b"[DONE]" or not arrivals:
+        raise WrongAnswerError(f"the stream ends without [DONE]: {pieces[-1][1][-300:]!r}")
+    return Answer("".join(texts), tokens, arrivals[0] - began, arrivals)
+
+
+def _events(pieces: Iterable[tuple[float, bytes]]) -> Iterator[tuple[float, bytes]]:
+    """The server-sent events in a body with chunked transfer coding (RFC 9112, section 7.1), with their times."""
+    raw, body = b"", b""
+    for moment, piece in pieces:
+        raw += piece
+        while (line := raw.find(b"\r\n")) >= 0:
+            begin, size = line + 2, int(raw[:line], 16)
+            if len(raw) < begin + size + 2:
+                break
+            body += raw[begin : begin + size]
+            raw = raw[begin + size + 2 :]
+        *events, body = body.split(b"\n\n")
+        for event in events:
+            yield moment, event
+
+
+def _content(payload: bytes) -> tuple[str, int]:
+    """The text of a chunk, and the number of completion tokens if it carries usage."""
+    chunk = json.loads(payload)
+    if "error" in chunk:
+        raise WrongAnswerError(payload.decode())
+    usage = chunk.get("usage") or {}
+    choices = chunk["choices"]
+    return (choices[0]["delta"].get("content") or "") if choices else "", usage.get("completion_tokens", 0)

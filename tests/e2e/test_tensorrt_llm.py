@@ -1,0 +1,108 @@
+"""The chat server on the TensorRT-LLM double, as a process: it serves, stops, and ends when the engine breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import grpc
+import psutil
+import pytest
+
+from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
+from tests.support.tensorrt_llm.modes import HOPPER, install_gpus
+from tests.support.tensorrt_llm.release import write_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+LIMIT = 60.0
+
+
+@asynccontextmanager
+async def server(folder: Path, **settings: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    address = f"unix:{folder}/server.sock"
+    environ = {
+        **os.environ,
+        "CHASQUI_ENGINE": "tensorrt-llm",
+        "CHASQUI_MODEL": str(write_checkpoint(folder / "model")),
+        "CHASQUI_SERVER_ADDRESS": address,
+        "CHASQUI_DRAIN_DELAY": "0",
+        **settings,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.support.tensorrt_llm.command",
+        "server",
+        env=environ,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process, address
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def request(**fields: object) -> chat_service_pb2.ChatRequest:
+    message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[chat_pb2.ContentPart(text="Hello!")])
+    return chat_service_pb2.ChatRequest(model="meta-llama/Meta-Llama-3.1-8B-Instruct", messages=[message], **fields)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    install_gpus(monkeypatch, tmp_path, HOPPER)
+
+
+async def test_it_answers_and_ends_with_status_0_on_sigterm(tmp_path: Path) -> None:
+    async with server(tmp_path) as (process, address), grpc.aio.insecure_channel(address) as channel:
+        stub = chat_service_pb2_grpc.ChatServiceStub(channel)
+        call = request(max_tokens=12, ignore_eos=True)
+        response = await stub.Chat(call, wait_for_ready=True, timeout=LIMIT)
+        assert response.usage.completion_tokens == 12
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), LIMIT) == 0
+
+
+async def test_a_server_that_is_stopped_while_it_loads_ends_and_leaves_no_worker(tmp_path: Path) -> None:
+    async with server(tmp_path, LOADS_FOR_EVER="1") as (process, _):
+        assert process.stderr is not None
+        line = b""
+        while not line.startswith(b"loading in process"):
+            line = await asyncio.wait_for(process.stderr.readline(), LIMIT)
+        worker = psutil.Process(int(line.split()[-1]))
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), LIMIT) == 0
+        assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+
+
+async def test_a_broken_engine_fails_the_call_and_ends_the_process_with_status_1(tmp_path: Path) -> None:
+    async with server(tmp_path) as (process, address), grpc.aio.insecure_channel(address) as channel:
+        stub = chat_service_pb2_grpc.ChatServiceStub(channel)
+        call = request(max_tokens=4000, ignore_eos=True)
+        stream = stub.StreamChat(chat_service_pb2.StreamChatRequest(chat=call), wait_for_ready=True, timeout=LIMIT)
+        broken = False
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            async for _ in stream:
+                if not broken:
+                    process.send_signal(signal.SIGUSR1)
+                    broken = True
+        assert failure.value.code() is grpc.StatusCode.INTERNAL
+        assert await asyncio.wait_for(process.wait(), LIMIT) == 1
+
+
+async def test_a_model_that_does_not_fit_the_gpu_ends_it_with_status_2_and_the_arithmetic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_gpus(monkeypatch, tmp_path, "NVIDIA L4, 23034, 3200, 8.9")
+    async with server(tmp_path, CHASQUI_CONTEXT_LENGTH="4096") as (process, _):
+        _, errors = await asyncio.wait_for(process.communicate(), LIMIT)
+        assert process.returncode == 2
+        assert b"cannot hold a context of 4,096 tokens: (3.1 GiB free" in errors

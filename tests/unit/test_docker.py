@@ -1,0 +1,179 @@
+"""The container recipes, as far as they can be checked without Docker's daemon, and by Compose where it exists."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from services.engine.checkpoint import read_checkpoint
+from services.engine.tensorrt_llm.memory import Gpu, cache_tokens
+from services.engine.tensorrt_llm.options import Options
+from services.settings import Settings, fields, variable
+from tests.support.tensorrt_llm.release import write_checkpoint
+
+ROOT = Path(__file__).parents[2]
+DOCKER = ROOT / "docker"
+DOCKERFILES = sorted(DOCKER.glob("*.Dockerfile"))
+COMPOSE = {name: yaml.safe_load((DOCKER / name).read_text()) for name in ("compose.yaml", "compose.gpu.yaml")}
+SERVICES = [(name, service, given) for name, file in COMPOSE.items() for service, given in file["services"].items()]
+OURS = ("server", "edge", "server-gpu")
+
+
+def instructions(path: Path) -> list[tuple[str, str]]:
+    """The instructions of a Dockerfile with their arguments, continued lines joined and comments left out."""
+    text = re.sub(r"^\s*#.*\n", "", path.read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    return [(line.split(None, 1)[0], line.split(None, 1)[1]) for line in text.splitlines() if line.strip()]
+
+
+def stages(path: Path) -> dict[str, list[tuple[str, str]]]:
+    """Instructions by the name of their stage."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    current: list[tuple[str, str]] = []
+    for word, arguments in instructions(path):
+        if word == "FROM":
+            base, _, name = arguments.partition(" AS ")
+            current = found.setdefault(name.strip() or f"last: {base}", [])
+        current.append((word, arguments))
+    return found
+
+
+def variables_of(stage: list[tuple[str, str]]) -> dict[str, str]:
+    """What ENV sets."""
+    pairs = [part.partition("=") for word, arguments in stage if word == "ENV" for part in arguments.split()]
+    return {name: value for name, _, value in pairs}
+
+
+def stage_to_run(name: str) -> list[tuple[str, str]]:
+    """The stage of an image of ours that runs."""
+    wanted = {"server-gpu": "serve", "edge": "worker"}.get(name)
+    found = stages(DOCKER / f"{name}.Dockerfile")
+    return found[wanted] if wanted else list(found.values())[-1]
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_what_an_image_copies_exists_and_is_not_ignored(path: Path) -> None:
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copies = [
+        arguments.split() for word, arguments in instructions(path) if word == "COPY" and "--from=" not in arguments
+    ]
+    sources = [source for words in copies for source in words[:-1] if not source.startswith("--")]
+    assert sources
+    assert [source for source in sources if not (ROOT / source).exists() or source not in allowed] == []
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_every_stage_that_is_named_exists(path: Path) -> None:
+    names = stages(path)
+    used = [re.findall(r"--from=(\S+)", arguments) for _, arguments in instructions(path)]
+    assert [name for found in used for name in found if name not in names] == []
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_an_image_runs_as_a_user_of_its_own_with_a_health_check_and_no_shell(name: str) -> None:
+    stage = dict(stage_to_run(name))
+    assert stage["USER"] == "chasqui"
+    assert json.loads(stage["ENTRYPOINT"]) == ["chasqui"]
+    assert json.loads(stage["HEALTHCHECK"].partition("CMD ")[2])[0] in ("chasqui", "python")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_variables_of_an_image_are_settings_with_possible_values(name: str) -> None:
+    ours = {key: value for key, value in variables_of(stage_to_run(name)).items() if key.startswith("CHASQUI_")}
+    settings = Settings.read(ours)
+    assert settings.relay_address == "unix:/run/chasqui/relay.sock"
+
+
+def test_both_sides_of_the_relay_have_one_user_who_alone_may_enter_its_directory() -> None:
+    runs = [" ".join(arguments for word, arguments in stage_to_run(name) if word == "RUN") for name in OURS]
+    assert all("useradd --uid 10001" in run and re.search(r"--mode 0700 /run/chasqui", run) for run in runs)
+
+
+def test_the_gpu_image_is_the_release_that_the_engine_was_written_for() -> None:
+    words = dict(instructions(DOCKER / "server-gpu.Dockerfile"))
+    assert words["ARG"] == "TENSORRT_LLM=1.2.1"
+    assert any("nvcr.io/nvidia/tensorrt-llm/release:${TENSORRT_LLM}" in a for _, a in instructions(DOCKERFILES[1]))
+
+
+@pytest.mark.parametrize(
+    ("file", "service", "given"), SERVICES, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_service_is_built_from_a_stage_that_exists(file: str, service: str, given: dict[str, Any]) -> None:
+    build = given["build"]
+    path = (DOCKER / build["context"] / build["dockerfile"]).resolve()
+    assert path.is_file()
+    assert build.get("target") in (None, *stages(path))
+
+
+@pytest.mark.parametrize(
+    ("file", "service", "given"), SERVICES, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_service_gets_settings_that_exist(file: str, service: str, given: dict[str, Any]) -> None:
+    passed = {name: value for name, value in given.get("environment", {}).items() if name.startswith("CHASQUI_")}
+    Settings.read({name: str(value) for name, value in passed.items() if value is not None})
+    assert sorted(set(passed) - {variable(setting.name) for setting in fields()}) == []
+
+
+def test_every_setting_of_tensorrt_llm_reaches_the_gpu_container() -> None:
+    passed = COMPOSE["compose.gpu.yaml"]["services"]["server"]["environment"]
+    wanted = {variable(setting.name) for setting in fields() if setting.metadata["help"].startswith("TensorRT-LLM:")}
+    assert wanted
+    assert sorted(wanted - set(passed)) == []
+
+
+def test_only_envoy_has_a_port_and_by_default_on_loopback() -> None:
+    ports = {service: given["ports"] for _, service, given in SERVICES if "ports" in given}
+    assert ports == {"envoy": ["${CHASQUI_HOST:-127.0.0.1}:${CHASQUI_PORT:-8080}:8080"]}
+
+
+def test_the_gpu_container_has_the_shared_memory_and_limits_that_nvidia_documents() -> None:
+    server = COMPOSE["compose.gpu.yaml"]["services"]["server"]
+    assert server["ipc"] == "host"
+    assert server["ulimits"] == {"memlock": -1, "stack": 67108864}
+    assert server["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
+
+
+@pytest.mark.parametrize("files", [["compose.yaml"], ["compose.yaml", "compose.gpu.yaml"]], ids=["cpu", "gpu"])
+def test_compose_accepts_the_files(files: list[str]) -> None:
+    docker = shutil.which("docker")
+    if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True).returncode:  # noqa: S603, PLW1510, RUF100
+        pytest.skip("not run: there is no Docker client with Compose here")
+    chosen = [word for file in files for word in ("--file", str(DOCKER / file))]
+    result = subprocess.run([docker, "compose", *chosen, "config"], capture_output=True, text=True)  # noqa: S603, PLW1510, RUF100
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_readme_names_files_and_targets_that_exist() -> None:
+    text = (DOCKER / "README.md").read_text()
+    files = re.findall(r"(?:docker|services|tests)/[\w/.-]+\.\w+", text)
+    assert files
+    assert [file for file in files if not (ROOT / file).exists()] == []
+    settings = set(re.findall(r"CHASQUI_[A-Z_]+", text))
+    assert settings <= {variable(setting.name) for setting in fields()}
+
+
+@pytest.mark.parametrize(
+    ("free", "weights", "dtype", "said"),
+    [
+        (22.5, 15.0, "auto", "31,000"),
+        (22.5, 8.5, "fp8", "153,000"),
+        (74.5, 15.0, "auto", "393,000"),
+        (74.5, 8.5, "fp8", "877,000"),
+    ],
+)
+def test_the_readme_s_arithmetic_is_the_server_s(
+    tmp_path: Path, free: float, weights: float, dtype: str, said: str
+) -> None:
+    path = write_checkpoint(tmp_path / "model")
+    with (path / "model.safetensors").open("wb") as file:
+        file.truncate(int(weights * 2**30))
+    options = Options(context_length=0, parallel=1, kv_cache_dtype=dtype)
+    tokens = cache_tokens(read_checkpoint(path), options, Gpu("", 0, int(free * 2**30), "9.0"))
+    assert said in (DOCKER / "README.md").read_text()
+    assert f"{round(tokens, -3):,}" == said
