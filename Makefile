@@ -12,6 +12,8 @@ INSTALLED := $(VENV)/.installed
 PROTOS := $(wildcard proto/chasqui/v1/*.proto)
 # On npm; the release of the linter that the protos pass.
 BUF := @bufbuild/buf@1.75.0
+# Other people's clients: too heavy for the environment of every developer.
+CLIENTS := 'langchain-openai>=1.0' 'schemathesis>=4.0'
 
 .PHONY: help
 help: ## Show this help.
@@ -28,6 +30,12 @@ test: setup ## Set up and run all tests.
 .PHONY: e2e
 e2e: setup ## Run the end-to-end tests alone.
 	$(BIN)/pytest tests/e2e
+
+.PHONY: clients
+clients: setup ## Run LangChain and schemathesis against the service.
+	$(PYTHON) -m venv build/clients
+	build/clients/bin/pip install --disable-pip-version-check --quiet $(CLIENTS)
+	$(BIN)/pytest tests/e2e/test_other_clients.py
 
 .PHONY: bench
 bench: setup ## Measure what serving costs per token and call, with a table and a picture (about three minutes).

@@ -134,7 +134,8 @@ def _generates(
         )
         if names
     )
-    operation["responses"]["200"]["content"]["text/event-stream"] = _schema(chunk)
+    # OpenAPI 3.1 has no words for what each event of a stream holds.
+    operation["responses"]["200"]["content"]["text/event-stream"] = {"x-event-schema": _schema(chunk)["schema"]}
     timeout = {"type": "number", "exclusiveMinimum": 0}
     operation["parameters"] = [
         {"name": "x-request-timeout", "in": "header", "description": "Seconds until 504.", "schema": timeout}

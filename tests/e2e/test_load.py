@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from grpc_status import rpc_status
 from openai import AsyncOpenAI
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
@@ -55,6 +56,26 @@ async def test_32_streams_on_llama_cpp_get_all_their_tokens_through_envoy(llama_
         streams = await asyncio.gather(*(streamed(client, index) for index in range(STREAMS)))
     assert [tokens for _, tokens in streams] == [TOKENS] * STREAMS
     assert all(text for text, _ in streams)
+
+
+async def test_of_2000_calls_at_once_each_is_answered_or_refused_with_a_reason(simulated: Service) -> None:
+    message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[chat_pb2.ContentPart(text="Hello!")])
+    request = chat_service_pb2.ChatRequest(model=REFERENCE_MODEL, messages=[message], max_tokens=TOKENS)
+
+    async def outcome(stub: Any) -> str:
+        try:
+            await stub.Chat(request)
+        except grpc.aio.AioRpcError as error:
+            status = rpc_status.from_call(error)
+            names = [detail.TypeName() for detail in status.details] if status is not None else []
+            return f"{error.code().name}, RetryInfo {'google.rpc.RetryInfo' in names}"
+        return "answered"
+
+    async with grpc.aio.insecure_channel(simulated.target) as channel:
+        stub = chat_service_pb2_grpc.ChatServiceStub(channel)
+        outcomes = await asyncio.gather(*(outcome(stub) for _ in range(2000)))
+    assert set(outcomes) <= {"answered", "UNAVAILABLE, RetryInfo True"}
+    assert outcomes.count("answered") >= 64
 
 
 @pytest.mark.parametrize("engine", ["llama-cpp", "simulated"])

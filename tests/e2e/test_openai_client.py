@@ -161,6 +161,7 @@ def test_an_unknown_model_is_not_found(client: OpenAI) -> None:
             "response_format.json_schema.name",
             "invalid_value",
         ),
+        ({"extra_body": {"min_tokens": 5}}, "min_tokens", "unsupported_parameter"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "invalid_value"),
         ({"messages": [{"role": "user", "content": "long " * 2000}]}, "messages", "context_length_exceeded"),
     ],

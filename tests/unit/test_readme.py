@@ -26,3 +26,10 @@ def test_every_make_target_that_it_names_exists() -> None:
     named = set(re.findall(r"`make ([a-z0-9-]+)", README))
     assert named
     assert named <= targets
+
+
+def test_every_feature_has_a_test_that_exists() -> None:
+    named = re.findall(r"^\| .* \| `(test_\w+\.py)::(test_\w+)` \|$", README, re.MULTILINE)
+    assert len(named) > 20
+    for file, test in named:
+        assert re.search(rf"^(?:async )?def {test}\(", (ROOT / "tests/e2e" / file).read_text(), re.MULTILINE), test

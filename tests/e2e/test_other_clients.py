@@ -1,0 +1,73 @@
+"""LangChain and schemathesis against the whole service. They live in an environment that `make clients` builds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import REFERENCE_MODEL
+from tests.support.service import Service
+
+BIN = Path(os.environ.get("CLIENTS_BIN") or Path(__file__).parents[2] / "build" / "clients" / "bin")
+LANGCHAIN = """
+import json, sys
+from langchain_openai import ChatOpenAI
+model = ChatOpenAI(base_url=sys.argv[1], api_key="unused", model=sys.argv[2], max_tokens=10, max_retries=0)
+whole = model.invoke("Hello!")
+told = model.bind(logprobs=True).invoke("Hello!").response_metadata["logprobs"]["content"]
+print(json.dumps({
+    "whole": whole.content,
+    "tokens": whole.usage_metadata["output_tokens"],
+    "streamed": "".join(chunk.content for chunk in model.stream("Hello!")),
+    "spelled": "".join(entry["token"] for entry in told),
+}))
+"""
+# Everything that is no error of ours: 503 and 504 are answers too, and the document lists them.
+CHECKS = "status_code_conformance,content_type_conformance,response_schema_conformance"
+
+pytestmark = pytest.mark.skipif(not BIN.is_dir(), reason="make clients has not been run")
+
+
+def test_langchain_chats_streams_and_reads_log_probabilities(simulated: Service) -> None:
+    command = [str(BIN / "python"), "-c", LANGCHAIN, simulated.url + "/v1", REFERENCE_MODEL]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr.decode()
+    seen = json.loads(done.stdout)
+    assert seen["whole"]
+    assert seen["whole"] == seen["streamed"] == seen["spelled"]
+    assert seen["tokens"] == 10
+
+
+def test_no_generated_request_makes_the_service_fail(simulated: Service, tmp_path: Path) -> None:
+    command = [str(BIN / "schemathesis"), "run", simulated.url + "/openapi.json", "--url", simulated.url]
+    command += ["--phases", "examples,coverage,fuzzing", "--max-examples", "40", "--seed", "1", "--no-color"]
+    command += ["--checks", CHECKS, "--suppress-health-check", "all", "--report", "ndjson"]
+    command += ["--report-ndjson-path", str(tmp_path / "events.ndjson")]
+    done = subprocess.run(command, capture_output=True, timeout=300, check=False, cwd=tmp_path)  # noqa: S603
+    assert done.returncode == 0, done.stdout.decode()
+    statuses = set(_statuses((tmp_path / "events.ndjson").read_text()))
+    assert 200 in statuses
+    assert {status for status in statuses if status >= 500} <= {503, 504}
+
+
+def _statuses(events: str) -> list[int]:
+    """Every `status_code` in the report."""
+    found: list[int] = []
+
+    def look(value: object) -> None:
+        if isinstance(value, dict):
+            if isinstance(value.get("status_code"), int):
+                found.append(value["status_code"])
+            for item in value.values():
+                look(item)
+        elif isinstance(value, list):
+            for item in value:
+                look(item)
+
+    for line in events.splitlines():
+        look(json.loads(line))
+    return found
