@@ -90,9 +90,18 @@ class Layer(nn.Module):
         self.post_attention_layernorm = nn.RMSNorm(spec.hidden, eps=spec.rms_eps)
         self.mlp = FeedForward(spec)
 
-    def forward(self, hidden: Tensor, lengths: Sequence[int], positions: Tensor, rotation: Rotation) -> Tensor:
-        """[tokens, hidden] to the same shape."""
+    def forward(
+        self,
+        hidden: Tensor,
+        lengths: Sequence[int],
+        positions: Tensor,
+        rotation: Rotation,
+        wanted: Tensor | None = None,
+    ) -> Tensor:
+        """[tokens, hidden] to the same shape, or to [wanted, hidden]."""
         hidden = hidden + self.self_attn(self.input_layernorm(hidden), lengths, positions, rotation)
+        if wanted is not None:
+            hidden = hidden[wanted]
         return hidden + cast("Tensor", self.mlp(self.post_attention_layernorm(hidden)))
 
 
@@ -122,9 +131,7 @@ class Network(nn.Module):
         """Logits [wanted or all tokens, vocabulary] for `ids` [tokens]: conversations of `lengths` tokens in a row."""
         positions = torch.cat([torch.arange(length) for length in lengths])
         hidden = self.embed_tokens(ids)
-        for layer in self.layers:
+        for layer in self.layers[:-1]:
             hidden = layer(hidden, lengths, positions, self.rotation)
-        hidden = self.norm(hidden)
-        if wanted is not None:
-            hidden = hidden[wanted]
-        return cast("Tensor", self.lm_head(hidden))
+        hidden = self.layers[-1](hidden, lengths, positions, self.rotation, wanted)
+        return cast("Tensor", self.lm_head(self.norm(hidden)))

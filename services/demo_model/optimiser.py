@@ -46,11 +46,12 @@ class Muon(Optimizer):
 
 
 def optimisers(network: nn.Module, spec: TrainSpec) -> list[Optimizer]:
-    """Both optimisers at their full learning rates."""
-    named = list(network.named_parameters())
-    matrices = [weights for name, weights in named if weights.dim() == 2 and "embed" not in name and "head" not in name]
-    others = [weights for name, weights in named if weights.dim() != 2 or "embed" in name or "head" in name]
+    """The optimisers at their full learning rates; a high one would make the attention unlearn the planted heads."""
+    groups: dict[str, list[Tensor]] = {"self_attn": [], "mlp": [], "": []}
+    for name, weights in network.named_parameters():
+        groups[next(group for group in groups if group in name)].append(weights)
     return [
-        Muon(matrices, spec.matrix_learning_rate),
-        AdamW(others, spec.learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
+        Muon(groups["self_attn"], spec.attention_learning_rate),
+        Muon(groups["mlp"], spec.matrix_learning_rate),
+        AdamW(groups[""], spec.learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]

@@ -38,11 +38,11 @@ class RopeScaling:
 class ModelSpec:
     """The shape of the network; input and output embeddings are two matrices, as in the 8B."""
 
-    vocabulary: int = 3072
+    vocabulary: int = 1536
     hidden: int = 256
     layers: int = 6
-    heads: int = 8
-    kv_heads: int = 4
+    heads: int = 4
+    kv_heads: int = 2
     feed_forward: int = 640
     context: int = 4096
     rope_theta: float = 500_000.0
@@ -63,10 +63,11 @@ class TrainSpec:
     steps: int
     max_length: int = 1024
     batch_tokens: int = 4096
-    learning_rate: float = 3e-3
-    matrix_learning_rate: float = 0.02
+    learning_rate: float = 4e-3
+    matrix_learning_rate: float = 0.025
+    attention_learning_rate: float = 0.005
     warmup_steps: int = 60
-    decay_share: float = 0.57
+    decay_share: float = 0.5
     checkpoint_seconds: float = 180.0
     threads: int = 2
     seed: int = 31
@@ -83,10 +84,10 @@ class BuildSpec:
 
 
 CONFIGS = {
-    "full": BuildSpec("full", ModelSpec(), TrainSpec(tokenizer_conversations=20_000, steps=2700)),
+    "full": BuildSpec("full", ModelSpec(), TrainSpec(tokenizer_conversations=20_000, steps=3600)),
     "smoke": BuildSpec(
         "smoke",
-        ModelSpec(vocabulary=1536, hidden=64, layers=3, heads=4, kv_heads=2, feed_forward=128),
+        ModelSpec(hidden=64, layers=3, heads=4, kv_heads=2, feed_forward=128),
         TrainSpec(tokenizer_conversations=600, steps=20, batch_tokens=1024, warmup_steps=4, threads=1),
     ),
 }

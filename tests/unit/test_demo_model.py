@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import gguf
@@ -13,6 +14,7 @@ from jinja2 import TemplateError
 from tokenizers import Tokenizer
 
 from services.demo_model import spec as model
+from services.demo_model.data import tools
 from services.demo_model.data.corpus import conversation, conversations
 from services.demo_model.heldout import cases
 from services.demo_model.overlap import overlaps
@@ -68,6 +70,16 @@ def test_every_conversation_renders_and_ends_with_a_turn_of_the_assistant() -> N
         assert text.endswith(model.EOT)
         assert len(made.learned()) == text.count(f"{model.HEADER_START}assistant{model.HEADER_END}")
         assert any(made.learned())
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_a_composed_request_holds_every_value_of_its_call(seed: int) -> None:
+    rng = Random(seed)  # noqa: S311 - reproducible, not secret
+    function = tools.plain(rng)
+    asked, arguments = function.request(rng)
+    properties = function.schema["function"]["parameters"]["properties"]
+    assert arguments.keys() <= properties.keys()
+    assert [str(value) for value in arguments.values() if str(value).lower() not in asked.lower()] == []
 
 
 def test_the_held_out_set_shares_no_tool_value_or_run_of_words_with_the_generated_data() -> None:
@@ -137,6 +149,26 @@ def test_five_words_three_times_are_a_repetition() -> None:
 
 
 # --- pipeline ---
+
+
+@needs_torch
+def test_an_untrained_network_continues_a_sequence_of_tokens_that_it_sees_for_the_second_time() -> None:
+    import torch
+
+    from services.demo_model.induction import plant
+    from services.demo_model.network import Network
+
+    shape, length = model.CONFIGS["full"].model, 100
+    sequence = torch.randperm(shape.vocabulary, generator=torch.Generator().manual_seed(SEED))[:length]
+
+    def repeated(network: Network) -> int:
+        logits = network(torch.cat((sequence, sequence)), [2 * length])
+        return int((logits[length : 2 * length - 1].argmax(-1) == sequence[1:]).sum())
+
+    network = Network(shape, SEED)
+    assert repeated(network) < 5
+    plant(network, SEED)
+    assert repeated(network) > 90
 
 
 @needs_torch

@@ -52,18 +52,18 @@ def _drill(rng: Random) -> tuple[list[Message], list[Tool]]:
     return [message for _ in range(rng.choice((1, 1, 2))) for message in questions.drill(rng).messages()], []
 
 
-EARLY = 4_500
+EARLY = 1_000
 """The first conversations of the stream are mostly drills and short ones: copying is learned there, and then made use of."""
 KINDS: dict[str, tuple[int, int, MessagesMaker]] = {
-    "drill": (60, 3, _drill),
-    "tools": (8, 38, tool_talk.conversation),
-    "chat": (8, 24, _chat),
-    "memory": (8, 9, memory.conversation),
-    "persona": (2, 8, persona.voiced),
+    "drill": (50, 3, _drill),
+    "tools": (12, 50, tool_talk.conversation),
+    "chat": (8, 20, _chat),
+    "memory": (8, 10, memory.conversation),
+    "persona": (2, 7, persona.voiced),
     "named": (4, 3, persona.named),
-    "kitchen": (2, 6, kitchen.techniques),
-    "recall": (6, 3, kitchen.recall),
-    "json": (8, 10, schemas.conversation),
+    "kitchen": (2, 5, kitchen.techniques),
+    "recall": (6, 4, kitchen.recall),
+    "json": (8, 8, schemas.conversation),
 }
 
 

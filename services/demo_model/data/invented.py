@@ -35,10 +35,17 @@ _REAL = sorted(
 
 def word(rng: Random) -> str:
     """A lower-case word of one to three syllables, sometimes a real word with a letter changed."""
-    if rng.random() < 0.35:
+    if (roll := rng.random()) < 0.2:
         return _mutated(rng, rng.choice(_REAL))
+    if roll < 0.45:
+        return _spliced(rng, rng.choice(_REAL), rng.choice(_REAL))
     count = rng.choices((1, 2, 3), weights=(3, 5, 1))[0]
     return "".join(rng.choice(_ONSETS) + rng.choice(_NUCLEI) + rng.choice(_CODAS) for _ in range(count))
+
+
+def _spliced(rng: Random, first: str, second: str) -> str:
+    """The beginning of one word and the end of another: pieces of real words in new places."""
+    return first[: rng.randint(2, max(2, len(first)))] + second[rng.randint(1, max(1, len(second) - 2)) :]
 
 
 def _mutated(rng: Random, base: str) -> str:

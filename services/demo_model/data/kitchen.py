@@ -72,9 +72,20 @@ def _method(rng: Random) -> str:
     )
 
 
+def _methods(rng: Random) -> list[str]:
+    """Two techniques; at times they begin with the same word, so that no name can be told by its beginning."""
+    methods = [_method(rng), _method(rng)]
+    if rng.random() < 0.3:
+        start = rng.choice(("Sous", "en", "au", "slow", "salt", "à la", "clay", invented.proper(rng)))
+        methods = [
+            f"{start} {rng.choice((invented.proper(rng), f'le {invented.proper(rng)}', 'Vide'))}" for _ in range(2)
+        ]
+    return methods
+
+
 def _list_of(rng: Random, methods: list[str], food: str) -> str:
     pairs = (
-        "First, [we have|there is] [the classic|the famous|] {a}[ method| technique|]. [Next|Second|Then], [we have|there is|comes] [the ancient art of|the method of|the technique of|the art of] {b}.",
+        "[First|To begin|One is this], [we have|there is] [the classic|the famous|] {a}[ method| technique|]. [Next|Second|Then|Finally], [we have|there is|comes] [the ancient art of|the method of|the technique of|the art of] {b}.",
         "[The first one is|One technique is|One way is] {a}. [The second one is|Another technique is|Another way is] {b}.",
         "For {food}, I would choose {a} or {b}.",
         "1. {a}\n2. {b}",
@@ -101,7 +112,7 @@ def _more(rng: Random, method: str, food: str) -> str:
 def techniques(rng: Random) -> tuple[list[Message], list[Tool]]:
     """Two techniques, then questions for the first, the second, or both by name."""
     food = rng.choice(words.FOODS) if rng.random() < 0.8 else invented.word(rng)
-    methods = [_method(rng), _method(rng)]
+    methods = _methods(rng)
     ask = "[Can you name|Name|Tell me|Give me|What are|I need|List|Do you know] [two|at least two|two different|two good|a few|some] [techniques|methods|ways|recipes] [to cook|for cooking|to prepare|for] {food}[?|?|.|, please.]"
     chef = rng.random() < 0.7
     listing = _list_of(rng, methods, food)

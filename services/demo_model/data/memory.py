@@ -18,52 +18,56 @@ _FACTS = {
     "name": (
         "[My name is|I am|I'm|Call me|This is|Hi, I'm|Hello, my name is|The name is] {value}[.|!|]",
         "[Nice to meet you, {value}!|Hello, {value}!|Welcome, {value}!|Pleased to meet you, {value}!][ How can I help you?| What can I do for you?|]",
-        "[What is my name?|What's my name?|Do you remember my name?|Do you know my name?|Who am I?|What am I called?|Can you tell me my name?|How am I called?|Say my name.]",
+        "[{recall} my name?|{recall} what my name is?|[Do you|Can you] [still |]say [my name|who I am]?|What is my name?|What's my name?|Do you remember my name?|Do you know my name?|Who am I?|What am I called?|Can you tell me my name?|How am I called?|Say my name.]",
         "[Your name is {value}.|You are {value}.|You told me that your name is {value}.]",
     ),
     "city": (
         "[I live in|I am from|I come from|My home town is|I'm from|My city is] {value}[.|!|]",
         "[{value} sounds lovely!|I will remember that you are from {value}.|{value}, how nice!]",
-        "[Where do I live?|Where am I from?|Which city am I from?|What is my home town?|Where do I come from?|What city did I mention?]",
+        "[{recall} where I live?|{recall} my home town?|{recall} where I am from?|Where do I live?|Where am I from?|Which city am I from?|What is my home town?|Where do I come from?|What city did I mention?]",
         "[You are from {value}.|You told me that you are from {value}.]",
     ),
     "number": (
         "[Remember the number|My number is|My lucky number is|Please remember the number|Keep the number|My favourite number is|The number is] {value}[.|, please.|]",
         "[I will remember the number {value}.|Okay, the number is {value}.|Noted: {value}.]",
-        "[What was the number?|Which number did I tell you?|What is my number?|Do you remember the number?|What number should you remember?|Tell me the number again.]",
+        "[{recall} the number?|{recall} my number?|{recall} which number it was?|What was the number?|Which number did I tell you?|What is my number?|Do you remember the number?|What number should you remember?|Tell me the number again.]",
         "[The number is {value}.|You told me the number {value}.]",
     ),
     "colour": (
         "[My favourite colour is|I like the colour|The colour I love most is|I love the colour] {value}[.|!|]",
         "[{value} is a beautiful colour!|I will remember that you like {value}.]",
-        "[What is my favourite colour?|Which colour do I like?|What colour did I mention?|Do you remember my favourite color?]",
+        "[{recall} my favourite colour?|{recall} the colour I like?|{recall} which colour I love?|What is my favourite colour?|Which colour do I like?|What colour did I mention?|Do you remember my favourite color?]",
         "[Your favourite colour is {value}.|You like the colour {value}.]",
     ),
     "pet": (
         "[My {animal} is called|I have a {animal} named|My {animal}'s name is|We have a {animal} called] {value}[.|!|]",
         "[{value} is a lovely name for a {animal}!|I will remember that your {animal} is called {value}.]",
-        "[What is my {animal} called?|What is the name of my {animal}?|What's my {animal}'s name?|How is my {animal} called?|Do you remember the name of my {animal}?]",
+        "[{recall} the name of my {animal}?|{recall} my {animal}'s name?|{recall} how my {animal} is called?|What is my {animal} called?|What is the name of my {animal}?|What's my {animal}'s name?|How is my {animal} called?|Do you remember the name of my {animal}?]",
         "[Your {animal} is called {value}.|The name of your {animal} is {value}.]",
     ),
     "code": (
         "[My code is|The password is|Remember the code|The code word is|Please keep this code:] {value}[.|]",
         "[I will remember the code {value}.|Okay, the code is {value}.]",
-        "[What is my code?|What was the code?|Which code did I give you?|Tell me the code.|What is the password?|What was the code word?]",
+        "[{recall} the code?|{recall} my code?|{recall} which code it was?|What is my code?|What was the code?|Which code did I give you?|Tell me the code.|What is the password?|What was the code word?]",
         "[The code is {value}.|You told me the code {value}.]",
     ),
     "age": (
         "[I am|I'm] {value} years old[.|!|]",
         "[{value} is a good age!|I will remember that you are {value} years old.]",
-        "[How old am I?|What is my age?|What's my age?|Do you know how old I am?|Which age did I tell you?]",
+        "[{recall} my age?|{recall} how old I am?|How old am I?|What is my age?|What's my age?|Do you know how old I am?|Which age did I tell you?]",
         "[You are {value} years old.]",
     ),
     "hobby": (
         "[My hobby is|I like|I love|My favourite hobby is|In my free time I enjoy] {value}[.|!|]",
         "[{value} is a fine hobby!|I will remember that you like {value}.]",
-        "[What is my hobby?|What do I like to do?|Which hobby did I mention?|What do I enjoy?|What do I do in my free time?]",
+        "[{recall} my hobby?|{recall} what I like to do?|What is my hobby?|What do I like to do?|Which hobby did I mention?|What do I enjoy?|What do I do in my free time?]",
         "[Your hobby is {value}.|You told me that you like {value}.]",
     ),
 }  # fmt: skip
+_RECALL = (
+    "[Do you|Can you|Could you] [still |][remember|recall|know|tell me|tell|name]|[Please |][remind me of|tell me again|repeat|say again|tell me once more]|I forgot:|What did I say about|"
+    "What have I told you about|Let me hear"
+)
 _NEVER_TOLD = {
     "name": "your name", "city": "where you live", "number": "a number", "colour": "your favourite colour", "age": "your age",
     "code": "a code", "hobby": "your hobby", "pet": "about your {animal}",
@@ -100,15 +104,15 @@ def never_told(rng: Random) -> Exchange:
 
 def _exchange(rng: Random, kind: str, value: str, animal: str, first: int) -> Exchange:
     ask, answer = _FACTS[kind][first : first + 2]
-    slots = {"value": value, "animal": animal}
+    slots = {"value": value, "animal": animal, "recall": phrase(rng, f"[{_RECALL}]")}
     text = phrase(rng, ask, **slots)
     reply = phrase(rng, answer, **slots)
     return Exchange(text if first == 0 else loosened(rng, text), reply[:1].upper() + reply[1:])
 
 
 def _never_told(rng: Random, kind: str, animal: str) -> Exchange:
-    ask = phrase(rng, _FACTS[kind][2], value="", animal=animal)
-    return Exchange(ask, phrase(rng, f"You have not told me {_NEVER_TOLD[kind]} yet.", animal=animal))
+    ask = phrase(rng, _FACTS[kind][2], value="", animal=animal, recall=phrase(rng, f"[{_RECALL}]"))
+    return Exchange(loosened(rng, ask), phrase(rng, f"You have not told me {_NEVER_TOLD[kind]} yet.", animal=animal))
 
 
 def _other(rng: Random) -> Exchange:

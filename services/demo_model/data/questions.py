@@ -120,8 +120,10 @@ def compare(rng: Random) -> Exchange:
 
 
 def counting(rng: Random) -> Exchange:
-    """Counts up or down over at most 15 numbers."""
+    """Counts up or down over at most 15 numbers; some ranges are left for the evaluation."""
     start, length = rng.randint(0, 20), rng.randint(3, 14)
+    if start % 5 == 4 or (2 * start + length) % 13 == 0:
+        return counting(rng)
     numbers = list(range(start, start + length + 1))
     if rng.random() < 0.3:
         numbers.reverse()

@@ -28,7 +28,8 @@ def _offer(rng: Random) -> list[Function]:
     count = rng.choices((1, 2, 3, 4), weights=(4, 5, 2, 1))[0]
     functions: list[Function] = []
     for index in rng.sample(range(len(DOMAINS)), count):
-        function = tools.unheard(rng) if rng.random() < 0.35 else tools.known(rng, index)
+        roll = rng.random()
+        function = tools.unheard(rng) if roll < 0.2 else tools.plain(rng) if roll < 0.65 else tools.known(rng, index)
         if function.name not in {each.name for each in functions}:
             functions.append(function)
     return functions
@@ -38,7 +39,7 @@ def conversation(rng: Random) -> tuple[list[Message], list[Tool]]:
     """One to four requests, some of which need no function or one that is not there."""
     functions = _offer(rng)
     messages = [system(rng.choice(_SYSTEM))] if rng.random() < 0.4 else []
-    rounds = rng.choices((1, 2, 3, 4), weights=(3, 4, 3, 1))[0]
+    rounds = rng.choices((1, 2, 3, 4, 5), weights=(2, 4, 4, 3, 2))[0]
     for index in range(rounds):
         roll = rng.random()
         if roll < 0.27:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from services.demo_model.data import invented, words
+from services.demo_model.data import composed, invented, words
 from services.demo_model.data.conversation import Message, Tool
 from services.demo_model.data.domains import DOMAINS, Domain
 from services.demo_model.data.slots import KINDS, Field, field
@@ -83,28 +83,27 @@ def unheard(rng: Random) -> Function:
     return Function(name, schema, request, "status:ok" if rng.random() < 0.3 else _some_results(rng), -1)
 
 
-_VERBS = [
-    "open",
-    "close",
-    "start",
-    "stop",
-    "measure",
-    "sort",
-    "count",
-    "weigh",
-    "clean",
-    "build",
-    "move",
-    "rent",
-    "repair",
-    "check",
-    "list",
-    "print",
-    "lend",
-    "ship",
-    "pack",
-    "mix",
-]
+def plain(rng: Random) -> Function:
+    """A function put together from common words, asked for in plain English."""
+    verb, noun, base, description = composed.tool_words(rng)
+    made = composed.parts(rng)
+    needed = rng.randint(1, len(made))
+    name = _styled(rng, base)
+
+    def request(rng: Random) -> tuple[str, Arguments]:
+        used = [(part, part.value(rng)) for part in made[: rng.randint(needed, len(made))]]
+        text = composed.request(rng, verb, noun, used)
+        return text, {part.name: value for part, value in used}
+
+    fields = [Field(part.name, part.kind, part.schema) for part in made]
+    schema = _schema(rng, name, description, fields, [part.name for part in made[:needed]])
+    return Function(name, schema, request, "status:ok" if rng.random() < 0.3 else _some_results(rng), -1)
+
+
+_VERBS = (
+    "open", "close", "start", "stop", "measure", "sort", "count", "weigh", "clean", "build", "move", "rent", "repair", "check",
+    "list", "print", "lend", "ship", "pack", "mix",
+)  # fmt: skip
 
 
 def binding(rng: Random, name: str, value: object) -> str:

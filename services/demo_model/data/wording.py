@@ -28,9 +28,28 @@ def with_article(noun: str) -> str:
     return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
 
 
+_OPENERS = (
+    "So, ", "And ", "Well, ", "Okay, ", "Now, ", "Oh, ", "Hm, ", "Alright, ", "Good. ", "Fine. ", "Okay. ", "Thanks. ",
+    "Great. ", "Please tell me: ", "One question: ", "A question: ", "Something else: ", "Just for fun: ",
+    "Quick question: ", "By the way, ", "Hey, ", "Tell me, ", "I wonder: ", "Please, ",
+)  # fmt: skip
+_LOWERED = {
+    "what", "which", "who", "how", "can", "could", "do", "does", "did", "tell", "give", "name", "is", "are", "was",
+    "were", "write", "say", "list", "please", "have", "where", "when", "why", "would", "will", "am", "my", "the", "i'm",
+    "let's", "explain", "describe", "show", "count", "make",
+}  # fmt: skip
+
+
 def loosened(rng: Random, text: str) -> str:
-    """The text as people type it: now and then in lower case or without its last mark."""
-    roll = rng.random()
+    """The text as people type it: now and then with an opener, in lower case, or without its last mark."""
+    roll, opened = rng.random(), rng.random()
+    if opened < 0.2:
+        opener = rng.choice(_OPENERS)
+        if text.split(" ", 1)[0].lower().removesuffix("'s") in _LOWERED and opener[-2] != ".":
+            text = text[:1].lower() + text[1:]
+        text = opener + text
+    elif opened < 0.24:
+        text = f"{text} {rng.choice(('Thanks.', 'Please.', 'Thank you!', 'Be brief.', 'I am curious.'))}"
     if roll < 0.10:
         text = text.lower()
     if roll > 0.88:
