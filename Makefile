@@ -13,7 +13,7 @@ PROTOS := $(wildcard proto/chasqui/v1/*.proto)
 # On npm; the release of the linter that the protos pass.
 BUF := @bufbuild/buf@1.75.0
 # Other people's clients: too heavy for the environment of every developer.
-CLIENTS := 'langchain-openai>=1.0' 'schemathesis>=4.0'
+CLIENTS := 'langchain-openai>=1.0' 'llm>=0.27' 'schemathesis>=4.0'
 
 .PHONY: help
 help: ## Show this help.
@@ -32,7 +32,7 @@ e2e: setup ## Run the end-to-end tests alone.
 	$(BIN)/pytest tests/e2e
 
 .PHONY: clients
-clients: setup ## Run LangChain and schemathesis against the service.
+clients: setup ## Run LangChain, llm and schemathesis against the service.
 	$(PYTHON) -m venv build/clients
 	build/clients/bin/pip install --disable-pip-version-check --quiet $(CLIENTS)
 	$(BIN)/pytest tests/e2e/test_other_clients.py

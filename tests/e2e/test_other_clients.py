@@ -1,4 +1,4 @@
-"""LangChain and schemathesis against the whole service. They live in an environment that `make clients` builds."""
+"""LangChain, the `llm` command and schemathesis against the whole service. They live in an environment that `make clients` builds."""
 
 from __future__ import annotations
 
@@ -40,6 +40,21 @@ def test_langchain_chats_streams_and_reads_log_probabilities(simulated: Service)
     assert seen["whole"]
     assert seen["whole"] == seen["streamed"] == seen["spelled"]
     assert seen["tokens"] == 10
+
+
+def test_the_llm_command_prints_an_answer_streamed_and_whole(simulated: Service, tmp_path: Path) -> None:
+    model = {"model_id": "chasqui", "model_name": REFERENCE_MODEL, "api_base": simulated.url + "/v1"}
+    # JSON is YAML.
+    (tmp_path / "extra-openai-models.yaml").write_text(json.dumps([model]))
+    command = [str(BIN / "llm"), "prompt", "Hello!", "--model", "chasqui", "--no-log", "--option", "max_tokens", "10"]
+    environment = {**os.environ, "LLM_USER_PATH": str(tmp_path)}
+    printed = []
+    for switches in ([], ["--no-stream"]):
+        done = subprocess.run([*command, *switches], capture_output=True, timeout=120, check=False, env=environment)  # noqa: S603
+        assert done.returncode == 0, done.stderr.decode()
+        printed.append(done.stdout.decode().strip())
+    assert printed[0]
+    assert printed[0] == printed[1]
 
 
 def test_no_generated_request_makes_the_service_fail(simulated: Service, tmp_path: Path) -> None:
