@@ -26,7 +26,3 @@ def annotate(span: Span, request: ChatRequest, call: ChatCall) -> None:
             "gen_ai.response.finish_reasons": [reason for _, reason in sorted(call.finish_reasons.items())],
         }
     )
-    # A call that was cut short is counted when the engine has let go of it; the log has its bill.
-    if call.usage.total_tokens:
-        span.set_attribute("gen_ai.usage.input_tokens", call.usage.prompt_tokens)
-        span.set_attribute("gen_ai.usage.output_tokens", call.usage.completion_tokens)
