@@ -13,7 +13,7 @@ PROTOS := $(wildcard proto/chasqui/v1/*.proto)
 # On npm; the release of the linter that the protos pass.
 BUF := @bufbuild/buf@1.75.0
 # Other people's clients: too heavy for the environment of every developer.
-CLIENTS := 'langchain-openai>=1.0' 'llm>=0.27' 'schemathesis>=4.0'
+CLIENTS := 'langchain>=1.0' 'langchain-openai>=1.0' 'llm>=0.27' 'schemathesis>=4.0'
 
 .PHONY: help
 help: ## Show this help.

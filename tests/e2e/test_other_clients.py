@@ -1,7 +1,11 @@
-"""LangChain, the `llm` command and schemathesis against the whole service. They live in an environment that `make clients` builds."""
+"""LangChain, the `llm` command and schemathesis against the whole service.
+
+They live in an environment that `make clients` builds.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -10,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import REFERENCE_MODEL
+from tests.support.front import served
+from tests.support.scripted_engine import ScriptedEngine
 from tests.support.service import Service
 
 BIN = Path(os.environ.get("CLIENTS_BIN") or Path(__file__).parents[2] / "build" / "clients" / "bin")
@@ -26,6 +32,27 @@ print(json.dumps({
     "spelled": "".join(entry["token"] for entry in told),
 }))
 """
+AGENT = """
+import json, sys
+from langchain.agents import create_agent
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
+
+@tool
+def get_weather(city: str) -> str:
+    "The weather in a city."
+    return "sunny in " + city
+
+@tool
+def get_time(zone: str) -> str:
+    "The time in a zone."
+    return "noon in " + zone
+
+model = ChatOpenAI(base_url=sys.argv[1], api_key="unused", model="scripted", max_retries=0, streaming=len(sys.argv) > 2)
+agent = create_agent(model, [get_weather, get_time])
+result = agent.invoke({"messages": [("user", "Weather and time?")]})
+print(json.dumps([[message.type, message.content] for message in result["messages"]]))
+"""
 # Everything that is no error of ours: 503 and 504 are answers too, and the document lists them.
 CHECKS = "status_code_conformance,content_type_conformance,response_schema_conformance"
 
@@ -40,6 +67,30 @@ def test_langchain_chats_streams_and_reads_log_probabilities(simulated: Service)
     assert seen["whole"]
     assert seen["whole"] == seen["streamed"] == seen["spelled"]
     assert seen["tokens"] == 10
+
+
+@pytest.mark.parametrize("switches", [[], ["stream"]], ids=["whole", "streamed"])
+async def test_an_agent_of_langchain_calls_two_tools_and_gets_its_sentence(tmp_path: Path, switches: list[str]) -> None:
+    calls = [
+        {"name": "get_weather", "parameters": {"city": "São Paulo"}},
+        {"name": "get_time", "parameters": {"zone": "UTC"}},
+    ]
+
+    def script(prompt: str) -> list[str]:
+        done = "sunny in São Paulo" in prompt and "noon in UTC" in prompt
+        return list("Sunny, and it is noon." if done else "; ".join(map(json.dumps, calls)))
+
+    async with served(ScriptedEngine(script), tmp_path) as url:
+        command = [str(BIN / "python"), "-c", AGENT, url + "/v1", *switches]
+        done = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        printed, _ = await done.communicate()
+    assert json.loads(printed) == [
+        ["human", "Weather and time?"],
+        ["ai", ""],
+        ["tool", "sunny in São Paulo"],
+        ["tool", "noon in UTC"],
+        ["ai", "Sunny, and it is noon."],
+    ]
 
 
 def test_the_llm_command_prints_an_answer_streamed_and_whole(simulated: Service, tmp_path: Path) -> None:
