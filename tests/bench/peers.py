@@ -101,7 +101,8 @@ def _serving(console: Console) -> list[Figures]:
     }
     peer = Peer(port, str(directory), {name: [str(word) for word in words] for name, words in commands.items()})
     rounds: list[Figures] = []
-    with Service(**SETTINGS, simulated_rate=PACE) as service, peer:
+    # smg names the model after the directory of its tokeniser; so does Chasqui here.
+    with Service(**SETTINGS, simulated_rate=PACE, model_name=directory) as service, peer:
         request = peer.request(PROMPT, PACED_TOKENS) | OPTIONS
         for side in (service.port, port):
             _answers(side, request | {"max_tokens": 1}, PACED_STREAMS, 1)
