@@ -46,6 +46,14 @@ bench: setup ## Measure what serving costs per token and call, with a table and 
 bench-footprint: setup ## Measure start-up time and memory.
 	$(BIN)/python -m tests.bench.footprint
 
+.PHONY: bench-peers
+bench-peers: setup ## Measure Chasqui beside llama.cpp's own server and beside the gateway smg (about five minutes).
+	$(BIN)/pip install --disable-pip-version-check --quiet --editable '.[bench]'
+	$(PYTHON) -m venv build/bench/peers-venv
+	build/bench/peers-venv/bin/pip install --disable-pip-version-check --quiet \
+	  --requirement tests/bench/peers-requirements.txt || echo 'smg cannot be installed here: it will be skipped'
+	$(BIN)/python -m tests.bench.peers
+
 .PHONY: bench-tensorrt-llm
 bench-tensorrt-llm: setup ## Measure what the TensorRT-LLM adapter costs per token.
 	$(BIN)/python -m tests.bench.tensorrt_llm_adapter

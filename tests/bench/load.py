@@ -122,10 +122,15 @@ async def _receive(port: int, request: dict[str, Any]) -> tuple[float, list[tupl
                 piece = await reader.read(262144)
                 pieces.append((time.perf_counter(), piece))
                 # The end of the chunked body, or of a refusal.
-                if not piece or piece.endswith(b"0\r\n\r\n") or (len(pieces) == 1 and b" 200 OK" not in piece[:20]):
+                if not piece or _is_last(piece) or (len(pieces) == 1 and b" 200 OK" not in piece[:20]):
                     return began, pieces
         finally:
             writer.close()
+
+
+def _is_last(piece: bytes) -> bool:
+    """Whether the chunk of no bytes ends it; a head may end in `max=100`, so its line must begin here, too."""
+    return piece == b"0\r\n\r\n" or piece.endswith(b"\r\n0\r\n\r\n")
 
 
 def _answer(began: float, pieces: list[tuple[float, bytes]]) -> Answer:
