@@ -48,7 +48,7 @@ bench-footprint: setup ## Measure start-up time and memory.
 
 .PHONY: bench-peers
 bench-peers: setup ## Measure Chasqui beside llama.cpp's own server and beside the gateway smg (about five minutes).
-	$(BIN)/pip install --disable-pip-version-check --quiet --editable '.[bench]'
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
 	$(PYTHON) -m venv build/bench/peers-venv
 	build/bench/peers-venv/bin/pip install --disable-pip-version-check --quiet \
 	  --requirement tests/bench/peers-requirements.txt || echo 'smg cannot be installed here: it will be skipped'

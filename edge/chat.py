@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -14,6 +13,7 @@ from starlette.responses import Response
 from edge import errors
 from edge.body import read_json_body
 from edge.call_options import CallOptions
+from edge.ignored import ignored_header
 from edge.openai.merge import merged_response
 from edge.openai.response import server_timing
 from edge.several_calls import SeveralCalls
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from edge.sse import KeepAlive
     from edge.transport import ChatStream, TextDelta
     from edge.upstream import Upstream
-
-# Of the unknown fields that a request may have, so many are named, and so much of each name.
-_MOST_NAMES = 20
-_LONGEST_NAME = 64
 
 
 class Generation:
@@ -56,7 +52,7 @@ class Generation:
             asked = self._read(await read_json_body(http))
         except ClientDisconnect:
             return
-        headers = {"x-ignored-parameters": _header_list(asked.ignored)} if asked.ignored else {}
+        headers = ignored_header(asked.ignored)
         async with _until_disconnect(receive) as give_up:
             if asked.streamed:
                 stream = EventStream(send, headers, give_up)
@@ -120,12 +116,6 @@ async def _write(
         except ChasquiError as error:
             await stream.write(frame(errors.envelope(error)), last=True)
             return
-
-
-def _header_list(names: Sequence[str]) -> str:
-    """Names that a caller chose, as the value of a header: percent-encoded, and of bounded length."""
-    listed = [quote(name[:_LONGEST_NAME]) for name in names[:_MOST_NAMES]]
-    return ", ".join([*listed, "..."] if len(names) > _MOST_NAMES else listed)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from edge.openai.schema import ErrorBody, ErrorEnvelope
@@ -78,6 +79,11 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     return Response(body, status, dict(error.headers or {}), "application/json")
 
 
+async def _on_disconnect(_: Request, __: Exception) -> Response:
+    """The caller has hung up inside the body; nobody reads this."""
+    return Response(status_code=_STATUSES[Code.CANCELLED])
+
+
 async def _on_exception(_: Request, __: Exception) -> Response:
     return response(ChasquiError("The edge failed; the operator's log says why."))
 
@@ -91,5 +97,6 @@ def _encode(status: int, message: str, param: str | None, code: str | None) -> b
 EXCEPTION_HANDLERS: Final[dict[int | type[Exception], ExceptionHandler]] = {
     ChasquiError: _on_chasqui_error,
     HTTPException: _on_http_exception,
+    ClientDisconnect: _on_disconnect,
     Exception: _on_exception,
 }

@@ -10,11 +10,14 @@ from starlette.responses import Response
 from chasqui.v1 import model_service_pb2
 from edge.body import read_json_body
 from edge.call_options import CallOptions
+from edge.ignored import ignored_header
 from edge.openai.completion_schema import DetokenizeAnswer, DetokenizeRequest, TokenizeAnswer, TokenizeRequest
 from edge.openai.decode import decode_request
 from edge.openai.request import token_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
 
     from edge.upstream import Upstream
@@ -28,7 +31,8 @@ class Tokens:
 
     async def tokenize(self, request: Request) -> Response:
         """The tokens of a text."""
-        body = decode_request(TokenizeRequest, await read_json_body(request)).body
+        decoded = decode_request(TokenizeRequest, await read_json_body(request))
+        body = decoded.body
         counted = await self._upstream.count_tokens(
             model_service_pb2.CountTokensRequest(
                 model=body.model,
@@ -38,19 +42,21 @@ class Tokens:
             ),
             CallOptions.from_headers(request.headers),
         )
-        return _json(TokenizeAnswer(list(counted.tokens), counted.count, counted.context_length))
+        answer = TokenizeAnswer(list(counted.tokens), counted.count, counted.context_length)
+        return _json(answer, decoded.ignored)
 
     async def detokenize(self, request: Request) -> Response:
         """The text of tokens."""
-        body = decode_request(DetokenizeRequest, await read_json_body(request)).body
+        decoded = decode_request(DetokenizeRequest, await read_json_body(request))
+        body = decoded.body
         answer = await self._upstream.detokenize(
             model_service_pb2.DetokenizeRequest(
                 model=body.model, tokens=[token_id(str(token), "tokens") for token in body.tokens]
             ),
             CallOptions.from_headers(request.headers),
         )
-        return _json(DetokenizeAnswer(answer.text))
+        return _json(DetokenizeAnswer(answer.text), decoded.ignored)
 
 
-def _json(body: msgspec.Struct) -> Response:
-    return Response(msgspec.json.encode(body), media_type="application/json")
+def _json(body: msgspec.Struct, ignored: Sequence[str]) -> Response:
+    return Response(msgspec.json.encode(body), 200, ignored_header(ignored), "application/json")

@@ -177,6 +177,13 @@ def test_tokens_become_the_text_again(service: Service, text: str) -> None:
     assert post(service.url + "/detokenize", given).json()["prompt"] == "<|begin_of_text|>" + text
 
 
+def test_unknown_fields_of_a_token_request_are_named(simulated: Service) -> None:
+    known = {"model": REFERENCE_MODEL}
+    for path, given in (("/tokenize", {"prompt": "a"}), ("/detokenize", {"tokens": [100]})):
+        reply = post(simulated.url + path, {**known, **given, "zeta": 1})
+        assert (reply.status, reply.headers["x-ignored-parameters"]) == (200, "zeta")
+
+
 def test_tokens_are_told_over_grpc_too(service: Service) -> None:
     with grpc.insecure_channel(service.target) as channel:
         stub = model_service_pb2_grpc.ModelServiceStub(channel)

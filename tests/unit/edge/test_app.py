@@ -429,6 +429,15 @@ async def test_a_hang_up_inside_the_body_starts_no_call(edge: Edge) -> None:
     assert edge.server.chat.calls == []
 
 
+@pytest.mark.parametrize("path", ["/tokenize", "/detokenize"])
+async def test_a_hang_up_inside_a_token_request_is_no_failure(edge: Edge, path: str) -> None:
+    exchange = edge.begin("POST", path, body=[])
+    exchange.hang_up()
+    answer = await exchange.next()
+    assert answer is not None
+    assert answer["status"] == 499
+
+
 async def test_one_hang_up_leaves_other_calls_alone(edge: Edge) -> None:
     edge.server.chat.batches = [[events.started()]]
     edge.server.chat.hangs = True
