@@ -12,6 +12,7 @@ class Admission:
     """Admits at most `running` + `queued` calls at a time, and none once it is closed."""
 
     def __init__(self, running: int, queued: int) -> None:
+        self._running = running
         self._capacity = running + queued
         self._inside = 0
         self._open = True
@@ -37,6 +38,16 @@ class Admission:
         self._inside -= 1
         if not self._inside:
             self._empty.set()
+
+    @property
+    def running(self) -> int:
+        """Calls that the engine can work on now."""
+        return min(self._inside, self._running)
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for others to end."""
+        return self._inside - self.running
 
     def close(self) -> None:
         """Refuse new calls from now on."""

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from services.chat.call import CallFacts, ChatCall
+from services.chat.call_spans import operation_of
 from services.chat.generation import sampling_of
 from services.chat.prompt import PromptRenderer
 from services.chat.structured import forced_names, grammar_of
@@ -21,15 +22,16 @@ from services.chat.validation import (
 )
 from services.engine.api import End, EngineTimings, Generation
 from services.errors import ContextLengthExceeded, DeadlineExceeded, InvalidValue, UnsupportedParameter
-from services.telemetry.tracing import trace_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chasqui.v1.chat_service_pb2 import ChatRequest
+    from services.chat.accounts import Accounts, CallTrace
     from services.chat.admission import Admission
     from services.chat.catalogue import Catalogue
     from services.chat.outbox import Outbox
+    from services.chat.settlement import Settlement
     from services.engine.api import Engine
     from services.settings import Settings
     from services.telemetry.call import CallContext
@@ -43,8 +45,11 @@ _PROMPT_THREADS = 2
 class ChatPipeline:
     """Accepts calls and hands them to the engine; holds all policy of the server, for every transport."""
 
-    def __init__(self, engine: Engine, catalogue: Catalogue, admission: Admission, settings: Settings) -> None:
+    def __init__(
+        self, engine: Engine, catalogue: Catalogue, admission: Admission, accounts: Accounts, settings: Settings
+    ) -> None:
         self.admission = admission
+        self._accounts = accounts
         self._engine = engine
         self._catalogue = catalogue
         self._settings = settings
@@ -67,9 +72,16 @@ class ChatPipeline:
         tokenize_seconds = time.monotonic() - received
         max_tokens = self._max_tokens(request, len(prompt))
         n = request.n if request.HasField("n") else 1
-        facts = self._facts(request, context, n, received, tokenize_seconds)
+        place = self._accounts.trace()
+        facts = self._facts(request, context, n, received, tokenize_seconds, place, streamed=outbox.streamed)
         self.admission.enter()
-        call = ChatCall(facts, self._engine.tokenizer, outbox, on_settled=self.admission.leave)
+        context.accepted = True
+
+        def settled(settlement: Settlement) -> None:
+            self.admission.leave()
+            self._accounts.settle(settlement, place)
+
+        call = ChatCall(facts, self._engine.tokenizer, outbox, on_settled=settled)
         if max_tokens == 0:
             call.end_empty(End(len(prompt), 0, 0, EngineTimings()))
             return call
@@ -81,7 +93,7 @@ class ChatPipeline:
             ignore_eos=request.ignore_eos,
             grammar=grammar,
             stop_token_ids=frozenset(request.stop_token_ids),
-            trace_headers=trace_headers(),
+            trace_headers=place.headers,
             min_tokens=request.min_tokens,
             top_logprobs=request.top_logprobs if request.logprobs else None,
         )
@@ -111,11 +123,21 @@ class ChatPipeline:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _facts(
-        self, request: ChatRequest, context: CallContext, n: int, received: float, tokenize_seconds: float
+        self,
+        request: ChatRequest,
+        context: CallContext,
+        n: int,
+        received: float,
+        tokenize_seconds: float,
+        place: CallTrace,
+        *,
+        streamed: bool,
     ) -> CallFacts:
         return CallFacts(
             request_id=context.request_id,
             trace_id=context.trace_id,
+            operation=operation_of(request),
+            request_model=request.model,
             model=self._engine.model.name,
             system_fingerprint=self._engine.model.fingerprint,
             stops=tuple(request.stop),
@@ -129,6 +151,8 @@ class ChatPipeline:
             price=self._settings.price,
             received=received,
             tokenize_seconds=tokenize_seconds,
+            asked=self._accounts.asked(request, place, streamed=streamed),
+            traces_output=self._accounts.traces_output(place),
         )
 
     def _prepare(self, request: ChatRequest) -> tuple[str | None, list[int]]:
