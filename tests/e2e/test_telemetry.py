@@ -15,7 +15,7 @@ from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
 from tests.e2e.conftest import REFERENCE_MODEL
 from tests.support.http import get, open_stream, post
 from tests.support.otlp_receiver import OtlpReceiver, ReceivedSpan
-from tests.support.service import Service, free_port
+from tests.support.service import Service, free_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ def exporting(collector: OtlpReceiver, **variables: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def traced() -> Iterator[Traced]:
-    port = free_port()
+    port = free_row(4)
     simulated = {"engine": "simulated", "simulated_rate": 100, "parallel": 4, "model_name": "simulated"}
     with (
         OtlpReceiver() as collector,

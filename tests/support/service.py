@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -35,6 +37,16 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def free_row(length: int) -> int:
+    """The first of so many ports in a row that nobody listens on now, below those that the system hands out."""
+    while True:
+        first = random.randrange(20_000, 30_000)  # noqa: S311 - guards nothing
+        with ExitStack() as probes, suppress(OSError):
+            for port in range(first, first + length):
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
 
 
 class Service:
