@@ -10,7 +10,11 @@ from starlette.exceptions import HTTPException
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
-_FORWARDED: Final = ("authorization", "traceparent", "tracestate", "x-request-id", "x-request-timeout")
+# The last one is Envoy's own, and it lets no caller send it.
+_FORWARDED: Final = (
+    *("authorization", "traceparent", "tracestate", "x-request-id", "x-request-timeout"),
+    "x-client-address",
+)
 # gRPC takes 8 KiB of metadata in all.
 _LONGEST_HEADER: Final = 2048
 

@@ -109,6 +109,7 @@ class Relay:
             tracestate=given.get("tracestate", ""),
             request_id=given.get("x-request-id", ""),
             request_timeout=given.get("x-request-timeout"),
+            client_address=given.get("x-client-address", ""),
         )
         call = self._calls[call_id] = RelayedCall(self, call_id)
         self._wake.set()

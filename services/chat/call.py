@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -18,7 +18,7 @@ from chasqui.v1 import chat_pb2, stream_pb2
 from services.chat.outbox import MOST_UNREAD
 from services.chat.text import ChoiceText
 from services.chat.tool_parser import CallStart, Content, ToolCallParser
-from services.engine.api import EndReason
+from services.engine.api import End, EndReason, EngineTimings
 from services.errors import ChasquiError, EngineFailed, SlowReader
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from services.chat.outbox import Outbox
     from services.chat.tool_parser import Parsed
-    from services.engine.api import ChoiceEnd, End, Handle, Piece
+    from services.engine.api import ChoiceEnd, Handle, Piece
     from services.engine.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -83,18 +83,28 @@ class ChatCall:
         self._completion_tokens = 0
         self._on_settled = on_settled
         self._handle: Handle | None = None
+        self._accepted = time.monotonic()
+        self._waited = 0.0  # seconds until the engine had the call
+        self._settled = False
         self._closed = False
         self._expiry: asyncio.TimerHandle | None = None
         self._span = trace.get_current_span()
 
+    def accept(self) -> None:
+        """The call is queued, and its caller hears of it."""
+        self.outbox.start(self.started)
+        if self._facts.echo:
+            for index in range(self._facts.n):
+                self.outbox.add_text(index, self._facts.echo)
+
     def attach(self, handle: Handle) -> None:
-        """The call is accepted, with the engine's side of it; comes right after its submission."""
+        """The engine has the call now; comes right after its submission."""
         self._handle = handle
-        self._begin()
+        self._waited = time.monotonic() - self._accepted
 
     def end_empty(self, end: End) -> None:
         """Accept and end a call that asked for no tokens, without an engine."""
-        self._begin()
+        self.accept()
         for index in range(self._facts.n):
             self._finish(index, chat_pb2.FINISH_REASON_LENGTH)
         self.end(end)
@@ -154,6 +164,7 @@ class ChatCall:
 
     def end(self, end: End) -> None:
         """Settle the bill, and complete the answer unless it has already ended with an error or without a caller."""
+        end = replace(end, timings=replace(end.timings, queue=self._waited + end.timings.queue))
         total = end.prompt_tokens + self._completion_tokens
         self.usage = chat_pb2.Usage(
             prompt_tokens=end.prompt_tokens,
@@ -171,12 +182,6 @@ class ChatCall:
                 self.outcome = "completed"
                 self.outbox.complete(stream_pb2.Completed(usage=self.usage, timings=self._timings(end)))
         self._settle(end)
-
-    def _begin(self) -> None:
-        self.outbox.start(self.started)
-        if self._facts.echo:
-            for index in range(self._facts.n):
-                self.outbox.add_text(index, self._facts.echo)
 
     def _show(self, choice: int, text: str) -> None:
         """Text that the model wrote, as content or as pieces of calls."""
@@ -213,6 +218,10 @@ class ChatCall:
     def _cancel(self, choice: int | None = None) -> None:
         if self._handle is not None:
             self._handle.cancel(choice)
+        elif not self._settled:
+            # It still waits, and has cost nothing.
+            self._waited = time.monotonic() - self._accepted
+            self.end(End(0, 0, 0, EngineTimings()))
 
     def _timings(self, end: End) -> chat_pb2.Timings:
         total = time.monotonic() - self._facts.received
@@ -226,6 +235,7 @@ class ChatCall:
 
     def _settle(self, end: End) -> None:
         """The one place where a call is accounted for, on every exit path."""
+        self._settled = True
         fields = {
             "request_id": self._facts.request_id,
             "trace_id": self._facts.trace_id,

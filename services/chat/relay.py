@@ -129,8 +129,9 @@ class _Session:
     async def _answer(self, submit: relay_service_pb2.Submit, outbox: _RelayedOutbox) -> None:
         """Run the call; its failure is raised, so that the span hears of it."""
         self._authentication.check(submit.authorization or None)
+        caller = self._authentication.caller(submit.authorization, submit.client_address)
         remaining = seconds_of(submit.request_timeout if submit.HasField("request_timeout") else None)
-        call = await self._pipeline.start(submit.chat, current_call.get(), outbox, remaining=remaining)
+        call = await self._pipeline.start(submit.chat, current_call.get(), outbox, caller=caller, remaining=remaining)
         try:
             await outbox.ended.wait()
             if outbox.failure is not None:

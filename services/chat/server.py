@@ -73,13 +73,13 @@ class ChatServer:
         authentication = Authentication(settings.api_keys)
         if not authentication.required:
             log.warning("CHASQUI_API_KEYS is not set: everyone who reaches the port is let in")
-        self._admission = Admission(engine.capabilities.parallel, settings.max_queue)
+        self._admission = Admission(engine.capabilities.parallel, settings.max_queue, settings.max_queue_tokens)
         catalogue = Catalogue(engine, settings)
         self._pipeline = ChatPipeline(engine, catalogue, self._admission, settings)
         self._health = HealthMonitor(engine, _SERVICES, settings.stall_timeout)
         interceptors = [CallInterceptor(), AuthenticationInterceptor(authentication)]
         self._grpc: grpc.aio.Server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
-        chat = ChatServicer(self._pipeline, settings.reader_timeout)
+        chat = ChatServicer(self._pipeline, authentication, settings.reader_timeout)
         chat_service_pb2_grpc.add_ChatServiceServicer_to_server(chat, self._grpc)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(catalogue, self._pipeline), self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
@@ -117,6 +117,7 @@ class ChatServer:
             await asyncio.wait_for(self._admission.drained(), self._settings.grace_period)
         except TimeoutError:
             log.warning("the grace period is over: running calls are cancelled")
+            self._admission.halt()
         self._relay.close()
         await asyncio.gather(self._grpc.stop(_CLOSE_SECONDS), self._relay_grpc.stop(_CLOSE_SECONDS))
         self._pipeline.close()

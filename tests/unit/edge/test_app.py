@@ -319,6 +319,7 @@ async def test_what_belongs_to_the_call_is_forwarded_and_nothing_else(edge: Edge
         "tracestate": "vendor=1",
         "X-Request-Id": "request:1",
         "x-request-timeout": "30",
+        "x-client-address": "10.0.0.1",
         "cookie": "a=b",
         "x-ignored": "c",
     }
@@ -334,6 +335,7 @@ async def test_what_belongs_to_the_call_is_forwarded_and_nothing_else(edge: Edge
         assert metadata["tracestate"] == "vendor=1"
         assert metadata["x-request-id"] == "request:1"
         assert metadata["x-request-timeout"] == "30"
+        assert metadata["x-client-address"] == "10.0.0.1"
         assert not {"cookie", "x-ignored"} & metadata.keys()
 
 
