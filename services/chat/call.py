@@ -34,6 +34,10 @@ log = logging.getLogger(__name__)
 _FINISH_REASONS = {EndReason.STOP: chat_pb2.FINISH_REASON_STOP, EndReason.LENGTH: chat_pb2.FINISH_REASON_LENGTH}
 
 
+# A gRPC client ends a call at its deadline by itself, and its clock for that began before ours.
+_CLOCKS_APART = 0.05
+
+
 @dataclass(frozen=True, slots=True)
 class CallFacts:
     """What is known of a call when it is accepted; times are of the monotonic clock, in seconds."""
@@ -123,6 +127,8 @@ class ChatCall:
 
     def close(self) -> None:
         """The caller is served or gone; without effect on a call that has ended."""
+        if not self._closed and self._is_overdue():
+            self.outcome = "deadline"
         self._closed = True
         self._cancel()
 
@@ -182,6 +188,11 @@ class ChatCall:
                 self.outcome = "completed"
                 self.outbox.complete(stream_pb2.Completed(usage=self.usage, timings=self._timings(end)))
         self._settle(end)
+
+    def _is_overdue(self) -> bool:
+        """Whether a caller who is gone has not waited any longer than it said it would."""
+        expiry = self._expiry
+        return expiry is not None and asyncio.get_running_loop().time() > expiry.when() - _CLOCKS_APART
 
     def _show(self, choice: int, text: str) -> None:
         """Text that the model wrote, as content or as pieces of calls."""

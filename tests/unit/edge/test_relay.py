@@ -67,7 +67,9 @@ async def test_what_travels_beside_a_request_arrives_as_fields(server: FakeChatS
     }
     await relay.chat(REQUEST, CallOptions.from_headers(Headers(headers)))
     del headers["cookie"]
-    assert server.chat.calls[0].metadata == headers
+    received = server.chat.calls[0].metadata
+    assert 2 < float(received.pop("x-request-timeout")) < float(headers.pop("x-request-timeout"))
+    assert received == headers
     assert server.chat.calls[0].request == REQUEST
 
 
