@@ -68,8 +68,8 @@ class Admission:
 
     @property
     def waiting(self) -> int:
-        """Choices that do not run yet."""
-        return self._claimed
+        """Choices whose prompt is made and that do not run yet."""
+        return self._queue.choices
 
     def enter(self, caller: str, n: int) -> Place:
         """A place for a call that has just arrived; Unavailable if the server is full or draining."""

@@ -71,6 +71,9 @@ class ChatCall:
         self.outbox = outbox
         self.outcome = "cancelled"  # until it ends otherwise
         self.usage = chat_pb2.Usage()
+        # Seconds from the moment that nobody waits for the call any more until its place in the engine is free; None
+        # until then, and for calls that end by themselves or never had one.
+        self.cancel_to_free: float | None = None
         self.finish_reasons: dict[int, str] = {}
         self.started = stream_pb2.Started(
             id=f"{facts.id_prefix}{uuid4().hex}",
@@ -90,6 +93,7 @@ class ChatCall:
         self._accepted = time.monotonic()
         self._waited = 0.0  # seconds until the engine had the call
         self._settled = False
+        self._cancelled: float | None = None
         self._closed = False
         self._expiry: asyncio.TimerHandle | None = None
         self._span = trace.get_current_span()
@@ -228,11 +232,18 @@ class ChatCall:
 
     def _cancel(self, choice: int | None = None) -> None:
         if self._handle is not None:
+            if choice is None and not self._settled and self._cancelled is None:
+                self._cancelled = time.monotonic()
+                self._handle.released.add_done_callback(self._freed)
             self._handle.cancel(choice)
         elif not self._settled:
             # It still waits, and has cost nothing.
             self._waited = time.monotonic() - self._accepted
             self.end(End(0, 0, 0, EngineTimings()))
+
+    def _freed(self, _: object) -> None:
+        if self._cancelled is not None:
+            self.cancel_to_free = time.monotonic() - self._cancelled
 
     def _timings(self, end: End) -> chat_pb2.Timings:
         total = time.monotonic() - self._facts.received

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 
 class Waiting(Protocol):
@@ -38,6 +38,7 @@ class FairQueue(Generic[Call]):
     """
 
     def __init__(self) -> None:
+        self.choices = 0
         self.tokens = 0
         self._lines: dict[str, _Line[Call]] = {}  # of those who wait, in the order of their turns
 
@@ -51,6 +52,7 @@ class FairQueue(Generic[Call]):
         line.calls.append(call)
         line.choices += call.n
         line.tokens += call.tokens
+        self.choices += call.n
         self.tokens += call.tokens
 
     def next(self, running: Mapping[str, int]) -> Call:
@@ -71,6 +73,7 @@ class FairQueue(Generic[Call]):
         line.calls.remove(call)
         line.choices -= call.n
         line.tokens -= call.tokens
+        self.choices -= call.n
         self.tokens -= call.tokens
         if not line.calls:
             del self._lines[call.caller]
@@ -84,7 +87,4 @@ class FairQueue(Generic[Call]):
         """Choices, its own `n` included, that are begun until a new call of the caller is: all callers take turns."""
         own = self._lines.get(caller)
         mine = n + (own.choices if own is not None else 0)
-        return mine + sum(min(choices, mine) for name, choices in self._choices() if name != caller)
-
-    def _choices(self) -> Iterator[tuple[str, int]]:
-        return ((name, line.choices) for name, line in self._lines.items())
+        return mine + sum(min(line.choices, mine) for name, line in self._lines.items() if name != caller)

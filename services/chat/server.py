@@ -73,9 +73,9 @@ class ChatServer:
         authentication = Authentication(settings.api_keys)
         if not authentication.required:
             log.warning("CHASQUI_API_KEYS is not set: everyone who reaches the port is let in")
-        self._admission = Admission(engine.capabilities.parallel, settings.max_queue, settings.max_queue_tokens)
+        self.admission = Admission(engine.capabilities.parallel, settings.max_queue, settings.max_queue_tokens)
         catalogue = Catalogue(engine, settings)
-        self._pipeline = ChatPipeline(engine, catalogue, self._admission, settings)
+        self._pipeline = ChatPipeline(engine, catalogue, self.admission, settings)
         self._health = HealthMonitor(engine, _SERVICES, settings.stall_timeout)
         interceptors = [CallInterceptor(), AuthenticationInterceptor(authentication)]
         self._grpc: grpc.aio.Server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
@@ -112,12 +112,12 @@ class ChatServer:
         self._watch.cancel()
         await self._health.drain()
         await asyncio.sleep(self._settings.drain_delay)
-        self._admission.close()
+        self.admission.close()
         try:
-            await asyncio.wait_for(self._admission.drained(), self._settings.grace_period)
+            await asyncio.wait_for(self.admission.drained(), self._settings.grace_period)
         except TimeoutError:
             log.warning("the grace period is over: running calls are cancelled")
-            self._admission.halt()
+            self.admission.halt()
         self._relay.close()
         await asyncio.gather(self._grpc.stop(_CLOSE_SECONDS), self._relay_grpc.stop(_CLOSE_SECONDS))
         self._pipeline.close()
