@@ -87,7 +87,6 @@ class ChatCall:
             ToolCallParser(facts.tool_names, parallel=facts.parallel_tool_calls) if facts.tool_names else None
             for _ in range(facts.n)
         ]
-        self._completion_tokens = 0
         self._on_settled = on_settled
         self._handle: Handle | None = None
         self._accepted = time.monotonic()
@@ -143,7 +142,7 @@ class ChatCall:
         choice = self._choices[piece.choice]
         if choice.ended:
             return
-        self._completion_tokens += piece.tokens
+        self.outbox.tokens += piece.tokens
         if self._closed:
             return
         text = choice.push(piece)
@@ -175,10 +174,10 @@ class ChatCall:
     def end(self, end: End) -> None:
         """Settle the bill, and complete the answer unless it has already ended with an error or without a caller."""
         end = replace(end, timings=replace(end.timings, queue=self._waited + end.timings.queue))
-        total = end.prompt_tokens + self._completion_tokens
+        total = end.prompt_tokens + self.outbox.tokens
         self.usage = chat_pb2.Usage(
             prompt_tokens=end.prompt_tokens,
-            completion_tokens=self._completion_tokens,
+            completion_tokens=self.outbox.tokens,
             total_tokens=total,
             cached_tokens=end.cached_tokens,
             estimated_cost=total * self._facts.price / 1e6,

@@ -160,6 +160,7 @@ class FakeRelayService(relay_service_pb2_grpc.RelayServiceServicer):
                 message.texts.call_ids.append(progress.call_id)
                 message.texts.indexes.append(event.delta.index)
                 message.texts.contents.append(event.delta.content)
+                message.texts.tokens.append(1)
         else:
             message.calls.append(progress)
         async with self._writing:
