@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.exceptions import HTTPException
 
+from edge.exchange import current_exchange
 from services.errors import DeadlineExceeded
+from services.telemetry.tracing import trace_headers
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
 # The last one is Envoy's own, and it lets no caller send it.
-_FORWARDED: Final = (
-    *("authorization", "traceparent", "tracestate", "x-request-id", "x-request-timeout"),
-    "x-client-address",
-)
+_FORWARDED: Final = ("authorization", "x-request-timeout", "x-client-address")
 # gRPC takes 8 KiB of metadata in all.
 _LONGEST_HEADER: Final = 2048
 
@@ -32,8 +31,12 @@ class CallOptions:
 
     @classmethod
     def from_headers(cls, headers: Headers) -> CallOptions:
-        """Options of an HTTP request; the server judges what the headers say. HTTPException 431 if one is too long."""
+        """Options of the HTTP request that is being answered, which is the current exchange and has the current span.
+
+        The server judges what the headers say. HTTPException 431 if one is too long.
+        """
         given = [(name, headers[name]) for name in _FORWARDED if name in headers]
+        given += [*trace_headers().items(), ("x-request-id", current_exchange.get().request_id)]
         for name, value in given:
             if len(value) > _LONGEST_HEADER:
                 raise HTTPException(431, f"The header {name} is longer than {_LONGEST_HEADER:,} bytes.")

@@ -174,6 +174,20 @@ class Settings:
     edge_address: str = _setting(
         "", "Where the edge listens: unix:PATH or HOST:PORT (worker i adds i to the port); empty: a private socket."
     )
+    metrics_address: str = _setting(
+        "",
+        "HOST:PORT where a part shows Prometheus its metrics; `up` counts on from it: server, edge workers, Envoy. "
+        "Empty: nowhere. OTLP has OpenTelemetry's own variables.",
+    )
+    trace_content: str = _setting(
+        "off", "Whether traces carry what was said: prompts and answers.", choices=("on", "off")
+    )
+    trust_traceparent: str = _setting(
+        "off",
+        "Whether a caller's traceparent decides that a call is traced; off: its trace is continued, and "
+        "OTEL_TRACES_SAMPLER decides.",
+        choices=("on", "off"),
+    )
     log_level: str = _setting("info", "Least severity that is logged.", choices=("debug", "info", "warning", "error"))
     log_format: str = _setting(
         "auto", "Form of log lines; auto: text on a terminal, JSON elsewhere.", choices=("auto", "text", "json")

@@ -55,7 +55,8 @@ class Admission:
         self._max_tokens = max_queue_tokens
         self._open = True
         self._halted = False
-        self._inside = 0  # calls
+        self._inside = 0  # calls, as the next one
+        self._running_calls = 0
         self._empty = asyncio.Event()
         self._empty.set()
         # Choices, in all and by caller: those that do not run yet, and those that do.
@@ -67,7 +68,17 @@ class Admission:
         self._service_time = ServiceTime()
 
     @property
+    def running(self) -> int:
+        """Calls that the engine works on."""
+        return self._running_calls
+
+    @property
     def waiting(self) -> int:
+        """Calls that wait for the engine, or whose prompt is being made."""
+        return self._inside - self._running_calls
+
+    @property
+    def queued(self) -> int:
         """Choices whose prompt is made and that do not run yet."""
         return self._queue.choices
 
@@ -107,6 +118,7 @@ class Admission:
         if place.state is _State.LEFT:
             return
         if place.state is _State.RUNNING:
+            self._running_calls -= 1
             self._running -= place.n
             self._running_of[place.caller] -= place.n
             if not self._running_of[place.caller]:
@@ -146,6 +158,7 @@ class Admission:
                 return
             self._queue.take(place)
             self._claim(place.caller, -place.n)
+            self._running_calls += 1
             self._running += place.n
             self._running_of[place.caller] += place.n
             place.state = _State.RUNNING

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
-from opentelemetry import trace
 
 from chasqui.v1 import chat_pb2, stream_pb2
 from services.chat.outbox import MOST_UNREAD
+from services.chat.settlement import Settlement
 from services.chat.text import ChoiceText
 from services.chat.tool_parser import CallStart, Content, ToolCallParser
 from services.engine.api import End, EndReason, EngineTimings
 from services.errors import ChasquiError, EngineFailed, SlowReader
+from services.telemetry import outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from services.chat.outbox import Outbox
     from services.chat.tool_parser import Parsed
     from services.engine.api import ChoiceEnd, Handle, Piece
     from services.engine.tokenizer import Tokenizer
-
-log = logging.getLogger(__name__)
 
 _FINISH_REASONS = {EndReason.STOP: chat_pb2.FINISH_REASON_STOP, EndReason.LENGTH: chat_pb2.FINISH_REASON_LENGTH}
 
@@ -44,6 +42,8 @@ class CallFacts:
 
     request_id: str
     trace_id: str
+    operation: str  # what is done, in OpenTelemetry's words
+    request_model: str  # the name by which the caller asked for the model
     model: str
     system_fingerprint: str
     stops: Sequence[str]
@@ -57,6 +57,8 @@ class CallFacts:
     price: float  # USD per million tokens
     received: float
     tokenize_seconds: float
+    asked: Mapping[str, Any]  # what the call's span says of the request; empty if there will be none
+    traces_output: bool  # whether what the model wrote is kept for that span
 
 
 class ChatCall:
@@ -66,14 +68,11 @@ class ChatCall:
     """
 
     def __init__(
-        self, facts: CallFacts, tokenizer: Tokenizer, outbox: Outbox, *, on_settled: Callable[[], None]
+        self, facts: CallFacts, tokenizer: Tokenizer, outbox: Outbox, *, on_settled: Callable[[Settlement], None]
     ) -> None:
         self.outbox = outbox
-        self.outcome = "cancelled"  # until it ends otherwise
+        self.outcome = outcome.CANCELLED  # until it ends otherwise
         self.usage = chat_pb2.Usage()
-        # Seconds from the moment that nobody waits for the call any more until its place in the engine is free; None
-        # until then, and for calls that end by themselves or never had one.
-        self.cancel_to_free: float | None = None
         self.finish_reasons: dict[int, str] = {}
         self.started = stream_pb2.Started(
             id=f"{facts.id_prefix}{uuid4().hex}",
@@ -92,10 +91,10 @@ class ChatCall:
         self._accepted = time.monotonic()
         self._waited = 0.0  # seconds until the engine had the call
         self._settled = False
-        self._cancelled: float | None = None
         self._closed = False
         self._expiry: asyncio.TimerHandle | None = None
-        self._span = trace.get_current_span()
+        self._cancelled: float | None = None  # when, if it was
+        self._written: list[list[str]] = [[] for _ in range(facts.n)] if facts.traces_output else []
 
     def accept(self) -> None:
         """The call is queued, and its caller hears of it."""
@@ -118,20 +117,20 @@ class ChatCall:
 
     def expire_after(self, seconds: float, error: ChasquiError) -> None:
         """Fail with `error` unless the call has ended by then."""
-        self._expiry = asyncio.get_running_loop().call_later(max(seconds, 0), self.fail, error, "deadline")
+        self._expiry = asyncio.get_running_loop().call_later(max(seconds, 0), self.fail, error)
 
-    def fail(self, error: ChasquiError, outcome: str) -> None:
+    def fail(self, error: ChasquiError) -> None:
         """End early with an error for the caller; the tokens so far are billed."""
         if not self._closed:
             self._closed = True
-            self.outcome = outcome
+            self.outcome = outcome.outcome_of(error)
             self.outbox.fail(error)
         self._cancel()
 
     def close(self) -> None:
         """The caller is served or gone; without effect on a call that has ended."""
         if not self._closed and self._is_overdue():
-            self.outcome = "deadline"
+            self.outcome = outcome.DEADLINE
         self._closed = True
         self._cancel()
 
@@ -149,7 +148,7 @@ class ChatCall:
         if text:
             self._show(piece.choice, text)
             if self.outbox.unread > MOST_UNREAD:
-                self.fail(SlowReader(), "slow reader")
+                self.fail(SlowReader())
         if self._facts.logprobs:
             matched = choice.stop_reason is not None
             self.outbox.add_logprobs(piece.choice, choice.logprobs(len(text), last=matched))
@@ -185,10 +184,10 @@ class ChatCall:
         if not self._closed:
             self._closed = True
             if end.error is not None:
-                self.outcome = "failed"
+                self.outcome = outcome.FAILED
                 self.outbox.fail(EngineFailed(f"The engine failed: {end.error}"))
             else:
-                self.outcome = "completed"
+                self.outcome = outcome.COMPLETED
                 self.outbox.complete(stream_pb2.Completed(usage=self.usage, timings=self._timings(end)))
         self._settle(end)
 
@@ -199,6 +198,8 @@ class ChatCall:
 
     def _show(self, choice: int, text: str) -> None:
         """Text that the model wrote, as content or as pieces of calls."""
+        if self._written:
+            self._written[choice].append(text)
         parser = self._parsers[choice]
         if parser is None:
             self.outbox.add_text(choice, text)
@@ -230,19 +231,14 @@ class ChatCall:
         self.outbox.add_finish(choice, reason, self._choices[choice].stop_reason)
 
     def _cancel(self, choice: int | None = None) -> None:
+        if choice is None and self._cancelled is None:
+            self._cancelled = time.monotonic()
         if self._handle is not None:
-            if choice is None and not self._settled and self._cancelled is None:
-                self._cancelled = time.monotonic()
-                self._handle.released.add_done_callback(self._freed)
             self._handle.cancel(choice)
         elif not self._settled:
             # It still waits, and has cost nothing.
             self._waited = time.monotonic() - self._accepted
             self.end(End(0, 0, 0, EngineTimings()))
-
-    def _freed(self, _: object) -> None:
-        if self._cancelled is not None:
-            self.cancel_to_free = time.monotonic() - self._cancelled
 
     def _timings(self, end: End) -> chat_pb2.Timings:
         total = time.monotonic() - self._facts.received
@@ -257,38 +253,22 @@ class ChatCall:
     def _settle(self, end: End) -> None:
         """The one place where a call is accounted for, on every exit path."""
         self._settled = True
-        fields = {
-            "request_id": self._facts.request_id,
-            "trace_id": self._facts.trace_id,
-            "chat_id": self.started.id,
-            "model": self._facts.model,
-            "outcome": self.outcome,
-            "finish_reasons": [reason for _, reason in sorted(self.finish_reasons.items())],
-            "prompt_tokens": self.usage.prompt_tokens,
-            "completion_tokens": self.usage.completion_tokens,
-            "cached_tokens": self.usage.cached_tokens,
-            "estimated_cost": self.usage.estimated_cost,
-            "seconds": round(time.monotonic() - self._facts.received, 6),
-            "error": end.error,
-        }
         if self._expiry is not None:
             self._expiry.cancel()
-        # It has ended already if the caller left before the engine let go of the call.
-        if self._span.is_recording():
-            self._span.set_attributes(self._span_attributes(end))
-        log.info("chat call settled", extra={"fields": fields})
-        self._on_settled()
-
-    def _span_attributes(self, end: End) -> dict[str, int | float]:
-        """Names of OpenTelemetry's conventions for generative AI where there are any; times in seconds."""
-        return {
-            "gen_ai.usage.input_tokens": self.usage.prompt_tokens,
-            "gen_ai.usage.output_tokens": self.usage.completion_tokens,
-            "gen_ai.usage.cache_read.input_tokens": self.usage.cached_tokens,
-            "chasqui.timings.queue": end.timings.queue,
-            "chasqui.timings.prefill": end.timings.prefill,
-            "chasqui.timings.decode": end.timings.decode,
-        }
+        now = time.monotonic()
+        settlement = Settlement(
+            facts=self._facts,
+            chat_id=self.started.id,
+            outcome=self.outcome,
+            error=end.error,
+            finish_reasons=[reason for _, reason in sorted(self.finish_reasons.items())],
+            usage=self.usage,
+            timings=end.timings,
+            seconds=now - self._facts.received,
+            release_seconds=None if self._cancelled is None else now - self._cancelled,
+            output=["".join(parts) for parts in self._written],
+        )
+        self._on_settled(settlement)
 
 
 def _duration(seconds: float) -> Duration:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from services.chat.call import CallFacts, ChatCall
+from services.chat.call_spans import operation_of
 from services.chat.generation import sampling_of
 from services.chat.prompt import PromptRenderer
 from services.chat.structured import forced_names, grammar_of
@@ -22,15 +22,16 @@ from services.chat.validation import (
 )
 from services.engine.api import End, EngineTimings, Generation
 from services.errors import ContextLengthExceeded, DeadlineExceeded, InvalidValue, UnsupportedParameter
-from services.telemetry.tracing import trace_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chasqui.v1.chat_service_pb2 import ChatRequest
+    from services.chat.accounts import Accounts, CallTrace
     from services.chat.admission import Admission, Place
     from services.chat.catalogue import Catalogue
     from services.chat.outbox import Outbox
+    from services.chat.settlement import Settlement
     from services.engine.api import Engine
     from services.settings import Settings
     from services.telemetry.call import CallContext
@@ -44,8 +45,11 @@ _PROMPT_THREADS = 2
 class ChatPipeline:
     """Accepts calls and hands them to the engine; holds all policy of the server, for every transport."""
 
-    def __init__(self, engine: Engine, catalogue: Catalogue, admission: Admission, settings: Settings) -> None:
+    def __init__(
+        self, engine: Engine, catalogue: Catalogue, admission: Admission, accounts: Accounts, settings: Settings
+    ) -> None:
         self.admission = admission
+        self._accounts = accounts
         self._engine = engine
         self._catalogue = catalogue
         self._settings = settings
@@ -91,10 +95,16 @@ class ChatPipeline:
         tokenize_seconds = time.monotonic() - received
         left = None if remaining is None else remaining - tokenize_seconds
         max_tokens = self._max_tokens(request, len(prompt))
-        facts = self._facts(request, context, place.n, received, tokenize_seconds)
-        leave = functools.partial(self.admission.leave, place)
-        call = ChatCall(facts, self._engine.tokenizer, outbox, on_settled=leave)
+        call_trace = self._accounts.trace()
+        facts = self._facts(request, context, place.n, received, tokenize_seconds, call_trace, streamed=outbox.streamed)
+
+        def settled(settlement: Settlement) -> None:
+            self.admission.leave(place)
+            self._accounts.settle(settlement, call_trace)
+
+        call = ChatCall(facts, self._engine.tokenizer, outbox, on_settled=settled)
         if max_tokens == 0:
+            context.accepted = True
             call.end_empty(End(len(prompt), 0, 0, EngineTimings()))
             return call
         generation = Generation(
@@ -105,7 +115,7 @@ class ChatPipeline:
             ignore_eos=request.ignore_eos,
             grammar=grammar,
             stop_token_ids=frozenset(request.stop_token_ids),
-            trace_headers=trace_headers(),
+            trace_headers=call_trace.headers,
             min_tokens=request.min_tokens,
             top_logprobs=request.top_logprobs if request.logprobs else None,
         )
@@ -115,6 +125,7 @@ class ChatPipeline:
             lambda: call.attach(self._engine.submit(generation, call)),
             remaining=left,
         )
+        context.accepted = True
         call.accept()
         if left is not None:
             call.expire_after(left, expired)
@@ -140,11 +151,21 @@ class ChatPipeline:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _facts(
-        self, request: ChatRequest, context: CallContext, n: int, received: float, tokenize_seconds: float
+        self,
+        request: ChatRequest,
+        context: CallContext,
+        n: int,
+        received: float,
+        tokenize_seconds: float,
+        call_trace: CallTrace,
+        *,
+        streamed: bool,
     ) -> CallFacts:
         return CallFacts(
             request_id=context.request_id,
             trace_id=context.trace_id,
+            operation=operation_of(request),
+            request_model=request.model,
             model=self._engine.model.name,
             system_fingerprint=self._engine.model.fingerprint,
             stops=tuple(request.stop),
@@ -158,6 +179,8 @@ class ChatPipeline:
             price=self._settings.price,
             received=received,
             tokenize_seconds=tokenize_seconds,
+            asked=self._accounts.asked(request, call_trace, streamed=streamed),
+            traces_output=self._accounts.traces_output(call_trace),
         )
 
     def _prepare(self, request: ChatRequest) -> tuple[str | None, list[int]]:

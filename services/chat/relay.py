@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
-from opentelemetry import trace
 
 from chasqui.v1 import relay_service_pb2, relay_service_pb2_grpc
-from services.chat.annotation import annotate
 from services.chat.fold import fold_response
 from services.chat.outbox import Outbox
 from services.chat.time_limit import seconds_of
 from services.errors import Cancelled, ChasquiError
 from services.telemetry.call import current_call
-from services.telemetry.rpc import observe
 
 if TYPE_CHECKING:
     from chasqui.v1 import stream_pb2
     from services.chat.authentication import Authentication
     from services.chat.pipeline import ChatPipeline
+    from services.telemetry.rpc import RpcObserver
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -34,18 +33,32 @@ _STREAMED: Final = "/chasqui.v1.ChatService/StreamChat"
 _UNSTREAMED: Final = "/chasqui.v1.ChatService/Chat"
 
 
+@dataclass(slots=True)
+class RelayTraffic:
+    """What all streams together have sent so far: entries for calls, and the messages that carried them."""
+
+    messages: int = 0
+    entries: int = 0
+
+
 class RelayServicer(relay_service_pb2_grpc.RelayServiceServicer):
     """Serves edge workers. One that lets a message lie for `reader_timeout` seconds is cut off with all its calls."""
 
-    def __init__(self, pipeline: ChatPipeline, authentication: Authentication, reader_timeout: float) -> None:
+    def __init__(
+        self, pipeline: ChatPipeline, authentication: Authentication, observer: RpcObserver, reader_timeout: float
+    ) -> None:
+        self.traffic = RelayTraffic()
         self._pipeline = pipeline
         self._authentication = authentication
+        self._observer = observer
         self._reader_timeout = reader_timeout
         self._sessions: set[_Session] = set()
 
     async def Relay(self, _: object, context: Context) -> None:  # type: ignore[override]  # noqa: N802 - the contract's name, and grpc.aio takes coroutines that read and write
         """Run a worker's stream until it half-closes, breaks, or `close` is called."""
-        session = _Session(self._pipeline, self._authentication, context, self._reader_timeout)
+        session = _Session(
+            self._pipeline, self._authentication, self._observer, self.traffic, context, self._reader_timeout
+        )
         self._sessions.add(session)
         try:
             # The worker takes the headers as the sign that it is connected.
@@ -68,10 +81,18 @@ class _Session:
     """One worker's stream: one task reads it, one writes it, and one per call waits for that call's end."""
 
     def __init__(
-        self, pipeline: ChatPipeline, authentication: Authentication, context: Context, reader_timeout: float
+        self,
+        pipeline: ChatPipeline,
+        authentication: Authentication,
+        observer: RpcObserver,
+        traffic: RelayTraffic,
+        context: Context,
+        reader_timeout: float,
     ) -> None:
         self._pipeline = pipeline
         self._authentication = authentication
+        self._observer = observer
+        self._traffic = traffic
         self._context = context
         self._reader_timeout = reader_timeout
         self._calls: dict[int, asyncio.Task[None]] = {}
@@ -118,7 +139,7 @@ class _Session:
         outbox = _RelayedOutbox(self, submit.call_id, streamed=submit.streamed)
         try:
             method = _STREAMED if submit.streamed else _UNSTREAMED
-            await observe(method, _metadata(submit), lambda: self._answer(submit, outbox))
+            await self._observer.observe(method, _metadata(submit), lambda: self._answer(submit, outbox))
         except ChasquiError as error:
             outbox.fail(error)
         except asyncio.CancelledError:
@@ -138,7 +159,6 @@ class _Session:
                 raise outbox.failure
         finally:
             call.close()
-            annotate(trace.get_current_span(), submit.chat, call)
 
     async def _write(self) -> None:
         """Send what has gathered whenever the last message has left; TimeoutError if that takes too long."""
@@ -171,6 +191,8 @@ class _Session:
             if size > _FULL:
                 break
         del self._ready[:taken]
+        self._traffic.messages += 1
+        self._traffic.entries += taken
         if not ids:
             return relay_service_pb2.RelayResponse(calls=calls)
         texts = relay_service_pb2.TextColumns(call_ids=ids, indexes=indexes, contents=contents, tokens=tokens)

@@ -6,10 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import trace
-
 from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
-from services.chat.annotation import annotate
 from services.chat.fold import fold_response
 from services.chat.interceptors import metadata_of
 from services.chat.outbox import AwaitedOutbox
@@ -22,6 +19,7 @@ if TYPE_CHECKING:
 
     import grpc
 
+    from chasqui.v1 import chat_pb2
     from services.chat.authentication import Authentication
     from services.chat.call import ChatCall
     from services.chat.catalogue import Catalogue
@@ -44,7 +42,9 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
         """Answer in one message."""
         outbox = AwaitedOutbox(streamed=False)
         async with self._owned(request, context, outbox):
-            return fold_response(await outbox.take())
+            response = fold_response(await outbox.take())
+            _tell_timings(context, response.timings)
+            return response
 
     async def StreamChat(  # type: ignore[override]  # noqa: N802 - grpc.aio takes coroutines that write too
         self, request: chat_service_pb2.StreamChatRequest, context: Context
@@ -59,9 +59,10 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
                         await context.write(chat_service_pb2.StreamChatResponse(events=events))
                 except TimeoutError:
                     error = SlowReader()
-                    call.fail(error, "slow reader")
+                    call.fail(error)
                     raise error from None
                 if events[-1].HasField("completed"):
+                    _tell_timings(context, events[-1].completed.timings)
                     return
 
     @asynccontextmanager
@@ -77,7 +78,6 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
             yield call
         finally:
             call.close()
-            annotate(trace.get_current_span(), request, call)
 
 
 class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
@@ -123,6 +123,15 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
         """The text of tokens."""
         self._catalogue.resolve(request.model)
         return model_service_pb2.DetokenizeResponse(text=await self._pipeline.text_of(request.tokens))
+
+
+def _tell_timings(context: Context, timings: chat_pb2.Timings) -> None:
+    """Add the times to the trailing metadata, in milliseconds and in the form of HTTP's Server-Timing."""
+    value = ", ".join(
+        f"{field.name};dur={duration.ToTimedelta().total_seconds() * 1e3:.3f}"
+        for field, duration in timings.ListFields()
+    )
+    context.set_trailing_metadata((*context.trailing_metadata(), ("server-timing", value)))
 
 
 def _remaining(context: Context, metadata: Mapping[str, str]) -> float | None:

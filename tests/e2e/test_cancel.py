@@ -73,7 +73,7 @@ class Rig:
 async def rig(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
 ) -> AsyncIterator[Rig]:
-    caplog.set_level(logging.INFO, "services.chat.call")
+    caplog.set_level(logging.INFO, "services.chat.settlement")
     engine = RecordingEngine(build_engine(request.param))
     directory: Path = tmp_path_factory.mktemp("c")
     async with front(engine, directory) as running:
@@ -95,10 +95,10 @@ async def _leave_queue(rig: Rig, way: Way, fields: dict[str, object], name: str)
     async with WAYS["HTTP/1.1 streamed"](rig.front.port, {**FIELDS, "n": PLACES}, f"before-{name}") as end_other:
         await rig.submitted(before + 1)
         async with way(rig.front.port, fields, name) as end:
-            while not admission.waiting:  # noqa: ASYNC110 - nobody is told
+            while not admission.queued:  # noqa: ASYNC110 - nobody is told
                 await asyncio.sleep(0.001)
             end()
-            while admission.waiting:  # noqa: ASYNC110 - nobody is told
+            while admission.queued:  # noqa: ASYNC110 - nobody is told
                 await asyncio.sleep(0.001)
         assert len(rig.engine.submitted) == before + 1
         end_other()
@@ -135,7 +135,7 @@ async def test_an_edge_that_dies_frees_all_of_its_calls_in_every_phase(rig: Rig)
             way = WAYS["HTTP/1.1 streamed" if number % 2 else "HTTP/2 whole, reset"]
             await calls.enter_async_context(way(rig.front.port, FIELDS, name))
         await rig.submitted(PLACES)
-        while rig.front.server.admission.waiting < len(waiting):  # noqa: ASYNC110 - nobody is told
+        while rig.front.server.admission.queued < len(waiting):  # noqa: ASYNC110 - nobody is told
             await asyncio.sleep(0.001)
         rig.front.edge.kill()
         await rig.idle()

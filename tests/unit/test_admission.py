@@ -222,7 +222,7 @@ async def test_whatever_comes_and_goes_the_bounds_hold_and_everyone_taken_is_ser
         running = sum(door.places[one].n for one in door.began if one not in gone)
         waiting = [place for one, place in door.places.items() if one not in gone and one not in door.began]
         assert running <= 4
-        assert sum(place.n for place in waiting) == door.admission.waiting <= 8
+        assert sum(place.n for place in waiting) == door.admission.queued <= 8
         assert sum(place.tokens for place in waiting[1:]) <= 100
     door.run_all()
     assert set(door.began) | gone == set(door.places)

@@ -1,0 +1,43 @@
+"""What a server is doing, as metrics that are read when somebody asks: nothing is recorded on any call's path."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opentelemetry import metrics
+from opentelemetry.metrics import Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from opentelemetry.metrics import CallbackOptions
+
+    from services.chat.admission import Admission
+    from services.chat.health import HealthMonitor
+    from services.chat.relay import RelayTraffic
+
+
+def show_server(admission: Admission, health: HealthMonitor, traffic: RelayTraffic) -> None:
+    """Make a server's state visible."""
+    meter = metrics.get_meter("chasqui.server")
+    gauges: tuple[tuple[str, str, str, Callable[[], float]], ...] = (
+        ("chasqui.calls.running", "{call}", "Calls that the engine works on.", lambda: admission.running),
+        ("chasqui.calls.waiting", "{call}", "Calls that wait for the engine.", lambda: admission.waiting),
+        ("chasqui.ready", "1", "1 while calls are welcome, else 0.", lambda: int(health.serving)),
+        ("chasqui.engine.heartbeat.age", "s", "Since a working engine last moved.", lambda: health.heartbeat_age),
+    )
+    for name, unit, description, value in gauges:
+        meter.create_observable_gauge(name, [_observed(value)], unit, description)
+    counters: tuple[tuple[str, str, str, Callable[[], float]], ...] = (
+        ("chasqui.relay.messages", "{message}", "Messages to edge workers.", lambda: traffic.messages),
+        ("chasqui.relay.entries", "{entry}", "Calls' progress in those messages.", lambda: traffic.entries),
+    )
+    for name, unit, description, value in counters:
+        meter.create_observable_counter(name, [_observed(value)], unit, description)
+
+
+def _observed(value: Callable[[], float]) -> Callable[[CallbackOptions], Iterator[Observation]]:
+    def observe(_: CallbackOptions) -> Iterator[Observation]:
+        yield Observation(value())
+
+    return observe
