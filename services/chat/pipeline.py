@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from services.chat.accounts import Accounts, CallTrace
-    from services.chat.admission import Admission
+    from services.chat.admission import Admission, Place
     from services.chat.catalogue import Catalogue
     from services.chat.outbox import Outbox
     from services.chat.settlement import Settlement
@@ -57,50 +57,78 @@ class ChatPipeline:
         self._pool = ThreadPoolExecutor(_PROMPT_THREADS, thread_name_prefix="prompt")
 
     async def start(
-        self, request: ChatRequest, context: CallContext, outbox: Outbox, *, remaining: float | None
+        self, request: ChatRequest, context: CallContext, outbox: Outbox, *, caller: str, remaining: float | None
     ) -> ChatCall:
-        """Accept a call and submit it; its events go to `outbox`. The caller owns the result and closes it.
+        """Accept a call, to be submitted when its turn comes; its events go to `outbox`. Who calls this closes it.
 
-        `remaining` is the caller's time in seconds, None for no limit. Raises the ChasquiError that refuses the call.
+        `caller` is whom it counts for, `remaining` the caller's time in seconds, None for no limit. Raises the
+        ChasquiError that refuses the call.
         """
         received = time.monotonic()
         self._catalogue.resolve(request.model)
         validate(request, self._engine.capabilities)
         if request.tools and not self._prompt.takes_tools:
             raise UnsupportedParameter("tools is not supported by the chat template of this model.", param="tools")
-        grammar, prompt = await self._in_pool(self._prepare, request)
+        place = self.admission.enter(caller, request.n if request.HasField("n") else 1)
+        try:
+            return await self._enter(request, context, outbox, place, received, remaining)
+        except BaseException:
+            self.admission.leave(place)
+            raise
+
+    async def _enter(
+        self,
+        request: ChatRequest,
+        context: CallContext,
+        outbox: Outbox,
+        place: Place,
+        received: float,
+        remaining: float | None,
+    ) -> ChatCall:
+        """Make the prompt of a call that has a place, and queue it."""
+        expired = DeadlineExceeded("The call's time ran out before the answer was complete.")
+        try:
+            async with asyncio.timeout(remaining):
+                grammar, prompt = await self._in_pool(self._prepare, request)
+        except TimeoutError:
+            raise expired from None
         tokenize_seconds = time.monotonic() - received
+        left = None if remaining is None else remaining - tokenize_seconds
         max_tokens = self._max_tokens(request, len(prompt))
-        n = request.n if request.HasField("n") else 1
-        place = self._accounts.trace()
-        facts = self._facts(request, context, n, received, tokenize_seconds, place, streamed=outbox.streamed)
-        self.admission.enter()
-        context.accepted = True
+        call_trace = self._accounts.trace()
+        facts = self._facts(request, context, place.n, received, tokenize_seconds, call_trace, streamed=outbox.streamed)
 
         def settled(settlement: Settlement) -> None:
-            self.admission.leave()
-            self._accounts.settle(settlement, place)
+            self.admission.leave(place)
+            self._accounts.settle(settlement, call_trace)
 
-        call = ChatCall(facts, self._engine.tokenizer, outbox, on_settled=settled)
+        call = ChatCall(facts, self._engine.tokenizer, outbox, on_settled=settled, on_freed=self._accounts.free)
         if max_tokens == 0:
+            context.accepted = True
             call.end_empty(End(len(prompt), 0, 0, EngineTimings()))
             return call
         generation = Generation(
             prompt=prompt,
             max_tokens=max_tokens,
             sampling=sampling_of(request.sampling),
-            n=n,
+            n=place.n,
             ignore_eos=request.ignore_eos,
             grammar=grammar,
             stop_token_ids=frozenset(request.stop_token_ids),
-            trace_headers=place.headers,
+            trace_headers=call_trace.headers,
             min_tokens=request.min_tokens,
             top_logprobs=request.top_logprobs if request.logprobs else None,
         )
-        call.attach(self._engine.submit(generation, call))
-        if remaining is not None:
-            error = DeadlineExceeded("The call's time ran out before the answer was complete.")
-            call.expire_after(remaining - tokenize_seconds, error)
+        self.admission.queue(
+            place,
+            len(prompt) + max_tokens,
+            lambda: call.attach(self._engine.submit(generation, call)),
+            remaining=left,
+        )
+        context.accepted = True
+        call.accept()
+        if left is not None:
+            call.expire_after(left, expired)
         return call
 
     async def chat_tokens(self, request: ChatRequest) -> list[int]:
@@ -129,7 +157,7 @@ class ChatPipeline:
         n: int,
         received: float,
         tokenize_seconds: float,
-        place: CallTrace,
+        call_trace: CallTrace,
         *,
         streamed: bool,
     ) -> CallFacts:
@@ -151,8 +179,8 @@ class ChatPipeline:
             price=self._settings.price,
             received=received,
             tokenize_seconds=tokenize_seconds,
-            asked=self._accounts.asked(request, place, streamed=streamed),
-            traces_output=self._accounts.traces_output(place),
+            asked=self._accounts.asked(request, call_trace, streamed=streamed),
+            traces_output=self._accounts.traces_output(call_trace),
         )
 
     def _prepare(self, request: ChatRequest) -> tuple[str | None, list[int]]:

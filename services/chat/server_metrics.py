@@ -23,7 +23,12 @@ def show_server(admission: Admission, engine: Engine, health: HealthMonitor, tra
     meter = metrics.get_meter("chasqui.server")
     gauges: tuple[tuple[str, str, str, Callable[[], float | None]], ...] = (
         ("chasqui.calls.running", "{call}", "Calls that the engine works on.", lambda: admission.running),
-        ("chasqui.calls.waiting", "{call}", "Calls that wait for the engine.", lambda: admission.waiting),
+        (
+            "chasqui.calls.waiting",
+            "{call}",
+            "Calls that wait for the engine, or for their prompt.",
+            lambda: admission.waiting,
+        ),
         ("chasqui.ready", "1", "1 while calls are welcome, else 0.", lambda: int(health.serving)),
         ("chasqui.engine.heartbeat.age", "s", "Since a working engine last moved.", lambda: health.heartbeat_age),
         (
