@@ -19,7 +19,7 @@ from services.chat.outbox import MOST_UNREAD
 from services.chat.text import ChoiceText
 from services.chat.tool_parser import CallStart, Content, ToolCallParser
 from services.engine.api import EndReason
-from services.errors import ChasquiError, EngineFailed, SlowReader
+from services.errors import ChasquiError, EngineFailed, SlowReader, UnsupportedParameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +53,7 @@ class CallFacts:
     price: float  # USD per million tokens
     received: float
     tokenize_seconds: float
+    grammar_param: str | None  # the field to blame if the answer's grammar cannot be enforced
 
 
 class ChatCall:
@@ -166,11 +167,17 @@ class ChatCall:
             self._closed = True
             if end.error is not None:
                 self.outcome = "failed"
-                self.outbox.fail(EngineFailed(f"The engine failed: {end.error}"))
+                self.outbox.fail(self._failure(end))
             else:
                 self.outcome = "completed"
                 self.outbox.complete(stream_pb2.Completed(usage=self.usage, timings=self._timings(end)))
         self._settle(end)
+
+    def _failure(self, end: End) -> ChasquiError:
+        if end.grammar_lost:
+            param = self._facts.grammar_param
+            return UnsupportedParameter(f"{param}: the schema became too complex to enforce.", param=param)
+        return EngineFailed(f"The engine failed: {end.error}")
 
     def _begin(self) -> None:
         self.outbox.start(self.started)

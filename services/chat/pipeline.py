@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from services.chat.call import CallFacts, ChatCall
 from services.chat.generation import sampling_of
+from services.chat.grammar_compiler import GrammarCompiler
 from services.chat.prompt import PromptRenderer
 from services.chat.structured import forced_names, grammar_of
 from services.chat.validation import (
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from services.chat.admission import Admission
     from services.chat.catalogue import Catalogue
     from services.chat.outbox import Outbox
+    from services.chat.structured import Grammar
     from services.engine.api import Engine
     from services.settings import Settings
     from services.telemetry.call import CallContext
@@ -50,6 +52,7 @@ class ChatPipeline:
         self._settings = settings
         self._prompt = PromptRenderer(engine.model, engine.tokenizer)
         self._pool = ThreadPoolExecutor(_PROMPT_THREADS, thread_name_prefix="prompt")
+        self._grammars = GrammarCompiler(engine.tokenizer)
 
     async def start(
         self, request: ChatRequest, context: CallContext, outbox: Outbox, *, remaining: float | None
@@ -64,10 +67,13 @@ class ChatPipeline:
         if request.tools and not self._prompt.takes_tools:
             raise UnsupportedParameter("tools is not supported by the chat template of this model.", param="tools")
         grammar, prompt = await self._in_pool(self._prepare, request)
+        if grammar is not None:
+            await self._grammars.check(grammar)
         tokenize_seconds = time.monotonic() - received
         max_tokens = self._max_tokens(request, len(prompt))
         n = request.n if request.HasField("n") else 1
-        facts = self._facts(request, context, n, received, tokenize_seconds)
+        grammar_param = None if grammar is None else grammar.param
+        facts = self._facts(request, context, n, received, tokenize_seconds, grammar_param)
         self.admission.enter()
         call = ChatCall(facts, self._engine.tokenizer, outbox, on_settled=self.admission.leave)
         if max_tokens == 0:
@@ -79,7 +85,7 @@ class ChatPipeline:
             sampling=sampling_of(request.sampling),
             n=n,
             ignore_eos=request.ignore_eos,
-            grammar=grammar,
+            grammar=None if grammar is None else grammar.text,
             stop_token_ids=frozenset(request.stop_token_ids),
             trace_headers=trace_headers(),
             min_tokens=request.min_tokens,
@@ -107,11 +113,18 @@ class ChatPipeline:
         return await self._in_pool(self._engine.tokenizer.decode, ids)
 
     def close(self) -> None:
-        """Stop the threads."""
+        """Stop the threads, and the process that tries grammars."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._grammars.close()
 
     def _facts(
-        self, request: ChatRequest, context: CallContext, n: int, received: float, tokenize_seconds: float
+        self,
+        request: ChatRequest,
+        context: CallContext,
+        n: int,
+        received: float,
+        tokenize_seconds: float,
+        grammar_param: str | None,
     ) -> CallFacts:
         return CallFacts(
             request_id=context.request_id,
@@ -129,9 +142,10 @@ class ChatPipeline:
             price=self._settings.price,
             received=received,
             tokenize_seconds=tokenize_seconds,
+            grammar_param=grammar_param,
         )
 
-    def _prepare(self, request: ChatRequest) -> tuple[str | None, list[int]]:
+    def _prepare(self, request: ChatRequest) -> tuple[Grammar | None, list[int]]:
         """The answer's grammar and the prompt's ids. CPU-bound, as are the next two."""
         return grammar_of(request), self._prompt_tokens(request)
 

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 from chasqui.v1 import chat_pb2, chat_service_pb2
+from services.chat.grammar_compiler import GrammarCompiler
 from services.chat.structured import grammar_of
 from services.engine.api import EndReason, Generation, Sampling
 from services.engine.factory import build_engine
@@ -38,21 +39,26 @@ async def engine() -> AsyncIterator[Engine]:
 async def test_answers_satisfy_generated_schemas(engine: Engine) -> None:
     prompt = engine.tokenizer.encode("Answer in JSON: ")
     satisfied = refused = 0
+    compiler = GrammarCompiler(engine.tokenizer)
     for seed in range(SCHEMAS):
         schema = random_schema(seed)
         form = chat_pb2.JsonSchemaFormat(name="answer", schema_json=json.dumps(schema))
         request = chat_service_pb2.ChatRequest(response_format=chat_pb2.ResponseFormat(json_schema=form))
         try:
             grammar = grammar_of(request)
+            assert grammar is not None
+            await compiler.check(grammar)
         except UnsupportedParameter:
             refused += 1
             continue
         sink = RecordingSink()
         sampling = Sampling(temperature=1.0, seed=seed)
-        wanted = Generation(prompt=prompt, max_tokens=200, sampling=sampling, grammar=grammar)
+        wanted = Generation(prompt=prompt, max_tokens=200, sampling=sampling, grammar=grammar.text)
         await engine.submit(wanted, sink).released
         if sink.choice_ends[0].reason is EndReason.STOP:
             jsonschema.validate(json.loads(sink.text(engine.tokenizer)), schema)
             satisfied += 1
+        assert not sink.ends[0].grammar_lost
+    compiler.close()
     assert satisfied > SCHEMAS * 0.6
     assert refused < SCHEMAS * 0.2

@@ -63,6 +63,7 @@ def start(
         echo="",
         price=price,
         received=0.0,
+        grammar_param=None,
         tokenize_seconds=0.5,
     )
     settled: list[str] = []

@@ -33,7 +33,7 @@ def accepts(text: str, **fields: Any) -> bool:
     """Whether the text is a whole answer under the grammar of a request."""
     grammar = grammar_of(chat_service_pb2.ChatRequest(**fields))
     assert grammar is not None
-    matcher = LLMatcher(TOKENIZER, grammar)
+    matcher = LLMatcher(TOKENIZER, grammar.text)
     assert not matcher.is_error(), matcher.get_error()
     data = list(text.encode())
     return matcher.try_consume_tokens(data) == len(data) and matcher.is_accepting()
