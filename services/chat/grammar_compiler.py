@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -58,26 +59,26 @@ class GrammarCompiler:
             self._verdicts.pop(key, None)
             raise
         if found.problem:
-            raise UnsupportedParameter(f"{found.param}: the schema cannot be enforced{found.problem}.", param=found.param)
+            message = f"{found.param}: the schema cannot be enforced{found.problem}."
+            raise UnsupportedParameter(message, param=found.param)
 
     def close(self) -> None:
         """End the process and the thread."""
         if self._process is not None:
             self._process.kill()
         self._thread.shutdown(cancel_futures=True)
-        if self._process is not None:
-            self._end(self._process)
+        self._drop()
 
     def _try(self, grammar: Grammar) -> _Verdict:
         """In the thread. EngineFailed if there is no process to be had."""
         if self._process is None or self._process.poll() is not None:
+            self._drop()
             self._process = self._start()
         schemas = list(grammar.schemas.items())
         task = {"grammar": grammar.text, "schemas": [json.dumps(schema) for _, schema in schemas]}
         answer = _exchange(self._process, json.dumps(task))
         if not answer:
-            self._end(self._process)
-            self._process = None
+            self._drop()
             return _Verdict(f": it takes more than {MOST_SECONDS} s of CPU time to compile", grammar.param)
         told = json.loads(answer)
         if told["schema"] is None:
@@ -91,16 +92,23 @@ class GrammarCompiler:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
         tokens = [self._tokenizer.token_bytes(token).hex() for token in range(self._tokenizer.size)]
         if not _exchange(process, json.dumps(tokens)):
-            self._end(process)
+            _end(process)
             raise EngineFailed("The process that checks schemas could not be started.")
         return process
 
-    @staticmethod
-    def _end(process: subprocess.Popen[str]) -> None:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
+    def _drop(self) -> None:
+        if self._process is not None:
+            _end(self._process)
+            self._process = None
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Kill the process, if it still runs, and let go of it."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(BrokenPipeError):  # what was not yet written is lost with the process
                 pipe.close()
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 # CPU seconds. Schemas that people write take a few milliseconds, the largest within the limits a tenth of a second. An
 # engine spends the same once more, with all of its calls waiting.
 MOST_SECONDS: Final = 0.25
+_LONGEST_PROBLEM: Final = 500  # of a message
 
 
 class _Vocabulary:
@@ -65,8 +66,8 @@ def _problem(tokenizer: Any, grammar: str, schemas: list[str]) -> tuple[str, int
 
 
 def _sentence(problem: str) -> str:
-    """The message without the excerpts from grammar and state that follow it."""
-    return problem.partition("\n<state>")[0].strip().rstrip(".")
+    """The message, without the state that follows it and the excerpts from schemas that make it long."""
+    return problem.partition("\n<state>")[0].strip().rstrip(".")[:_LONGEST_PROBLEM]
 
 
 if __name__ == "__main__":

@@ -38,7 +38,9 @@ def parse_schema(text: str, param: str) -> dict[str, Any]:
 
 def pointer_to(schema: dict[str, Any], problem: str) -> str | None:
     """The JSON pointer of the first object with a key that a compiler's message quotes."""
-    return next((pointer or "/" for pointer, node in _nodes(schema, "") if any(f'"{k}"' in problem for k in node)), None)
+    quoted = (pointer for pointer, node in _nodes(schema, "") if any(f'"{key}"' in problem for key in node))
+    pointer = next(quoted, None)
+    return None if pointer is None else pointer or "/"
 
 
 def _nodes(value: Any, pointer: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -64,7 +64,7 @@ class Generation:
     sampling: Sampling = Sampling()
     n: int = 1
     ignore_eos: bool = False
-    grammar: str | None = None  # llguidance's form of Lark, checked beforehand; every choice follows it, or `end` says so
+    grammar: str | None = None  # llguidance's form of Lark, checked beforehand; choices follow it, or `end` tells
     stop_token_ids: frozenset[int] = frozenset()
     trace_headers: Mapping[str, str] = field(default_factory=dict)  # W3C: traceparent, tracestate
     min_tokens: int = 0  # per choice; no token ends an answer before it has so many

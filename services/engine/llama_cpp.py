@@ -171,7 +171,6 @@ class LlamaCppEngine:
 
     def _run(self, handle: LlamaCppHandle) -> None:
         """In a thread of the pool: generate, and push every message of llama.cpp."""
-
         follower: GrammarFollower | None = None
 
         def on_message(message: dict[str, Any]) -> bool:

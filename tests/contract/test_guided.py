@@ -16,6 +16,7 @@ from services.engine.api import EndReason, Generation, Sampling
 from services.engine.factory import build_engine
 from services.errors import UnsupportedParameter
 from services.settings import Settings
+from tests.support.hostile_schemas import HOSTILE_SCHEMAS
 from tests.support.recording_sink import RecordingSink
 from tests.support.schemas import random_schema
 
@@ -62,3 +63,16 @@ async def test_answers_satisfy_generated_schemas(engine: Engine) -> None:
     compiler.close()
     assert satisfied > SCHEMAS * 0.6
     assert refused < SCHEMAS * 0.2
+
+
+async def test_an_answer_that_leaves_its_grammar_ends_with_an_error_and_before_that(engine: Engine) -> None:
+    schema = HOSTILE_SCHEMAS["1,000 optional letters"]
+    form = chat_pb2.JsonSchemaFormat(name="answer", schema_json=json.dumps(schema))
+    grammar = grammar_of(chat_service_pb2.ChatRequest(response_format=chat_pb2.ResponseFormat(json_schema=form)))
+    assert grammar is not None
+    sink = RecordingSink()
+    wanted = Generation(prompt=engine.tokenizer.encode("Hello"), max_tokens=50, grammar=grammar.text)
+    await engine.submit(wanted, sink).released
+    assert sink.ends[0].grammar_lost
+    assert sink.ends[0].error
+    assert sink.text(engine.tokenizer) == '"'
