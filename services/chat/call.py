@@ -18,7 +18,7 @@ from services.chat.settlement import Settlement
 from services.chat.text import ChoiceText
 from services.chat.tool_parser import CallStart, Content, ToolCallParser
 from services.engine.api import End, EndReason, EngineTimings
-from services.errors import ChasquiError, EngineFailed, SlowReader
+from services.errors import ChasquiError, EngineFailed, SlowReader, UnsupportedParameter
 from services.telemetry import outcome
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class CallFacts:
     tokenize_seconds: float
     asked: Mapping[str, Any]  # what the call's span says of the request; empty if there will be none
     traces_output: bool  # whether what the model wrote is kept for that span
+    grammar_param: str | None  # the field to blame if the answer's grammar cannot be enforced
 
 
 class ChatCall:
@@ -193,7 +194,7 @@ class ChatCall:
             self._closed = True
             if end.error is not None:
                 self.outcome = outcome.FAILED
-                self.outbox.fail(EngineFailed(f"The engine failed: {end.error}"))
+                self.outbox.fail(self._failure(end))
             else:
                 self.outcome = outcome.COMPLETED
                 self.outbox.complete(stream_pb2.Completed(usage=self.usage, timings=self._timings(end)))
@@ -203,6 +204,12 @@ class ChatCall:
         """Whether a caller who is gone has not waited any longer than it said it would."""
         expiry = self._expiry
         return expiry is not None and asyncio.get_running_loop().time() > expiry.when() - _CLOCKS_APART
+
+    def _failure(self, end: End) -> ChasquiError:
+        if end.grammar_lost:
+            param = self._facts.grammar_param
+            return UnsupportedParameter(f"{param}: the schema became too complex to enforce.", param=param)
+        return EngineFailed(f"The engine failed: {end.error}")
 
     def _show(self, choice: int, text: str) -> None:
         """Text that the model wrote, as content or as pieces of calls."""

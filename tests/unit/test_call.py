@@ -64,6 +64,7 @@ def facts(
         echo="",
         price=price,
         received=0.0,
+        grammar_param=None,
         tokenize_seconds=0.5,
         asked={},
         traces_output=traces_output,
