@@ -5,16 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from edge.asked import asked_chat, asked_completion
 from edge.chat import Generation
 from edge.documentation import Documentation
 from edge.errors import EXCEPTION_HANDLERS
+from edge.exchange import current_exchange
 from edge.models import Models
+from edge.observer import Observer
 from edge.tokens import Tokens
 
 if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
     from edge.health import Health
     from edge.sse import KeepAlive
     from edge.upstream import Upstream
@@ -32,16 +37,25 @@ def build_app(upstream: Upstream, health: Health, keep_alive: KeepAlive) -> Star
     routes = [
         Route("/healthz", health.live),
         Route("/readyz", health.ready),
-        Route("/openapi.json", documentation.document),
-        Route("/docs", documentation.page),
-        Route("/tokenize", tokens.tokenize, methods=["POST"]),
-        Route("/detokenize", tokens.detokenize, methods=["POST"]),
+        _Route("/openapi.json", documentation.document),
+        _Route("/docs", documentation.page),
+        _Route("/tokenize", tokens.tokenize, methods=["POST"]),
+        _Route("/detokenize", tokens.detokenize, methods=["POST"]),
     ]
     for prefix in _PREFIXES:
         routes += [
-            Route(f"{prefix}/chat/completions", chat, methods=["POST"]),
-            Route(f"{prefix}/completions", completions, methods=["POST"]),
-            Route(f"{prefix}/models", models.list),
-            Route(f"{prefix}/models/{{id:path}}", models.get),
+            _Route(f"{prefix}/chat/completions", chat, methods=["POST"]),
+            _Route(f"{prefix}/completions", completions, methods=["POST"]),
+            _Route(f"{prefix}/models", models.list),
+            _Route(f"{prefix}/models/{{id:path}}", models.get),
         ]
-    return Starlette(routes=routes, exception_handlers=EXCEPTION_HANDLERS)
+    return Starlette(routes=routes, middleware=[Middleware(Observer)], exception_handlers=EXCEPTION_HANDLERS)
+
+
+class _Route(Route):
+    """Tells which pattern a path matched, by which requests are counted."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that matched."""
+        current_exchange.get().route = self.path_format
+        await super().handle(scope, receive, send)

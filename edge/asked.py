@@ -10,6 +10,7 @@ from edge.openai.completion_schema import CompletionRequest
 from edge.openai.decode import decode_chat_request, decode_request
 from edge.openai.request import to_chat_request
 from edge.openai.response import ChunkSequence, completion
+from edge.openai.schema import StreamOptionsBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +39,7 @@ def asked_chat(data: bytes) -> Asked:
     decoded = decode_chat_request(data)
     request = to_chat_request(decoded.body)
     n = request.n or 1
-    chunks = ChunkSequence(n=n, include_usage=_include_usage(decoded.body))
+    chunks = ChunkSequence(n=n, **_stream_options(decoded.body))
     return Asked([request], n, bool(decoded.body.stream), decoded.ignored, chunks, completion)
 
 
@@ -47,9 +48,10 @@ def asked_completion(data: bytes) -> Asked:
     decoded = decode_request(CompletionRequest, data)
     requests = to_prompt_requests(decoded.body)
     n = requests[0].n or 1
-    chunks = CompletionSequence(choices=n * len(requests), include_usage=_include_usage(decoded.body))
+    chunks = CompletionSequence(choices=n * len(requests), **_stream_options(decoded.body))
     return Asked(requests, n, bool(decoded.body.stream), decoded.ignored, chunks, text_completion)
 
 
-def _include_usage(body: GenerationRequest) -> bool:
-    return body.stream_options is not None and bool(body.stream_options.include_usage)
+def _stream_options(body: GenerationRequest) -> dict[str, bool]:
+    options = body.stream_options or StreamOptionsBody()
+    return {"include_usage": bool(options.include_usage), "include_timings": bool(options.include_timings)}

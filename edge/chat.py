@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
+from opentelemetry import trace
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from edge import errors
 from edge.body import read_json_body
 from edge.call_options import CallOptions
+from edge.exchange import current_exchange
 from edge.ignored import ignored_header
 from edge.openai.merge import merged_response
 from edge.openai.response import server_timing
@@ -51,14 +53,19 @@ class Generation:
         try:
             asked = self._read(await read_json_body(http))
         except ClientDisconnect:
+            current_exchange.get().hung_up = True
             return
         headers = ignored_header(asked.ignored)
+        if headers:
+            trace.get_current_span().set_attribute("chasqui.ignored_parameters", headers["x-ignored-parameters"])
         async with _until_disconnect(receive) as give_up:
             if asked.streamed:
                 stream = EventStream(send, headers, give_up)
                 await self._stream(self._start(asked, options), ChunkFrames(asked.chunks), stream)
             else:
                 answer = await self._whole(asked, options)
+                exchange = current_exchange.get()
+                exchange.model, exchange.usage = answer.model, answer.usage
                 headers["server-timing"] = server_timing(answer.timings)
                 body = msgspec.json.encode(asked.whole(answer))
                 await Response(body, 200, headers, "application/json")(scope, receive, send)
@@ -91,6 +98,7 @@ class Generation:
         """Write the answer as it comes. Refusals come before the first event and keep their status."""
         try:
             events = await call.read()
+            _note(events[0])
             await stream.open()
             self._keep_alive.add(stream)
             await _write(call, events, chunks, stream)
@@ -107,6 +115,7 @@ async def _write(
     while True:
         data = chunks.frames(events)
         if call.ended:
+            _note(events[-1])
             await stream.write(data + DONE, last=True)
             return
         if data:
@@ -114,8 +123,19 @@ async def _write(
         try:
             events = await call.read()
         except ChasquiError as error:
+            current_exchange.get().error = error
             await stream.write(frame(errors.envelope(error)), last=True)
             return
+
+
+def _note(event: StreamEvent | TextDelta) -> None:
+    """Keep what an answer's first and last event say of it."""
+    if not isinstance(event, tuple):
+        exchange = current_exchange.get()
+        if event.HasField("started"):
+            exchange.model = event.started.model
+        elif event.HasField("completed"):
+            exchange.usage = event.completed.usage
 
 
 @asynccontextmanager
@@ -141,6 +161,7 @@ async def _until_disconnect(receive: Receive) -> AsyncIterator[Callable[[], None
     except asyncio.CancelledError:
         if not given_up:
             raise
+        current_exchange.get().hung_up = True
         if task is not None:
             task.uncancel()
     finally:

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from edge.exchange import CLIENT_CLOSED_REQUEST, current_exchange
 from edge.openai.schema import ErrorBody, ErrorEnvelope
 from services.errors import ChasquiError, Code
 
@@ -24,7 +25,7 @@ _STATUSES: Final = {
     Code.PERMISSION_DENIED: 403,
     Code.NOT_FOUND: 404,
     Code.RESOURCE_EXHAUSTED: 429,
-    Code.CANCELLED: 499,
+    Code.CANCELLED: CLIENT_CLOSED_REQUEST,
     Code.UNKNOWN: 500,
     Code.UNIMPLEMENTED: 500,
     Code.INTERNAL: 500,
@@ -64,6 +65,9 @@ def response(error: ChasquiError) -> Response:
 async def _on_chasqui_error(_: Request, error: Exception) -> Response:
     if not isinstance(error, ChasquiError):
         raise error
+    exchange = current_exchange.get(None)  # probes have none
+    if exchange is not None:
+        exchange.error = error
     return response(error)
 
 
@@ -81,7 +85,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 async def _on_disconnect(_: Request, __: Exception) -> Response:
     """The caller has hung up inside the body; nobody reads this."""
-    return Response(status_code=_STATUSES[Code.CANCELLED])
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 async def _on_exception(_: Request, __: Exception) -> Response:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from chasqui.v1 import chat_pb2, stream_pb2
-from edge.openai.merge import moved, total_usage
+from chasqui.v1 import stream_pb2
+from edge.openai.merge import longest, moved, total_usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ class SeveralCalls:
         self._calls = calls
         self._n = n
         self._reads: dict[asyncio.Task[Events], int] = {}
-        self._bills: list[chat_pb2.Usage] = []
+        self._completed: list[stream_pb2.Completed] = []
 
     async def read(self) -> Events:
         """The next events, at least one; raises the error of the first call that fails.
@@ -63,12 +63,13 @@ class SeveralCalls:
             if isinstance(event, stream_pb2.StreamEvent) and event.HasField("started") and number:
                 continue
             if isinstance(event, stream_pb2.StreamEvent) and event.HasField("completed"):
-                self._bills.append(event.completed.usage)
-                if len(self._bills) < len(self._calls):
+                self._completed.append(event.completed)
+                if len(self._completed) < len(self._calls):
                     continue
                 self.ended = True
-                bill = stream_pb2.Completed(usage=total_usage(self._bills))
-                gathered.append(stream_pb2.StreamEvent(completed=bill))
+                usage = total_usage([completed.usage for completed in self._completed])
+                timings = longest([completed.timings for completed in self._completed])
+                gathered.append(stream_pb2.StreamEvent(completed=stream_pb2.Completed(usage=usage, timings=timings)))
             else:
                 gathered.append(moved(event, number * self._n))
         return gathered

@@ -16,6 +16,8 @@ from edge.app import build_app
 from edge.health import Health
 from edge.sse import KeepAlive
 from edge.upstream import Upstream
+from services.telemetry.metrics import configure_metrics, watch_loop_lag
+from services.telemetry.tracing import configure_tracing
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -58,6 +60,8 @@ async def serve(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    tracing = configure_tracing("edge", settings)
+    meters = configure_metrics("edge", settings)
     relay_address = settings.relay_address if settings.edge_transport == "relay" else ""
     upstream = Upstream(settings.server_address, relay_address)
     health = Health(upstream)
@@ -72,7 +76,7 @@ async def serve(settings: Settings) -> None:
         websockets=False,
         log_enabled=False,
     )
-    parts = (upstream.watch_health(), upstream.transport.run(), keep_alive.run(), server.serve())
+    parts = (upstream.watch_health(), upstream.transport.run(), keep_alive.run(), watch_loop_lag(), server.serve())
     tasks = [asyncio.create_task(part) for part in parts]
     stopping = asyncio.create_task(stop.wait())
     log.info("serving", extra={"fields": {"address": settings.edge_address, "server": settings.server_address}})
@@ -93,6 +97,8 @@ async def serve(settings: Settings) -> None:
     for task in tasks[:-1]:
         task.cancel()
     await upstream.close()
+    await asyncio.to_thread(tracing.shutdown)
+    await asyncio.to_thread(meters.shutdown)
     log.info("stopped")
 
 

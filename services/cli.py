@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,6 +100,7 @@ def envoy_config(settings: Settings) -> None:
     if not settings.edge_address or not settings.server_address:
         raise SettingsError("--edge-address and --server-address are needed to configure Envoy.")
     from edge.envoy.config import EnvoyConfig, render
+    from edge.envoy.telemetry import collector
 
     try:
         config = EnvoyConfig(
@@ -107,6 +109,8 @@ def envoy_config(settings: Settings) -> None:
             server_address=settings.server_address,
             edge_addresses=(settings.edge_address,),
             admin_socket=Path("/tmp/envoy-admin.sock"),  # noqa: S108 - of a container of its own
+            metrics_address=settings.metrics_address,
+            collector=collector(os.environ, trusts_callers=settings.trust_traceparent == "on"),
         )
         click.echo(render(config))
     except ValueError as error:

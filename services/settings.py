@@ -59,7 +59,17 @@ class Settings:
         0, "Tokens of prompt and answer together; 0: the model's own.", unit="tokens", minimum=0, maximum=1_048_576
     )
     parallel: int = _setting(4, "Answers generated at the same time.", minimum=1, maximum=4096)
-    max_queue: int = _setting(256, "Calls that may wait for a free place; more are refused.", minimum=0)
+    max_queue: int = _setting(
+        256,
+        "Answers that may wait for a free place, n of a call; more are refused. One caller alone may fill half.",
+        minimum=0,
+    )
+    max_queue_tokens: int = _setting(
+        2_097_152,
+        "Tokens that may wait: the prompt and max_tokens of every waiting answer.",
+        unit="tokens",
+        minimum=1,
+    )
     threads: int = _setting(0, "CPU threads of llama.cpp; 0: one per core.", minimum=0, maximum=1024)
     tensor_parallel: int = _setting(
         1,
@@ -163,6 +173,20 @@ class Settings:
     )
     edge_address: str = _setting(
         "", "Where the edge listens: unix:PATH or HOST:PORT (worker i adds i to the port); empty: a private socket."
+    )
+    metrics_address: str = _setting(
+        "",
+        "HOST:PORT where a part shows Prometheus its metrics; `up` counts on from it: server, edge workers, Envoy. "
+        "Empty: nowhere. OTLP has OpenTelemetry's own variables.",
+    )
+    trace_content: str = _setting(
+        "off", "Whether traces carry what was said: prompts and answers.", choices=("on", "off")
+    )
+    trust_traceparent: str = _setting(
+        "off",
+        "Whether a caller's traceparent decides that a call is traced; off: its trace is continued, and "
+        "OTEL_TRACES_SAMPLER decides.",
+        choices=("on", "off"),
     )
     log_level: str = _setting("info", "Least severity that is logged.", choices=("debug", "info", "warning", "error"))
     log_format: str = _setting(

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import ipaddress
 import logging
+import os
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from edge.envoy.config import EnvoyConfig, render
+from edge.envoy.telemetry import collector
 from services.part import Part, PartRefusedError
 from services.settings import SettingsError
 
@@ -59,6 +61,8 @@ class Service:
             server_address=server_address,
             edge_addresses=edge_addresses,
             admin_socket=private / "envoy-admin.sock",
+            metrics_address=_metrics_address(settings, 1 + len(edge_addresses)),
+            collector=collector(os.environ, trusts_callers=settings.trust_traceparent == "on"),
         )
         bootstrap = private / "envoy.yaml"
         try:
@@ -71,8 +75,11 @@ class Service:
         self._settings = settings
         self._server = Part("chat server", (*chasqui, "server"), server.to_environ(), server_address)
         self._edges = [
-            Part(f"edge {index}", (*chasqui, "edge"), server.replace(edge_address=address).to_environ(), address)
-            for index, address in enumerate(edge_addresses)
+            Part(f"edge {index}", (*chasqui, "edge"), edge.to_environ(), edge.edge_address)
+            for index, edge in enumerate(
+                server.replace(edge_address=address, metrics_address=_metrics_address(settings, 1 + index))
+                for index, address in enumerate(edge_addresses)
+            )
         ]
         public = f"{settings.host}:{settings.port}"
         self._envoy = Part("Envoy", _envoy_command(bootstrap, settings), {}, public)
@@ -154,6 +161,16 @@ def _edge_addresses(settings: Settings, private: Path) -> tuple[str, ...]:
     if base.startswith("unix:") or not port.isdigit():
         raise SettingsError(f"CHASQUI_EDGE_ADDRESS is {base!r}, but several edge workers need HOST:PORT.")
     return tuple(f"{host}:{int(port) + index}" for index in range(settings.edge_workers))
+
+
+def _metrics_address(settings: Settings, index: int) -> str:
+    """Where part `index` shows its metrics: the server is 0, Envoy comes after the edge workers."""
+    if not settings.metrics_address:
+        return ""
+    host, _, port = settings.metrics_address.rpartition(":")
+    if not host or not port.isdigit():
+        raise SettingsError(f"CHASQUI_METRICS_ADDRESS is {settings.metrics_address!r}, but must be HOST:PORT.")
+    return f"{host}:{int(port) + index}"
 
 
 def _envoy_command(bootstrap: Path, settings: Settings) -> tuple[str, ...]:

@@ -8,7 +8,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from edge.envoy.telemetry import admin_cluster, metrics_listener, otlp_cluster, tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge.envoy.telemetry import Collector
 
 _TEMPLATE: Final = Path(__file__).with_name("envoy.yaml")
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -69,19 +76,25 @@ class EnvoyConfig:
     edge_addresses: tuple[str, ...]
     admin_socket: Path
     access_log: Path = Path("/dev/stdout")
+    metrics_address: str = ""  # where Envoy shows its statistics; empty: nowhere
+    collector: Collector | None = None  # of traces
 
 
 def render(config: EnvoyConfig) -> str:
     """Envoy's bootstrap as YAML; ValueError for an address that is neither form."""
+    listeners, clusters = _telemetry(config)
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         host=json.dumps(config.host),
         port=config.port,
         admin_socket=json.dumps(str(config.admin_socket)),
         access_log=json.dumps(str(config.access_log)),
         local_replies=json.dumps(_local_replies()),
-        server_discovery=_discovery((config.server_address,)),
+        tracing="" if config.collector is None else f"tracing: {json.dumps(tracing(config.collector))}",
+        more_listeners=_items(listeners),
+        more_clusters=_items(clusters),
+        server_discovery=_yaml(_discovery((config.server_address,))),
         server_endpoints=json.dumps([_endpoint(config.server_address)]),
-        edge_discovery=_discovery(config.edge_addresses),
+        edge_discovery=_yaml(_discovery(config.edge_addresses)),
         edge_endpoints=json.dumps([_endpoint(address) for address in config.edge_addresses]),
     )
 
@@ -110,10 +123,33 @@ def _mapper(filters: list[dict[str, Any]], body: dict[str, Any], headers: dict[s
     return {"filter": both, "body_format_override": body, "headers_to_add": added}
 
 
-def _discovery(addresses: tuple[str, ...]) -> str:
-    """A cluster's field that says where its addresses come from, as YAML."""
+def _telemetry(config: EnvoyConfig) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The listeners and clusters that traces and statistics need."""
+    listeners, clusters = [], []
+    if config.metrics_address:
+        listeners.append(metrics_listener(_endpoint(config.metrics_address)["endpoint"]["address"]))
+        clusters.append(admin_cluster(str(config.admin_socket)))
+    if config.collector is not None:
+        address = config.collector.address
+        clusters.append(otlp_cluster(config.collector, _discovery((address,)), _endpoint(address)))
+    return listeners, clusters
+
+
+def _items(parts: Sequence[dict[str, Any]]) -> str:
+    """More items for a list of the file, which is indented by four."""
+    return "\n    ".join(f"- {json.dumps(part)}" for part in parts)
+
+
+def _yaml(field: dict[str, Any]) -> str:
+    """One field of a mapping."""
+    [(name, value)] = field.items()
+    return f"{name}: {json.dumps(value)}"
+
+
+def _discovery(addresses: tuple[str, ...]) -> dict[str, Any]:
+    """A cluster's field that says where its addresses come from."""
     hosts = [address.rpartition(":")[0] for address in addresses if not address.startswith("unix:")]
-    return f"cluster_type: {json.dumps(_DNS)}" if any(not _is_ip(host) for host in hosts) else "type: STATIC"
+    return {"cluster_type": _DNS} if any(not _is_ip(host) for host in hosts) else {"type": "STATIC"}
 
 
 def _endpoint(address: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from chasqui.v1 import chat_pb2, chat_service_pb2
 from edge.openai.completion_schema import Completion, CompletionChoice, CompletionLogprobs
 from edge.openai.request import common_fields, token_id, whole
-from edge.openai.response import FINISH_REASONS, usage
+from edge.openai.response import FINISH_REASONS, timings, usage
 from services.errors import InvalidValue
 from services.limits import MAX_PROMPTS
 
@@ -86,11 +86,15 @@ def text_completion(response: chat_service_pb2.ChatResponse) -> Completion:
 
 
 class CompletionSequence:
-    """Turns the events of one streamed answer of `choices` choices into chunks; usage stands as in a chat's chunks."""
+    """Turns the events of one streamed answer of `choices` choices into chunks.
 
-    def __init__(self, *, choices: int, include_usage: bool) -> None:
+    Usage and timings stand as in a chat's chunks.
+    """
+
+    def __init__(self, *, choices: int, include_usage: bool, include_timings: bool = False) -> None:
         self._open = choices
         self._include_usage = include_usage
+        self._include_timings = include_timings
         self._logprobs = [_LogprobColumns() for _ in range(choices)]
         self._last_finish: Completion | None = None
         self._started: Started
@@ -121,6 +125,8 @@ class CompletionSequence:
         elif kind == "completed":
             last = self._last_finish or self._chunk()
             last.usage = usage(event.completed.usage)
+            if self._include_timings:
+                last.timings = timings(event.completed.timings)
             yield last
 
     def _chunk(self, *choices: CompletionChoice) -> Completion:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from edge.openai.schema import GenerationRequest, UsageBody
+from edge.openai.schema import GenerationRequest, TimingsBody, UsageBody
 
 
 class CompletionRequest(GenerationRequest, kw_only=True):
@@ -48,6 +48,7 @@ class Completion(Struct):
     system_fingerprint: str
     choices: list[CompletionChoice]
     usage: UsageBody | UnsetType | None = UNSET
+    timings: TimingsBody | UnsetType = UNSET
     object: Literal["text_completion"] = "text_completion"
 
 

@@ -21,7 +21,13 @@ def merged_response(responses: Sequence[chat_service_pb2.ChatResponse], n: int) 
             merged.choices.add().CopyFrom(choice)
             merged.choices[-1].index += number * n
     merged.usage.CopyFrom(total_usage([response.usage for response in responses]))
+    merged.timings.CopyFrom(longest([response.timings for response in responses]))
     return merged
+
+
+def longest(timings: Sequence[chat_pb2.Timings]) -> chat_pb2.Timings:
+    """Those of the call that ended last: they begin together."""
+    return max(timings, key=lambda measured: measured.total.ToNanoseconds())
 
 
 def total_usage(bills: Sequence[chat_pb2.Usage]) -> chat_pb2.Usage:

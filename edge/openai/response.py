@@ -23,6 +23,7 @@ from edge.openai.schema import (
     ModelBody,
     PricingBody,
     PromptTokensDetails,
+    TimingsBody,
     TokenLogprobBody,
     TopLogprobBody,
     UsageBody,
@@ -67,12 +68,14 @@ class ChunkSequence:
     """Turns the events of one streamed answer of `n` choices into chunks.
 
     The first chunk of each choice carries the role. Usage stands on the last finish chunk, as the reference service has
-    it; with `include_usage` in a chunk of its own without choices, and null in all others, as OpenAI has it.
+    it; with `include_usage` in a chunk of its own without choices, and null in all others, as OpenAI has it. With
+    `include_timings` the same chunk says where the time went.
     """
 
-    def __init__(self, *, n: int, include_usage: bool) -> None:
+    def __init__(self, *, n: int, include_usage: bool, include_timings: bool = False) -> None:
         self._n = n
         self._include_usage = include_usage
+        self._include_timings = include_timings
         self._finishes = 0
         self._last_finish: ChatCompletionChunk | None = None
         self._started: Started
@@ -93,13 +96,11 @@ class ChunkSequence:
         elif kind == "finish":
             yield from self._finish(event.finish)
         elif kind == "completed":
-            if self._last_finish is not None:
-                self._last_finish.usage = usage(event.completed.usage)
-                yield self._last_finish
-            else:
-                last = self._chunk()
-                last.usage = usage(event.completed.usage)
-                yield last
+            last = self._last_finish or self._chunk()
+            last.usage = usage(event.completed.usage)
+            if self._include_timings:
+                last.timings = timings(event.completed.timings)
+            yield last
 
     def _finish(self, finish: ChoiceFinish) -> Iterator[ChatCompletionChunk]:
         """The last finish chunk waits for the usage, unless that comes in a chunk of its own."""
@@ -178,10 +179,16 @@ def usage(counted: chat_pb2.Usage) -> UsageBody:
     )
 
 
-def server_timing(timings: chat_pb2.Timings) -> str:
+def timings(measured: chat_pb2.Timings) -> TimingsBody:
+    """Where the time went."""
+    names = TimingsBody.__struct_fields__
+    return TimingsBody(*(round(getattr(measured, name).ToTimedelta().total_seconds() * 1e3, 3) for name in names))
+
+
+def server_timing(measured: chat_pb2.Timings) -> str:
     """The `Server-Timing` header: milliseconds, as W3C's Server Timing defines it."""
-    parts = (field.name for field in timings.DESCRIPTOR.fields)
-    return ", ".join(f"{name};dur={getattr(timings, name).ToTimedelta().total_seconds() * 1e3:.3f}" for name in parts)
+    told = timings(measured)
+    return ", ".join(f"{name};dur={getattr(told, name):.3f}" for name in told.__struct_fields__)
 
 
 def model_body(model: Model) -> ModelBody:

@@ -90,6 +90,7 @@ class StreamOptionsBody(Struct):
     """Options of a stream."""
 
     include_usage: bool | None = None
+    include_timings: bool | None = None
 
 
 class GenerationRequest(Struct, kw_only=True):
@@ -242,6 +243,16 @@ class ChunkChoice(Struct):
     stop_reason: str | UnsetType = UNSET
 
 
+class TimingsBody(Struct):
+    """Where the time of a call went, in milliseconds; the names are those of the `Server-Timing` header."""
+
+    queue: float
+    tokenize: float
+    prefill: float
+    decode: float
+    total: float
+
+
 class ChatCompletionChunk(Struct):
     """An event of a streamed answer."""
 
@@ -251,6 +262,7 @@ class ChatCompletionChunk(Struct):
     system_fingerprint: str
     choices: list[ChunkChoice]
     usage: UsageBody | UnsetType | None = UNSET
+    timings: TimingsBody | UnsetType = UNSET
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
 
 

@@ -33,23 +33,34 @@ class HealthMonitor:
         self._stall_timeout = stall_timeout
         self._serving: bool | None = None
         self._draining = False
+        self._moved = time.monotonic()
         self.failed = asyncio.Event()  # the engine can never work again
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        progress, moved = -1, time.monotonic()
+        progress = -1
         while not self._draining:
             beat = self._engine.heartbeat()
             now = time.monotonic()
             if beat.progress != progress or beat.state is EngineState.IDLE:
-                progress, moved = beat.progress, now
+                progress, self._moved = beat.progress, now
             if beat.state is EngineState.FAILED:
                 log.error("the engine has failed")
                 await self.drain()
                 self.failed.set()
                 return
-            await self._set(serving=now - moved < self._stall_timeout)
+            await self._set(serving=now - self._moved < self._stall_timeout)
             await asyncio.sleep(_INTERVAL)
+
+    @property
+    def serving(self) -> bool:
+        """Whether calls are welcome."""
+        return bool(self._serving)
+
+    @property
+    def heartbeat_age(self) -> float:
+        """Seconds since the engine was last seen to move, or to have nothing to do."""
+        return time.monotonic() - self._moved
 
     async def drain(self) -> None:
         """Turn unready for good."""

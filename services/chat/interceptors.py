@@ -9,12 +9,12 @@ import grpc
 from services.chat.status import abort
 from services.errors import ChasquiError, InvalidApiKey
 from services.telemetry.call import current_call
-from services.telemetry.rpc import observe
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from services.chat.authentication import Authentication
+    from services.telemetry.rpc import RpcObserver
 
     Handler = grpc.RpcMethodHandler[Any, Any]
     Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]
@@ -31,6 +31,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     yields of a streaming handler, which fails when the stream is cancelled. Our handlers are coroutines that write, so
     here a span begins and ends in one task.
     """
+
+    def __init__(self, observer: RpcObserver) -> None:
+        self._observer = observer
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -55,7 +58,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 return await behaviour(request, context)
 
             try:
-                return await observe(method, metadata_of(context.invocation_metadata()), run)
+                return await self._observer.observe(method, metadata_of(context.invocation_metadata()), run)
             except ChasquiError as error:
                 await abort(context, error)
 

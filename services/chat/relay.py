@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
-from opentelemetry import trace
 
 from chasqui.v1 import relay_service_pb2, relay_service_pb2_grpc
-from services.chat.annotation import annotate
 from services.chat.fold import fold_response
 from services.chat.outbox import Outbox
 from services.chat.time_limit import seconds_of
 from services.errors import Cancelled, ChasquiError
 from services.telemetry.call import current_call
-from services.telemetry.rpc import observe
 
 if TYPE_CHECKING:
     from chasqui.v1 import stream_pb2
     from services.chat.authentication import Authentication
     from services.chat.pipeline import ChatPipeline
+    from services.telemetry.rpc import RpcObserver
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -34,18 +33,32 @@ _STREAMED: Final = "/chasqui.v1.ChatService/StreamChat"
 _UNSTREAMED: Final = "/chasqui.v1.ChatService/Chat"
 
 
+@dataclass(slots=True)
+class RelayTraffic:
+    """What all streams together have sent so far: entries for calls, and the messages that carried them."""
+
+    messages: int = 0
+    entries: int = 0
+
+
 class RelayServicer(relay_service_pb2_grpc.RelayServiceServicer):
     """Serves edge workers. One that lets a message lie for `reader_timeout` seconds is cut off with all its calls."""
 
-    def __init__(self, pipeline: ChatPipeline, authentication: Authentication, reader_timeout: float) -> None:
+    def __init__(
+        self, pipeline: ChatPipeline, authentication: Authentication, observer: RpcObserver, reader_timeout: float
+    ) -> None:
+        self.traffic = RelayTraffic()
         self._pipeline = pipeline
         self._authentication = authentication
+        self._observer = observer
         self._reader_timeout = reader_timeout
         self._sessions: set[_Session] = set()
 
     async def Relay(self, _: object, context: Context) -> None:  # type: ignore[override]  # noqa: N802 - the contract's name, and grpc.aio takes coroutines that read and write
         """Run a worker's stream until it half-closes, breaks, or `close` is called."""
-        session = _Session(self._pipeline, self._authentication, context, self._reader_timeout)
+        session = _Session(
+            self._pipeline, self._authentication, self._observer, self.traffic, context, self._reader_timeout
+        )
         self._sessions.add(session)
         try:
             # The worker takes the headers as the sign that it is connected.
@@ -68,10 +81,18 @@ class _Session:
     """One worker's stream: one task reads it, one writes it, and one per call waits for that call's end."""
 
     def __init__(
-        self, pipeline: ChatPipeline, authentication: Authentication, context: Context, reader_timeout: float
+        self,
+        pipeline: ChatPipeline,
+        authentication: Authentication,
+        observer: RpcObserver,
+        traffic: RelayTraffic,
+        context: Context,
+        reader_timeout: float,
     ) -> None:
         self._pipeline = pipeline
         self._authentication = authentication
+        self._observer = observer
+        self._traffic = traffic
         self._context = context
         self._reader_timeout = reader_timeout
         self._calls: dict[int, asyncio.Task[None]] = {}
@@ -118,7 +139,7 @@ class _Session:
         outbox = _RelayedOutbox(self, submit.call_id, streamed=submit.streamed)
         try:
             method = _STREAMED if submit.streamed else _UNSTREAMED
-            await observe(method, _metadata(submit), lambda: self._answer(submit, outbox))
+            await self._observer.observe(method, _metadata(submit), lambda: self._answer(submit, outbox))
         except ChasquiError as error:
             outbox.fail(error)
         except asyncio.CancelledError:
@@ -129,15 +150,15 @@ class _Session:
     async def _answer(self, submit: relay_service_pb2.Submit, outbox: _RelayedOutbox) -> None:
         """Run the call; its failure is raised, so that the span hears of it."""
         self._authentication.check(submit.authorization or None)
+        caller = self._authentication.caller(submit.authorization, submit.client_address)
         remaining = seconds_of(submit.request_timeout if submit.HasField("request_timeout") else None)
-        call = await self._pipeline.start(submit.chat, current_call.get(), outbox, remaining=remaining)
+        call = await self._pipeline.start(submit.chat, current_call.get(), outbox, caller=caller, remaining=remaining)
         try:
             await outbox.ended.wait()
             if outbox.failure is not None:
                 raise outbox.failure
         finally:
             call.close()
-            annotate(trace.get_current_span(), submit.chat, call)
 
     async def _write(self) -> None:
         """Send what has gathered whenever the last message has left; TimeoutError if that takes too long."""
@@ -153,6 +174,7 @@ class _Session:
         ids: list[int] = []
         indexes: list[int] = []
         contents: list[str] = []
+        tokens: list[int] = []
         calls: list[relay_service_pb2.CallProgress] = []
         size = taken = 0
         for outbox in self._ready:
@@ -163,12 +185,17 @@ class _Session:
                     ids.append(outbox.call_id)
                     indexes.append(index)
                     contents.append(content)
+                    tokens.append(outbox.tokens)
             else:
                 calls.append(outbox.progress())
             if size > _FULL:
                 break
         del self._ready[:taken]
-        texts = relay_service_pb2.TextColumns(call_ids=ids, indexes=indexes, contents=contents) if ids else None
+        self._traffic.messages += 1
+        self._traffic.entries += taken
+        if not ids:
+            return relay_service_pb2.RelayResponse(calls=calls)
+        texts = relay_service_pb2.TextColumns(call_ids=ids, indexes=indexes, contents=contents, tokens=tokens)
         return relay_service_pb2.RelayResponse(calls=calls, texts=texts)
 
 
@@ -193,12 +220,15 @@ class _RelayedOutbox(Outbox):
 
     def progress(self) -> relay_service_pb2.CallProgress:
         """What has gathered, as one entry of a message."""
+        progress = relay_service_pb2.CallProgress(call_id=self.call_id, tokens=self.tokens)
         events = self.collect()
-        if self.failure is not None:
-            return relay_service_pb2.CallProgress(call_id=self.call_id, events=events, failure=failure_of(self.failure))
         if self.streamed:
-            return relay_service_pb2.CallProgress(call_id=self.call_id, events=events)
-        return relay_service_pb2.CallProgress(call_id=self.call_id, response=fold_response(events))
+            progress.events.extend(events)
+        elif self.failure is None:
+            progress.response.CopyFrom(fold_response(events))
+        if self.failure is not None:
+            progress.failure.CopyFrom(failure_of(self.failure))
+        return progress
 
 
 def _metadata(submit: relay_service_pb2.Submit) -> dict[str, str]:

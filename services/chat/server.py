@@ -18,6 +18,7 @@ from chasqui.v1 import (
     model_service_pb2_grpc,
     relay_service_pb2_grpc,
 )
+from services.chat.accounts import Accounts
 from services.chat.admission import Admission
 from services.chat.authentication import Authentication
 from services.chat.catalogue import Catalogue
@@ -25,14 +26,18 @@ from services.chat.health import HealthMonitor
 from services.chat.interceptors import AuthenticationInterceptor, CallInterceptor
 from services.chat.pipeline import ChatPipeline
 from services.chat.relay import RelayServicer
+from services.chat.server_metrics import show_server
 from services.chat.servicers import ChatServicer, ModelServicer
 from services.engine.factory import build_engine
 from services.settings import MAX_MESSAGE_BYTES, SettingsError
+from services.telemetry.metrics import configure_metrics, watch_loop_lag
+from services.telemetry.rpc import RpcObserver
 from services.telemetry.tracing import configure_tracing
 
 if TYPE_CHECKING:
     from services.engine.api import Engine
     from services.settings import Settings
+    from services.telemetry.finished_spans import FinishedSpans
 
 log = logging.getLogger(__name__)
 
@@ -66,29 +71,35 @@ _OPTIONS = (
 class ChatServer:
     """The gRPC server around one engine."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
-        """SettingsError if the keys cannot be read, EngineLoadError if the model's chat template is broken."""
+    def __init__(self, engine: Engine, settings: Settings, spans: FinishedSpans | None = None) -> None:
+        """`spans` takes those of the calls; without it only their RPCs are traced.
+
+        SettingsError if the keys cannot be read, EngineLoadError if the model's chat template is broken.
+        """
         self._engine = engine
         self._settings = settings
         authentication = Authentication(settings.api_keys)
         if not authentication.required:
             log.warning("CHASQUI_API_KEYS is not set: everyone who reaches the port is let in")
-        self._admission = Admission(engine.capabilities.parallel, settings.max_queue)
+        self.admission = Admission(engine.capabilities.parallel, settings.max_queue, settings.max_queue_tokens)
         catalogue = Catalogue(engine, settings)
-        self._pipeline = ChatPipeline(engine, catalogue, self._admission, settings)
+        accounts = Accounts(spans, traces_content=settings.trace_content == "on")
+        self._pipeline = ChatPipeline(engine, catalogue, self.admission, accounts, settings)
         self._health = HealthMonitor(engine, _SERVICES, settings.stall_timeout)
-        interceptors = [CallInterceptor(), AuthenticationInterceptor(authentication)]
+        observer = RpcObserver()
+        interceptors = [CallInterceptor(observer), AuthenticationInterceptor(authentication)]
         self._grpc: grpc.aio.Server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
-        chat = ChatServicer(self._pipeline, settings.reader_timeout)
+        chat = ChatServicer(self._pipeline, authentication, settings.reader_timeout)
         chat_service_pb2_grpc.add_ChatServiceServicer_to_server(chat, self._grpc)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(catalogue, self._pipeline), self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
         health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
         reflection.enable_server_reflection([*_SERVICES, health_name, reflection.SERVICE_NAME], self._grpc)
         # Apart from the public services, so that no configuration in front of them can lead a caller to it.
-        self._relay = RelayServicer(self._pipeline, authentication, settings.reader_timeout)
+        self._relay = RelayServicer(self._pipeline, authentication, observer, settings.reader_timeout)
         self._relay_grpc: grpc.aio.Server = grpc.aio.server(options=_OPTIONS)
         relay_service_pb2_grpc.add_RelayServiceServicer_to_server(self._relay, self._relay_grpc)
+        show_server(self.admission, engine, self._health, self._relay.traffic)
 
     async def start(self, address: str, relay_address: str) -> int:
         """Listen on `unix:PATH` or `HOST:PORT`, for edge workers on another; returns the first one's port.
@@ -112,11 +123,12 @@ class ChatServer:
         self._watch.cancel()
         await self._health.drain()
         await asyncio.sleep(self._settings.drain_delay)
-        self._admission.close()
+        self.admission.close()
         try:
-            await asyncio.wait_for(self._admission.drained(), self._settings.grace_period)
+            await asyncio.wait_for(self.admission.drained(), self._settings.grace_period)
         except TimeoutError:
             log.warning("the grace period is over: running calls are cancelled")
+            self.admission.halt()
         self._relay.close()
         await asyncio.gather(self._grpc.stop(_CLOSE_SECONDS), self._relay_grpc.stop(_CLOSE_SECONDS))
         self._pipeline.close()
@@ -144,13 +156,15 @@ async def serve(settings: Settings, address: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     logging.getLogger("grpc._cython.cygrpc").addFilter(_is_failure)
-    provider = configure_tracing("chasqui-server")
+    tracing = configure_tracing("server", settings)
+    meters = configure_metrics("server", settings)
     engine = build_engine(settings)
     if not await _started(engine, stop):
         return 0
-    server = ChatServer(engine, settings)
+    server = ChatServer(engine, settings, tracing.spans)
     await server.start(address, settings.relay_address)
     log.info("serving", extra={"fields": _summary(engine, address)})
+    lag = asyncio.create_task(watch_loop_lag())
     failed = asyncio.create_task(server.failed())
     failed.add_done_callback(lambda _: stop.set())
     await stop.wait()
@@ -158,7 +172,9 @@ async def serve(settings: Settings, address: str) -> int:
     failed.cancel()
     log.info("draining")
     await server.stop()
-    provider.shutdown()
+    lag.cancel()
+    await asyncio.to_thread(tracing.shutdown)
+    await asyncio.to_thread(meters.shutdown)
     log.info("stopped")
     return status
 

@@ -6,10 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import trace
-
 from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
-from services.chat.annotation import annotate
 from services.chat.fold import fold_response
 from services.chat.interceptors import metadata_of
 from services.chat.outbox import AwaitedOutbox
@@ -18,10 +15,12 @@ from services.errors import InvalidValue, SlowReader
 from services.telemetry.call import current_call
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     import grpc
 
+    from chasqui.v1 import chat_pb2
+    from services.chat.authentication import Authentication
     from services.chat.call import ChatCall
     from services.chat.catalogue import Catalogue
     from services.chat.pipeline import ChatPipeline
@@ -32,8 +31,9 @@ if TYPE_CHECKING:
 class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
     """Chat over gRPC. A caller that lets a message lie for `reader_timeout` seconds is cut off."""
 
-    def __init__(self, pipeline: ChatPipeline, reader_timeout: float) -> None:
+    def __init__(self, pipeline: ChatPipeline, authentication: Authentication, reader_timeout: float) -> None:
         self._pipeline = pipeline
+        self._authentication = authentication
         self._reader_timeout = reader_timeout
 
     async def Chat(  # noqa: N802 - the contract's name
@@ -42,7 +42,9 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
         """Answer in one message."""
         outbox = AwaitedOutbox(streamed=False)
         async with self._owned(request, context, outbox):
-            return fold_response(await outbox.take())
+            response = fold_response(await outbox.take())
+            _tell_timings(context, response.timings)
+            return response
 
     async def StreamChat(  # type: ignore[override]  # noqa: N802 - grpc.aio takes coroutines that write too
         self, request: chat_service_pb2.StreamChatRequest, context: Context
@@ -57,9 +59,10 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
                         await context.write(chat_service_pb2.StreamChatResponse(events=events))
                 except TimeoutError:
                     error = SlowReader()
-                    call.fail(error, "slow reader")
+                    call.fail(error)
                     raise error from None
                 if events[-1].HasField("completed"):
+                    _tell_timings(context, events[-1].completed.timings)
                     return
 
     @asynccontextmanager
@@ -67,12 +70,14 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
         self, request: chat_service_pb2.ChatRequest, context: Context, outbox: AwaitedOutbox
     ) -> AsyncIterator[ChatCall]:
         """An accepted call, closed at the end of the block however that comes."""
-        call = await self._pipeline.start(request, current_call.get(), outbox, remaining=_remaining(context))
+        metadata = metadata_of(context.invocation_metadata())
+        caller = self._authentication.caller(metadata.get("authorization"), metadata.get("x-client-address", ""))
+        remaining = _remaining(context, metadata)
+        call = await self._pipeline.start(request, current_call.get(), outbox, caller=caller, remaining=remaining)
         try:
             yield call
         finally:
             call.close()
-            annotate(trace.get_current_span(), request, call)
 
 
 class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
@@ -120,8 +125,16 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
         return model_service_pb2.DetokenizeResponse(text=await self._pipeline.text_of(request.tokens))
 
 
-def _remaining(context: Context) -> float | None:
+def _tell_timings(context: Context, timings: chat_pb2.Timings) -> None:
+    """Add the times to the trailing metadata, in milliseconds and in the form of HTTP's Server-Timing."""
+    value = ", ".join(
+        f"{field.name};dur={duration.ToTimedelta().total_seconds() * 1e3:.3f}"
+        for field, duration in timings.ListFields()
+    )
+    context.set_trailing_metadata((*context.trailing_metadata(), ("server-timing", value)))
+
+
+def _remaining(context: Context, metadata: Mapping[str, str]) -> float | None:
     """The caller's time in seconds, None for no limit; InvalidValue if `x-request-timeout` is no duration."""
-    given = metadata_of(context.invocation_metadata()).get("x-request-timeout")
-    limits = [context.time_remaining(), seconds_of(given)]
+    limits = [context.time_remaining(), seconds_of(metadata.get("x-request-timeout"))]
     return min((limit for limit in limits if limit is not None), default=None)

@@ -188,6 +188,7 @@ class Heartbeat:
     progress: int
     running: int  # generations that occupy the engine
     queued: int  # generations that wait
+    kv_cache_use: float | None = None  # share of the KV cache that is in use, 0 to 1; None if the engine does not say
 
 
 class Engine(Protocol):

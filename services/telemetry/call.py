@@ -10,12 +10,13 @@ from uuid import uuid4
 _SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CallContext:
     """`trace_id` has 32 hexadecimal digits."""
 
     request_id: str
     trace_id: str
+    accepted: bool = False  # whether it is a chat call that the engine was given: its bill has a log line of its own
 
 
 current_call: ContextVar[CallContext] = ContextVar("current_call")

@@ -1,15 +1,20 @@
-"""One span, one request id and one kind of failure for every call, whichever transport brought it."""
+"""One span, one request id, one log line and one kind of failure for every call, whichever transport brought it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, TypeVar
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from opentelemetry import trace
+from opentelemetry import metrics, trace
+from opentelemetry.semconv._incubating.attributes import rpc_attributes
+from opentelemetry.semconv._incubating.metrics import rpc_metrics
+from opentelemetry.semconv.attributes import error_attributes
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from services.errors import ChasquiError, Code
+from services.errors import Cancelled, ChasquiError
+from services.telemetry import outcome
 from services.telemetry.call import CallContext, current_call, request_id_from
 from services.telemetry.tracing import remote_parent
 
@@ -22,45 +27,82 @@ Response = TypeVar("Response")
 
 log = logging.getLogger(__name__)
 
-
-async def observe(method: str, metadata: Mapping[str, str], run: Callable[[], Awaitable[Response]]) -> Response:
-    """Run a call of `method` ("/package.Service/Method") in a span that begins and ends in this task.
-
-    `metadata` holds `traceparent`, `tracestate` and `x-request-id` where the caller gave them. Whatever fails is raised
-    as a ChasquiError; a cancellation passes through.
-    """
-    service, _, name = method.removeprefix("/").partition("/")
-    with trace.get_tracer("chasqui.server").start_as_current_span(
-        f"{service}/{name}",
-        remote_parent(metadata),
-        SpanKind.SERVER,
-        {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name},
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as span:
-        trace_id = trace.format_trace_id(span.get_span_context().trace_id)
-        current_call.set(CallContext(request_id_from(metadata.get("x-request-id")), trace_id))
-        return await _observed(span, run)
+_SYSTEM: Final = rpc_attributes.RpcSystemNameValues.GRPC.value
+# In seconds, as OpenTelemetry's conventions for RPC advise, and beyond: answers take longer than most RPCs.
+_DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
-async def _observed(span: Span, run: Callable[[], Awaitable[Response]]) -> Response:
-    """Tell the span every way in which the call can end."""
-    try:
-        response = await run()
-    except ChasquiError as error:
-        _failed(span, error.code, error.reason, error.message)
-        raise
-    except asyncio.CancelledError:
-        _failed(span, Code.CANCELLED, "CANCELLED", "cancelled")
-        raise
-    except Exception as error:
-        log.exception("a call failed", extra={"fields": {"request_id": current_call.get().request_id}})
-        _failed(span, Code.INTERNAL, type(error).__name__, "internal error")
-        raise ChasquiError("The server failed; the operator's log says why.") from error
-    span.set_attribute("rpc.grpc.status_code", 0)
-    return response
+class RpcObserver:
+    """Watches the calls of a server, one `observe` each."""
 
+    def __init__(self) -> None:
+        self._tracer = trace.get_tracer("chasqui.server")
+        self._duration = metrics.get_meter("chasqui.server").create_histogram(
+            rpc_metrics.RPC_SERVER_CALL_DURATION,
+            "s",
+            "How long calls take.",
+            explicit_bucket_boundaries_advisory=_DURATIONS,
+        )
 
-def _failed(span: Span, code: Code, kind: str, description: str) -> None:
-    span.set_attributes({"rpc.grpc.status_code": code.value, "error.type": kind})
-    span.set_status(Status(StatusCode.ERROR, description))
+    async def observe(
+        self, method: str, metadata: Mapping[str, str], run: Callable[[], Awaitable[Response]]
+    ) -> Response:
+        """Run a call of `method` ("/package.Service/Method") in a span that begins and ends in this task.
+
+        `metadata` holds `traceparent`, `tracestate` and `x-request-id` where the caller gave them. Whatever fails is
+        raised as a ChasquiError; a cancellation passes through.
+        """
+        name = method.removeprefix("/")
+        began = time.monotonic()
+        labels = {rpc_attributes.RPC_SYSTEM_NAME: _SYSTEM, rpc_attributes.RPC_METHOD: name}
+        with self._tracer.start_as_current_span(
+            name,
+            remote_parent(metadata),
+            SpanKind.SERVER,
+            labels,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            trace_id = trace.format_trace_id(span.get_span_context().trace_id)
+            call = CallContext(request_id_from(metadata.get("x-request-id")), trace_id)
+            current_call.set(call)
+            try:
+                response = await run()
+            except ChasquiError as error:
+                self._end(span, labels, call, time.monotonic() - began, error)
+                raise
+            except asyncio.CancelledError:
+                self._end(span, labels, call, time.monotonic() - began, Cancelled("The caller ended the call."))
+                raise
+            except Exception as failure:
+                log.exception("a call failed", extra={"fields": {"request_id": call.request_id}})
+                unknown = ChasquiError("The server failed; the operator's log says why.")
+                self._end(span, labels, call, time.monotonic() - began, unknown)
+                raise unknown from failure
+            self._end(span, labels, call, time.monotonic() - began, None)
+            return response
+
+    def _end(
+        self, span: Span, labels: dict[str, str], call: CallContext, seconds: float, error: ChasquiError | None
+    ) -> None:
+        """Tell the span, the metric and the log how a call ended; an accepted chat call has a log line of its own."""
+        word = outcome.COMPLETED if error is None else outcome.outcome_of(error)
+        ended = {rpc_attributes.RPC_RESPONSE_STATUS_CODE: "OK" if error is None else error.code.name}
+        if error is not None:
+            ended[error_attributes.ERROR_TYPE] = error.reason
+            # Not the message, which may hold what the caller wrote.
+            span.set_status(Status(StatusCode.ERROR, f"{error.reason} {error.param or ''}".strip()))
+        span.set_attributes({**ended, "chasqui.request_id": call.request_id})
+        self._duration.record(seconds, {**labels, **ended, "chasqui.outcome": word})
+        if not call.accepted:
+            fields = {
+                "request_id": call.request_id,
+                "trace_id": call.trace_id,
+                "method": labels[rpc_attributes.RPC_METHOD],
+                "outcome": word,
+                "status": ended[rpc_attributes.RPC_RESPONSE_STATUS_CODE],
+                "reason": None if error is None else error.reason,
+                "param": None if error is None else error.param,
+                "seconds": round(seconds, 6),
+            }
+            log.info("call ended", extra={"fields": fields})

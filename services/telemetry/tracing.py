@@ -2,36 +2,58 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-import services
+from services.telemetry.finished_spans import FinishedSpans
+from services.telemetry.otlp import exported
+from services.telemetry.resource import resource_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opentelemetry.context import Context
 
-_PROPAGATOR = TraceContextTextMapPropagator()
-_ENDPOINT_VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    from services.settings import Settings
+
+_PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
-def configure_tracing(service_name: str) -> TracerProvider:
-    """Install the provider. Spans are exported over OTLP/gRPC when an `OTEL_EXPORTER_OTLP_*ENDPOINT` is set."""
-    resource = Resource.create({"service.name": service_name, "service.version": services.__version__})
+class Tracing:
+    """The tracing of a process. `spans` takes spans that are written after the fact; None if nothing is exported."""
+
+    def __init__(self, provider: TracerProvider, spans: FinishedSpans | None) -> None:
+        self._provider = provider
+        self.spans = spans
+
+    def shutdown(self) -> None:
+        """Export what is left, for a few seconds at most; blocks."""
+        self._provider.shutdown()
+
+
+def configure_tracing(part: str, settings: Settings) -> Tracing:
+    """Install the provider of this process, which plays `part`.
+
+    Spans are exported over OTLP/gRPC when an `OTEL_EXPORTER_OTLP_*ENDPOINT` is set; `OTEL_TRACES_SAMPLER` chooses
+    which. Otherwise calls have their ids, for logs and for whoever continues the trace, and nothing is recorded.
+    """
+    if not exported("TRACES"):
+        provider = TracerProvider(ALWAYS_OFF, shutdown_on_exit=False)
+        trace.set_tracer_provider(provider)
+        return Tracing(provider, None)
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # heavy, rarely needed
+
+    resource = resource_of(part, settings)
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    if any(os.environ.get(name) for name in _ENDPOINT_VARIABLES):
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # heavy, rarely needed
-
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    processor = BatchSpanProcessor(OTLPSpanExporter())
+    provider.add_span_processor(processor)
     trace.set_tracer_provider(provider)
-    return provider
+    return Tracing(provider, FinishedSpans(processor, resource))
 
 
 def remote_parent(carrier: Mapping[str, str]) -> Context:
@@ -39,8 +61,8 @@ def remote_parent(carrier: Mapping[str, str]) -> Context:
     return _PROPAGATOR.extract(carrier)
 
 
-def trace_headers() -> dict[str, str]:
-    """The current span as `traceparent` and `tracestate`, for whoever continues the trace."""
+def trace_headers(context: Context | None = None) -> dict[str, str]:
+    """The span of `context`, or else the current one, as `traceparent` and `tracestate` for whoever continues it."""
     carrier: dict[str, str] = {}
-    _PROPAGATOR.inject(carrier)
+    _PROPAGATOR.inject(carrier, context)
     return carrier

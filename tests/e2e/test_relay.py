@@ -54,10 +54,10 @@ def test_an_edge_that_is_killed_frees_the_engine_and_bills_what_it_carried() -> 
 
 
 def test_of_two_edges_one_that_is_killed_takes_only_its_own_calls() -> None:
-    with Service(engine="simulated", simulated_rate=20, edge_workers=2) as service:
+    with Service(engine="simulated", simulated_rate=20, edge_workers=2, parallel=16) as service:
         edges = [part for part in psutil.Process(service.process.pid).children() if part.cmdline()[-1] == "edge"]
         names = [f"call-{number}" for number in range(16)]
-        connections = [open_stream(service.url + CHAT, {**LONG, "max_tokens": 60}, {"x-request-id": n}) for n in names]
+        connections = [open_stream(service.url + CHAT, {**LONG, "max_tokens": 100}, {"x-request-id": n}) for n in names]
         edges[0].kill()
         outcomes = [service.settled(name)["outcome"] for name in names]
         whole = [b"[DONE]" in read_all(connection) for connection in connections]

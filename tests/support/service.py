@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +20,7 @@ import psutil
 from tests.support.http import get
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
 _START_SECONDS = 60
@@ -36,17 +39,32 @@ def free_port() -> int:
         return port
 
 
+def free_row(length: int) -> int:
+    """The first of so many ports in a row that nobody listens on now, below those that the system hands out."""
+    while True:
+        first = random.randrange(20_000, 30_000)  # noqa: S311 - guards nothing
+        with ExitStack() as probes, suppress(OSError):
+            for port in range(first, first + length):
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
+
+
 class Service:
     """A context manager: serves inside, and is stopped with SIGINT at the end.
 
     `settings` are names of settings without prefix, e.g. `engine="simulated"`; draining does not wait unless asked to.
+    `environ` are other variables.
     """
 
-    def __init__(self, **settings: object) -> None:
+    def __init__(self, environ: Mapping[str, str] | None = None, **settings: object) -> None:
         self.port = free_port()
         given: dict[str, object] = {"port": self.port, "drain_delay": 0, "log_format": "json", **settings}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHASQUI_")}
-        self._environ = {**inherited, **{f"CHASQUI_{name.upper()}": str(value) for name, value in given.items()}}
+        self._environ = {
+            **inherited,
+            **(environ or {}),
+            **{f"CHASQUI_{name.upper()}": str(value) for name, value in given.items()},
+        }
         self._output = Path(tempfile.mkdtemp(prefix="chasqui-test-")) / "output"
         self.process: subprocess.Popen[bytes]
 
@@ -108,11 +126,15 @@ class Service:
 
     def settled(self, request_id: str) -> dict[str, Any]:
         """The bill of a call, as the log tells it; waits for it."""
+        return self.logged(request_id, "chat call settled")
+
+    def logged(self, request_id: str, what: str) -> dict[str, Any]:
+        """The log line that has both words in it; waits for it."""
         end = time.monotonic() + _STOP_SECONDS
         while time.monotonic() < end:
             for line in self.output().splitlines():
-                if line.startswith("{") and request_id in line and "chat call settled" in line:
+                if line.startswith("{") and f'"{request_id}"' in line and what in line:
                     record: dict[str, Any] = json.loads(line)
                     return record
             time.sleep(0.02)
-        raise ServiceError(f"no bill for {request_id}: {self.output()}")
+        raise ServiceError(f"no {what} for {request_id}: {self.output()}")

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from chasqui.v1 import chat_pb2
 from services.chat.call import CallFacts, ChatCall
@@ -25,32 +21,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chasqui.v1 import stream_pb2
+    from services.chat.settlement import Settlement
 
 EXPIRED = DeadlineExceeded("The call's time ran out.")
 
 
 @dataclass
 class Played:
-    """A call, its engine's handle, and how often it was settled."""
+    """A call, its engine's handle, its settlements, and what was told of its freed place."""
 
     call: ChatCall
+    outbox: AwaitedOutbox
     handle: FakeHandle
-    settled: list[str] = field(default_factory=list)
+    settled: list[Settlement]
+    freed: list[float]
 
 
-def start(
+def facts(
     *,
     stops: Sequence[str] = (),
     tools: Sequence[str] = (),
     parallel: bool = True,
     n: int = 1,
-    streamed: bool = True,
     price: float = 2.0,
-) -> Played:
-    """An accepted and submitted call."""
-    facts = CallFacts(
+    traces_output: bool = False,
+) -> CallFacts:
+    """What is known of a call."""
+    return CallFacts(
         request_id="request-1",
         trace_id="0" * 32,
+        operation="chat",
+        request_model="demo",
         model="demo",
         system_fingerprint="test-1",
         stops=stops,
@@ -65,13 +66,25 @@ def start(
         received=0.0,
         grammar_param=None,
         tokenize_seconds=0.5,
+        asked={},
+        traces_output=traces_output,
     )
-    settled: list[str] = []
-    call = ChatCall(
-        facts, demo_tokenizer(), AwaitedOutbox(streamed=streamed), on_settled=lambda: settled.append("settled")
-    )
-    played = Played(call, FakeHandle(), settled)
-    call.attach(played.handle)
+
+
+def accept(*, streamed: bool = True, **fields: Any) -> Played:
+    """A call that has been accepted and that the engine has not got yet."""
+    settled: list[Settlement] = []
+    freed: list[float] = []
+    outbox = AwaitedOutbox(streamed=streamed)
+    call = ChatCall(facts(**fields), demo_tokenizer(), outbox, on_settled=settled.append, on_freed=freed.append)
+    call.accept()
+    return Played(call, outbox, FakeHandle(), settled, freed)
+
+
+def start(**fields: Any) -> Played:
+    """An accepted and submitted call."""
+    played = accept(**fields)
+    played.call.attach(played.handle)
     return played
 
 
@@ -95,15 +108,6 @@ def _finishes(events: Sequence[stream_pb2.StreamEvent]) -> list[tuple[int, str, 
     ]
 
 
-def _bills(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    return [vars(record)["fields"] for record in caplog.records if record.name == "services.chat.call"]
-
-
-@pytest.fixture(autouse=True)
-def _bills_are_recorded(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "services.chat.call")
-
-
 async def test_an_answer_is_its_text_its_finish_and_its_bill() -> None:
     played = start()
     played.call.piece(text_piece("Hello"))
@@ -117,7 +121,7 @@ async def test_an_answer_is_its_text_its_finish_and_its_bill() -> None:
     assert usage == chat_pb2.Usage(
         prompt_tokens=10, completion_tokens=3, total_tokens=13, cached_tokens=4, estimated_cost=13 * 2.0 / 1e6
     )
-    assert (played.call.outcome, played.call.usage, played.settled) == ("completed", usage, ["settled"])
+    assert (played.call.outcome, played.call.usage, len(played.settled)) == ("completed", usage, 1)
 
 
 async def test_the_timings_are_the_engines_and_the_servers() -> None:
@@ -214,10 +218,10 @@ async def test_a_call_for_no_tokens_completes_without_an_engine() -> None:
     events = await played.call.outbox.take()
     assert _finishes(events) == [(0, "LENGTH", None), (1, "LENGTH", None)]
     assert events[-1].completed.usage.total_tokens == 7
-    assert (played.call.outcome, played.settled) == ("completed", ["settled"])
+    assert (played.call.outcome, len(played.settled)) == ("completed", 1)
 
 
-async def test_a_caller_who_goes_cancels_everything_and_is_still_billed(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_caller_who_goes_cancels_everything_and_is_still_billed() -> None:
     played = start(n=2)
     played.call.piece(text_piece("a", tokens=5))
     played.call.close()
@@ -226,10 +230,10 @@ async def test_a_caller_who_goes_cancels_everything_and_is_still_billed(caplog: 
     for choice in (0, 1):
         played.call.choice_end(ChoiceEnd(choice, EndReason.CANCELLED))
     played.call.end(an_end(prompt=10))
-    assert (played.call.outcome, played.settled) == ("cancelled", ["settled"])
+    assert (played.call.outcome, len(played.settled)) == ("cancelled", 1)
     assert played.call.usage.total_tokens == 15
-    [bill] = _bills(caplog)
-    assert (bill["outcome"], bill["completion_tokens"], bill["finish_reasons"]) == ("cancelled", 5, [])
+    [settlement] = played.settled
+    assert (settlement.usage.completion_tokens, settlement.finish_reasons) == (5, [])
 
 
 async def test_a_deadline_ends_a_stream_with_its_error_after_the_text_so_far() -> None:
@@ -242,7 +246,7 @@ async def test_a_deadline_ends_a_stream_with_its_error_after_the_text_so_far() -
     assert played.handle.cancels == [None]
     played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED))
     played.call.end(an_end(prompt=10))
-    assert (played.call.outcome, played.settled) == ("deadline", ["settled"])
+    assert (played.call.outcome, len(played.settled)) == ("deadline", 1)
     assert played.call.usage.total_tokens == 12
 
 
@@ -274,7 +278,7 @@ async def test_a_deadline_after_the_end_has_no_effect() -> None:
     assert played.call.outcome == "completed"
 
 
-async def test_a_failing_engine_ends_the_call_with_its_sentence(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failing_engine_ends_the_call_with_its_sentence() -> None:
     played = start()
     played.call.piece(text_piece("a"))
     played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED))
@@ -282,21 +286,19 @@ async def test_a_failing_engine_ends_the_call_with_its_sentence(caplog: pytest.L
     assert _texts(await played.call.outbox.take()) == {0: "a"}
     with pytest.raises(EngineFailed, match="Out of memory"):
         await played.call.outbox.take()
-    assert (played.call.outcome, played.settled) == ("failed", ["settled"])
-    [bill] = _bills(caplog)
-    assert (bill["error"], bill["completion_tokens"]) == ("Out of memory.", 1)
+    assert (played.call.outcome, len(played.settled)) == ("failed", 1)
+    [settlement] = played.settled
+    assert (settlement.error, settlement.usage.completion_tokens) == ("Out of memory.", 1)
 
 
 @pytest.mark.parametrize("first", ["close", "deadline", "failure"])
 @pytest.mark.parametrize("second", ["close", "deadline", "failure"])
-async def test_the_first_end_decides_the_outcome_and_the_call_is_settled_once(
-    caplog: pytest.LogCaptureFixture, first: str, second: str
-) -> None:
+async def test_the_first_end_decides_the_outcome_and_the_call_is_settled_once(first: str, second: str) -> None:
     played = start()
     ends: dict[str, Callable[[], None]] = {
         "close": played.call.close,
-        "deadline": lambda: played.call.fail(EXPIRED, "deadline"),
-        "failure": lambda: played.call.fail(EngineFailed("It broke."), "failed"),
+        "deadline": lambda: played.call.fail(EXPIRED),
+        "failure": lambda: played.call.fail(EngineFailed("It broke.")),
     }
     ends[first]()
     ends[second]()
@@ -304,58 +306,99 @@ async def test_the_first_end_decides_the_outcome_and_the_call_is_settled_once(
     played.call.end(an_end())
     ends[second]()
     assert played.call.outcome == {"close": "cancelled", "deadline": "deadline", "failure": "failed"}[first]
-    assert played.settled == ["settled"]
-    assert len(_bills(caplog)) == 1
+    assert len(played.settled) == 1
 
 
-async def test_closing_an_answered_call_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_closing_an_answered_call_changes_nothing() -> None:
     played = start()
     played.call.choice_end(_stop())
     played.call.end(an_end())
     await played.call.outbox.take()
     played.call.close()
-    assert (played.call.outcome, played.settled, len(_bills(caplog))) == ("completed", ["settled"], 1)
+    assert (played.call.outcome, len(played.settled)) == ("completed", 1)
 
 
-async def test_the_bill_names_the_call_and_holds_every_number(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_settlement_holds_every_number() -> None:
     played = start(n=2, price=1.0)
     played.call.piece(text_piece("a", choice=1, tokens=3))
     played.call.choice_end(ChoiceEnd(1, EndReason.LENGTH))
     played.call.choice_end(_stop(0))
-    played.call.end(an_end(prompt=10, cached=8))
-    [bill] = _bills(caplog)
-    assert bill.pop("seconds") > 0
-    assert bill == {
-        "request_id": "request-1",
-        "trace_id": "0" * 32,
-        "chat_id": played.call.started.id,
-        "model": "demo",
-        "outcome": "completed",
-        "finish_reasons": ["stop", "length"],
-        "prompt_tokens": 10,
-        "completion_tokens": 3,
-        "cached_tokens": 8,
-        "estimated_cost": 13 / 1e6,
-        "error": None,
-    }
+    end = an_end(prompt=10, cached=8)
+    played.call.end(end)
+    [settlement] = played.settled
+    assert settlement.chat_id == played.call.started.id
+    assert (settlement.outcome, settlement.error, settlement.output) == ("completed", None, [])
+    assert settlement.finish_reasons == ["stop", "length"]
+    assert settlement.usage == chat_pb2.Usage(
+        prompt_tokens=10, completion_tokens=3, total_tokens=13, cached_tokens=8, estimated_cost=13 / 1e6
+    )
+    assert (settlement.timings.prefill, settlement.timings.decode) == (end.timings.prefill, end.timings.decode)
+    assert settlement.timings.queue >= end.timings.queue
+    assert settlement.seconds > 0
 
 
-async def test_the_call_s_span_has_its_tokens_and_where_the_engine_s_time_went() -> None:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    with provider.get_tracer("test").start_as_current_span("chat"):
-        played = start()
-        played.call.piece(text_piece("Hi", tokens=2))
-        played.call.choice_end(ChoiceEnd(0, EndReason.STOP))
-        played.call.end(an_end(prompt=10, cached=4))
-    attributes = exporter.get_finished_spans()[0].attributes
-    assert attributes is not None
-    assert dict(attributes) == {
-        "gen_ai.usage.input_tokens": 10,
-        "gen_ai.usage.output_tokens": 2,
-        "gen_ai.usage.cache_read.input_tokens": 4,
-        "chasqui.timings.queue": 1.0,
-        "chasqui.timings.prefill": 2.0,
-        "chasqui.timings.decode": 3.0,
-    }
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_a_cancelled_call_tells_when_its_place_in_the_engine_is_free(cancelled: bool) -> None:
+    played = start()
+    if cancelled:
+        played.call.close()
+    played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED if cancelled else EndReason.STOP))
+    played.call.end(an_end())
+    assert played.freed == []  # the engine may keep the place beyond the call's end
+    played.handle.released.set_result(None)
+    await asyncio.sleep(0)
+    assert len(played.freed) == cancelled
+
+
+@pytest.mark.parametrize("traced", [True, False])
+async def test_what_the_model_wrote_is_kept_only_to_be_traced(traced: bool) -> None:
+    played = start(n=2, tools=["f"], traces_output=traced)
+    for text in ('{"name": "f", ', '"parameters": {}}'):
+        played.call.piece(text_piece(text, choice=0))
+    played.call.piece(text_piece("No.", choice=1))
+    for index in (0, 1):
+        played.call.choice_end(_stop(index))
+    played.call.end(an_end())
+    [settlement] = played.settled
+    assert settlement.output == (['{"name": "f", "parameters": {}}', "No."] if traced else [])
+
+
+async def test_a_call_that_is_given_up_while_it_waits_is_settled_once_and_costs_nothing() -> None:
+    played = accept()
+    played.call.close()
+    played.call.close()
+    [settlement] = played.settled
+    assert settlement.outcome == "cancelled"
+    assert (settlement.usage.prompt_tokens, settlement.usage.estimated_cost) == (0, 0)
+
+
+async def test_a_call_that_expires_while_it_waits_fails_and_costs_nothing() -> None:
+    played = accept()
+    played.call.expire_after(0, EXPIRED)
+    await played.outbox.take()
+    with pytest.raises(DeadlineExceeded):
+        await played.outbox.take()
+    played.call.close()
+    [settlement] = played.settled
+    assert (settlement.outcome, settlement.usage.prompt_tokens) == ("deadline", 0)
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [(0.02, "deadline"), (60.0, "cancelled")])
+async def test_a_caller_who_leaves_at_its_own_deadline_was_late_and_is_not_counted_as_gone(
+    seconds: float, outcome: str
+) -> None:
+    played = start()
+    played.call.expire_after(seconds, EXPIRED)
+    played.call.close()
+    played.call.end(an_end())
+    assert [settlement.outcome for settlement in played.settled] == [outcome]
+
+
+async def test_the_time_in_our_queue_is_added_to_the_engine_s() -> None:
+    played = accept()
+    await asyncio.sleep(0.02)
+    played.call.attach(played.handle)
+    played.call.choice_end(_stop())
+    played.call.end(an_end())
+    timings = (await played.outbox.take())[-1].completed.timings
+    assert timings.queue.ToTimedelta().total_seconds() >= 1.02

@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from edge.envoy.config import EnvoyConfig, render
+from edge.envoy.telemetry import Collector, collector
+from services.settings import SettingsError
 
+SAMPLERS = (
+    *("always_on", "always_off", "traceidratio"),
+    *("parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"),
+)
 ENVOY = Path(sys.executable).with_name("envoy")
 
 
@@ -35,8 +41,15 @@ def config(**fields: object) -> EnvoyConfig:
         {"server_address": "10.0.0.1:50051", "edge_addresses": ("10.0.0.1:9000", "10.0.0.1:9001")},
         {"server_address": "chat-server:50051", "edge_addresses": ("edge:9000",)},
         {"edge_addresses": ("unix:/a", "unix:/b", "unix:/c")},
+        {"metrics_address": "127.0.0.1:9464"},
+        *({"collector": Collector("otel", 4317, False, {}, sampler, 0.25)} for sampler in SAMPLERS),
+        {"collector": Collector("127.0.0.1", 443, True, {"key": "secret"}, "always_on", 1.0)},
+        {"metrics_address": "0.0.0.0:9464", "collector": Collector("::1", 4317, False, {}, "always_off", 1.0)},
     ],
-    ids=["sockets", "all interfaces", "IPv6", "IP addresses", "host names", "three workers"],
+    ids=[
+        *("sockets", "all interfaces", "IPv6", "IP addresses", "host names", "three workers"),
+        *("metrics", *SAMPLERS, "a collector behind TLS", "metrics and a collector"),
+    ],
 )
 def test_envoy_accepts_the_configuration(tmp_path: Path, fields: dict[str, object]) -> None:
     bootstrap = tmp_path / "envoy.yaml"
@@ -63,3 +76,56 @@ def test_every_edge_worker_is_an_endpoint_of_its_own() -> None:
 def test_an_address_of_neither_form_is_refused_by_name(address: str) -> None:
     with pytest.raises(ValueError, match=re.escape(repr(address))):
         render(config(server_address=address))
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, None),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:4317", "OTEL_SDK_DISABLED": "true"}, None),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:4317", "OTEL_TRACES_EXPORTER": "none"}, None),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:4318"},
+            Collector("otel", 4318, False, {}, "always_on", 1.0),
+        ),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "otel:5000"}, Collector("otel", 5000, False, {}, "always_on", 1.0)),
+        (
+            {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://metrics-too:4317",
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://otel",
+                "OTEL_EXPORTER_OTLP_HEADERS": "Key=a=b, other = c",
+                "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+                "OTEL_TRACES_SAMPLER_ARG": "0.25",
+            },
+            Collector("otel", 443, True, {"key": "a=b", "other": "c"}, "traceidratio", 0.25),
+        ),
+    ],
+)
+def test_opentelemetry_s_variables_say_where_envoy_s_spans_go(
+    environ: dict[str, str], expected: Collector | None
+) -> None:
+    assert collector(environ, trusts_callers=False) == expected
+
+
+def test_callers_decide_what_is_traced_only_when_they_are_trusted() -> None:
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:4317", "OTEL_TRACES_SAMPLER": "parentbased_always_off"}
+    samplers = {trust: collector(environ, trusts_callers=trust) for trust in (True, False)}
+    assert samplers[True] is not None
+    assert samplers[False] is not None
+    assert (samplers[True].sampler, samplers[False].sampler) == ("parentbased_always_off", "always_off")
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, "http/protobuf"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:port"}, "port"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "unix:/a"}, "unix"),
+        ({"OTEL_TRACES_SAMPLER": "sometimes"}, "sometimes"),
+        ({"OTEL_TRACES_SAMPLER_ARG": "2"}, "2.0"),
+        ({"OTEL_TRACES_SAMPLER_ARG": "half"}, "half"),
+    ],
+)
+def test_a_variable_that_cannot_be_is_refused(environ: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        collector({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:4317"} | environ, trusts_callers=False)

@@ -57,6 +57,6 @@ async def test_a_caller_who_does_not_read_is_told_so_and_frees_the_engine(
     await server.stop()
     assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
     (bill,) = [record.__dict__["fields"] for record in caplog.records if record.message == "chat call settled"]
-    assert bill["outcome"] == "slow reader"
+    assert bill["outcome"] == "slow_reader"
     assert 0 < bill["completion_tokens"] * 1000 < 10 * MOST_UNREAD
     assert engine.heartbeat().running == 0

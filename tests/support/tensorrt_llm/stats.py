@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from tests.support.tensorrt_llm.executor import Executor
 
 _POLL_SECONDS = 0.005
+# Of the KV cache; a running request takes one.
+_BLOCKS = 100
 
 
 class IterationResult:
@@ -37,4 +39,5 @@ class IterationResult:
             await asyncio.sleep(_POLL_SECONDS)
             waited += _POLL_SECONDS
         self._seen = self._executor.iterations
-        return {"iter": self._seen}
+        blocks = {"maxNumBlocks": _BLOCKS, "usedNumBlocks": min(self._executor.running, _BLOCKS)}
+        return {"iter": self._seen, "kvCacheStats": blocks}

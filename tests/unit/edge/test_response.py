@@ -112,6 +112,17 @@ def test_with_include_usage_no_finish_chunk_waits_for_the_usage() -> None:
     assert len(list(sequence.chunks(events.finish()))) == 1
 
 
+@pytest.mark.parametrize("include_usage", [True, False])
+def test_timings_stand_beside_the_usage_when_they_are_asked_for(include_usage: bool) -> None:
+    sequence = ChunkSequence(n=2, include_usage=include_usage, include_timings=True)
+    chunks = [msgspec.to_builtins(chunk) for event in TWO for chunk in sequence.chunks(event)]
+    assert ["timings" in chunk for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+    assert chunks[-1]["usage"] == USAGE
+    assert chunks[-1]["timings"] == {
+        **{"queue": 0.5, "tokenize": 1.25, "prefill": 20.0, "decode": 1000.001, "total": 61000.0}
+    }
+
+
 def test_usage_is_told_even_when_no_choice_has_finished() -> None:
     chunks = chunks_of([events.started(), events.completed()])
     assert chunks[-1]["choices"] == []

@@ -1,0 +1,69 @@
+"""OpenTelemetry metrics: one provider per process, pushed over OTLP and shown to Prometheus where that is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+
+from services.settings import SettingsError
+from services.telemetry.otlp import exported
+from services.telemetry.resource import resource_of
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import MetricReader
+
+    from services.settings import Settings
+
+_LAG_INTERVAL: Final = 0.5
+_LAG_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+def configure_metrics(part: str, settings: Settings) -> MeterProvider:
+    """Install the provider of this process, which plays `part`. Without anybody to see them, nothing is recorded.
+
+    Metrics are pushed when an `OTEL_EXPORTER_OTLP_*ENDPOINT` is set, and shown at `metrics_address`; SettingsError if
+    that address cannot be had.
+    """
+    readers: list[MetricReader] = []
+    if exported("METRICS"):
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter  # heavy, rarely needed
+        from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+        readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
+    if settings.metrics_address:
+        readers.append(_shown_at(settings.metrics_address))
+    provider = MeterProvider(readers, resource_of(part, settings), shutdown_on_exit=False)
+    if readers:
+        metrics.set_meter_provider(provider)
+    return provider
+
+
+async def watch_loop_lag() -> None:
+    """Record how much later than due this process's event loop gets to a timer, until cancelled."""
+    lag = metrics.get_meter("chasqui").create_histogram(
+        "chasqui.event_loop.lag",
+        "s",
+        "How much later than due the event loop gets to a timer.",
+        explicit_bucket_boundaries_advisory=_LAG_BUCKETS,
+    )
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + _LAG_INTERVAL
+        await asyncio.sleep(_LAG_INTERVAL)
+        lag.record(max(loop.time() - due, 0.0))
+
+
+def _shown_at(address: str) -> MetricReader:
+    """A reader that answers `GET /metrics` on `HOST:PORT`, in a thread of its own: a busy loop is still seen."""
+    from opentelemetry.exporter.prometheus import PrometheusMetricReader
+    from prometheus_client import start_http_server
+
+    host, _, port = address.rpartition(":")
+    try:
+        start_http_server(int(port), host)
+    except (OSError, ValueError, OverflowError) as error:
+        raise SettingsError(f"Metrics cannot be shown at {address!r}, which must be HOST:PORT: {error}.") from error
+    return PrometheusMetricReader(scope_info_enabled=False)
