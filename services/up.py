@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.05
+# Through Envoy, where each request is a span and a log line.
+_PUBLIC_POLL_SECONDS = 0.2
 # Beyond the time that parts give themselves to drain.
 _STOP_MARGIN = 5.0
 
@@ -131,7 +133,7 @@ class Service:
                 self._console.print(f"[green]✓[/green] {part.name}", highlight=False)
             status.update("waiting until requests get through")
             while not await _ready(host, self._settings.port):  # noqa: ASYNC110 - another process
-                await asyncio.sleep(_POLL_SECONDS)
+                await asyncio.sleep(_PUBLIC_POLL_SECONDS)
         banner = _banner(self._settings, f"http://{host}:{self._settings.port}")
         self._console.print(banner, highlight=False, markup=False, soft_wrap=True)
 

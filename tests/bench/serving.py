@@ -141,10 +141,10 @@ def _loaded(service: Service, name: str, streams: int, tokens: int, advance: Cal
     """Run so many streams at once and check what they got."""
     request = load.body(PROMPT, tokens)
     expected = post(service.url + load.CHAT, load.body(PROMPT, tokens, stream=False)).json()
-    before, began = _cpu(service), time.perf_counter()
-    answers = _run(load.stream_many(service.port, request, streams))
+    before, began = cpu_of(service), time.perf_counter()
+    answers = run(load.stream_many(service.port, request, streams))
     seconds = max(answer.arrivals[-1] for answer in answers) - began
-    used = _since(before, service)
+    used = used_since(before, service)
     load.check(answers, expected["choices"][0]["message"]["content"], tokens)
     delivered = streams * tokens
     events = sum(len(answer.arrivals) for answer in answers)
@@ -168,13 +168,13 @@ def _loaded(service: Service, name: str, streams: int, tokens: int, advance: Cal
 def _calls(service: Service) -> Calls:
     """What a call costs beside its tokens, and how soon its first token is there."""
     request = load.body(PROMPT, 1)
-    _run(load.stream_in_turn(service.port, request, 20))
-    rest = [answer.ttft for answer in _run(load.stream_in_turn(service.port, request, SINGLE_CALLS))]
-    grpc = _run(load.first_tokens_over_grpc(service.target, PROMPT, SINGLE_CALLS))
-    before = _cpu(service)
-    _run(load.stream_by_callers(service.port, request, CALLERS, SINGLE_CALLS * 10))
-    used = _since(before, service)
-    burst = [answer.ttft for answer in _run(load.stream_many(service.port, request, BURST))]
+    run(load.stream_in_turn(service.port, request, 20))
+    rest = [answer.ttft for answer in run(load.stream_in_turn(service.port, request, SINGLE_CALLS))]
+    grpc = run(load.first_tokens_over_grpc(service.target, PROMPT, SINGLE_CALLS))
+    before = cpu_of(service)
+    run(load.stream_by_callers(service.port, request, CALLERS, SINGLE_CALLS * 10))
+    used = used_since(before, service)
+    burst = [answer.ttft for answer in run(load.stream_many(service.port, request, BURST))]
     return Calls(
         cpu_per_call={part: 1e6 * cpu / (SINGLE_CALLS * 10) for part, cpu in used.items()},
         ttft_p50=1e3 * statistics.median(rest),
@@ -188,7 +188,7 @@ def _calls(service: Service) -> Calls:
 
 def _preparation(service: Service, count: int, advance: Callable[[], None]) -> Preparation:
     """So many calls at once that ask for no token: what is left of them is their preparation."""
-    seconds = _run(load.preparation_over_grpc(service.target, PROMPT, count))
+    seconds = run(load.preparation_over_grpc(service.target, PROMPT, count))
     advance()
     return Preparation(count, 1e3 * statistics.median(seconds), 1e3 * _p99(seconds))
 
@@ -218,22 +218,24 @@ def _idle(service: Service) -> Idle:
     # What the first streams of a process hold is there for good, and not theirs.
     post(service.url + load.CHAT, load.body("Hello!", 0, stream=False))
     before = _memory(service)
-    held = _run(hold())
+    held = run(hold())
     return Idle(IDLE_STREAMS, {part: (held[part] - before[part]) / IDLE_STREAMS / 1e3 for part in PARTS})
 
 
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a coroutine, in a loop of its own."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
 
 
-def _cpu(service: Service) -> dict[str, float]:
+def cpu_of(service: Service) -> dict[str, float]:
     """Seconds that each part has worked."""
     return {name: sum(part.cpu_times()[:2]) for name, part in service.parts().items()}
 
 
-def _since(before: dict[str, float], service: Service) -> dict[str, float]:
-    after = _cpu(service)
+def used_since(before: dict[str, float], service: Service) -> dict[str, float]:
+    """Seconds that each part has worked since `cpu_of` told `before`."""
+    after = cpu_of(service)
     return {part: after[part] - before[part] for part in PARTS}
 
 
