@@ -47,7 +47,7 @@ bench-footprint: setup ## Measure start-up time and memory.
 	$(BIN)/python -m tests.bench.footprint
 
 .PHONY: bench-cancel
-bench-cancel: setup ## Measure how soon a caller who goes away frees the engine (about two minutes).
+bench-cancel: setup ## Measure how soon a caller who goes away frees the engine (about a minute).
 	$(BIN)/python -m tests.bench.cancel
 
 .PHONY: bench-peers
