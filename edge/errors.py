@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from edge.exchange import CLIENT_CLOSED_REQUEST, current_exchange
 from edge.openai.schema import ErrorBody, ErrorEnvelope
-from services.errors import ChasquiError, Code
+from services.errors import NOT_ADMITTED, ChasquiError, Code
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -55,6 +55,8 @@ def response(error: ChasquiError) -> Response:
     headers: dict[str, str] = {}
     if error.retry_after is not None:
         headers["retry-after"] = str(math.ceil(error.retry_after))
+    if error.not_admitted:
+        headers.update([NOT_ADMITTED])
     if status in _NOT_RETRIED:
         headers["x-should-retry"] = "false"
     if status == 401:

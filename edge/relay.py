@@ -10,7 +10,7 @@ import grpc
 
 from chasqui.v1 import relay_service_pb2, relay_service_pb2_grpc
 from edge.relayed_call import RelayedCall
-from edge.upstream_error import unreachable
+from edge.upstream_error import not_connected, unreachable
 from services.errors import InvalidValue
 from services.settings import MAX_MESSAGE_BYTES
 
@@ -95,7 +95,7 @@ class Relay:
 
     def _submit(self, request: chat_service_pb2.ChatRequest, options: CallOptions, *, streamed: bool) -> RelayedCall:
         if not self.connected:
-            raise unreachable()
+            raise not_connected()
         if request.ByteSize() > _LARGEST_SUBMIT:
             raise InvalidValue(f"The request is larger than {_LARGEST_SUBMIT:,} bytes.")
         self._last_id += 1

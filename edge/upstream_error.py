@@ -27,6 +27,11 @@ class UpstreamError(ChasquiError):
         self.reason = reason
 
 
+def not_connected() -> Unavailable:
+    """The call was not begun."""
+    return Unavailable("The chat server cannot be reached.", reason="NOT_READY", retry_after=1.0)
+
+
 def unreachable() -> Unavailable:
     """The call could not be begun, or its end will never be known."""
     return Unavailable("The chat server cannot be reached.", reason="UPSTREAM_UNAVAILABLE", retry_after=1.0)

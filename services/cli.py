@@ -61,6 +61,7 @@ def _help(name: str, metadata: Any) -> str:
 @_takes_settings
 def up(settings: Settings) -> None:
     """Run chat server, edge and Envoy on this machine."""
+    _check_single(settings)
     from services.up import run
 
     configure_logging(settings, "up")
@@ -73,6 +74,7 @@ def server(settings: Settings) -> None:
     """Run the chat server alone."""
     if not settings.server_address:
         raise SettingsError("--server-address is needed to run the chat server alone: unix:PATH or HOST:PORT.")
+    _check_single(settings)
     from services.chat.server import serve
 
     configure_logging(settings, "server")
@@ -87,6 +89,7 @@ def edge(settings: Settings) -> None:
         raise SettingsError("--edge-address and --server-address are needed to run the edge alone.")
     if settings.edge_transport == "relay" and not settings.relay_address:
         raise SettingsError("--relay-address is needed to run the edge alone, unless --edge-transport is stream-chat.")
+    _check_single(settings)
     from edge.worker import serve
 
     configure_logging(settings, "edge")
@@ -106,8 +109,8 @@ def envoy_config(settings: Settings) -> None:
         config = EnvoyConfig(
             host=settings.host,
             port=settings.port,
-            server_address=settings.server_address,
-            edge_addresses=(settings.edge_address,),
+            server_addresses=_addresses(settings.server_address),
+            edge_addresses=_addresses(settings.edge_address),
             admin_socket=Path("/tmp/envoy-admin.sock"),  # noqa: S108 - of a container of its own
             metrics_address=settings.metrics_address,
             collector=collector(os.environ, trusts_callers=settings.trust_traceparent == "on"),
@@ -121,6 +124,7 @@ def envoy_config(settings: Settings) -> None:
 @_takes_settings
 def probe(settings: Settings) -> None:
     """Ask the chat server at --server-address whether it serves; the exit status says so."""
+    _check_single(settings)
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -164,6 +168,18 @@ def build_engine(model: str, out: Path, **limits: Any) -> None:
     except EngineLoadError as error:
         click.echo(f"chasqui: {error}", err=True)
         sys.exit(_USAGE_ERROR)
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    return tuple(address.strip() for address in text.split(","))
+
+
+def _check_single(settings: Settings) -> None:
+    """SettingsError for a list of addresses, which only Envoy takes."""
+    for name in ("server_address", "edge_address"):
+        given = getattr(settings, name)
+        if len(_addresses(given)) > 1:
+            raise SettingsError(f"{variable(name)} is {given!r}, but must be one address: only Envoy takes several.")
 
 
 def _run(part: Coroutine[Any, Any, int | None]) -> int | None:

@@ -9,17 +9,22 @@ ChasquiError                     code               reason
 ├── DeadlineExceeded             DEADLINE_EXCEEDED  DEADLINE_EXCEEDED
 ├── SlowReader                   RESOURCE_EXHAUSTED SLOW_READER
 ├── Cancelled                    CANCELLED          CANCELLED
-├── Unavailable                  UNAVAILABLE        (its argument: OVERLOADED, DRAINING, UPSTREAM_UNAVAILABLE)
+├── Unavailable                  UNAVAILABLE        (its argument: OVERLOADED, DRAINING, NOT_READY,
+│                                                    UPSTREAM_UNAVAILABLE)
 └── EngineFailed                 INTERNAL           ENGINE_FAILED
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 # The `domain` of every google.rpc.ErrorInfo of ours.
 ERROR_DOMAIN = "chasqui"
+# Response header, or trailing metadata of an RPC, of a call that this replica did not begin and another may take. The
+# proxy in front tries one, and takes the header off.
+NOT_ADMITTED: Final = ("x-not-admitted", "1")
+_NOT_ADMITTED_REASONS: Final = frozenset({"DRAINING", "NOT_READY"})
 
 
 class Code(Enum):
@@ -52,6 +57,11 @@ class ChasquiError(Exception):
         self.message = message
         self.param = param
         self.retry_after = retry_after
+
+    @property
+    def not_admitted(self) -> bool:
+        """Whether nothing was begun, and another replica would do; an overload may be everywhere."""
+        return self.reason in _NOT_ADMITTED_REASONS
 
 
 class InvalidValue(ChasquiError):

@@ -154,7 +154,10 @@ class Settings:
         30.0, "A working engine without progress for this long is not ready.", unit="seconds", minimum=0.1
     )
     drain_delay: float = _setting(
-        1.0, "Time between turning unready and refusing calls; longer than a health check's.", unit="seconds", minimum=0
+        2.0,
+        "Time between turning unready and refusing calls; Envoy notices within 0.5 s and sends calls elsewhere.",
+        unit="seconds",
+        minimum=0,
     )
     grace_period: float = _setting(
         30.0, "Time that running answers have to end after SIGTERM.", unit="seconds", minimum=0
@@ -166,13 +169,17 @@ class Settings:
     )
     edge_workers: int = _setting(1, "Edge processes, each with a socket of its own.", minimum=1, maximum=256)
     server_address: str = _setting(
-        "", "Where the chat server listens: unix:PATH or HOST:PORT; empty: a private socket."
+        "",
+        "Where the chat server listens: unix:PATH or HOST:PORT; empty: a private socket. For an Envoy in front of "
+        "several replicas those of all, separated by commas.",
     )
     relay_address: str = _setting(
         "", "Where the chat server takes edge workers, unix:PATH or HOST:PORT; empty: a private socket."
     )
     edge_address: str = _setting(
-        "", "Where the edge listens: unix:PATH or HOST:PORT (worker i adds i to the port); empty: a private socket."
+        "",
+        "Where the edge listens: unix:PATH or HOST:PORT (worker i adds i to the port); empty: a private socket. For an "
+        "Envoy in front of several workers those of all, separated by commas.",
     )
     metrics_address: str = _setting(
         "",

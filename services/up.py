@@ -58,7 +58,7 @@ class Service:
         config = EnvoyConfig(
             host=settings.host,
             port=settings.port,
-            server_address=server_address,
+            server_addresses=(server_address,),
             edge_addresses=edge_addresses,
             admin_socket=private / "envoy-admin.sock",
             metrics_address=_metrics_address(settings, 1 + len(edge_addresses)),

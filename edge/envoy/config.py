@@ -68,11 +68,14 @@ _DNS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class EnvoyConfig:
-    """Where Envoy listens, and what stands behind it. Addresses are `unix:PATH` or `HOST:PORT`."""
+    """Where Envoy listens, and what stands behind it: the parts of one replica or of several.
+
+    Addresses are `unix:PATH` or `HOST:PORT`.
+    """
 
     host: str  # an IP address
     port: int
-    server_address: str
+    server_addresses: tuple[str, ...]
     edge_addresses: tuple[str, ...]
     admin_socket: Path
     access_log: Path = Path("/dev/stdout")
@@ -92,8 +95,8 @@ def render(config: EnvoyConfig) -> str:
         tracing="" if config.collector is None else f"tracing: {json.dumps(tracing(config.collector))}",
         more_listeners=_items(listeners),
         more_clusters=_items(clusters),
-        server_discovery=_yaml(_discovery((config.server_address,))),
-        server_endpoints=json.dumps([_endpoint(config.server_address)]),
+        server_discovery=_yaml(_discovery(config.server_addresses)),
+        server_endpoints=json.dumps([_endpoint(address) for address in config.server_addresses]),
         edge_discovery=_yaml(_discovery(config.edge_addresses)),
         edge_endpoints=json.dumps([_endpoint(address) for address in config.edge_addresses]),
     )

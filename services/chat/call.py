@@ -18,7 +18,7 @@ from services.chat.settlement import Settlement
 from services.chat.text import ChoiceText
 from services.chat.tool_parser import CallStart, Content, ToolCallParser
 from services.engine.api import End, EndReason, EngineTimings
-from services.errors import ChasquiError, EngineFailed, SlowReader
+from services.errors import ChasquiError, EngineFailed, SlowReader, UnsupportedParameter
 from services.telemetry import outcome
 
 if TYPE_CHECKING:
@@ -59,16 +59,24 @@ class CallFacts:
     tokenize_seconds: float
     asked: Mapping[str, Any]  # what the call's span says of the request; empty if there will be none
     traces_output: bool  # whether what the model wrote is kept for that span
+    grammar_param: str | None  # the field to blame if the answer's grammar cannot be enforced
 
 
 class ChatCall:
     """A running call. Its events are taken from `outbox`; its bill is settled once, when the engine has let go of it.
 
-    `on_settled` is called then, however the call ended.
+    `on_settled` is called then, however the call ended; `on_freed`, if it was cancelled, when its place in the engine
+    is free, with the seconds that this took.
     """
 
     def __init__(
-        self, facts: CallFacts, tokenizer: Tokenizer, outbox: Outbox, *, on_settled: Callable[[Settlement], None]
+        self,
+        facts: CallFacts,
+        tokenizer: Tokenizer,
+        outbox: Outbox,
+        *,
+        on_settled: Callable[[Settlement], None],
+        on_freed: Callable[[float], None],
     ) -> None:
         self.outbox = outbox
         self.outcome = outcome.CANCELLED  # until it ends otherwise
@@ -87,6 +95,7 @@ class ChatCall:
             for _ in range(facts.n)
         ]
         self._on_settled = on_settled
+        self._on_freed = on_freed
         self._handle: Handle | None = None
         self._accepted = time.monotonic()
         self._waited = 0.0  # seconds until the engine had the call
@@ -185,7 +194,7 @@ class ChatCall:
             self._closed = True
             if end.error is not None:
                 self.outcome = outcome.FAILED
-                self.outbox.fail(EngineFailed(f"The engine failed: {end.error}"))
+                self.outbox.fail(self._failure(end))
             else:
                 self.outcome = outcome.COMPLETED
                 self.outbox.complete(stream_pb2.Completed(usage=self.usage, timings=self._timings(end)))
@@ -195,6 +204,12 @@ class ChatCall:
         """Whether a caller who is gone has not waited any longer than it said it would."""
         expiry = self._expiry
         return expiry is not None and asyncio.get_running_loop().time() > expiry.when() - _CLOCKS_APART
+
+    def _failure(self, end: End) -> ChasquiError:
+        if end.grammar_lost:
+            param = self._facts.grammar_param
+            return UnsupportedParameter(f"{param}: the schema became too complex to enforce.", param=param)
+        return EngineFailed(f"The engine failed: {end.error}")
 
     def _show(self, choice: int, text: str) -> None:
         """Text that the model wrote, as content or as pieces of calls."""
@@ -231,14 +246,19 @@ class ChatCall:
         self.outbox.add_finish(choice, reason, self._choices[choice].stop_reason)
 
     def _cancel(self, choice: int | None = None) -> None:
-        if choice is None and self._cancelled is None:
-            self._cancelled = time.monotonic()
         if self._handle is not None:
+            if choice is None and not self._settled and self._cancelled is None:
+                self._cancelled = time.monotonic()
+                self._handle.released.add_done_callback(self._freed)
             self._handle.cancel(choice)
         elif not self._settled:
             # It still waits, and has cost nothing.
             self._waited = time.monotonic() - self._accepted
             self.end(End(0, 0, 0, EngineTimings()))
+
+    def _freed(self, _: object) -> None:
+        if self._cancelled is not None:
+            self._on_freed(time.monotonic() - self._cancelled)
 
     def _timings(self, end: End) -> chat_pb2.Timings:
         total = time.monotonic() - self._facts.received
@@ -255,7 +275,6 @@ class ChatCall:
         self._settled = True
         if self._expiry is not None:
             self._expiry.cancel()
-        now = time.monotonic()
         settlement = Settlement(
             facts=self._facts,
             chat_id=self.started.id,
@@ -264,8 +283,7 @@ class ChatCall:
             finish_reasons=[reason for _, reason in sorted(self.finish_reasons.items())],
             usage=self.usage,
             timings=end.timings,
-            seconds=now - self._facts.received,
-            release_seconds=None if self._cancelled is None else now - self._cancelled,
+            seconds=time.monotonic() - self._facts.received,
             output=["".join(parts) for parts in self._written],
         )
         self._on_settled(settlement)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from services.chat.call import CallFacts, ChatCall
 from services.chat.call_spans import operation_of
 from services.chat.generation import sampling_of
+from services.chat.grammar_compiler import GrammarCompiler
 from services.chat.prompt import PromptRenderer
 from services.chat.structured import forced_names, grammar_of
 from services.chat.validation import (
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from services.chat.catalogue import Catalogue
     from services.chat.outbox import Outbox
     from services.chat.settlement import Settlement
+    from services.chat.structured import Grammar
     from services.engine.api import Engine
     from services.settings import Settings
     from services.telemetry.call import CallContext
@@ -55,6 +57,7 @@ class ChatPipeline:
         self._settings = settings
         self._prompt = PromptRenderer(engine.model, engine.tokenizer)
         self._pool = ThreadPoolExecutor(_PROMPT_THREADS, thread_name_prefix="prompt")
+        self._grammars = GrammarCompiler(engine.tokenizer)
 
     async def start(
         self, request: ChatRequest, context: CallContext, outbox: Outbox, *, caller: str, remaining: float | None
@@ -90,19 +93,23 @@ class ChatPipeline:
         try:
             async with asyncio.timeout(remaining):
                 grammar, prompt = await self._in_pool(self._prepare, request)
+                if grammar is not None:
+                    await self._grammars.check(grammar)
         except TimeoutError:
             raise expired from None
         tokenize_seconds = time.monotonic() - received
         left = None if remaining is None else remaining - tokenize_seconds
         max_tokens = self._max_tokens(request, len(prompt))
         call_trace = self._accounts.trace()
-        facts = self._facts(request, context, place.n, received, tokenize_seconds, call_trace, streamed=outbox.streamed)
+        facts = self._facts(
+            request, context, place.n, received, tokenize_seconds, grammar, call_trace, streamed=outbox.streamed
+        )
 
         def settled(settlement: Settlement) -> None:
             self.admission.leave(place)
             self._accounts.settle(settlement, call_trace)
 
-        call = ChatCall(facts, self._engine.tokenizer, outbox, on_settled=settled)
+        call = ChatCall(facts, self._engine.tokenizer, outbox, on_settled=settled, on_freed=self._accounts.free)
         if max_tokens == 0:
             context.accepted = True
             call.end_empty(End(len(prompt), 0, 0, EngineTimings()))
@@ -113,7 +120,7 @@ class ChatPipeline:
             sampling=sampling_of(request.sampling),
             n=place.n,
             ignore_eos=request.ignore_eos,
-            grammar=grammar,
+            grammar=None if grammar is None else grammar.text,
             stop_token_ids=frozenset(request.stop_token_ids),
             trace_headers=call_trace.headers,
             min_tokens=request.min_tokens,
@@ -147,8 +154,9 @@ class ChatPipeline:
         return await self._in_pool(self._engine.tokenizer.decode, ids)
 
     def close(self) -> None:
-        """Stop the threads."""
+        """Stop the threads, and the process that tries grammars."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._grammars.close()
 
     def _facts(
         self,
@@ -157,6 +165,7 @@ class ChatPipeline:
         n: int,
         received: float,
         tokenize_seconds: float,
+        grammar: Grammar | None,
         call_trace: CallTrace,
         *,
         streamed: bool,
@@ -181,9 +190,10 @@ class ChatPipeline:
             tokenize_seconds=tokenize_seconds,
             asked=self._accounts.asked(request, call_trace, streamed=streamed),
             traces_output=self._accounts.traces_output(call_trace),
+            grammar_param=None if grammar is None else grammar.param,
         )
 
-    def _prepare(self, request: ChatRequest) -> tuple[str | None, list[int]]:
+    def _prepare(self, request: ChatRequest) -> tuple[Grammar | None, list[int]]:
         """The answer's grammar and the prompt's ids. CPU-bound, as are the next two."""
         return grammar_of(request), self._prompt_tokens(request)
 

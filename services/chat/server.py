@@ -99,7 +99,7 @@ class ChatServer:
         self._relay = RelayServicer(self._pipeline, authentication, observer, settings.reader_timeout)
         self._relay_grpc: grpc.aio.Server = grpc.aio.server(options=_OPTIONS)
         relay_service_pb2_grpc.add_RelayServiceServicer_to_server(self._relay, self._relay_grpc)
-        show_server(self.admission, self._health, self._relay.traffic)
+        show_server(self.admission, engine, self._health, self._relay.traffic)
 
     async def start(self, address: str, relay_address: str) -> int:
         """Listen on `unix:PATH` or `HOST:PORT`, for edge workers on another; returns the first one's port.

@@ -9,7 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from services.errors import ERROR_DOMAIN, ChasquiError, Code
+from services.errors import ERROR_DOMAIN, NOT_ADMITTED, ChasquiError, Code
 
 if TYPE_CHECKING:
     import grpc
@@ -53,5 +53,7 @@ def _cut(text: str, limit: int) -> str:
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: ChasquiError) -> NoReturn:
     """End the RPC with the error; raises grpc.aio.AbortError, as aborting does."""
     status = rpc_status.to_status(status_of(error))
+    if error.not_admitted:
+        status = status._replace(trailing_metadata=(*status.trailing_metadata, NOT_ADMITTED))
     await context.abort_with_status(status)
     raise error  # unreachable, abort_with_status raises; the type checker cannot know

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.support.http import get, open_call, open_stream, post
+from tests.support.http import get, open_call, open_stream, post, read_until
 from tests.support.service import Service, free_port
 
 if TYPE_CHECKING:
@@ -81,6 +81,11 @@ def test_a_file_that_is_no_gguf_is_one_sentence_and_status_2(tmp_path: Path) -> 
         ("engine", "gpt", "CHASQUI_ENGINE is 'gpt', but must be one of llama-cpp, tensorrt-llm, simulated."),
         ("host", "localhost", "CHASQUI_HOST is 'localhost', but must be an IP address, as 127.0.0.1 or 0.0.0.0."),
         ("server_address", "nowhere", "'nowhere' is no address: it must be unix:PATH or HOST:PORT."),
+        (
+            "edge_address",
+            "a:1,b:2",
+            "CHASQUI_EDGE_ADDRESS is 'a:1,b:2', but must be one address: only Envoy takes several.",
+        ),
     ],
 )
 def test_a_wrong_setting_is_one_sentence_that_names_it(name: str, value: str, expected: str) -> None:
@@ -125,14 +130,6 @@ def test_a_second_signal_does_not_wait_for_running_calls() -> None:
         service.process.wait(60)
         connection.close()
         assert "grace period" not in service.output()
-
-
-def read_until(connection: socket.socket, mark: str) -> str:
-    """What arrives until `mark` has, or the connection ends."""
-    received = ""
-    while mark not in received and (chunk := connection.recv(65536)):
-        received += chunk.decode()
-    return received
 
 
 @pytest.mark.parametrize("part", ["server", "edge", "envoy"])

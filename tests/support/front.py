@@ -54,7 +54,7 @@ async def front(engine: Engine, directory: Path, **changes: object) -> AsyncIter
     server_address, edge_address = f"unix:{directory}/server.sock", f"unix:{directory}/edge.sock"
     relay_address = f"unix:{directory}/relay.sock"
     port = free_port()
-    config = EnvoyConfig("127.0.0.1", port, server_address, (edge_address,), directory / "admin.sock")
+    config = EnvoyConfig("127.0.0.1", port, (server_address,), (edge_address,), directory / "admin.sock")
     bootstrap = directory / "envoy.yaml"
     bootstrap.write_text(render(config))
     envoy = str(Path(sys.executable).with_name("envoy"))

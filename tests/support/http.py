@@ -74,3 +74,11 @@ def open_stream(url: str, body: dict[str, object], headers: dict[str, str] | Non
             raise ConnectionError(received.decode(errors="replace"))
         received += chunk
     return connection
+
+
+def read_until(connection: socket.socket, mark: str) -> str:
+    """What arrives until `mark` has, or the connection ends."""
+    received = ""
+    while mark not in received and (chunk := connection.recv(65536)):
+        received += chunk.decode()
+    return received

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,12 +28,13 @@ EXPIRED = DeadlineExceeded("The call's time ran out.")
 
 @dataclass
 class Played:
-    """A call, its engine's handle, and its settlements."""
+    """A call, its engine's handle, its settlements, and what was told of its freed place."""
 
     call: ChatCall
     outbox: AwaitedOutbox
     handle: FakeHandle
-    settled: list[Settlement] = field(default_factory=list)
+    settled: list[Settlement]
+    freed: list[float]
 
 
 def facts(
@@ -63,6 +64,7 @@ def facts(
         echo="",
         price=price,
         received=0.0,
+        grammar_param=None,
         tokenize_seconds=0.5,
         asked={},
         traces_output=traces_output,
@@ -72,10 +74,11 @@ def facts(
 def accept(*, streamed: bool = True, **fields: Any) -> Played:
     """A call that has been accepted and that the engine has not got yet."""
     settled: list[Settlement] = []
+    freed: list[float] = []
     outbox = AwaitedOutbox(streamed=streamed)
-    call = ChatCall(facts(**fields), demo_tokenizer(), outbox, on_settled=settled.append)
+    call = ChatCall(facts(**fields), demo_tokenizer(), outbox, on_settled=settled.append, on_freed=freed.append)
     call.accept()
-    return Played(call, outbox, FakeHandle(), settled)
+    return Played(call, outbox, FakeHandle(), settled, freed)
 
 
 def start(**fields: Any) -> Played:
@@ -332,17 +335,19 @@ async def test_the_settlement_holds_every_number() -> None:
     assert (settlement.timings.prefill, settlement.timings.decode) == (end.timings.prefill, end.timings.decode)
     assert settlement.timings.queue >= end.timings.queue
     assert settlement.seconds > 0
-    assert settlement.release_seconds is None
 
 
-async def test_the_settlement_of_a_cancelled_call_says_how_long_the_engine_took_to_let_go() -> None:
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_a_cancelled_call_tells_when_its_place_in_the_engine_is_free(cancelled: bool) -> None:
     played = start()
-    played.call.close()
-    played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED))
+    if cancelled:
+        played.call.close()
+    played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED if cancelled else EndReason.STOP))
     played.call.end(an_end())
-    [settlement] = played.settled
-    assert settlement.release_seconds is not None
-    assert 0 <= settlement.release_seconds < settlement.seconds
+    assert played.freed == []  # the engine may keep the place beyond the call's end
+    played.handle.released.set_result(None)
+    await asyncio.sleep(0)
+    assert len(played.freed) == cancelled
 
 
 @pytest.mark.parametrize("traced", [True, False])

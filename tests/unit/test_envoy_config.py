@@ -25,7 +25,7 @@ def config(**fields: object) -> EnvoyConfig:
     defaults: dict[str, object] = {
         "host": "127.0.0.1",
         "port": 8080,
-        "server_address": "unix:/run/chasqui/server.sock",
+        "server_addresses": ("unix:/run/chasqui/server.sock",),
         "edge_addresses": ("unix:/run/chasqui/edge-0.sock",),
         "admin_socket": Path("/run/chasqui/admin.sock"),
     }
@@ -38,8 +38,11 @@ def config(**fields: object) -> EnvoyConfig:
         {},
         {"host": "0.0.0.0", "port": 1},  # noqa: S104 - rendered, not bound
         {"host": "::1"},
-        {"server_address": "10.0.0.1:50051", "edge_addresses": ("10.0.0.1:9000", "10.0.0.1:9001")},
-        {"server_address": "chat-server:50051", "edge_addresses": ("edge:9000",)},
+        {
+            "server_addresses": ("10.0.0.1:50051", "10.0.0.2:50051"),
+            "edge_addresses": ("10.0.0.1:9000", "10.0.0.1:9001"),
+        },
+        {"server_addresses": ("chat-server:50051",), "edge_addresses": ("edge:9000",)},
         {"edge_addresses": ("unix:/a", "unix:/b", "unix:/c")},
         {"metrics_address": "127.0.0.1:9464"},
         *({"collector": Collector("otel", 4317, False, {}, sampler, 0.25)} for sampler in SAMPLERS),
@@ -75,7 +78,7 @@ def test_every_edge_worker_is_an_endpoint_of_its_own() -> None:
 @pytest.mark.parametrize("address", ["", "unix:", "host", "host:", ":80", "host:0", "host:65536", "host:http"])
 def test_an_address_of_neither_form_is_refused_by_name(address: str) -> None:
     with pytest.raises(ValueError, match=re.escape(repr(address))):
-        render(config(server_address=address))
+        render(config(server_addresses=(address,)))
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,15 @@ def test_a_failure_of_the_chat_server_is_told_as_if_it_were_ours(error: ChasquiE
 
 
 @pytest.mark.parametrize(
+    ("reason", "marked"),
+    [("DRAINING", True), ("NOT_READY", True), ("OVERLOADED", False), ("UPSTREAM_UNAVAILABLE", False)],
+)
+def test_what_another_replica_may_take_is_marked_for_the_proxy(reason: str, marked: bool) -> None:
+    here = errors.response(Unavailable("No.", reason=reason, retry_after=1.0))
+    assert ("x-not-admitted" in here.headers) == marked
+
+
+@pytest.mark.parametrize(
     ("seconds", "header"), [(0.05, "1"), (1.0, "1"), (1.2, "2"), (30.0, "30"), (None, None)], ids=str
 )
 @pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED], ids=lambda code: code.name)
