@@ -46,6 +46,10 @@ bench: setup ## Measure what serving costs per token and call, with a table and 
 bench-footprint: setup ## Measure start-up time and memory.
 	$(BIN)/python -m tests.bench.footprint
 
+.PHONY: bench-cancel
+bench-cancel: setup ## Measure how soon a caller who goes away frees the engine (about a minute).
+	$(BIN)/python -m tests.bench.cancel
+
 .PHONY: bench-peers
 bench-peers: setup ## Measure Chasqui beside llama.cpp's own server and beside the gateway smg (about five minutes).
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psutil
 
+# Threads by which pools, llama.cpp's and gRPC's, may still be short of their size.
+_POOL = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
@@ -28,7 +31,7 @@ class Holdings:
         found = []
         if self.descriptors > before.descriptors:
             found.append(f"{self.descriptors - before.descriptors} more descriptors")
-        if self.threads > before.threads:
+        if self.threads > before.threads + _POOL:
             found.append(f"{self.threads - before.threads} more threads")
         if self.memory > before.memory + allowance:
             found.append(f"{(self.memory - before.memory) / 2**20:.1f} MiB more memory")
