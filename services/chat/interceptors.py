@@ -92,7 +92,7 @@ class AuthenticationInterceptor(grpc.aio.ServerInterceptor):
         return handler
 
 
-def _or_none(deserializer: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+def _or_none(deserializer: Any) -> Callable[[bytes], Any]:
     """None for bytes that are no message: grpc.aio itself answers UNKNOWN, and logs a traceback."""
 
     def deserialize(data: bytes) -> Any:

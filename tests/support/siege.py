@@ -88,7 +88,8 @@ def refused(reply: Reply, status: int, code: str | None) -> bool:
 def raised(channel: grpc.Channel, method: str, data: bytes, **options: Any) -> grpc.StatusCode:
     """The status of a call with these bytes as its message."""
     try:
-        list(channel.unary_stream(method)(data, timeout=60, **options))
+        call: Any = channel.unary_stream(method)
+        list(call(data, timeout=60, **options))
     except grpc.RpcError as error:
         return error.code()
     return grpc.StatusCode.OK
@@ -96,4 +97,5 @@ def raised(channel: grpc.Channel, method: str, data: bytes, **options: Any) -> g
 
 def chat_request(text: str = CANARY, **fields: Any) -> chat_service_pb2.ChatRequest:
     message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[chat_pb2.ContentPart(text=text)])
-    return chat_service_pb2.ChatRequest(**({"model": "simulated", "messages": [message], "max_tokens": 3} | fields))
+    given: dict[str, Any] = {"model": "simulated", "messages": [message], "max_tokens": 3}
+    return chat_service_pb2.ChatRequest(**{**given, **fields})
