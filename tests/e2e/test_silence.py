@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 CHAT = "/v1/chat/completions"
 TOKENS = 2
-# Envoy ends a call after 300 s without a byte, and comments come every 10 s. Here it is 1.5 s and 0.3 s, and between two
-# tokens there are 3 s.
+# Envoy ends a call after 300 s without a byte, and comments come every 10 s. Here it is 1.5 s and 0.3 s, and between
+# two tokens there are 3 s.
 IDLE = {"stream_idle_timeout: 300s": "stream_idle_timeout: 1.5s"}
 SETTINGS = {"simulated_rate": 1 / 3, "model_name": "simulated"}
 BODY = {
@@ -50,8 +50,8 @@ def test_without_comments_envoy_would_have_ended_that_stream() -> None:
 
 
 def test_a_long_unary_call_with_eager_pings_ends_with_its_answer_through_envoy_and_direct() -> None:
-    # Some 60 pings in a call without data, as a client with 1.5 s between them sends in 90 s; without our options a gRPC
-    # server goes away at the third.
+    # Some 60 pings in a call without data, as a client with 1.5 s between them sends in 90 s; without our options a
+    # gRPC server goes away at the third.
     options = [
         ("grpc.keepalive_time_ms", 100),
         ("grpc.keepalive_timeout_ms", 5_000),
