@@ -12,8 +12,8 @@ INSTALLED := $(VENV)/.installed
 PROTOS := $(wildcard proto/chasqui/v1/*.proto)
 # On npm; the release of the linter that the protos pass.
 BUF := @bufbuild/buf@1.75.0
-# Other people's clients: too heavy for the environment of every developer.
-CLIENTS := 'langchain>=1.0' 'langchain-openai>=1.0' 'llm>=0.27' 'schemathesis>=4.0'
+# Other people's clients, and Meta's reference for prompts: too heavy for the environment of every developer.
+CLIENTS := 'langchain>=1.0' 'langchain-openai>=1.0' 'llm>=0.27' 'schemathesis>=4.0' 'llama-models==0.3.0'
 
 .PHONY: help
 help: ## Show this help.
@@ -32,10 +32,10 @@ e2e: setup ## Run the end-to-end tests alone.
 	$(BIN)/pytest tests/e2e
 
 .PHONY: clients
-clients: setup ## Run LangChain, llm and schemathesis against the service.
+clients: setup ## Run LangChain, llm and schemathesis against the service; compare prompts with Meta's package.
 	$(PYTHON) -m venv build/clients
 	build/clients/bin/pip install --disable-pip-version-check --quiet $(CLIENTS)
-	$(BIN)/pytest tests/e2e/test_other_clients.py
+	$(BIN)/pytest tests/e2e/test_other_clients.py tests/contract/test_reference_prompts.py
 
 .PHONY: bench
 bench: setup ## Measure what serving costs per token and call, with a table and a picture (about three minutes).

@@ -36,6 +36,9 @@ CMD ["edge"]
 
 # The names are those of compose.yaml; every address behind `edge` counts as a worker.
 FROM worker AS envoy-config
+# Where its spans go and its statistics are shown: nowhere, unless compose.observability.yaml says.
+ARG OTEL_EXPORTER_OTLP_ENDPOINT="" OTEL_TRACES_SAMPLER="" OTEL_TRACES_SAMPLER_ARG="" \
+    CHASQUI_METRICS_ADDRESS="" CHASQUI_TRUST_TRACEPARENT="off"
 RUN chasqui envoy-config --host 0.0.0.0 --port 8080 --edge-address edge:8000 > /tmp/envoy.yaml
 
 FROM envoyproxy/envoy:v1.40.0 AS envoy

@@ -74,6 +74,7 @@ class Relay:
             except grpc.aio.AioRpcError as error:
                 if self.connected:
                     log.warning("the relay is broken: %s", error.details())
+                    self._tell_unsettled()
             finally:
                 self.connected = False
                 stream.cancel()
@@ -109,8 +110,9 @@ class Relay:
             tracestate=given.get("tracestate", ""),
             request_id=given.get("x-request-id", ""),
             request_timeout=given.get("x-request-timeout"),
+            client_address=given.get("x-client-address", ""),
         )
-        call = self._calls[call_id] = RelayedCall(self, call_id)
+        call = self._calls[call_id] = RelayedCall(self, call_id, given.get("x-request-id", ""))
         self._wake.set()
         return call
 
@@ -121,9 +123,11 @@ class Relay:
         try:
             while (message := await stream.read()) is not grpc.aio.EOF:
                 texts = message.texts
-                for call_id, index, content in zip(texts.call_ids, texts.indexes, texts.contents, strict=True):
+                columns = zip(texts.call_ids, texts.indexes, texts.contents, texts.tokens, strict=True)
+                for call_id, index, content, tokens in columns:
                     call = calls.get(call_id)
                     if call is not None:
+                        call.tokens = tokens
                         call.deliver_text(index, content)
                 for progress in message.calls:
                     call = calls.get(progress.call_id)
@@ -150,6 +154,19 @@ class Relay:
             size += submit.ByteSize()
             message.submits.append(submit)
         return message
+
+    def _tell_unsettled(self) -> None:
+        """The server is gone, and with it the bills of what it had begun: say what was delivered, for whoever settles.
+
+        If it was the connection alone that broke, the server's own log has a bill for these calls, which counts.
+        """
+        for call in self._calls.values():
+            fields = {
+                "request_id": call.request_id,
+                "completion_tokens": call.tokens,
+                "characters": call.characters,
+            }
+            log.warning("chat call unsettled", extra={"fields": fields})
 
     def _fail_all(self) -> None:
         """End every call: nobody will hear of it any more."""

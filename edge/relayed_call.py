@@ -24,10 +24,16 @@ _EVENT_BYTES: Final = 256
 
 
 class RelayedCall:
-    """The caller's side of a call; `ended` says that its end has been read."""
+    """The caller's side of a call; `ended` says that its end has been read.
 
-    def __init__(self, relay: Relay, call_id: int) -> None:
+    `tokens` and `characters` are those that have come so far, in all choices.
+    """
+
+    def __init__(self, relay: Relay, call_id: int, request_id: str) -> None:
         self.ended = False
+        self.request_id = request_id
+        self.tokens = 0
+        self.characters = 0
         self._relay = relay
         self._id = call_id
         self._events: list[stream_pb2.StreamEvent | TextDelta] = []
@@ -68,7 +74,9 @@ class RelayedCall:
     def deliver_text(self, index: int, content: str) -> None:
         """The next text of a choice."""
         self._events.append((index, content))
-        self._unread += len(content) + _EVENT_BYTES
+        size = len(content)
+        self.characters += size
+        self._unread += size + _EVENT_BYTES
         if self._unread > _MOST_UNREAD:
             self._overflow()
         if self._filled is not None and not self._filled.done():
@@ -80,8 +88,10 @@ class RelayedCall:
             self._failure = error_of_failure(progress.failure)
         if progress.HasField("response"):
             self._response = progress.response
+        self.tokens = progress.tokens
         behind = bool(self._events)
         for event in progress.events:
+            self.characters += len(event.delta.content)
             # For a caller who is behind, copies: one event keeps the whole message that brought it.
             self._events.append(_copy(event) if behind else event)
             self._unread += event.ByteSize() + _EVENT_BYTES

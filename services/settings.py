@@ -59,7 +59,17 @@ class Settings:
         0, "Tokens of prompt and answer together; 0: the model's own.", unit="tokens", minimum=0, maximum=1_048_576
     )
     parallel: int = _setting(4, "Answers generated at the same time.", minimum=1, maximum=4096)
-    max_queue: int = _setting(256, "Calls that may wait for a free place; more are refused.", minimum=0)
+    max_queue: int = _setting(
+        256,
+        "Answers that may wait for a free place, n of a call; more are refused. One caller alone may fill half.",
+        minimum=0,
+    )
+    max_queue_tokens: int = _setting(
+        2_097_152,
+        "Tokens that may wait: the prompt and max_tokens of every waiting answer.",
+        unit="tokens",
+        minimum=1,
+    )
     threads: int = _setting(0, "CPU threads of llama.cpp; 0: one per core.", minimum=0, maximum=1024)
     tensor_parallel: int = _setting(
         1,

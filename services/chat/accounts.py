@@ -62,6 +62,10 @@ class Accounts:
         """Whether the answer's text has to be kept for the call's span."""
         return self._traces_content and place.context is not None
 
+    def free(self, seconds: float) -> None:
+        """Tell how long a cancelled call kept its place in the engine."""
+        self._metrics.record_release(seconds)
+
     def settle(self, settlement: Settlement, place: CallTrace) -> None:
         """Tell of a call, once."""
         log_settlement(settlement)

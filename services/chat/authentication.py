@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,13 +43,22 @@ class Authentication:
             return
         if self._file:
             self._reload_if_changed(self._file)
-        scheme, _, key = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not key.strip():
+        key = _key(authorization)
+        if not key:
             raise InvalidApiKey("There is no API key: send the header 'Authorization: Bearer KEY'.")
-        given = _digest(key.strip())
+        given = _digest(key)
         matches = [hmac.compare_digest(given, known) for known in self._hashes]
         if not any(matches):
             raise InvalidApiKey("The API key is not known here.")
+
+    def caller(self, authorization: str | None, address: str) -> str:
+        """Whom an admitted call counts for: its key where keys are required, else the address that Envoy saw.
+
+        What stands in `authorization` while nobody looks at it says nothing about a caller.
+        """
+        if self.required:
+            return f"key {_digest(_key(authorization)).hex()[:16]}"
+        return f"address {_network(address)}"
 
     def _reload_if_changed(self, path: Path) -> None:
         """A file that is being replaced or has a bad line keeps the keys that were read last."""
@@ -70,6 +80,21 @@ class Authentication:
             if not _HASH.fullmatch(text):
                 raise SettingsError(f"CHASQUI_API_KEYS: entry {number} of {path} is no SHA-256 hash in hexadecimal.")
         self._hashes = [bytes.fromhex(text) for text in hashes]
+
+
+def _key(authorization: str | None) -> str:
+    """The key of `Bearer KEY`; empty if it is anything else."""
+    scheme, _, key = (authorization or "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def _network(address: str) -> str:
+    """Who is behind an IP address: of IPv6, its network of 64 bits, all addresses of which are one subscriber's."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(parsed if parsed.version == 4 else ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def _digest(key: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -17,8 +17,8 @@ from services.chat.outbox import MOST_UNREAD
 from services.chat.settlement import Settlement
 from services.chat.text import ChoiceText
 from services.chat.tool_parser import CallStart, Content, ToolCallParser
-from services.engine.api import EndReason
-from services.errors import ChasquiError, EngineFailed, SlowReader
+from services.engine.api import End, EndReason, EngineTimings
+from services.errors import ChasquiError, EngineFailed, SlowReader, UnsupportedParameter
 from services.telemetry import outcome
 
 if TYPE_CHECKING:
@@ -26,10 +26,14 @@ if TYPE_CHECKING:
 
     from services.chat.outbox import Outbox
     from services.chat.tool_parser import Parsed
-    from services.engine.api import ChoiceEnd, End, Handle, Piece
+    from services.engine.api import ChoiceEnd, Handle, Piece
     from services.engine.tokenizer import Tokenizer
 
 _FINISH_REASONS = {EndReason.STOP: chat_pb2.FINISH_REASON_STOP, EndReason.LENGTH: chat_pb2.FINISH_REASON_LENGTH}
+
+
+# A gRPC client ends a call at its deadline by itself, and its clock for that began before ours.
+_CLOCKS_APART = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +59,24 @@ class CallFacts:
     tokenize_seconds: float
     asked: Mapping[str, Any]  # what the call's span says of the request; empty if there will be none
     traces_output: bool  # whether what the model wrote is kept for that span
+    grammar_param: str | None  # the field to blame if the answer's grammar cannot be enforced
 
 
 class ChatCall:
     """A running call. Its events are taken from `outbox`; its bill is settled once, when the engine has let go of it.
 
-    `on_settled` is called then, however the call ended.
+    `on_settled` is called then, however the call ended; `on_freed`, if it was cancelled, when its place in the engine
+    is free, with the seconds that this took.
     """
 
     def __init__(
-        self, facts: CallFacts, tokenizer: Tokenizer, outbox: Outbox, *, on_settled: Callable[[Settlement], None]
+        self,
+        facts: CallFacts,
+        tokenizer: Tokenizer,
+        outbox: Outbox,
+        *,
+        on_settled: Callable[[Settlement], None],
+        on_freed: Callable[[float], None],
     ) -> None:
         self.outbox = outbox
         self.outcome = outcome.CANCELLED  # until it ends otherwise
@@ -82,22 +94,32 @@ class ChatCall:
             ToolCallParser(facts.tool_names, parallel=facts.parallel_tool_calls) if facts.tool_names else None
             for _ in range(facts.n)
         ]
-        self._completion_tokens = 0
         self._on_settled = on_settled
+        self._on_freed = on_freed
         self._handle: Handle | None = None
+        self._accepted = time.monotonic()
+        self._waited = 0.0  # seconds until the engine had the call
+        self._settled = False
         self._closed = False
         self._expiry: asyncio.TimerHandle | None = None
         self._cancelled: float | None = None  # when, if it was
         self._written: list[list[str]] = [[] for _ in range(facts.n)] if facts.traces_output else []
 
+    def accept(self) -> None:
+        """The call is queued, and its caller hears of it."""
+        self.outbox.start(self.started)
+        if self._facts.echo:
+            for index in range(self._facts.n):
+                self.outbox.add_text(index, self._facts.echo)
+
     def attach(self, handle: Handle) -> None:
-        """The call is accepted, with the engine's side of it; comes right after its submission."""
+        """The engine has the call now; comes right after its submission."""
         self._handle = handle
-        self._begin()
+        self._waited = time.monotonic() - self._accepted
 
     def end_empty(self, end: End) -> None:
         """Accept and end a call that asked for no tokens, without an engine."""
-        self._begin()
+        self.accept()
         for index in range(self._facts.n):
             self._finish(index, chat_pb2.FINISH_REASON_LENGTH)
         self.end(end)
@@ -116,6 +138,8 @@ class ChatCall:
 
     def close(self) -> None:
         """The caller is served or gone; without effect on a call that has ended."""
+        if not self._closed and self._is_overdue():
+            self.outcome = outcome.DEADLINE
         self._closed = True
         self._cancel()
 
@@ -126,7 +150,7 @@ class ChatCall:
         choice = self._choices[piece.choice]
         if choice.ended:
             return
-        self._completion_tokens += piece.tokens
+        self.outbox.tokens += piece.tokens
         if self._closed:
             return
         text = choice.push(piece)
@@ -157,10 +181,11 @@ class ChatCall:
 
     def end(self, end: End) -> None:
         """Settle the bill, and complete the answer unless it has already ended with an error or without a caller."""
-        total = end.prompt_tokens + self._completion_tokens
+        end = replace(end, timings=replace(end.timings, queue=self._waited + end.timings.queue))
+        total = end.prompt_tokens + self.outbox.tokens
         self.usage = chat_pb2.Usage(
             prompt_tokens=end.prompt_tokens,
-            completion_tokens=self._completion_tokens,
+            completion_tokens=self.outbox.tokens,
             total_tokens=total,
             cached_tokens=end.cached_tokens,
             estimated_cost=total * self._facts.price / 1e6,
@@ -169,17 +194,22 @@ class ChatCall:
             self._closed = True
             if end.error is not None:
                 self.outcome = outcome.FAILED
-                self.outbox.fail(EngineFailed(f"The engine failed: {end.error}"))
+                self.outbox.fail(self._failure(end))
             else:
                 self.outcome = outcome.COMPLETED
                 self.outbox.complete(stream_pb2.Completed(usage=self.usage, timings=self._timings(end)))
         self._settle(end)
 
-    def _begin(self) -> None:
-        self.outbox.start(self.started)
-        if self._facts.echo:
-            for index in range(self._facts.n):
-                self.outbox.add_text(index, self._facts.echo)
+    def _is_overdue(self) -> bool:
+        """Whether a caller who is gone has not waited any longer than it said it would."""
+        expiry = self._expiry
+        return expiry is not None and asyncio.get_running_loop().time() > expiry.when() - _CLOCKS_APART
+
+    def _failure(self, end: End) -> ChasquiError:
+        if end.grammar_lost:
+            param = self._facts.grammar_param
+            return UnsupportedParameter(f"{param}: the schema became too complex to enforce.", param=param)
+        return EngineFailed(f"The engine failed: {end.error}")
 
     def _show(self, choice: int, text: str) -> None:
         """Text that the model wrote, as content or as pieces of calls."""
@@ -216,10 +246,19 @@ class ChatCall:
         self.outbox.add_finish(choice, reason, self._choices[choice].stop_reason)
 
     def _cancel(self, choice: int | None = None) -> None:
-        if choice is None and self._cancelled is None:
-            self._cancelled = time.monotonic()
         if self._handle is not None:
+            if choice is None and not self._settled and self._cancelled is None:
+                self._cancelled = time.monotonic()
+                self._handle.released.add_done_callback(self._freed)
             self._handle.cancel(choice)
+        elif not self._settled:
+            # It still waits, and has cost nothing.
+            self._waited = time.monotonic() - self._accepted
+            self.end(End(0, 0, 0, EngineTimings()))
+
+    def _freed(self, _: object) -> None:
+        if self._cancelled is not None:
+            self._on_freed(time.monotonic() - self._cancelled)
 
     def _timings(self, end: End) -> chat_pb2.Timings:
         total = time.monotonic() - self._facts.received
@@ -233,9 +272,9 @@ class ChatCall:
 
     def _settle(self, end: End) -> None:
         """The one place where a call is accounted for, on every exit path."""
+        self._settled = True
         if self._expiry is not None:
             self._expiry.cancel()
-        now = time.monotonic()
         settlement = Settlement(
             facts=self._facts,
             chat_id=self.started.id,
@@ -244,8 +283,7 @@ class ChatCall:
             finish_reasons=[reason for _, reason in sorted(self.finish_reasons.items())],
             usage=self.usage,
             timings=end.timings,
-            seconds=now - self._facts.received,
-            release_seconds=None if self._cancelled is None else now - self._cancelled,
+            seconds=time.monotonic() - self._facts.received,
             output=["".join(parts) for parts in self._written],
         )
         self._on_settled(settlement)

@@ -100,11 +100,13 @@ class CallMetrics:
         later = usage.completion_tokens / facts.n - 1
         if later > 0:
             self._token.record(timings.decode / later, labels)
-        if settlement.release_seconds is not None:
-            self._release.record(settlement.release_seconds, labels)
         if settlement.outcome != outcome.COMPLETED:
             labels = {**labels, error_attributes.ERROR_TYPE: settlement.outcome}
         self._duration.record(settlement.seconds, labels)
+
+    def record_release(self, seconds: float) -> None:
+        """Count a cancelled call whose place in the engine is free."""
+        self._release.record(seconds)
 
     def _tokens(self, _: CallbackOptions) -> Iterator[Observation]:
         for labels, bill in self._observed():

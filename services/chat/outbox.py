@@ -36,6 +36,7 @@ class Outbox:
 
     def __init__(self, *, streamed: bool, on_ready: Callable[[Any], None]) -> None:
         self.streamed = streamed
+        self.tokens = 0  # that the call has cost so far, counted by whoever fills this
         self.unread = 0  # characters, counted for streamed answers
         self.only_text = True  # whether there is nothing to collect but text
         self.failure: ChasquiError | None = None  # set when the call has failed

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from services.chat.call import CallFacts, ChatCall
 from services.chat.call_spans import operation_of
 from services.chat.generation import sampling_of
+from services.chat.grammar_compiler import GrammarCompiler
 from services.chat.prompt import PromptRenderer
 from services.chat.structured import forced_names, grammar_of
 from services.chat.validation import (
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
 
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from services.chat.accounts import Accounts, CallTrace
-    from services.chat.admission import Admission
+    from services.chat.admission import Admission, Place
     from services.chat.catalogue import Catalogue
     from services.chat.outbox import Outbox
     from services.chat.settlement import Settlement
+    from services.chat.structured import Grammar
     from services.engine.api import Engine
     from services.settings import Settings
     from services.telemetry.call import CallContext
@@ -56,13 +58,15 @@ class ChatPipeline:
         self._settings = settings
         self._prompt = PromptRenderer(engine.model, engine.tokenizer)
         self._pool = ThreadPoolExecutor(_PROMPT_THREADS, thread_name_prefix="prompt")
+        self._grammars = GrammarCompiler(engine.tokenizer)
 
     async def start(
-        self, request: ChatRequest, context: CallContext, outbox: Outbox, *, remaining: float | None
+        self, request: ChatRequest, context: CallContext, outbox: Outbox, *, caller: str, remaining: float | None
     ) -> ChatCall:
-        """Accept a call and submit it; its events go to `outbox`. The caller owns the result and closes it.
+        """Accept a call, to be submitted when its turn comes; its events go to `outbox`. Who calls this closes it.
 
-        `remaining` is the caller's time in seconds, None for no limit. Raises the ChasquiError that refuses the call.
+        `caller` is whom it counts for, `remaining` the caller's time in seconds, None for no limit. Raises the
+        ChasquiError that refuses the call.
         """
         received = time.monotonic()
         self._catalogue.resolve(request.model)
@@ -70,39 +74,70 @@ class ChatPipeline:
         validate(request, self._engine.capabilities)
         if request.tools and not self._prompt.takes_tools:
             raise UnsupportedParameter("tools is not supported by the chat template of this model.", param="tools")
-        grammar, prompt = await self._in_pool(self._prepare, request)
+        place = self.admission.enter(caller, request.n if request.HasField("n") else 1)
+        try:
+            return await self._enter(request, context, outbox, place, received, remaining)
+        except BaseException:
+            self.admission.leave(place)
+            raise
+
+    async def _enter(
+        self,
+        request: ChatRequest,
+        context: CallContext,
+        outbox: Outbox,
+        place: Place,
+        received: float,
+        remaining: float | None,
+    ) -> ChatCall:
+        """Make the prompt of a call that has a place, and queue it."""
+        expired = DeadlineExceeded("The call's time ran out before the answer was complete.")
+        try:
+            async with asyncio.timeout(remaining):
+                grammar, prompt = await self._in_pool(self._prepare, request)
+                if grammar is not None:
+                    await self._grammars.check(grammar)
+        except TimeoutError:
+            raise expired from None
         tokenize_seconds = time.monotonic() - received
+        left = None if remaining is None else remaining - tokenize_seconds
         max_tokens = self._max_tokens(request, len(prompt))
-        n = request.n if request.HasField("n") else 1
-        place = self._accounts.trace()
-        facts = self._facts(request, context, n, received, tokenize_seconds, place, streamed=outbox.streamed)
-        self.admission.enter()
-        context.accepted = True
+        call_trace = self._accounts.trace()
+        facts = self._facts(
+            request, context, place.n, received, tokenize_seconds, grammar, call_trace, streamed=outbox.streamed
+        )
 
         def settled(settlement: Settlement) -> None:
-            self.admission.leave()
-            self._accounts.settle(settlement, place)
+            self.admission.leave(place)
+            self._accounts.settle(settlement, call_trace)
 
-        call = ChatCall(facts, self._engine.tokenizer, outbox, on_settled=settled)
+        call = ChatCall(facts, self._engine.tokenizer, outbox, on_settled=settled, on_freed=self._accounts.free)
         if max_tokens == 0:
+            context.accepted = True
             call.end_empty(End(len(prompt), 0, 0, EngineTimings()))
             return call
         generation = Generation(
             prompt=prompt,
             max_tokens=max_tokens,
             sampling=sampling_of(request.sampling),
-            n=n,
+            n=place.n,
             ignore_eos=request.ignore_eos,
-            grammar=grammar,
+            grammar=None if grammar is None else grammar.text,
             stop_token_ids=frozenset(request.stop_token_ids),
-            trace_headers=place.headers,
+            trace_headers=call_trace.headers,
             min_tokens=request.min_tokens,
             top_logprobs=request.top_logprobs if request.logprobs else None,
         )
-        call.attach(self._engine.submit(generation, call))
-        if remaining is not None:
-            error = DeadlineExceeded("The call's time ran out before the answer was complete.")
-            call.expire_after(remaining - tokenize_seconds, error)
+        self.admission.queue(
+            place,
+            len(prompt) + max_tokens,
+            lambda: call.attach(self._engine.submit(generation, call)),
+            remaining=left,
+        )
+        context.accepted = True
+        call.accept()
+        if left is not None:
+            call.expire_after(left, expired)
         return call
 
     async def chat_tokens(self, request: ChatRequest) -> list[int]:
@@ -121,8 +156,9 @@ class ChatPipeline:
         return await self._in_pool(self._engine.tokenizer.decode, ids)
 
     def close(self) -> None:
-        """Stop the threads."""
+        """Stop the threads, and the process that tries grammars."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._grammars.close()
 
     def _facts(
         self,
@@ -131,7 +167,8 @@ class ChatPipeline:
         n: int,
         received: float,
         tokenize_seconds: float,
-        place: CallTrace,
+        grammar: Grammar | None,
+        call_trace: CallTrace,
         *,
         streamed: bool,
     ) -> CallFacts:
@@ -153,11 +190,12 @@ class ChatPipeline:
             price=self._settings.price,
             received=received,
             tokenize_seconds=tokenize_seconds,
-            asked=self._accounts.asked(request, place, streamed=streamed),
-            traces_output=self._accounts.traces_output(place),
+            asked=self._accounts.asked(request, call_trace, streamed=streamed),
+            traces_output=self._accounts.traces_output(call_trace),
+            grammar_param=None if grammar is None else grammar.param,
         )
 
-    def _prepare(self, request: ChatRequest) -> tuple[str | None, list[int]]:
+    def _prepare(self, request: ChatRequest) -> tuple[Grammar | None, list[int]]:
         """The answer's grammar and the prompt's ids. CPU-bound, as are the next two."""
         try:
             return grammar_of(request), self._prompt_tokens(request, self._engine.capabilities.context_length)

@@ -153,8 +153,9 @@ class _Session:
     async def _answer(self, submit: relay_service_pb2.Submit, outbox: _RelayedOutbox) -> None:
         """Run the call; its failure is raised, so that the span hears of it."""
         self._authentication.check(submit.authorization or None)
+        caller = self._authentication.caller(submit.authorization, submit.client_address)
         remaining = seconds_of(submit.request_timeout if submit.HasField("request_timeout") else None)
-        call = await self._pipeline.start(submit.chat, current_call.get(), outbox, remaining=remaining)
+        call = await self._pipeline.start(submit.chat, current_call.get(), outbox, caller=caller, remaining=remaining)
         try:
             await outbox.ended.wait()
             if outbox.failure is not None:
@@ -176,6 +177,7 @@ class _Session:
         ids: list[int] = []
         indexes: list[int] = []
         contents: list[str] = []
+        tokens: list[int] = []
         calls: list[relay_service_pb2.CallProgress] = []
         size = taken = 0
         for outbox in self._ready:
@@ -186,6 +188,7 @@ class _Session:
                     ids.append(outbox.call_id)
                     indexes.append(index)
                     contents.append(content)
+                    tokens.append(outbox.tokens)
             else:
                 calls.append(outbox.progress())
             if size > _FULL:
@@ -193,7 +196,9 @@ class _Session:
         del self._ready[:taken]
         self._traffic.messages += 1
         self._traffic.entries += taken
-        texts = relay_service_pb2.TextColumns(call_ids=ids, indexes=indexes, contents=contents) if ids else None
+        if not ids:
+            return relay_service_pb2.RelayResponse(calls=calls)
+        texts = relay_service_pb2.TextColumns(call_ids=ids, indexes=indexes, contents=contents, tokens=tokens)
         return relay_service_pb2.RelayResponse(calls=calls, texts=texts)
 
 
@@ -218,12 +223,15 @@ class _RelayedOutbox(Outbox):
 
     def progress(self) -> relay_service_pb2.CallProgress:
         """What has gathered, as one entry of a message."""
+        progress = relay_service_pb2.CallProgress(call_id=self.call_id, tokens=self.tokens)
         events = self.collect()
-        if self.failure is not None:
-            return relay_service_pb2.CallProgress(call_id=self.call_id, events=events, failure=failure_of(self.failure))
         if self.streamed:
-            return relay_service_pb2.CallProgress(call_id=self.call_id, events=events)
-        return relay_service_pb2.CallProgress(call_id=self.call_id, response=fold_response(events))
+            progress.events.extend(events)
+        elif self.failure is None:
+            progress.response.CopyFrom(fold_response(events))
+        if self.failure is not None:
+            progress.failure.CopyFrom(failure_of(self.failure))
+        return progress
 
 
 def _metadata(submit: relay_service_pb2.Submit) -> dict[str, str]:

@@ -81,15 +81,15 @@ class ChatServer:
         authentication = Authentication(settings.api_keys)
         if not authentication.required:
             log.warning("CHASQUI_API_KEYS is not set: everyone who reaches the port is let in")
-        self._admission = Admission(engine.capabilities.parallel, settings.max_queue)
+        self.admission = Admission(engine.capabilities.parallel, settings.max_queue, settings.max_queue_tokens)
         catalogue = Catalogue(engine, settings)
         accounts = Accounts(spans, traces_content=settings.trace_content == "on")
-        self._pipeline = ChatPipeline(engine, catalogue, self._admission, accounts, settings)
+        self._pipeline = ChatPipeline(engine, catalogue, self.admission, accounts, settings)
         self._health = HealthMonitor(engine, _SERVICES, settings.stall_timeout)
         observer = RpcObserver()
         interceptors = [CallInterceptor(observer), AuthenticationInterceptor(authentication)]
         self._grpc: grpc.aio.Server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
-        chat = ChatServicer(self._pipeline, settings.reader_timeout)
+        chat = ChatServicer(self._pipeline, authentication, settings.reader_timeout)
         chat_service_pb2_grpc.add_ChatServiceServicer_to_server(chat, self._grpc)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(catalogue, self._pipeline), self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
@@ -99,7 +99,7 @@ class ChatServer:
         self._relay = RelayServicer(self._pipeline, authentication, observer, settings.reader_timeout)
         self._relay_grpc: grpc.aio.Server = grpc.aio.server(options=_OPTIONS)
         relay_service_pb2_grpc.add_RelayServiceServicer_to_server(self._relay, self._relay_grpc)
-        show_server(self._admission, self._health, self._relay.traffic)
+        show_server(self.admission, engine, self._health, self._relay.traffic)
 
     async def start(self, address: str, relay_address: str) -> int:
         """Listen on `unix:PATH` or `HOST:PORT`, for edge workers on another; returns the first one's port.
@@ -123,11 +123,12 @@ class ChatServer:
         self._watch.cancel()
         await self._health.drain()
         await asyncio.sleep(self._settings.drain_delay)
-        self._admission.close()
+        self.admission.close()
         try:
-            await asyncio.wait_for(self._admission.drained(), self._settings.grace_period)
+            await asyncio.wait_for(self.admission.drained(), self._settings.grace_period)
         except TimeoutError:
             log.warning("the grace period is over: running calls are cancelled")
+            self.admission.halt()
         self._relay.close()
         await asyncio.gather(self._grpc.stop(_CLOSE_SECONDS), self._relay_grpc.stop(_CLOSE_SECONDS))
         self._pipeline.close()

@@ -15,16 +15,26 @@ if TYPE_CHECKING:
     from services.chat.admission import Admission
     from services.chat.health import HealthMonitor
     from services.chat.relay import RelayTraffic
+    from services.engine.api import Engine
 
 
-def show_server(admission: Admission, health: HealthMonitor, traffic: RelayTraffic) -> None:
+def show_server(admission: Admission, engine: Engine, health: HealthMonitor, traffic: RelayTraffic) -> None:
     """Make a server's state visible."""
     meter = metrics.get_meter("chasqui.server")
-    gauges: tuple[tuple[str, str, str, Callable[[], float]], ...] = (
+    gauges: tuple[tuple[str, str, str, Callable[[], float | None]], ...] = (
         ("chasqui.calls.running", "{call}", "Calls that the engine works on.", lambda: admission.running),
-        ("chasqui.calls.waiting", "{call}", "Calls that wait for the engine.", lambda: admission.waiting),
+        (
+            "chasqui.calls.waiting",
+            "{call}",
+            "Calls that wait for the engine, or for their prompt.",
+            lambda: admission.waiting,
+        ),
         ("chasqui.ready", "1", "1 while calls are welcome, else 0.", lambda: int(health.serving)),
         ("chasqui.engine.heartbeat.age", "s", "Since a working engine last moved.", lambda: health.heartbeat_age),
+        (
+            *("chasqui.engine.kv_cache.use", "1", "Share of the KV cache in use, if the engine tells."),
+            lambda: engine.heartbeat().kv_cache_use,
+        ),
     )
     for name, unit, description, value in gauges:
         meter.create_observable_gauge(name, [_observed(value)], unit, description)
@@ -36,8 +46,10 @@ def show_server(admission: Admission, health: HealthMonitor, traffic: RelayTraff
         meter.create_observable_counter(name, [_observed(value)], unit, description)
 
 
-def _observed(value: Callable[[], float]) -> Callable[[CallbackOptions], Iterator[Observation]]:
+def _observed(value: Callable[[], float | None]) -> Callable[[CallbackOptions], Iterator[Observation]]:
     def observe(_: CallbackOptions) -> Iterator[Observation]:
-        yield Observation(value())
+        now = value()
+        if now is not None:
+            yield Observation(now)
 
     return observe

@@ -15,11 +15,12 @@ from services.errors import InvalidValue, SlowReader
 from services.telemetry.call import current_call
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     import grpc
 
     from chasqui.v1 import chat_pb2
+    from services.chat.authentication import Authentication
     from services.chat.call import ChatCall
     from services.chat.catalogue import Catalogue
     from services.chat.pipeline import ChatPipeline
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
     """Chat over gRPC. A caller that lets a message lie for `reader_timeout` seconds is cut off."""
 
-    def __init__(self, pipeline: ChatPipeline, reader_timeout: float) -> None:
+    def __init__(self, pipeline: ChatPipeline, authentication: Authentication, reader_timeout: float) -> None:
         self._pipeline = pipeline
+        self._authentication = authentication
         self._reader_timeout = reader_timeout
 
     async def Chat(  # noqa: N802 - the contract's name
@@ -68,7 +70,10 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
         self, request: chat_service_pb2.ChatRequest, context: Context, outbox: AwaitedOutbox
     ) -> AsyncIterator[ChatCall]:
         """An accepted call, closed at the end of the block however that comes."""
-        call = await self._pipeline.start(request, current_call.get(), outbox, remaining=_remaining(context))
+        metadata = metadata_of(context.invocation_metadata())
+        caller = self._authentication.caller(metadata.get("authorization"), metadata.get("x-client-address", ""))
+        remaining = _remaining(context, metadata)
+        call = await self._pipeline.start(request, current_call.get(), outbox, caller=caller, remaining=remaining)
         try:
             yield call
         finally:
@@ -129,8 +134,7 @@ def _tell_timings(context: Context, timings: chat_pb2.Timings) -> None:
     context.set_trailing_metadata((*context.trailing_metadata(), ("server-timing", value)))
 
 
-def _remaining(context: Context) -> float | None:
+def _remaining(context: Context, metadata: Mapping[str, str]) -> float | None:
     """The caller's time in seconds, None for no limit; InvalidValue if `x-request-timeout` is no duration."""
-    given = metadata_of(context.invocation_metadata()).get("x-request-timeout")
-    limits = [context.time_remaining(), seconds_of(given)]
+    limits = [context.time_remaining(), seconds_of(metadata.get("x-request-timeout"))]
     return min((limit for limit in limits if limit is not None), default=None)

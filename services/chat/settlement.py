@@ -28,7 +28,6 @@ class Settlement:
     usage: Usage
     timings: EngineTimings
     seconds: float  # from the request's arrival to now
-    release_seconds: float | None  # from a cancellation to now; None if nothing was cancelled
     output: Sequence[str]  # the choices' texts if they are to be traced, else empty
 
 

@@ -17,16 +17,14 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
+from services.chat.call_head import BLANK, MOST_BLANKS, CallHead
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 _PYTHON_TAG: Final = "<|python_tag|>"
-_BLANK: Final = " \t\r\n"
 # Where a line of prose ends, or a call may begin in it.
 _PROSE_END: Final = re.compile(r"\n|<\|python_tag\|>")
-# White space before an answer, or inside the head of a call, beyond which it is taken for content.
-_MOST_BLANKS: Final = 64
-_ARGUMENTS_KEYS: Final = ('"parameters"', '"arguments"')
 # The characters of JSON that change where its scanner is.
 _JSON_MARKS: Final = re.compile(r'["\\{}\[\]]')
 
@@ -156,7 +154,7 @@ class ToolCallParser:
 
     def _at_boundary(self, text: str, position: int) -> int:
         """At the beginning, or behind a call: skip what separates calls, and see whether one begins."""
-        separators = _BLANK if self._state is _State.START else _BLANK + ";"
+        separators = BLANK if self._state is _State.START else BLANK + ";"
         begin = position
         while position < len(text) and text[position] in separators:
             position += 1
@@ -169,7 +167,7 @@ class ToolCallParser:
             # The white space before it goes with it.
             return position + len(_PYTHON_TAG)
         undecided = _PYTHON_TAG.startswith(rest)
-        if undecided and position - begin <= _MOST_BLANKS:
+        if undecided and position - begin <= MOST_BLANKS:
             # Behind a call, separators are gone for good; before the first, they may still be content.
             self._held = text[begin:] if self.calls == 0 else rest
             return len(text)
@@ -180,7 +178,7 @@ class ToolCallParser:
         if text[position] == "{":
             self._state = _State.HEAD
             return position
-        if text[position] in _BLANK:
+        if text[position] in BLANK:
             self._content(text[position])
             return position + 1
         self._state = _State.PROSE
@@ -198,7 +196,7 @@ class ToolCallParser:
         return end.end()
 
     def _in_head(self, text: str, position: int) -> int:
-        head = _Head(text[position:], self._names)
+        head = CallHead(text[position:], self._names)
         if head.undecided:
             self._held = text[position:]
             return len(text)
@@ -226,7 +224,7 @@ class ToolCallParser:
 
     def _in_tail(self, text: str, position: int) -> int:
         """Only white space and the closing brace belong there; a call whose brace is missing ends too."""
-        if text[position] in _BLANK:
+        if text[position] in BLANK:
             return position + 1
         self._end_call()
         return position + 1 if text[position] == "}" else position
@@ -248,54 +246,3 @@ def _begun_tag(text: str, start: int) -> int:
     """How many characters at the end of `text[start:]` can still become a tag."""
     begin = text.rfind("<", max(start, len(text) - len(_PYTHON_TAG) + 1))
     return len(text) - begin if begin >= 0 and _PYTHON_TAG.startswith(text[begin:]) else 0
-
-
-class _Head:
-    """Reads the beginning of what may be a call, from its brace (white space may come before) to its arguments.
-
-    Either it is `undecided`, or it has a `name` and a `length` up to its arguments, or it is no call: `name` is None.
-    """
-
-    def __init__(self, text: str, names: Collection[str]) -> None:
-        self.name: str | None = None
-        self.undecided = False
-        self.without_arguments = False
-        self.length = 0
-        self._text = text
-        self._blanks = 0
-        self._read([f'"{name}"' for name in names])
-
-    def _read(self, quoted_names: list[str]) -> None:
-        if not self._one_of("{"):
-            return
-        key = self._one_of('"name"', '"type"')
-        if key == '"type"':
-            if not (self._one_of(":") and self._one_of('"function"') and self._one_of(",") and self._one_of('"name"')):
-                return
-        elif key is None:
-            return
-        if not self._one_of(":"):
-            return
-        name = self._one_of(*quoted_names)
-        following = self._one_of(",", "}") if name else None
-        if following == ",":
-            if not (self._one_of(*_ARGUMENTS_KEYS) and self._one_of(":") and self._one_of("{")):
-                return
-            self.length -= 1  # the brace belongs to the arguments
-        elif following is None:
-            return
-        self.without_arguments = following == "}"
-        self.name = name[1:-1] if name else None
-
-    def _one_of(self, *expected: str) -> str | None:
-        """The one of the texts that comes next, behind white space; None if none does or the text ends before."""
-        while self.length < len(self._text) and self._text[self.length] in _BLANK:
-            self.length += 1
-            self._blanks += 1
-        rest = self._text[self.length :]
-        for candidate in expected:
-            if rest.startswith(candidate):
-                self.length += len(candidate)
-                return candidate
-        self.undecided = self._blanks <= _MOST_BLANKS and any(candidate.startswith(rest) for candidate in expected)
-        return None

@@ -245,10 +245,6 @@ def _check_guided(request: ChatRequest, capabilities: Capabilities) -> None:
         return
     if not capabilities.guided:
         raise _not_honoured("response_format")
-    if request.tools and calls_allowed(request):
-        raise UnsupportedParameter(
-            "response_format is not supported together with tools that may be called.", param="response_format"
-        )
     if form == "json_schema" and not _TOOL_NAME.fullmatch(request.response_format.json_schema.name):
         raise InvalidValue(
             "response_format.json_schema.name must be 1 to 64 letters, digits, underscores and dashes.",

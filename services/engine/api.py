@@ -64,7 +64,7 @@ class Generation:
     sampling: Sampling = Sampling()
     n: int = 1
     ignore_eos: bool = False
-    grammar: str | None = None  # llguidance's form of Lark, checked beforehand; every choice must follow it
+    grammar: str | None = None  # llguidance's form of Lark, checked beforehand; choices follow it, or `end` tells
     stop_token_ids: frozenset[int] = frozenset()
     trace_headers: Mapping[str, str] = field(default_factory=dict)  # W3C: traceparent, tracestate
     min_tokens: int = 0  # per choice; no token ends an answer before it has so many
@@ -124,6 +124,7 @@ class End:
     completion_tokens: int  # the sum of the pieces' tokens
     timings: EngineTimings
     error: str | None = None  # a sentence, when the engine failed
+    grammar_lost: bool = False  # the error is that the grammar could not be enforced to the end
 
 
 class Sink(Protocol):
@@ -187,6 +188,7 @@ class Heartbeat:
     progress: int
     running: int  # generations that occupy the engine
     queued: int  # generations that wait
+    kv_cache_use: float | None = None  # share of the KV cache that is in use, 0 to 1; None if the engine does not say
 
 
 class Engine(Protocol):

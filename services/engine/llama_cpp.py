@@ -29,7 +29,8 @@ from services.engine.api import (
     Piece,
     Sink,
 )
-from services.engine.llama_cpp_answer import Answer, completion_request
+from services.engine.grammar_follower import GrammarFollower
+from services.engine.llama_cpp_answer import GRAMMAR_LOST, Answer, completion_request
 from services.engine.tokenizer import tokenizer_from_gguf
 
 if TYPE_CHECKING:
@@ -170,12 +171,18 @@ class LlamaCppEngine:
 
     def _run(self, handle: LlamaCppHandle) -> None:
         """In a thread of the pool: generate, and push every message of llama.cpp."""
+        follower: GrammarFollower | None = None
 
         def on_message(message: dict[str, Any]) -> bool:
+            if follower is not None and not follower.allows(message):
+                self._post(handle, GRAMMAR_LOST)
+                return True
             self._post(handle, message)
             return handle.cancelled
 
         try:
+            if handle.generation.grammar is not None:
+                follower = GrammarFollower(handle.generation.grammar, handle.generation.n)
             self._server.handle_completions(completion_request(handle.generation), on_message)
         except Exception as error:  # noqa: BLE001 - whatever the binding raises ends this call only
             self._post(handle, {"error": {"message": str(error)}})
@@ -237,4 +244,5 @@ class LlamaCppEngine:
         answer = handle.answer
         timings = EngineTimings(handle.started - handle.submitted, answer.prefill_seconds, answer.decode_seconds)
         prompt = len(handle.generation.prompt)
-        handle.sink.end(End(prompt, answer.cached_tokens, answer.delivered_tokens, timings, answer.error))
+        lost = answer.grammar_lost
+        handle.sink.end(End(prompt, answer.cached_tokens, answer.delivered_tokens, timings, answer.error, lost))

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 # llama.cpp takes a seed of 32 bits, the largest of which asks for a random one.
 _SEEDS = 2**32 - 1
+# Stands for the message with which an answer left its grammar.
+GRAMMAR_LOST: dict[str, Any] = {"error": {"message": "llama.cpp stopped enforcing the grammar."}}
 
 
 def completion_request(generation: Generation) -> dict[str, Any]:
@@ -36,7 +38,7 @@ def completion_request(generation: Generation) -> dict[str, Any]:
         "timings_per_token": True,  # every message carries the exact count of tokens so far
     }
     if generation.grammar is not None:
-        request["grammar"] = f"%llguidance {{}}\n{generation.grammar}"
+        request["grammar"] = generation.grammar
     if generation.top_logprobs is not None:
         # One at least: with 0 llama.cpp tells nothing at all.
         request["n_probs"] = max(generation.top_logprobs, 1)
@@ -55,6 +57,7 @@ class Answer:
         self.prefill_seconds = 0.0
         self.decode_seconds = 0.0
         self.error: str | None = None
+        self.grammar_lost = False
         self._prompt_tokens = prompt_tokens
         self._top = top_logprobs
         self._counted = [0] * n
@@ -67,6 +70,7 @@ class Answer:
         """
         if "error" in message:
             self.error = str(message["error"].get("message", message["error"]))
+            self.grammar_lost = message is GRAMMAR_LOST
             return
         timings = message.get("timings")
         if timings is not None:

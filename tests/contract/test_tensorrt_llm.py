@@ -286,6 +286,16 @@ async def test_a_prefill_without_results_is_progress_as_long_as_the_engine_itera
     await handle.released
 
 
+async def test_the_heartbeat_tells_how_full_the_kv_cache_is(start: Any) -> None:
+    engine = await start()
+    handle = engine.submit(Generation(engine.tokenizer.encode("Hello"), 900), RecordingSink())
+    while not engine.heartbeat().kv_cache_use:  # noqa: ASYNC110 - the engine tells nobody
+        await asyncio.sleep(0.01)
+    assert engine.heartbeat().kv_cache_use == 0.01
+    handle.cancel()
+    await handle.released
+
+
 async def test_a_shutdown_that_hangs_is_given_up_and_the_process_told_to_end(
     start: Any, release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import REFERENCE_MODEL
+from tests.support.clients import CLIENTS_BIN as BIN
 from tests.support.front import served
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.service import Service
 
-BIN = Path(os.environ.get("CLIENTS_BIN") or Path(__file__).parents[2] / "build" / "clients" / "bin")
 LANGCHAIN = """
 import json, sys
 from langchain_openai import ChatOpenAI

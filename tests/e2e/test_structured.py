@@ -9,7 +9,10 @@ import grpc
 import jsonschema
 import openai
 import pytest
-from openai import OpenAI
+from openai import OpenAI, Stream
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletionChunk
+from openai.types.chat.chat_completion import Choice
 from pydantic import BaseModel
 
 from chasqui.v1 import model_service_pb2, model_service_pb2_grpc
@@ -58,6 +61,14 @@ def client(llama_cpp: Service) -> Iterator[OpenAI]:
 
 def json_schema(schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
+
+
+def fold(stream: Stream[ChatCompletionChunk]) -> Choice:
+    """The only choice of a streamed answer, put together by the client's own helper."""
+    state = ChatCompletionStreamState()
+    for chunk in stream:
+        state.handle_chunk(chunk)
+    return state.get_final_completion().choices[0]
 
 
 def tool(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -206,10 +217,46 @@ def test_a_recursive_schema_and_a_costly_pattern_harm_nobody(client: OpenAI) -> 
     assert client.chat.completions.create(**{**ASK, "max_tokens": 2}).choices
 
 
-def test_a_schema_beside_tools_that_may_be_called_is_refused(client: OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError) as raised:
-        client.chat.completions.create(**ASK, tools=TOOLS, response_format=json_schema(PERSON))
-    assert raised.value.param == "response_format"
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_beside_tools_an_answer_is_content_by_its_schema_or_calls(client: OpenAI, stream: bool) -> None:
+    only = COUNT | {"additionalProperties": False}
+    strict = {"type": "function", "function": {**tool("second", only)["function"], "strict": True}}
+    schema = {"type": "object", "properties": {"name": {"enum": ["Ana", "Bob"]}}, "required": ["name"]}
+    schema |= {"additionalProperties": False}
+    fields: dict[str, Any] = {**ASK, "tools": [strict], "response_format": json_schema(schema), "temperature": 2}
+    fields["parallel_tool_calls"] = False
+    finishes = set()
+    for seed in range(12):
+        choice = (
+            fold(client.chat.completions.create(**fields, seed=seed, stream=True))
+            if stream
+            else client.chat.completions.create(**fields, seed=seed).choices[0]
+        )
+        finishes.add(choice.finish_reason)
+        if choice.finish_reason == "stop":
+            jsonschema.validate(json.loads(choice.message.content or ""), schema)
+            assert not choice.message.tool_calls
+        else:
+            assert not choice.message.content
+            (call,) = choice.message.tool_calls or ()
+            jsonschema.validate(json.loads(call.function.arguments), only)
+    assert finishes == {"stop", "tool_calls"}
+
+
+@pytest.mark.parametrize(("choice", "finish"), [("none", "stop"), ("required", "tool_calls")])
+def test_without_a_choice_between_content_and_calls_only_one_shapes_the_answer(
+    client: OpenAI, choice: Any, finish: str
+) -> None:
+    schema = {"enum": ["red", "green"]}
+    fields: dict[str, Any] = {**ASK, "tools": TOOLS[1:], "response_format": json_schema(schema), "tool_choice": choice}
+    answer = client.chat.completions.create(**fields, seed=2).choices[0]
+    assert answer.finish_reason == finish
+    if finish == "stop":
+        assert json.loads(answer.message.content or "") in schema["enum"]
+    else:
+        assert answer.message.content is None
+        (call,) = answer.message.tool_calls or ()
+        jsonschema.validate(json.loads(call.function.arguments), COUNT)
 
 
 def test_an_engine_without_grammars_refuses_both_by_name(simulated: Service) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.support.http import get, open_stream, post, read_until
+from tests.support.http import get, open_call, open_stream, post, read_until
 from tests.support.service import Service, free_port
 
 if TYPE_CHECKING:
@@ -152,6 +152,31 @@ def test_a_server_that_dies_ends_its_streams_with_an_error_event() -> None:
         assert "[DONE]" not in received
         event = received.split("data: ")[-1].split("\n")[0]
         assert json.loads(event)["error"]["type"] == "server_error"
+
+
+def test_what_a_server_that_died_had_delivered_is_in_the_edges_log_call_by_call() -> None:
+    with Service(**{**SETTINGS, "simulated_rate": 50}) as service:
+        long = {**BODY, "max_tokens": 3000}
+        streams = [
+            open_stream(service.url + CHAT, {**long, "stream": True}, {"x-request-id": f"lost-{i}"}) for i in "ab"
+        ]
+        whole = open_call(service.url + CHAT, long, {"x-request-id": "lost-whole"})
+        post(service.url + CHAT, {**BODY, "max_tokens": 5}, x_request_id="settled")
+        service.parts()["server"].kill()
+        received = [read_until(connection, '"error"') for connection in streams]
+        assert read_until(whole, "error")
+        for connection in (*streams, whole):
+            connection.close()
+        while service.output().count("chat call unsettled") < 3:
+            time.sleep(0.01)
+        lines = [json.loads(line) for line in service.output().splitlines() if "chat call unsettled" in line]
+    told = {line["request_id"]: line for line in lines}
+    assert set(told) == {"lost-a", "lost-b", "lost-whole"}
+    for name in ("lost-a", "lost-b"):
+        assert 0 < told[name]["completion_tokens"] < 3000
+        assert told[name]["characters"] > 0
+    assert (told["lost-whole"]["completion_tokens"], told["lost-whole"]["characters"]) == (0, 0)
+    assert all("[DONE]" not in text for text in received)
 
 
 def test_without_its_server_the_edge_answers_503_with_a_hint_when_to_retry() -> None:

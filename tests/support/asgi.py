@@ -30,8 +30,8 @@ class Answer:
 class Exchange:
     """One request and its answer. The request's body is sent in the parts given; `target` is percent-encoded.
 
-    With a `gate` each message of the application waits there before it is seen. `late` has those that were sent when
-    the application had ended.
+    A number among the parts is a pause of so many seconds. With a `gate` each message of the application waits there
+    before it is seen. `late` has those that were sent when the application had ended.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Exchange:
         target: str,
         *,
         headers: Mapping[str, str] | None = None,
-        body: Sequence[bytes] = (b"",),
+        body: Sequence[bytes | float] = (b"",),
         gate: GatedSend | None = None,
     ) -> None:
         path, _, query = target.partition("?")
@@ -83,6 +83,9 @@ class Exchange:
     async def _receive(self) -> Message:
         if self.parts_left:
             part = self.parts_left.pop(0)
+            if isinstance(part, float):
+                await asyncio.sleep(part)
+                part = b""
             return {"type": "http.request", "body": part, "more_body": bool(self.parts_left)}
         await self._hung_up.wait()
         return {"type": "http.disconnect"}

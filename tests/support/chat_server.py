@@ -134,6 +134,7 @@ class FakeRelayService(relay_service_pb2_grpc.RelayServiceServicer):
             "tracestate": submit.tracestate,
             "x-request-id": submit.request_id,
             "x-request-timeout": submit.request_timeout,
+            "x-client-address": submit.client_address,
         }
         chat = self._chat
         with chat.noted(submit.chat, {name: value for name, value in metadata.items() if value}, None):
@@ -159,6 +160,7 @@ class FakeRelayService(relay_service_pb2_grpc.RelayServiceServicer):
                 message.texts.call_ids.append(progress.call_id)
                 message.texts.indexes.append(event.delta.index)
                 message.texts.contents.append(event.delta.content)
+                message.texts.tokens.append(1)
         else:
             message.calls.append(progress)
         async with self._writing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,36 @@ if TYPE_CHECKING:
     from services.engine.api import Engine
 
 
+@dataclass(frozen=True, slots=True)
+class Front:
+    """A running service: where it listens, the server in this process, and the others."""
+
+    port: int
+    server: ChatServer
+    edge: asyncio.subprocess.Process
+    envoy: asyncio.subprocess.Process
+
+    @property
+    def url(self) -> str:
+        """The base of every REST path, without an end slash."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def wait_ready(self) -> None:
+        """Wait until `/readyz` answers 200."""
+        await asyncio.to_thread(_wait_ready, self.url + "/readyz")
+
+
 @asynccontextmanager
 async def served(engine: Engine, directory: Path) -> AsyncIterator[str]:
     """Serve an engine; yields the base URL, without an end slash. `directory` is for sockets and has a short path."""
-    settings = Settings(drain_delay=0)
+    async with front(engine, directory) as running:
+        yield running.url
+
+
+@asynccontextmanager
+async def front(engine: Engine, directory: Path, **changes: object) -> AsyncIterator[Front]:
+    """The same, with settings of the server, and everything there is to look at."""
+    settings = Settings(drain_delay=0).replace(**changes)
     server_address, edge_address = f"unix:{directory}/server.sock", f"unix:{directory}/edge.sock"
     relay_address = f"unix:{directory}/relay.sock"
     port = free_port()
@@ -40,12 +67,14 @@ async def served(engine: Engine, directory: Path) -> AsyncIterator[str]:
     server = ChatServer(engine, settings)
     await server.start(server_address, relay_address)
     parts = [await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL) for command in commands]
+    running = Front(port, server, *parts)
     try:
-        await asyncio.to_thread(_wait_ready, f"http://127.0.0.1:{port}/readyz")
-        yield f"http://127.0.0.1:{port}"
+        await running.wait_ready()
+        yield running
     finally:
         for part in parts:
-            part.terminate()
+            if part.returncode is None:
+                part.terminate()
             await part.wait()
         await server.stop()
 

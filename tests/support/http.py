@@ -59,14 +59,20 @@ def request(method: str, url: str, body: bytes | None = None, headers: dict[str,
         connection.close()
 
 
-def open_stream(url: str, body: dict[str, object], headers: dict[str, str] | None = None) -> socket.socket:
-    """A raw connection on which a POST has been sent and the first bytes of a streamed delta have arrived."""
+def open_call(url: str, body: dict[str, object], headers: dict[str, str] | None = None) -> socket.socket:
+    """A raw connection on which a POST has been sent; what is answered lies unread."""
     parts = urlsplit(url)
     data = json.dumps(body).encode()
     lines = [f"POST {parts.path} HTTP/1.1", f"host: {parts.netloc}", "content-type: application/json"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     connection = socket.create_connection((parts.hostname or "", parts.port or 80), timeout=60)
     connection.sendall("\r\n".join([*lines, f"content-length: {len(data)}", "", ""]).encode() + data)
+    return connection
+
+
+def open_stream(url: str, body: dict[str, object], headers: dict[str, str] | None = None) -> socket.socket:
+    """The same, when the first bytes of a streamed delta have arrived."""
+    connection = open_call(url, body, headers)
     received = b""
     while b'"content":"' not in received.replace(b'"content":""', b""):
         chunk = connection.recv(65536)

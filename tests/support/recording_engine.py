@@ -36,18 +36,18 @@ class _Tee(RecordingSink):
 
 
 class RecordingEngine:
-    """Everything goes to the engine inside; what it pushes is recorded on the way."""
+    """Everything goes to the engine inside; what it pushes is recorded on the way, call by call in `submitted`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._sinks: list[_Tee] = []
+        self.submitted: list[tuple[RecordingSink, Handle]] = []
         self.capabilities: Capabilities = engine.capabilities
         self.model: ModelInfo = engine.model
         self.tokenizer: Tokenizer = engine.tokenizer
 
     def texts(self) -> list[str]:
         """The text of the first choice of every call so far."""
-        return [sink.text(self.tokenizer) for sink in self._sinks]
+        return [sink.text(self.tokenizer) for sink, _ in self.submitted]
 
     async def start(self) -> None:
         """Start the engine inside."""
@@ -56,8 +56,9 @@ class RecordingEngine:
     def submit(self, generation: Generation, sink: Sink) -> Handle:
         """Submit with a recording sink in between."""
         tee = _Tee(sink)
-        self._sinks.append(tee)
-        return self._engine.submit(generation, tee)
+        handle = self._engine.submit(generation, tee)
+        self.submitted.append((tee, handle))
+        return handle
 
     def heartbeat(self) -> Heartbeat:
         """The heartbeat of the engine inside."""

@@ -163,3 +163,29 @@ def test_a_bad_line_at_the_start_is_refused_by_number_without_being_repeated(tmp
     assert is_one_sentence(message)
     assert "CHASQUI_API_KEYS: entry 2" in message
     assert "my-secret-key" not in message
+
+
+def test_where_keys_are_required_a_caller_is_its_key_wherever_it_calls_from() -> None:
+    authentication = Authentication("one,two")
+    first = authentication.caller("Bearer one", "10.0.0.1")
+    assert first == authentication.caller("bearer one ", "10.0.0.2")
+    assert first != authentication.caller("Bearer two", "10.0.0.1")
+    assert "one" not in first
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("10.0.0.1", "10.0.0.1", True),
+        ("10.0.0.1", "10.0.0.2", False),
+        ("2001:db8::1", "2001:db8::2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("", "", True),
+        ("/run/socket", "10.0.0.1", False),
+    ],
+)
+def test_without_keys_a_caller_is_its_address_or_network_whatever_key_it_shows(
+    first: str, second: str, same: bool
+) -> None:
+    authentication = Authentication("")
+    assert (authentication.caller("Bearer a", first) == authentication.caller("Bearer b", second)) is same

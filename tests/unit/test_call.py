@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -28,25 +28,26 @@ EXPIRED = DeadlineExceeded("The call's time ran out.")
 
 @dataclass
 class Played:
-    """A call, its engine's handle, and its settlements."""
+    """A call, its engine's handle, its settlements, and what was told of its freed place."""
 
     call: ChatCall
+    outbox: AwaitedOutbox
     handle: FakeHandle
-    settled: list[Settlement] = field(default_factory=list)
+    settled: list[Settlement]
+    freed: list[float]
 
 
-def start(
+def facts(
     *,
     stops: Sequence[str] = (),
     tools: Sequence[str] = (),
     parallel: bool = True,
     n: int = 1,
-    streamed: bool = True,
     price: float = 2.0,
     traces_output: bool = False,
-) -> Played:
-    """An accepted and submitted call."""
-    facts = CallFacts(
+) -> CallFacts:
+    """What is known of a call."""
+    return CallFacts(
         request_id="request-1",
         trace_id="0" * 32,
         operation="chat",
@@ -63,14 +64,27 @@ def start(
         echo="",
         price=price,
         received=0.0,
+        grammar_param=None,
         tokenize_seconds=0.5,
         asked={},
         traces_output=traces_output,
     )
+
+
+def accept(*, streamed: bool = True, **fields: Any) -> Played:
+    """A call that has been accepted and that the engine has not got yet."""
     settled: list[Settlement] = []
-    call = ChatCall(facts, demo_tokenizer(), AwaitedOutbox(streamed=streamed), on_settled=settled.append)
-    played = Played(call, FakeHandle(), settled)
-    call.attach(played.handle)
+    freed: list[float] = []
+    outbox = AwaitedOutbox(streamed=streamed)
+    call = ChatCall(facts(**fields), demo_tokenizer(), outbox, on_settled=settled.append, on_freed=freed.append)
+    call.accept()
+    return Played(call, outbox, FakeHandle(), settled, freed)
+
+
+def start(**fields: Any) -> Played:
+    """An accepted and submitted call."""
+    played = accept(**fields)
+    played.call.attach(played.handle)
     return played
 
 
@@ -318,19 +332,22 @@ async def test_the_settlement_holds_every_number() -> None:
     assert settlement.usage == chat_pb2.Usage(
         prompt_tokens=10, completion_tokens=3, total_tokens=13, cached_tokens=8, estimated_cost=13 / 1e6
     )
-    assert settlement.timings == end.timings
+    assert (settlement.timings.prefill, settlement.timings.decode) == (end.timings.prefill, end.timings.decode)
+    assert settlement.timings.queue >= end.timings.queue
     assert settlement.seconds > 0
-    assert settlement.release_seconds is None
 
 
-async def test_the_settlement_of_a_cancelled_call_says_how_long_the_engine_took_to_let_go() -> None:
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_a_cancelled_call_tells_when_its_place_in_the_engine_is_free(cancelled: bool) -> None:
     played = start()
-    played.call.close()
-    played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED))
+    if cancelled:
+        played.call.close()
+    played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED if cancelled else EndReason.STOP))
     played.call.end(an_end())
-    [settlement] = played.settled
-    assert settlement.release_seconds is not None
-    assert 0 <= settlement.release_seconds < settlement.seconds
+    assert played.freed == []  # the engine may keep the place beyond the call's end
+    played.handle.released.set_result(None)
+    await asyncio.sleep(0)
+    assert len(played.freed) == cancelled
 
 
 @pytest.mark.parametrize("traced", [True, False])
@@ -344,3 +361,44 @@ async def test_what_the_model_wrote_is_kept_only_to_be_traced(traced: bool) -> N
     played.call.end(an_end())
     [settlement] = played.settled
     assert settlement.output == (['{"name": "f", "parameters": {}}', "No."] if traced else [])
+
+
+async def test_a_call_that_is_given_up_while_it_waits_is_settled_once_and_costs_nothing() -> None:
+    played = accept()
+    played.call.close()
+    played.call.close()
+    [settlement] = played.settled
+    assert settlement.outcome == "cancelled"
+    assert (settlement.usage.prompt_tokens, settlement.usage.estimated_cost) == (0, 0)
+
+
+async def test_a_call_that_expires_while_it_waits_fails_and_costs_nothing() -> None:
+    played = accept()
+    played.call.expire_after(0, EXPIRED)
+    await played.outbox.take()
+    with pytest.raises(DeadlineExceeded):
+        await played.outbox.take()
+    played.call.close()
+    [settlement] = played.settled
+    assert (settlement.outcome, settlement.usage.prompt_tokens) == ("deadline", 0)
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [(0.02, "deadline"), (60.0, "cancelled")])
+async def test_a_caller_who_leaves_at_its_own_deadline_was_late_and_is_not_counted_as_gone(
+    seconds: float, outcome: str
+) -> None:
+    played = start()
+    played.call.expire_after(seconds, EXPIRED)
+    played.call.close()
+    played.call.end(an_end())
+    assert [settlement.outcome for settlement in played.settled] == [outcome]
+
+
+async def test_the_time_in_our_queue_is_added_to_the_engine_s() -> None:
+    played = accept()
+    await asyncio.sleep(0.02)
+    played.call.attach(played.handle)
+    played.call.choice_end(_stop())
+    played.call.end(an_end())
+    timings = (await played.outbox.take())[-1].completed.timings
+    assert timings.queue.ToTimedelta().total_seconds() >= 1.02

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -18,10 +18,14 @@ from services.engine.tensorrt_llm.options import Options
 from services.settings import Settings, fields, variable
 from tests.support.tensorrt_llm.release import write_checkpoint
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 DOCKERFILES = sorted(DOCKER.glob("*.Dockerfile"))
-COMPOSE = {name: yaml.safe_load((DOCKER / name).read_text()) for name in ("compose.yaml", "compose.gpu.yaml")}
+FILES = ("compose.yaml", "compose.gpu.yaml", "compose.observability.yaml")
+COMPOSE = {name: yaml.safe_load((DOCKER / name).read_text()) for name in FILES}
 SERVICES = [(name, service, given) for name, file in COMPOSE.items() for service, given in file["services"].items()]
 OURS = ("server", "edge", "server-gpu")
 
@@ -105,7 +109,10 @@ def test_the_gpu_image_is_the_release_that_the_engine_was_written_for() -> None:
     ("file", "service", "given"), SERVICES, ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_a_service_is_built_from_a_stage_that_exists(file: str, service: str, given: dict[str, Any]) -> None:
-    build = given["build"]
+    build = given.get("build", {})
+    if "dockerfile" not in build:  # an image of somebody else, or an addition to a service of another file
+        assert "image" in given or service in COMPOSE["compose.yaml"]["services"]
+        return
     path = (DOCKER / build["context"] / build["dockerfile"]).resolve()
     assert path.is_file()
     assert build.get("target") in (None, *stages(path))
@@ -127,9 +134,12 @@ def test_every_setting_of_tensorrt_llm_reaches_the_gpu_container() -> None:
     assert sorted(wanted - set(passed)) == []
 
 
-def test_only_envoy_has_a_port_and_by_default_on_loopback() -> None:
+def test_of_the_replica_only_envoy_has_a_port_and_all_are_on_loopback_by_default() -> None:
     ports = {service: given["ports"] for _, service, given in SERVICES if "ports" in given}
-    assert ports == {"envoy": ["${CHASQUI_HOST:-127.0.0.1}:${CHASQUI_PORT:-8080}:8080"]}
+    assert ports.pop("envoy") == ["${CHASQUI_HOST:-127.0.0.1}:${CHASQUI_PORT:-8080}:8080"]
+    # What operators look at is for this machine.
+    assert sorted(ports) == ["grafana", "jaeger", "prometheus"]
+    assert all(port.startswith("127.0.0.1:") for given in ports.values() for port in given)
 
 
 def test_the_gpu_container_has_the_shared_memory_and_limits_that_nvidia_documents() -> None:
@@ -139,14 +149,39 @@ def test_the_gpu_container_has_the_shared_memory_and_limits_that_nvidia_document
     assert server["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
 
 
-@pytest.mark.parametrize("files", [["compose.yaml"], ["compose.yaml", "compose.gpu.yaml"]], ids=["cpu", "gpu"])
-def test_compose_accepts_the_files(files: list[str]) -> None:
+@pytest.mark.parametrize("files", [FILES[:1], FILES[:2], FILES], ids=["cpu", "gpu", "observability"])
+def test_compose_accepts_the_files(files: Sequence[str]) -> None:
     docker = shutil.which("docker")
     if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True).returncode:  # noqa: S603, PLW1510, RUF100
         pytest.skip("not run: there is no Docker client with Compose here")
     chosen = [word for file in files for word in ("--file", str(DOCKER / file))]
     result = subprocess.run([docker, "compose", *chosen, "config"], capture_output=True, text=True)  # noqa: S603, PLW1510, RUF100
     assert result.returncode == 0, result.stderr
+
+
+def test_files_that_are_mounted_exist_and_are_read_only() -> None:
+    mounted = [volume for _, _, given in SERVICES for volume in given.get("volumes", []) if volume.startswith("./")]
+    assert len(mounted) == 6
+    for volume in mounted:
+        path, _, mode = volume.split(":")
+        assert (DOCKER / path).is_file()
+        assert mode == "ro"
+
+
+def test_envoy_s_image_takes_every_argument_that_it_is_given() -> None:
+    given = COMPOSE["compose.observability.yaml"]["services"]["envoy"]["build"]["args"]
+    stage = stages(DOCKER / "edge.Dockerfile")["envoy-config"]
+    taken = {pair.partition("=")[0] for word, arguments in stage if word == "ARG" for pair in arguments.split()}
+    assert set(given) == taken
+
+
+def test_prometheus_asks_the_port_at_which_parts_show_their_metrics() -> None:
+    jobs = yaml.safe_load((DOCKER / "observability" / "prometheus.yaml").read_text())["scrape_configs"]
+    asked = {tuple(sd["names"]): sd["port"] for job in jobs for sd in job["dns_sd_configs"]}
+    services = COMPOSE["compose.observability.yaml"]["services"]
+    shown = {("envoy",): services["envoy"]["build"]["args"]["CHASQUI_METRICS_ADDRESS"]}
+    shown |= {(name,): services[name]["environment"]["CHASQUI_METRICS_ADDRESS"] for name in ("server", "edge")}
+    assert {name: int(address.rpartition(":")[2]) for name, address in shown.items()} == asked
 
 
 def test_the_readme_names_files_and_targets_that_exist() -> None:

@@ -29,11 +29,16 @@ def tool(name: str, schema: dict[str, Any] | None = None, *, strict: bool = Fals
     return tool_pb2.Tool(function=tool_pb2.FunctionTool(name=name, parameters_json=parameters, strict=strict))
 
 
+def json_schema(schema: dict[str, Any]) -> chat_pb2.ResponseFormat:
+    form = chat_pb2.JsonSchemaFormat(name="answer", schema_json=json.dumps(schema))
+    return chat_pb2.ResponseFormat(json_schema=form)
+
+
 def accepts(text: str, **fields: Any) -> bool:
     """Whether the text is a whole answer under the grammar of a request."""
     grammar = grammar_of(chat_service_pb2.ChatRequest(**fields))
     assert grammar is not None
-    matcher = LLMatcher(TOKENIZER, grammar)
+    matcher = LLMatcher(TOKENIZER, grammar.text)
     assert not matcher.is_error(), matcher.get_error()
     data = list(text.encode())
     return matcher.try_consume_tokens(data) == len(data) and matcher.is_accepting()
@@ -84,6 +89,54 @@ def test_a_named_call_is_a_call_of_that_tool() -> None:
     fields = {"tools": [tool("count", NUMBER), tool("free")], "tool_choice": tool_pb2.ToolChoice(function_name="free")}
     assert accepts(call("free", {"a": 1}), **fields)
     assert not accepts(call("count", {"n": 1}), **fields)
+
+
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"$ref": "#/$defs/age"}},
+    "required": ["name"],
+    "additionalProperties": False,
+    "$defs": {"age": {"type": "integer"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "accepted"),
+    [
+        ('{"name": "Bob", "age": 3}', True),
+        ('{"name": "count"}', True),  # begins as a call does
+        ('{"age": 3}', False),
+        (call("count", {"n": 1}), True),
+        (call("count", {"n": 3}), False),
+        (f"{call('count', {'n': 1})}; {call('free', {'any': []})}", True),
+        (f"{call('count', {'n': 1})}; {json.dumps({'name': 'Bob'})}", False),
+        (call("other", {}), False),
+        ("Hello", False),
+        (f"Let me see.\n{call('count', {'n': 1})}", False),
+    ],
+)
+def test_beside_tools_the_content_satisfies_the_format_or_there_are_calls(text: str, accepted: bool) -> None:
+    tools = [tool("count", NUMBER, strict=True), tool("free")]
+    assert accepts(text, tools=tools, response_format=json_schema(PERSON)) is accepted
+
+
+def test_beside_tools_that_are_not_strict_the_format_holds_too() -> None:
+    fields = {"tools": [tool("count", NUMBER)], "response_format": json_schema(PERSON)}
+    assert accepts(call("count", {"any": 1}), **fields)
+    assert accepts('{"name": "Bob"}', **fields)
+    assert not accepts('{"names": "Bob"}', **fields)
+    fields["response_format"] = chat_pb2.ResponseFormat(json_object=chat_pb2.JsonObjectFormat())
+    assert accepts('{"names": "Bob"}', **fields)
+    assert not accepts("Bob", **fields)
+
+
+def test_with_tool_choice_none_the_format_holds_alone_and_a_forced_call_leaves_it_nothing() -> None:
+    fields = {"tools": [tool("count", NUMBER, strict=True)], "response_format": json_schema(PERSON)}
+    none = tool_pb2.ToolChoice(mode=tool_pb2.TOOL_CHOICE_MODE_NONE)
+    assert accepts('{"name": "Bob"}', tool_choice=none, **fields)
+    assert not accepts(call("count", {"n": 1}), tool_choice=none, **fields)
+    assert accepts(call("count", {"n": 1}), tool_choice=REQUIRED, **fields)
+    assert not accepts('{"name": "Bob"}', tool_choice=REQUIRED, **fields)
 
 
 def test_references_in_a_tools_schema_begin_at_that_schema() -> None:

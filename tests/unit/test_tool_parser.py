@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from itertools import pairwise
 from typing import Any
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 
 from services.chat.tool_parser import CallArguments, CallStart, Content, Parsed, ToolCallParser
 
+# More of them are a matter of patience: TEST_EXAMPLES=100000 pytest tests/unit/test_tool_parser.py
+EXAMPLES = int(os.environ.get("TEST_EXAMPLES", "500"))
 NAMES = ("get_weather", "get_time", "get")
 Answer = tuple[str, list[tuple[str, str]]]
 
@@ -126,7 +129,7 @@ def cut(text: str, positions: list[int]) -> list[str]:
     return [text[begin:end] for begin, end in pairwise(borders)]
 
 
-@settings(deadline=None, max_examples=1000)
+@settings(deadline=None, max_examples=EXAMPLES)
 @given(text=TEXTS, positions=st.lists(st.integers(0, 10_000), max_size=12), parallel=st.booleans())
 @example(text='{"name": "get"}}', positions=[3, 9], parallel=True)
 def test_no_way_of_cutting_an_answer_changes_it(text: str, positions: list[int], parallel: bool) -> None:
@@ -141,7 +144,7 @@ JSON = st.recursive(
 OBJECTS = st.dictionaries(st.text(max_size=5), JSON, max_size=4)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=EXAMPLES)
 @given(
     calls=st.lists(st.tuples(st.sampled_from(NAMES), OBJECTS), min_size=1, max_size=4),
     ascii_only=st.booleans(),
@@ -161,7 +164,7 @@ def test_whatever_is_called_with_whatever_arguments_is_found(
     assert [(name, json.loads(arguments)) for name, arguments in found] == calls
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=EXAMPLES)
 @given(text=TEXTS)
 @example(text="\n<|python_tag|>")
 def test_nothing_is_lost_from_an_answer_without_calls(text: str) -> None:
@@ -171,7 +174,7 @@ def test_nothing_is_lost_from_an_answer_without_calls(text: str) -> None:
         assert content == re.sub(r"^([ \t\r\n]*<\|python_tag\|>)+", "", text).replace("<|python_tag|>", "")
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=EXAMPLES)
 @given(text=st.text(alphabet='ab {}":,\n', max_size=200))
 def test_hardly_anything_is_held_back(text: str) -> None:
     parser = ToolCallParser(NAMES, parallel=True)

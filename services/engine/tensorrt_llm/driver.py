@@ -51,6 +51,7 @@ class Driver:
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stats: asyncio.Task[None] | None = None
+        self.kv_cache_use: float | None = None  # as the engine last told
         self._empty_answers = 0
 
     def submit(self, generation: Generation, sink: Sink) -> TensorRtLlmHandle:
@@ -216,8 +217,11 @@ class Driver:
     async def _watch_iterations(self) -> None:
         """Count the engine's iterations while there is work; there is one queue of them, and this its only reader."""
         while self.running:
-            async for _ in self._llm.get_stats_async(timeout=_STATS_SECONDS):
+            async for record in self._llm.get_stats_async(timeout=_STATS_SECONDS):
                 self.progress.count += 1
+                blocks = record.get("kvCacheStats")
+                if blocks:
+                    self.kv_cache_use = blocks["usedNumBlocks"] / blocks["maxNumBlocks"]
                 if not self.running:
                     return
             # After a silence the queue counts as finished until the next submission.

@@ -101,7 +101,7 @@ class TensorRtLlmEngine:
             driver.fail("The engine's worker has died.")
         busy = bool(driver.running or driver.waiting)
         state = EngineState.FAILED if driver.failure else EngineState.WORKING if busy else EngineState.IDLE
-        return Heartbeat(state, driver.progress.count, len(driver.running), len(driver.waiting))
+        return Heartbeat(state, driver.progress.count, len(driver.running), len(driver.waiting), driver.kv_cache_use)
 
     async def close(self) -> None:
         """Cancel everything and free the GPU; past a deadline the workers are killed and the process ends."""

@@ -137,6 +137,11 @@ class Executor:
             return lambda sequence: self._plain[len(sequence.ids) * 7919 % len(self._plain)]
         return lambda sequence: sequence.source.choice(self._plain)
 
+    @property
+    def running(self) -> int:
+        """Requests that hold a place."""
+        return len(self._running)
+
     def _run(self) -> None:
         while True:
             with self._condition:

@@ -39,5 +39,5 @@ class IterationResult:
             await asyncio.sleep(_POLL_SECONDS)
             waited += _POLL_SECONDS
         self._seen = self._executor.iterations
-        used = self._executor.active
-        return {"iter": self._seen, "kvCacheStats": {"maxNumBlocks": _BLOCKS, "usedNumBlocks": min(used, _BLOCKS)}}
+        blocks = {"maxNumBlocks": _BLOCKS, "usedNumBlocks": min(self._executor.running, _BLOCKS)}
+        return {"iter": self._seen, "kvCacheStats": blocks}

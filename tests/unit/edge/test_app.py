@@ -65,7 +65,7 @@ class Edge:
         target: str,
         *,
         headers: Mapping[str, str] | None = None,
-        body: Sequence[bytes] = (b"",),
+        body: Sequence[bytes | float] = (b"",),
         gate: GatedSend | None = None,
     ) -> Exchange:
         return Exchange(self.app, method, target, headers=headers, body=body, gate=gate)
@@ -320,6 +320,7 @@ async def test_what_belongs_to_the_call_is_forwarded_and_nothing_else(edge: Edge
         "tracestate": "vendor=1",
         "X-Request-Id": "request:1",
         "x-request-timeout": "30",
+        "x-client-address": "10.0.0.1",
         "cookie": "a=b",
         "x-ignored": "c",
     }
@@ -334,7 +335,8 @@ async def test_what_belongs_to_the_call_is_forwarded_and_nothing_else(edge: Edge
         assert metadata["traceparent"] == headers["traceparent"]
         assert metadata["tracestate"] == "vendor=1"
         assert metadata["x-request-id"] == "request:1"
-        assert metadata["x-request-timeout"] == "30"
+        assert 29 < float(metadata["x-request-timeout"]) < 30
+        assert metadata["x-client-address"] == "10.0.0.1"
         assert not {"cookie", "x-ignored"} & metadata.keys()
 
 
@@ -351,14 +353,31 @@ async def test_a_key_too_long_for_the_chat_server_is_not_our_failure(edge: Edge)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["unstreamed", "streamed"])
-@pytest.mark.parametrize("text", ["3600.5", "soon", "-1"])
-async def test_the_callers_time_is_forwarded_as_it_is_for_the_server_to_judge(
+@pytest.mark.parametrize("text", ["soon", "-1", "0", "inf", "nan"])
+async def test_a_time_that_is_none_is_forwarded_as_it_is_for_the_server_to_judge(
     edge: Edge, text: str, stream: bool
 ) -> None:
     assert (await edge.chat({"x-request-timeout": text}, stream=stream)).status == 200
     (call,) = edge.server.chat.calls
     assert call.metadata["x-request-timeout"] == text
     assert call.remaining is None
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["unstreamed", "streamed"])
+async def test_time_that_a_slow_body_took_is_not_given_to_the_server(edge: Edge, stream: bool) -> None:
+    data = json.dumps(HELLO | {"stream": stream}).encode()
+    body = [data[:5], 0.05, data[5:]]
+    answer = await edge.begin("POST", CHAT, headers={"x-request-timeout": "3600"}, body=body).answer()
+    assert answer.status == 200
+    assert 3500 < float(edge.server.chat.calls[0].metadata["x-request-timeout"]) <= 3599.95
+
+
+async def test_a_body_that_takes_all_of_the_time_is_answered_504_and_goes_no_further(edge: Edge) -> None:
+    data = json.dumps(HELLO).encode()
+    body = [data[:5], 0.05, data[5:]]
+    answer = await edge.begin("POST", CHAT, headers={"x-request-timeout": "0.01"}, body=body).answer()
+    assert (answer.status, answer.headers["x-should-retry"]) == (504, "false")
+    assert edge.server.chat.calls == []
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["unstreamed", "streamed"])

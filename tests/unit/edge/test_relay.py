@@ -64,7 +64,9 @@ async def test_what_travels_beside_a_request_arrives_as_fields(server: FakeChatS
         "x-request-timeout": "2.5",
     }
     await relay.chat(REQUEST, CallOptions(tuple(metadata.items())))
-    assert server.chat.calls[0].metadata == metadata
+    received = server.chat.calls[0].metadata
+    assert 2 < float(received.pop("x-request-timeout")) < float(metadata.pop("x-request-timeout"))
+    assert received == metadata
     assert server.chat.calls[0].request == REQUEST
 
 
@@ -197,7 +199,7 @@ class Recorder(Relay):
 
 async def test_a_caller_who_does_not_read_loses_the_call_before_it_takes_much_memory() -> None:
     relay = Recorder()
-    call = RelayedCall(relay, 7)
+    call = RelayedCall(relay, 7, "request-7")
     delivered = 0
     while not relay.ended:
         call.deliver_text(0, "abcd")
@@ -212,7 +214,7 @@ async def test_a_caller_who_does_not_read_loses_the_call_before_it_takes_much_me
 
 async def test_a_caller_who_reads_in_time_may_read_any_amount() -> None:
     relay = Recorder()
-    call = RelayedCall(relay, 7)
+    call = RelayedCall(relay, 7, "request-7")
     for _ in range(3):
         for _ in range(2_000):
             call.deliver_text(0, "abcd")
@@ -223,7 +225,7 @@ async def test_a_caller_who_reads_in_time_may_read_any_amount() -> None:
 
 async def test_events_that_wait_are_counted_like_texts() -> None:
     relay = Recorder()
-    call = RelayedCall(relay, 7)
+    call = RelayedCall(relay, 7, "request-7")
     batch = relay_service_pb2.CallProgress(call_id=7, events=[events.delta("a" * 1000)])
     delivered = 0
     while not relay.ended:

@@ -1,0 +1,90 @@
+"""Calls that wait for the engine, in an order that is fair between callers."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Waiting(Protocol):
+    """What the queue knows of a call: its caller, its choices, and the tokens of all of them."""
+
+    caller: str
+    n: int
+    tokens: int
+
+
+Call = TypeVar("Call", bound=Waiting)
+
+
+@dataclass(slots=True)
+class _Line(Generic[Call]):
+    """The waiting calls of one caller, oldest first, with their choices and tokens in all."""
+
+    calls: deque[Call] = field(default_factory=deque)
+    choices: int = 0
+    tokens: int = 0
+
+
+class FairQueue(Generic[Call]):
+    """The next call is the oldest of the caller who has the fewest choices running.
+
+    Among equals, callers take turns: whoever was served, or comes to wait, goes behind all who wait already. So one who
+    sends a thousand calls delays another by one of them, not by all.
+    """
+
+    def __init__(self) -> None:
+        self.choices = 0
+        self.tokens = 0
+        self._lines: dict[str, _Line[Call]] = {}  # of those who wait, in the order of their turns
+
+    def __bool__(self) -> bool:
+        """Whether a call waits."""
+        return bool(self._lines)
+
+    def add(self, call: Call) -> None:
+        """Let a call wait behind its caller's others."""
+        line = self._lines.setdefault(call.caller, _Line())
+        line.calls.append(call)
+        line.choices += call.n
+        line.tokens += call.tokens
+        self.choices += call.n
+        self.tokens += call.tokens
+
+    def next(self, running: Mapping[str, int]) -> Call:
+        """The call whose turn it is, left in the queue; `running` holds choices by caller. Only when one waits."""
+        caller = min(self._lines, key=lambda name: running.get(name, 0))
+        return self._lines[caller].calls[0]
+
+    def take(self, call: Call) -> None:
+        """Remove a call that is served: its caller's next turn comes after all others'."""
+        self.remove(call)
+        line = self._lines.pop(call.caller, None)
+        if line is not None:
+            self._lines[call.caller] = line
+
+    def remove(self, call: Call) -> None:
+        """Remove a call, wherever it stands; the turns stay as they are."""
+        line = self._lines[call.caller]
+        line.calls.remove(call)
+        line.choices -= call.n
+        line.tokens -= call.tokens
+        self.choices -= call.n
+        self.tokens -= call.tokens
+        if not line.calls:
+            del self._lines[call.caller]
+
+    def tokens_of(self, caller: str) -> int:
+        """Tokens of the caller's waiting calls."""
+        line = self._lines.get(caller)
+        return line.tokens if line is not None else 0
+
+    def choices_before(self, caller: str, n: int) -> int:
+        """Choices, its own `n` included, that are begun until a new call of the caller is: all callers take turns."""
+        own = self._lines.get(caller)
+        mine = n + (own.choices if own is not None else 0)
+        return mine + sum(min(line.choices, mine) for name, line in self._lines.items() if name != caller)

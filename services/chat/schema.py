@@ -1,0 +1,54 @@
+"""JSON schemas from callers: parsed within limits, with the place of everything that is wrong in one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from services.errors import InvalidValue, UnsupportedParameter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LARGEST: Final = 64 * 1024  # characters
+_DEEPEST: Final = 32
+_LONGEST_ENUM: Final = 1000
+
+
+def parse_schema(text: str, param: str) -> dict[str, Any]:
+    """A schema within the limits; InvalidValue or UnsupportedParameter names `param` and the JSON pointer."""
+    if len(text) > _LARGEST:
+        raise InvalidValue(f"{param}: the schema has more than {_LARGEST:,} characters.", param=param)
+    try:
+        schema = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidValue(f"{param} is not valid JSON: {error}.", param=param) from error
+    if not isinstance(schema, dict):
+        raise InvalidValue(f"{param} must be a JSON object.", param=param)
+    for pointer, node in _nodes(schema, ""):
+        if pointer.count("/") > _DEEPEST:
+            raise InvalidValue(f"{param}: the schema is nested more than {_DEEPEST} deep.", param=param)
+        if isinstance(node.get("enum"), list) and len(node["enum"]) > _LONGEST_ENUM:
+            raise InvalidValue(f"{param}: {pointer}/enum has more than {_LONGEST_ENUM:,} values.", param=param)
+        reference = node.get("$ref")
+        if isinstance(reference, str) and not reference.startswith("#"):
+            raise UnsupportedParameter(f"{param}: {pointer}/$ref leads outside of the schema.", param=param)
+    return schema
+
+
+def pointer_to(schema: dict[str, Any], problem: str) -> str | None:
+    """The JSON pointer of the first object with a key that a compiler's message quotes."""
+    quoted = (pointer for pointer, node in _nodes(schema, "") if any(f'"{key}"' in problem for key in node))
+    pointer = next(quoted, None)
+    return None if pointer is None else pointer or "/"
+
+
+def _nodes(value: Any, pointer: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object in a JSON value with its JSON pointer."""
+    if isinstance(value, dict):
+        yield pointer, value
+        for key, item in value.items():
+            yield from _nodes(item, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _nodes(item, f"{pointer}/{index}")

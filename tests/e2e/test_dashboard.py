@@ -1,0 +1,84 @@
+"""The dashboard and the alerts ask for metrics and labels that a running service really shows."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.e2e.conftest import REFERENCE_MODEL
+from tests.support.http import get, open_stream, post
+from tests.support.promql import labels_of, metrics_of
+from tests.support.service import Service, free_row
+
+OBSERVABILITY = Path(__file__).parents[2] / "docker" / "observability"
+CHAT = "/v1/chat/completions"
+# Given by Prometheus to everything that it scrapes.
+OF_PROMETHEUS = {"job", "instance"}
+# Told by engines that have one; shown here by name only.
+KV_CACHE = "chasqui_engine_kv_cache_use"
+
+
+def panels() -> list[tuple[str, str]]:
+    """Each panel's title with each of its expressions."""
+    dashboard = json.loads((OBSERVABILITY / "chasqui.json").read_text())
+    return [(panel["title"], target["expr"]) for panel in dashboard["panels"] for target in panel.get("targets", [])]
+
+
+def alerts() -> list[tuple[str, str]]:
+    """Each alert's name with its expression."""
+    groups = yaml.safe_load((OBSERVABILITY / "alerts.yaml").read_text())["groups"]
+    return [(rule["alert"], rule["expr"]) for group in groups for rule in group["rules"]]
+
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, set[str]]:
+    """Every metric that server, edge and Envoy show, with its labels, after calls that end in different ways."""
+    port = free_row(3)
+    body = {"model": REFERENCE_MODEL, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 4}
+    with Service(engine="simulated", simulated_rate=50, metrics_address=f"127.0.0.1:{port}") as service:
+        post(service.url + CHAT, body)
+        post(service.url + CHAT, {**body, "temperature": -1})
+        gone = {"x-request-id": "gone"}
+        open_stream(service.url + CHAT, {**body, "stream": True, "max_tokens": 500, "ignore_eos": True}, gone).close()
+        service.settled("gone")
+        text = "\n".join(get(f"http://127.0.0.1:{port + part}/metrics").body.decode() for part in range(3))
+    found: dict[str, set[str]] = {}
+    for name, labels in re.findall(r"^(\w+)(?:\{(.*)\})? ", text, flags=re.MULTILINE):
+        found.setdefault(name, set()).update(re.findall(r'(\w+)="', labels))
+    return found
+
+
+@pytest.mark.parametrize(("title", "expression"), panels() + alerts())
+def test_an_expression_asks_for_what_there_is(shown: dict[str, set[str]], title: str, expression: str) -> None:
+    names = metrics_of(expression)
+    assert names
+    assert names - {KV_CACHE} <= set(shown)
+    known = OF_PROMETHEUS.union(*(shown.get(name, set()) for name in names))
+    assert labels_of(expression) <= known
+
+
+def test_the_operator_s_questions_have_a_row_each() -> None:
+    dashboard = json.loads((OBSERVABILITY / "chasqui.json").read_text())
+    rows = [panel["title"] for panel in dashboard["panels"] if panel["type"] == "row"]
+    assert rows == [
+        *("Is it slow?", "Where is the time?", "For whom?", "What does it cost?", "Is it about to fail?"),
+    ]
+
+
+def test_panels_do_not_cover_each_other() -> None:
+    dashboard = json.loads((OBSERVABILITY / "chasqui.json").read_text())
+    taken: set[tuple[int, int]] = set()
+    for panel in dashboard["panels"]:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        assert max(x for x, _ in cells) < 24
+        taken |= cells

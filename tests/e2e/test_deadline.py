@@ -1,0 +1,159 @@
+"""A caller's deadline, by either header and on either road: whoever is late is told, and pays for what was made."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+from grpc_status import rpc_status
+
+from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
+from tests.e2e.conftest import REFERENCE_MODEL
+from tests.support.http import open_stream, post
+from tests.support.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Road = Callable[[Service, str, float, int], "Late"]
+
+CHAT = "/v1/chat/completions"
+LONG = 3000  # tokens, more than any limit here lets through
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """How a call ended for its caller: `status` by the road's own name, and whether a reason came with it."""
+
+    status: str
+    reason: str | None
+    text: str
+
+
+def over_rest(service: Service, request_id: str, seconds: float, tokens: int) -> Late:
+    body = {**request(tokens), "stream": False}
+    reply = post(service.url + CHAT, body, x_request_id=request_id, x_request_timeout=str(seconds))
+    assert reply.headers["x-should-retry"] == "false"
+    assert reply.status == 504
+    return Late("DEADLINE_EXCEEDED", reply.error["code"].upper(), "")
+
+
+def over_rest_streamed(service: Service, request_id: str, seconds: float, tokens: int) -> Late:
+    body = {**request(tokens), "stream": True}
+    reply = post(service.url + CHAT, body, x_request_id=request_id, x_request_timeout=str(seconds))
+    if reply.status != 200:  # refused, before the stream began
+        assert reply.status == 504
+        return Late("DEADLINE_EXCEEDED", reply.error["code"].upper(), "")
+    text = reply.body.decode()
+    assert "[DONE]" not in text
+    last = text.rstrip().split("\n\n")[-1]
+    code = re.search(r'"code":"(\w+)"', last)
+    assert last.startswith('data: {"error":')
+    assert code is not None
+    content = "".join(re.findall(r'"content":"((?:[^"\\]|\\.)*)"', text))
+    return Late("DEADLINE_EXCEEDED", code[1].upper(), content)
+
+
+def over_grpc(service: Service, request_id: str, seconds: float, tokens: int) -> Late:
+    return call_over_grpc(service, tokens, (("x-request-id", request_id), ("x-request-timeout", str(seconds))), None)
+
+
+def over_grpc_by_its_own_timeout(service: Service, request_id: str, seconds: float, tokens: int) -> Late:
+    return call_over_grpc(service, tokens, (("x-request-id", request_id),), seconds)
+
+
+def streamed_over_grpc(service: Service, request_id: str, seconds: float, tokens: int) -> Late:
+    metadata = (("x-request-id", request_id), ("x-request-timeout", str(seconds)))
+    return call_over_grpc(service, tokens, metadata, None, streamed=True)
+
+
+def call_over_grpc(
+    service: Service,
+    tokens: int,
+    metadata: tuple[tuple[str, str], ...],
+    timeout: float | None,
+    *,
+    streamed: bool = False,
+) -> Late:
+    message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[chat_pb2.ContentPart(text="Hello!")])
+    chat = chat_service_pb2.ChatRequest(model=REFERENCE_MODEL, messages=[message], max_tokens=tokens, ignore_eos=True)
+    text = ""
+    with grpc.insecure_channel(service.target) as channel:
+        stub = chat_service_pb2_grpc.ChatServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as caught:
+            if streamed:
+                stream = stub.StreamChat(chat_service_pb2.StreamChatRequest(chat=chat), metadata=metadata)
+                for part in stream:
+                    text += "".join(event.delta.content for event in part.events)
+            else:
+                stub.Chat(chat, metadata=metadata, timeout=timeout)
+    status = rpc_status.from_call(caught.value)
+    reason = re.search(rb"[A-Z_]{6,}", status.details[0].value) if status is not None else None
+    return Late(caught.value.code().name, reason[0].decode() if reason else None, text)
+
+
+def request(tokens: int) -> dict[str, object]:
+    return {
+        "model": REFERENCE_MODEL,
+        "messages": [{"role": "user", "content": "Hello!"}],
+        "max_tokens": tokens,
+        "ignore_eos": True,
+    }
+
+
+ROADS = [over_rest, over_rest_streamed, over_grpc, over_grpc_by_its_own_timeout, streamed_over_grpc]
+
+
+@pytest.fixture(params=["simulated", "llama-cpp"], scope="module")
+def one_place(request: pytest.FixtureRequest) -> Iterator[Service]:
+    with Service(
+        engine=request.param, simulated_rate=100, parallel=1, threads=1, context_length=4096, price=1000
+    ) as service:
+        yield service
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_a_call_that_runs_when_its_time_ends_is_ended_and_billed_so_far(one_place: Service, road: Road) -> None:
+    name = f"running-{road.__name__}"
+    late = road(one_place, name, 0.5, LONG)
+    assert late.status == "DEADLINE_EXCEEDED"
+    assert late.reason in ("DEADLINE_EXCEEDED", None if road is over_grpc_by_its_own_timeout else "DEADLINE_EXCEEDED")
+    bill = one_place.settled(name)
+    assert bill["outcome"] == "deadline"
+    assert bill["prompt_tokens"] > 0
+    assert 0 < bill["completion_tokens"] < LONG
+    assert bill["estimated_cost"] == (bill["prompt_tokens"] + bill["completion_tokens"]) * 1000 / 1e6
+    assert bool(late.text) is ("streamed" in road.__name__)
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_a_call_whose_time_ends_in_the_queue_is_dropped_before_it_costs_anything(road: Road) -> None:
+    # Nothing has ended here yet, so that nobody can say how long the wait will be.
+    with Service(engine="simulated", simulated_rate=20, parallel=1) as service:
+        running = open_stream(service.url + CHAT, {**request(LONG), "stream": True}, {"x-request-id": "running"})
+        late = road(service, "queued", 0.3, 5)
+        assert (late.status, late.text) == ("DEADLINE_EXCEEDED", "")
+        bill = service.settled("queued")
+        assert (bill["outcome"], bill["prompt_tokens"], bill["completion_tokens"]) == ("deadline", 0, 0)
+        running.close()
+        assert service.settled("running")["outcome"] == "cancelled"
+        assert post(service.url + CHAT, request(3)).json()["usage"]["completion_tokens"] == 3
+
+
+@pytest.mark.parametrize("road", ROADS)
+def test_a_call_that_the_queue_cannot_serve_in_time_is_refused_without_being_accepted(road: Road) -> None:
+    with Service(engine="simulated", simulated_rate=20, parallel=1) as service:
+        assert post(service.url + CHAT, request(40)).status == 200  # which takes 2 s
+        running = open_stream(service.url + CHAT, {**request(LONG), "stream": True}, {"x-request-id": "running"})
+        late = road(service, "hasty", 1.0, 5)
+        assert (late.status, late.text) == ("DEADLINE_EXCEEDED", "")
+        running.close()
+        service.settled("running")
+        assert '"hasty"' not in "".join(line for line in service.output().splitlines() if "settled" in line)
+
+
+def test_a_call_with_enough_time_is_answered(one_place: Service) -> None:
+    assert post(one_place.url + CHAT, request(3), x_request_timeout="600").json()["usage"]["completion_tokens"] == 3
