@@ -68,6 +68,8 @@ class RelayedCall:
         if not self.ended:
             self.ended = True
             self._relay.end(self._id, cancel=self._failure is None)
+        # Raised, it has a traceback, whose frames hold this call and what was asked: a circle.
+        self._failure = None
 
     def deliver_text(self, index: int, content: str) -> None:
         """The next text of a choice."""

@@ -104,6 +104,7 @@ def envoy_config(settings: Settings) -> None:
         raise SettingsError("--edge-address and --server-address are needed to configure Envoy.")
     from edge.envoy.config import EnvoyConfig, render
     from edge.envoy.telemetry import collector
+    from edge.envoy.tls import tls
 
     try:
         config = EnvoyConfig(
@@ -114,6 +115,7 @@ def envoy_config(settings: Settings) -> None:
             admin_socket=Path("/tmp/envoy-admin.sock"),  # noqa: S108 - of a container of its own
             metrics_address=settings.metrics_address,
             collector=collector(os.environ, trusts_callers=settings.trust_traceparent == "on"),
+            tls=tls(settings),  # Envoy's files: they may be on another machine than this
         )
         click.echo(render(config))
     except ValueError as error:

@@ -195,6 +195,13 @@ class Settings:
         "OTEL_TRACES_SAMPLER decides.",
         choices=("on", "off"),
     )
+    tls_certificate: str = _setting("", "PEM file with the public port's certificate and its chain; empty: no TLS.")
+    tls_key: str = _setting("", "PEM file with that certificate's key.")
+    tls_client_ca: str = _setting(
+        "",
+        "PEM file with authorities of client certificates: gRPC callers need one of theirs, REST callers none. "
+        "Empty: nobody does.",
+    )
     log_level: str = _setting("info", "Least severity that is logged.", choices=("debug", "info", "warning", "error"))
     log_format: str = _setting(
         "auto", "Form of log lines; auto: text on a terminal, JSON elsewhere.", choices=("auto", "text", "json")

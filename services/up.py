@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import sys
 import tempfile
 from contextlib import suppress
@@ -20,6 +21,7 @@ from rich.console import Console
 
 from edge.envoy.config import EnvoyConfig, render
 from edge.envoy.telemetry import collector
+from edge.envoy.tls import check_files, tls
 from services.part import Part, PartRefusedError
 from services.settings import SettingsError
 
@@ -54,7 +56,10 @@ class Service:
     """The parts of one replica, with their sockets in the directory `private`, which only this user can enter."""
 
     def __init__(self, settings: Settings, private: Path) -> None:
-        """SettingsError if an address is malformed or there is no Envoy."""
+        """SettingsError if an address is malformed, there is no Envoy, or a certificate is of no use."""
+        public_tls = tls(settings)
+        if public_tls is not None:
+            check_files(public_tls)
         server_address = settings.server_address or f"unix:{private}/server.sock"
         edge_addresses = _edge_addresses(settings, private)
         config = EnvoyConfig(
@@ -65,6 +70,7 @@ class Service:
             admin_socket=private / "envoy-admin.sock",
             metrics_address=_metrics_address(settings, 1 + len(edge_addresses)),
             collector=collector(os.environ, trusts_callers=settings.trust_traceparent == "on"),
+            tls=public_tls,
         )
         bootstrap = private / "envoy.yaml"
         try:
@@ -132,9 +138,10 @@ class Service:
                     await asyncio.sleep(_POLL_SECONDS)
                 self._console.print(f"[green]✓[/green] {part.name}", highlight=False)
             status.update("waiting until requests get through")
-            while not await _ready(host, self._settings.port):  # noqa: ASYNC110 - another process
+            while not await _ready(host, self._settings.port, tls=bool(self._settings.tls_certificate)):  # noqa: ASYNC110 - another process
                 await asyncio.sleep(_PUBLIC_POLL_SECONDS)
-        banner = _banner(self._settings, f"http://{host}:{self._settings.port}")
+        scheme = "https" if self._settings.tls_certificate else "http"
+        banner = _banner(self._settings, f"{scheme}://{host}:{self._settings.port}")
         self._console.print(banner, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -145,7 +152,7 @@ def _banner(settings: Settings, url: str) -> str:
     key = " -H 'Authorization: Bearer KEY'" if settings.api_keys else ""
     lines = [
         f"\nChasqui serves {shown}",
-        f"  REST  {url}/v1        gRPC  {url.removeprefix('http://')}",
+        f"  REST  {url}/v1        gRPC  {url.partition('://')[2]}",
         "" if settings.api_keys else "  CHASQUI_API_KEYS is not set: everyone who reaches the port is let in",
         "",
         f"curl {url}/v1/chat/completions -H 'Content-Type: application/json'{key} \\\n  -d '{body}'\n",
@@ -208,10 +215,15 @@ def _check_port(host: str, port: int) -> None:
             raise SettingsError(f"Port {port} on {host} is {why}; choose another with CHASQUI_PORT.") from error
 
 
-async def _ready(host: str, port: int) -> bool:
+async def _ready(host: str, port: int, *, tls: bool) -> bool:
     """Whether `/readyz` answers 200 through Envoy."""
+    context = None
+    if tls:
+        # This is our own port, and the certificate is for the name that callers use.
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with suppress(OSError):
-        reader, writer = await asyncio.open_connection(host, port)
+        reader, writer = await asyncio.open_connection(host, port, ssl=context)
         try:
             writer.write(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
             return b" 200 " in await reader.readline()

@@ -11,11 +11,13 @@ from string import Template
 from typing import TYPE_CHECKING, Any, Final
 
 from edge.envoy.telemetry import admin_cluster, metrics_listener, otlp_cluster, tracing
+from edge.envoy.tls import refusal, transport_socket
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edge.envoy.telemetry import Collector
+    from edge.envoy.tls import Tls
 
 _TEMPLATE: Final = Path(__file__).with_name("envoy.yaml")
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -24,6 +26,7 @@ _PORT = re.compile(r"[0-9]{1,5}")
 # or GE as Envoy writes them. The words are ours: Envoy's speak of upstreams and resets, which are none of a caller's
 # business.
 _LOCAL_REPLIES: Final = (
+    ("EQ", 401, "invalid_request_error", "certificate_required", "gRPC callers need a client certificate."),
     ("EQ", 403, "invalid_request_error", "upgrade_refused", "No other protocol is spoken on this connection."),
     ("EQ", 404, "invalid_request_error", "not_found", "There is nothing here."),
     ("EQ", 408, "invalid_request_error", "request_timeout", "The request did not arrive in time."),
@@ -81,6 +84,7 @@ class EnvoyConfig:
     access_log: Path = Path("/dev/stdout")
     metrics_address: str = ""  # where Envoy shows its statistics; empty: nowhere
     collector: Collector | None = None  # of traces
+    tls: Tls | None = None  # on the public port
 
 
 def render(config: EnvoyConfig) -> str:
@@ -93,11 +97,13 @@ def render(config: EnvoyConfig) -> str:
         access_log=json.dumps(str(config.access_log)),
         local_replies=json.dumps(_local_replies()),
         tracing="" if config.collector is None else f"tracing: {json.dumps(tracing(config.collector))}",
+        transport_socket=_fields(transport_socket(config.tls)) if config.tls else "",
+        refused_routes=_items([refusal()]) if config.tls and config.tls.client_ca else "",
         more_listeners=_items(listeners),
         more_clusters=_items(clusters),
-        server_discovery=_yaml(_discovery(config.server_addresses)),
+        server_discovery=_fields(_discovery(config.server_addresses)),
         server_endpoints=json.dumps([_endpoint(address) for address in config.server_addresses]),
-        edge_discovery=_yaml(_discovery(config.edge_addresses)),
+        edge_discovery=_fields(_discovery(config.edge_addresses)),
         edge_endpoints=json.dumps([_endpoint(address) for address in config.edge_addresses]),
     )
 
@@ -143,10 +149,9 @@ def _items(parts: Sequence[dict[str, Any]]) -> str:
     return "\n    ".join(f"- {json.dumps(part)}" for part in parts)
 
 
-def _yaml(field: dict[str, Any]) -> str:
-    """One field of a mapping."""
-    [(name, value)] = field.items()
-    return f"{name}: {json.dumps(value)}"
+def _fields(fields: dict[str, Any]) -> str:
+    """Fields of a filter chain, whose others are indented by ten."""
+    return "\n          ".join(f"{name}: {json.dumps(value)}" for name, value in fields.items())
 
 
 def _discovery(addresses: tuple[str, ...]) -> dict[str, Any]:

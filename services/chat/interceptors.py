@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from services.chat.status import abort
-from services.errors import ChasquiError, InvalidApiKey
+from services.errors import ChasquiError, InvalidApiKey, InvalidValue
 from services.telemetry.call import current_call
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         make: Any = grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
         behaviour: Any = handler.unary_stream if streams else handler.unary_unary
         wrapped: Handler = make(
-            self._wrap(method, behaviour), handler.request_deserializer, handler.response_serializer
+            self._wrap(method, behaviour), _or_none(handler.request_deserializer), handler.response_serializer
         )
         return wrapped
 
@@ -55,12 +56,18 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             async def run() -> Any:
                 context.set_trailing_metadata((("x-request-id", current_call.get().request_id),))
+                if request is None:
+                    raise InvalidValue("The request is no message of this method.")
                 return await behaviour(request, context)
 
             try:
                 return await self._observer.observe(method, metadata_of(context.invocation_metadata()), run)
             except ChasquiError as error:
-                await abort(context, error)
+                failure = error
+            # The library keeps the exception that an abort raises, and its traceback keeps this frame and the context
+            # that leads to it: a circle, which is not to hold megabytes until the garbage collector looks at it.
+            request = failure.__traceback__ = failure.__context__ = None
+            return await abort(context, failure)
 
         return call
 
@@ -83,6 +90,18 @@ class AuthenticationInterceptor(grpc.aio.ServerInterceptor):
         except InvalidApiKey as error:
             return _refusal(handler, error, observed=handler_call_details.method.startswith(_OURS))
         return handler
+
+
+def _or_none(deserializer: Any) -> Callable[[bytes], Any]:
+    """None for bytes that are no message: grpc.aio itself answers UNKNOWN, and logs a traceback."""
+
+    def deserialize(data: bytes) -> Any:
+        try:
+            return deserializer(data)
+        except DecodeError:
+            return None
+
+    return deserialize
 
 
 def metadata_of(pairs: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:

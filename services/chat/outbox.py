@@ -169,6 +169,9 @@ class AwaitedOutbox(Outbox):
         events = self.collect()
         if self.failure is not None:
             if not events:
-                raise self.failure
+                try:
+                    raise self.failure
+                finally:
+                    self.failure = None  # or its traceback, which holds this frame, would hold it in a circle
             self._filled.set()
         return events

@@ -22,6 +22,7 @@ from services.chat.validation import (
     validate_tools,
 )
 from services.engine.api import End, EngineTimings, Generation
+from services.engine.tokenizer import TooManyTokensError
 from services.errors import ContextLengthExceeded, DeadlineExceeded, InvalidValue, UnsupportedParameter
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class ChatPipeline:
         """
         received = time.monotonic()
         self._catalogue.resolve(request.model)
+        self._check_counts(request)
         validate(request, self._engine.capabilities)
         if request.tools and not self._prompt.takes_tools:
             raise UnsupportedParameter("tools is not supported by the chat template of this model.", param="tools")
@@ -195,24 +197,33 @@ class ChatPipeline:
 
     def _prepare(self, request: ChatRequest) -> tuple[Grammar | None, list[int]]:
         """The answer's grammar and the prompt's ids. CPU-bound, as are the next two."""
-        return grammar_of(request), self._prompt_tokens(request)
+        try:
+            return grammar_of(request), self._prompt_tokens(request, self._engine.capabilities.context_length)
+        except TooManyTokensError as error:
+            raise self._too_long(request, f"at least {error.count}") from None
 
-    def _prompt_tokens(self, request: ChatRequest) -> list[int]:
+    def _check_counts(self, request: ChatRequest) -> None:
+        """ContextLengthExceeded for more tokens or messages, one token at least, than would ever be looked at."""
+        count = max(len(request.prompt.tokens.ids), len(request.messages))
+        if count > self._engine.capabilities.context_length:
+            raise self._too_long(request, str(count) if request.HasField("prompt") else f"at least {count}")
+
+    def _prompt_tokens(self, request: ChatRequest, most: int | None = None) -> list[int]:
         if request.HasField("prompt"):
             prompt = request.prompt
             if prompt.HasField("tokens"):
                 return list(prompt.tokens.ids)
-            ids = self._text_tokens(prompt.text, True)
+            ids = self._text_tokens(prompt.text, True, most)
             if not ids:
                 raise InvalidValue("prompt is empty.", param="prompt")
             return ids
         # With tool_choice none the model does not get to see the tools.
         tools = list(request.tools) if calls_allowed(request) else []
-        return self._prompt.token_ids(list(request.messages), tools)
+        return self._prompt.token_ids(list(request.messages), tools, most)
 
-    def _text_tokens(self, text: str, opened: bool) -> list[int]:
+    def _text_tokens(self, text: str, opened: bool, most: int | None = None) -> list[int]:
         tokenizer = self._engine.tokenizer
-        return [*(tokenizer.opening if opened else ()), *tokenizer.encode(text)]
+        return [*(tokenizer.opening if opened else ()), *tokenizer.encode(text, most)]
 
     def _echo(self, request: ChatRequest) -> str:
         """What the answer begins with."""
@@ -229,10 +240,13 @@ class ChatPipeline:
         """The explicit limit for the engine: what was asked for, or the default, clamped to what the context leaves."""
         context_length = self._engine.capabilities.context_length
         if prompt_tokens >= context_length:
-            raise ContextLengthExceeded(
-                f"The prompt has {prompt_tokens} tokens, but the model's context holds {context_length} tokens, "
-                "prompt and answer together.",
-                param="prompt" if request.HasField("prompt") else "messages",
-            )
+            raise self._too_long(request, str(prompt_tokens))
         wanted = request.max_tokens if request.HasField("max_tokens") else self._settings.default_max_tokens
         return min(wanted, context_length - prompt_tokens)
+
+    def _too_long(self, request: ChatRequest, tokens: str) -> ContextLengthExceeded:
+        return ContextLengthExceeded(
+            f"The prompt has {tokens} tokens, but the model's context holds {self._engine.capabilities.context_length} "
+            "tokens, prompt and answer together.",
+            param="prompt" if request.HasField("prompt") else "messages",
+        )

@@ -17,6 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from services.chat.history import template_messages, template_tools
 from services.engine.api import EngineLoadError
+from services.engine.tokenizer import TooManyTokensError
 from services.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -54,10 +55,12 @@ class PromptRenderer:
         self._source = model.chat_template
         self.takes_tools = "tools" in model.chat_template
 
-    def token_ids(self, messages: Sequence[chat_pb2.Message], tools: Sequence[Tool] = ()) -> list[int]:
+    def token_ids(
+        self, messages: Sequence[chat_pb2.Message], tools: Sequence[Tool] = (), most: int | None = None
+    ) -> list[int]:
         """The prompt's ids, ending with an open assistant turn; InvalidValue if the template refuses the messages.
 
-        Messages and tools have been validated.
+        Messages and tools have been validated. TooManyTokensError, as soon as it is sure, for more than `most`.
         """
         context = {"messages": template_messages(messages), "tools": template_tools(tools)}
         guard = _unused_character([self._source, *_texts(context)])
@@ -67,7 +70,10 @@ class PromptRenderer:
             if index % 2:
                 ids.append(self._tokenizer.special_tokens[piece])
             elif piece:
-                ids += self._tokenizer.encode(placeholder.sub(lambda match: self._specials[int(match[1])], piece))
+                text = placeholder.sub(lambda match: self._specials[int(match[1])], piece)
+                ids += self._tokenizer.encode(text, None if most is None else most - len(ids))
+            if most is not None and len(ids) > most:
+                raise TooManyTokensError(len(ids))
         return ids
 
     def _hide(self, value: Any, guard: str) -> Any:

@@ -141,6 +141,9 @@ class _Session:
             method = _STREAMED if submit.streamed else _UNSTREAMED
             await self._observer.observe(method, _metadata(submit), lambda: self._answer(submit, outbox))
         except ChasquiError as error:
+            # The outbox keeps the error, and its traceback the frames with this request and outbox: a circle, which may
+            # hold megabytes until the garbage collector looks at it.
+            error.__traceback__ = error.__context__ = None
             outbox.fail(error)
         except asyncio.CancelledError:
             outbox.fail(Cancelled("The caller ended the call."))

@@ -31,6 +31,22 @@ _PRE_TOKENIZERS: Final = {
 }
 
 
+# Encoding takes some 150 bytes of memory for each character. A text that has more than this many for each token that it
+# may have is encoded in slices, until there are too many; natural text has four.
+_CHARACTERS_PER_TOKEN = 6
+_SLICE = 65_536
+# What a cut may add to the number of tokens, amply: it parts one word.
+_CUT = 16
+
+
+class TooManyTokensError(Exception):
+    """A text has more tokens than were allowed; it was not encoded to its end, and has `count` at least."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"at least {count} tokens")
+        self.count = count
+
+
 class Tokenizer:
     """A model's byte-level BPE vocabulary with `size` tokens.
 
@@ -51,10 +67,22 @@ class Tokenizer:
         self.special_tokens = special_tokens
         self.size = len(token_bytes)
 
-    def encode(self, text: str) -> list[int]:
-        """The ids of plain text; releases the GIL while it works."""
+    def encode(self, text: str, most: int | None = None) -> list[int]:
+        """The ids of plain text; releases the GIL while it works.
+
+        With `most`, time and memory are bounded by it: TooManyTokensError for a text far longer than that.
+        """
+        if most is not None and len(text) > most * _CHARACTERS_PER_TOKEN:
+            self._check(text, most)
         ids: list[int] = self._bpe.encode(text, add_special_tokens=False).ids
         return ids
+
+    def _check(self, text: str, most: int) -> None:
+        count = 0
+        for start in range(0, len(text), _SLICE):
+            count += len(self.encode(text[start : start + _SLICE])) - _CUT
+            if count > most:
+                raise TooManyTokensError(count)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, with special tokens spelled out; bytes that are not UTF-8 become U+FFFD."""

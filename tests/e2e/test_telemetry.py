@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import grpc
-import httpx
 import pytest
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
@@ -281,8 +281,7 @@ def test_metrics_count_every_call_once_however_many_workers_there_are(traced: Tr
         ("chasqui_cost_USD_total", ""),
     ]
     before = {name: count(name, *labels) for name, *labels in counted}
-    with httpx.Client() as client:
-        prompt = client.post(traced.service.url + CHAT, json=body()).json()["usage"]["prompt_tokens"]
+    prompt = post(traced.service.url + CHAT, body()).json()["usage"]["prompt_tokens"]
     for _ in range(9):  # a connection each, so that both workers get some
         post(traced.service.url + CHAT, body())
     after = {name: count(name, *labels) for name, *labels in counted}
@@ -330,7 +329,7 @@ def test_what_was_said_is_traced_when_the_operator_wants_it(tmp_path: Any) -> No
     assert details["gen_ai.input.messages"] == (
         f'[{{"role": "user", "parts": [{{"type": "text", "content": "{SECRET}"}}]}}]'
     )
-    assert httpx.Response(200, text=details["gen_ai.output.messages"]).json()[0] == {
+    assert json.loads(details["gen_ai.output.messages"])[0] == {
         "role": "assistant",
         "parts": [{"type": "text", "content": said}],
         "finish_reason": "length",

@@ -65,13 +65,14 @@ class Service:
             **(environ or {}),
             **{f"CHASQUI_{name.upper()}": str(value) for name, value in given.items()},
         }
+        self._scheme = "https" if "tls_certificate" in settings else "http"
         self._output = Path(tempfile.mkdtemp(prefix="chasqui-test-")) / "output"
         self.process: subprocess.Popen[bytes]
 
     @property
     def url(self) -> str:
         """The base of every REST path, without an end slash."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     @property
     def target(self) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.engine.api import EngineLoadError
 from services.engine.gguf_file import read_gguf
-from services.engine.tokenizer import tokenizer_from_gguf
+from services.engine.tokenizer import TooManyTokensError, tokenizer_from_gguf
 from tests.support.gguf_files import demo_gguf, demo_tokenizer, write_gguf
 from tests.support.wording import is_one_sentence
 
@@ -123,3 +123,25 @@ def test_a_vocabulary_that_is_not_byte_level_is_refused(tmp_path: Path) -> None:
     path = write_gguf(tmp_path / "tiny.gguf", words=["two words"])
     with pytest.raises(EngineLoadError):
         tokenizer_from_gguf(read_gguf(path))
+
+
+@given(
+    unit=st.sampled_from(["a", "ab ", "1", " ", "\n", "🦙", "跑", "the runner, ", "\x00"]),
+    times=st.integers(1, 200_000),
+    most=st.integers(1, 5_000),
+)
+@settings(max_examples=30, deadline=None)
+def test_a_text_is_only_called_too_long_if_it_is(unit: str, times: int, most: int) -> None:
+    text = unit * times
+    count = len(demo_tokenizer().encode(text))
+    try:
+        told = len(demo_tokenizer().encode(text, most))
+    except TooManyTokensError as error:
+        told = error.count
+    assert told == count or most < told < count
+
+
+def test_a_text_far_too_long_is_not_encoded_to_its_end() -> None:
+    with pytest.raises(TooManyTokensError) as raised:
+        demo_tokenizer().encode("runners " * 500_000, 1000)
+    assert 1000 < raised.value.count < 100_000
