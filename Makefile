@@ -6,6 +6,7 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?= python3
+SOAK_SECONDS ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -50,6 +51,11 @@ bench-footprint: setup ## Measure start-up time and memory.
 bench-cancel: setup ## Measure how soon a caller who goes away frees the engine (about a minute).
 	$(BIN)/python -m tests.bench.cancel
 
+.PHONY: bench-telemetry
+bench-telemetry: setup ## Measure what traces and metrics cost per token and call, on against off (about three minutes).
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
+	$(BIN)/python -m tests.bench.telemetry
+
 .PHONY: bench-peers
 bench-peers: setup ## Measure Chasqui beside llama.cpp's own server and beside the gateway smg (about five minutes).
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
@@ -61,6 +67,10 @@ bench-peers: setup ## Measure Chasqui beside llama.cpp's own server and beside t
 .PHONY: bench-tensorrt-llm
 bench-tensorrt-llm: setup ## Measure what the TensorRT-LLM adapter costs per token.
 	$(BIN)/python -m tests.bench.tensorrt_llm_adapter
+
+.PHONY: soak
+soak: setup ## Mixed traffic, disconnects and kills for SOAK_SECONDS (600), then a verdict: leaks, wrong answers, errors.
+	$(BIN)/python -m tests.bench.soak --seconds $(SOAK_SECONDS)
 
 .PHONY: images
 images: ## Build all container images; needs Docker.

@@ -16,7 +16,7 @@ from edge.app import build_app
 from edge.health import Health
 from edge.sse import KeepAlive
 from edge.upstream import Upstream
-from services.telemetry.metrics import configure_metrics, watch_loop_lag
+from services.telemetry.metrics import configure_metrics, watch_event_loop
 from services.telemetry.tracing import configure_tracing
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ async def serve(settings: Settings) -> None:
         websockets=False,
         log_enabled=False,
     )
-    parts = (upstream.watch_health(), upstream.transport.run(), keep_alive.run(), watch_loop_lag(), server.serve())
+    parts = (upstream.watch_health(), upstream.transport.run(), keep_alive.run(), watch_event_loop(), server.serve())
     tasks = [asyncio.create_task(part) for part in parts]
     stopping = asyncio.create_task(stop.wait())
     log.info("serving", extra={"fields": {"address": settings.edge_address, "server": settings.server_address}})

@@ -30,7 +30,7 @@ from services.chat.server_metrics import show_server
 from services.chat.servicers import ChatServicer, ModelServicer
 from services.engine.factory import build_engine
 from services.settings import MAX_MESSAGE_BYTES, SettingsError
-from services.telemetry.metrics import configure_metrics, watch_loop_lag
+from services.telemetry.metrics import configure_metrics, watch_event_loop
 from services.telemetry.rpc import RpcObserver
 from services.telemetry.tracing import configure_tracing
 
@@ -164,7 +164,7 @@ async def serve(settings: Settings, address: str) -> int:
     server = ChatServer(engine, settings, tracing.spans)
     await server.start(address, settings.relay_address)
     log.info("serving", extra={"fields": _summary(engine, address)})
-    lag = asyncio.create_task(watch_loop_lag())
+    lag = asyncio.create_task(watch_event_loop())
     failed = asyncio.create_task(server.failed())
     failed.add_done_callback(lambda _: stop.set())
     await stop.wait()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from services.settings import Settings
 
-_LAG_INTERVAL: Final = 0.5
+_INTERVAL: Final = 0.5
 _LAG_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
@@ -41,9 +41,11 @@ def configure_metrics(part: str, settings: Settings) -> MeterProvider:
     return provider
 
 
-async def watch_loop_lag() -> None:
-    """Record how much later than due this process's event loop gets to a timer, until cancelled."""
-    lag = metrics.get_meter("chasqui").create_histogram(
+async def watch_event_loop() -> None:
+    """Record how late this process's event loop is, and how many tasks it has, until cancelled."""
+    meter = metrics.get_meter("chasqui")
+    tasks = meter.create_gauge("chasqui.event_loop.tasks", "{task}", "Tasks of the event loop.")
+    lag = meter.create_histogram(
         "chasqui.event_loop.lag",
         "s",
         "How much later than due the event loop gets to a timer.",
@@ -51,9 +53,10 @@ async def watch_loop_lag() -> None:
     )
     loop = asyncio.get_running_loop()
     while True:
-        due = loop.time() + _LAG_INTERVAL
-        await asyncio.sleep(_LAG_INTERVAL)
+        due = loop.time() + _INTERVAL
+        await asyncio.sleep(_INTERVAL)
         lag.record(max(loop.time() - due, 0.0))
+        tasks.set(len(asyncio.all_tasks()))
 
 
 def _shown_at(address: str) -> MetricReader:

@@ -288,7 +288,7 @@ async def test_a_prefill_without_results_is_progress_as_long_as_the_engine_itera
 
 async def test_the_heartbeat_tells_how_full_the_kv_cache_is(start: Any) -> None:
     engine = await start()
-    handle = engine.submit(Generation(engine.tokenizer.encode("Hello"), 900), RecordingSink())
+    handle = engine.submit(Generation(engine.tokenizer.encode("Hello"), 900, ignore_eos=True), RecordingSink())
     while not engine.heartbeat().kv_cache_use:  # noqa: ASYNC110 - the engine tells nobody
         await asyncio.sleep(0.01)
     assert engine.heartbeat().kv_cache_use == 0.01

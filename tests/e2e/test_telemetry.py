@@ -298,6 +298,7 @@ def test_metrics_say_what_every_part_is_doing_now(traced: Traced) -> None:
     assert "\nchasqui_ready 1.0" in server
     for text in (server, edge):
         assert "chasqui_event_loop_lag_seconds_bucket" in text
+        assert re.search(r"\nchasqui_event_loop_tasks [1-9]", text)
         assert "process_resident_memory_bytes" in text
         assert "process_open_fds" in text
     assert "chasqui_edge_open_requests" in edge

@@ -117,8 +117,9 @@ class Service:
         """The processes behind the service by the last word of their command: `server`, `edge`, `envoy`."""
         parts = {}
         for child in psutil.Process(self.process.pid).children():
-            words = child.cmdline()
-            parts["envoy" if "--config-path" in words else words[-1]] = child
+            with suppress(psutil.NoSuchProcess):  # it may just have ended
+                words = child.cmdline()
+                parts["envoy" if "--config-path" in words else words[-1]] = child
         return parts
 
     def output(self) -> str:

@@ -1,0 +1,234 @@
+"""The callers of the soak: of many kinds, each answer compared token by token with the one that it must be."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc
+from edge.openai.decode import decode_chat_request
+from edge.openai.request import to_chat_request
+from tests.bench import load
+from tests.bench.soak_verdict import Failure
+from tests.support.leaving import WAYS
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Awaitable, Callable
+
+MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
+PROMPTS = ("Who carried messages?", "Tell me of the Andes. " * 12, "跑得快 🦙", "Count the steps to Cusco. " * 60)
+TOKENS = (1, 40, 150)
+TOOLS = [{"type": "function", "function": {"name": "run", "description": "Run.", "parameters": {"type": "object"}}}]
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
+# A call takes a second; one that takes this long is lost.
+_LIMIT = 60.0
+
+
+class WrongAnswerError(Exception):
+    """An answer has come whole, and is not the one that it must be."""
+
+
+class BrokenError(Exception):
+    """A call was refused or cut off."""
+
+
+@dataclass
+class Traffic:
+    """Callers on a port, and what has become of their calls."""
+
+    port: int
+    chance: random.Random
+    right: Counter[str] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+    _expected: dict[str, list[str]] = field(default_factory=dict)
+
+    async def run(self, seconds: float, callers: int) -> None:
+        """So many callers at a time, each beginning its next call when its last has ended."""
+        end = time.monotonic() + seconds
+        target = f"127.0.0.1:{self.port}"
+        async with grpc.aio.insecure_channel(target, options=[("grpc.enable_retries", 0)]) as channel:
+            stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
+            kinds: tuple[Callable[[], Awaitable[str]], ...] = (
+                *(self.streamed, self.streamed, self.whole, self.tools, self.choices, self.structured),
+                *(self.bad_input, self.disconnect, self.disconnect),
+                *(
+                    lambda: self.grpc_whole(stub),
+                    lambda: self.grpc_streamed(stub),
+                    lambda: self.grpc_bad_input(channel),
+                ),
+            )
+            await asyncio.gather(*(self._caller(kinds, end) for _ in range(callers)))
+
+    async def learn(self) -> None:
+        """Ask once for every answer that callers will compare with; to be done while nothing is killed."""
+        bodies = [
+            self._body(prompt, tokens, n=n, tools=tools)
+            for n, tools in ((1, False), (3, False), (1, True))
+            for prompt in PROMPTS
+            for tokens in TOKENS
+        ]
+        answers = await asyncio.gather(*(self._post(body) for body in bodies))
+        self._expected = {_key(body): _texts(answer) for body, answer in zip(bodies, answers, strict=True)}
+
+    async def gets_through(self) -> bool:
+        """Whether a call does."""
+        try:
+            async with asyncio.timeout(_LIMIT):
+                await self._post(self._body(PROMPTS[0], 1, n=1, tools=False))
+        except (BrokenError, OSError, TimeoutError):
+            return False
+        return True
+
+    async def _caller(self, kinds: tuple[Callable[[], Awaitable[str]], ...], end: float) -> None:
+        while time.monotonic() < end:
+            call = self.chance.choice(kinds)
+            began = time.monotonic()
+            # Any of these a caller may meet; what is none of them is a defect of the soak, and ends it.
+            try:
+                async with asyncio.timeout(_LIMIT):
+                    name = await call()
+            except WrongAnswerError as error:
+                self.failures.append(Failure(began, time.monotonic(), str(error), wrong=True))
+            except (BrokenError, load.WrongAnswerError, OSError, grpc.aio.AioRpcError, TimeoutError) as error:
+                self.failures.append(Failure(began, time.monotonic(), f"{type(error).__name__}: {error}"[:300]))
+                await asyncio.sleep(0.05)
+            else:
+                self.right[name] += 1
+
+    # Each kind is one call; it raises what has gone wrong, and returns its name.
+
+    async def streamed(self) -> str:
+        """REST, streamed."""
+        body = self._chosen()
+        [answer] = await load.stream_in_turn(self.port, {**body, "stream": True}, 1)
+        self._compare(body, [answer.text])
+        return "streamed"
+
+    async def whole(self) -> str:
+        """REST, whole."""
+        body = self._chosen()
+        self._compare(body, _texts(await self._post(body)))
+        return "whole"
+
+    async def tools(self) -> str:
+        """REST, streamed, with tools in the prompt."""
+        body = self._chosen(tools=True)
+        [answer] = await load.stream_in_turn(self.port, {**body, "stream": True}, 1)
+        self._compare(body, [answer.text])
+        return "tools"
+
+    async def choices(self) -> str:
+        """REST, with n = 3."""
+        body = self._chosen(n=3)
+        self._compare(body, _texts(await self._post(body)))
+        return "n = 3"
+
+    async def structured(self) -> str:
+        """Structured output, which this engine refuses by name."""
+        await self._refused({**self._chosen(), "response_format": SCHEMA}, 400, "unsupported_parameter")
+        return "structured"
+
+    async def bad_input(self) -> str:
+        """REST, with something wrong."""
+        body, status, code = self.chance.choice(
+            (
+                ({"temperature": 9}, 400, "invalid_value"),
+                ({"model": "nobody/knows"}, 404, "model_not_found"),
+                ({"messages": [{"role": "user", "content": "too long " * 20_000}]}, 400, "context_length_exceeded"),
+            )
+        )
+        await self._refused({**self._chosen(), **body}, status, code)
+        return "bad input"
+
+    async def disconnect(self) -> str:
+        """A caller who goes away, in any way, at any moment."""
+        name = self.chance.choice(list(WAYS))
+        body = {**self._chosen(n=2), "max_tokens": 300}
+        async with WAYS[name](self.port, body, f"leaver-{self.chance.getrandbits(32)}") as leave:
+            await asyncio.sleep(self.chance.random() * 0.3)
+            leave()
+        return "disconnect"
+
+    async def grpc_whole(self, stub: Any) -> str:
+        """gRPC, whole."""
+        body = self._chosen()
+        answer = await stub.Chat(_chat(body))
+        self._compare(body, [choice.message.content[0].text for choice in answer.choices])
+        return "gRPC whole"
+
+    async def grpc_streamed(self, stub: Any) -> str:
+        """gRPC, streamed."""
+        body = self._chosen()
+        stream = stub.StreamChat(chat_service_pb2.StreamChatRequest(chat=_chat(body)))
+        self._compare(body, ["".join([event.delta.content async for part in stream for event in part.events])])
+        return "gRPC streamed"
+
+    async def grpc_bad_input(self, channel: grpc.aio.Channel) -> str:
+        """gRPC, with bytes that are no message."""
+        call: Any = channel.unary_unary("/chasqui.v1.ChatService/Chat")
+        try:
+            await call(b"\xff\xff\xff")
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
+                raise
+            return "gRPC bad input"
+        raise WrongAnswerError("bytes that are no message were answered")
+
+    def _chosen(self, *, n: int = 1, tools: bool = False) -> dict[str, Any]:
+        return self._body(self.chance.choice(PROMPTS), self.chance.choice(TOKENS), n=n, tools=tools)
+
+    @staticmethod
+    def _body(prompt: str, tokens: int, *, n: int, tools: bool) -> dict[str, Any]:
+        return {**load.body(prompt, tokens, stream=False), "n": n, **({"tools": TOOLS} if tools else {})}
+
+    def _compare(self, body: dict[str, Any], texts: list[str]) -> None:
+        expected = self._expected[_key(body)]
+        if texts != expected:
+            raise WrongAnswerError(f"expected {expected!r}, got {texts!r}")
+
+    async def _post(self, body: dict[str, Any]) -> dict[str, Any]:
+        status, answer = await self._exchange(body)
+        if status != 200:
+            raise BrokenError(f"{status}: {answer}")
+        return answer
+
+    async def _refused(self, body: dict[str, Any], status: int, code: str) -> None:
+        given, answer = await self._exchange(body)
+        if given >= 500:
+            raise BrokenError(f"{given}: {answer}")
+        if (given, answer.get("error", {}).get("code")) != (status, code):
+            raise WrongAnswerError(f"expected {status} {code}, got {given} {answer}")
+
+    async def _exchange(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """The status and the JSON of an answer that is not streamed, on a connection of its own."""
+        data = json.dumps(body).encode()
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            head = f"POST {load.CHAT} HTTP/1.1\r\nhost: soak\r\nconnection: close\r\ncontent-type: application/json\r\n"
+            writer.write(f"{head}content-length: {len(data)}\r\n\r\n".encode() + data)
+            head, _, answer = (await reader.read(-1)).decode().partition("\r\n\r\n")
+        finally:
+            writer.close()
+        try:
+            return int(head.split(" ", 2)[1]), json.loads(answer)
+        except (ValueError, IndexError):
+            raise BrokenError(f"cut off: {head[:100]!r} {answer[:100]!r}") from None
+
+
+def _chat(body: dict[str, Any]) -> chat_service_pb2.ChatRequest:
+    return to_chat_request(decode_chat_request(json.dumps(body).encode()).body)
+
+
+def _key(body: dict[str, Any]) -> str:
+    return json.dumps([body[name] for name in ("messages", "max_tokens", "n")] + ["tools" in body])
+
+
+def _texts(answer: dict[str, Any]) -> list[str]:
+    return [choice["message"]["content"] for choice in answer["choices"]]

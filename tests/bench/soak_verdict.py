@@ -1,0 +1,120 @@
+"""What a soak has shown: leaks, wrong answers, and errors for which no kill is to blame; pure."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from tests.support.holdings import Holdings
+
+# What a call may still meet after a part serves again: Envoy's health checks of the other parts.
+_AFTERMATH = 1.0
+# In how many seconds everything serves again after a kill.
+_MOST_OUTAGE = 5.0
+# A process is warm after its first samples; before, memory grows as caches fill.
+_WARM = 2
+_FEWEST_SAMPLES = 8
+_MEMORY_ALLOWANCE = 12 * 2**20
+_COUNT_ALLOWANCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A call that has failed, with its times in seconds of the monotonic clock; `wrong`: it was answered, wrongly."""
+
+    began: float
+    ended: float
+    what: str
+    wrong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """A part that was killed, and when calls got through again."""
+
+    part: str
+    killed: float
+    restored: float
+
+    def excuses(self, failure: Failure) -> bool:
+        """Whether the failure may have come of it; a wrong answer never does."""
+        overlaps = failure.began <= self.restored + _AFTERMATH and failure.ended >= self.killed
+        return overlaps and not failure.wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a part held when nothing ran, and its event loop's tasks; `process` tells its lives apart."""
+
+    part: str
+    process: int
+    held: Holdings
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the verdict."""
+
+    name: str
+    figure: str
+    passed: bool
+
+
+def verdict(
+    right: Mapping[str, int],
+    failures: Sequence[Failure],
+    kills: Sequence[Kill],
+    samples: Sequence[Sample],
+    stuck: Sequence[str],
+) -> list[Check]:
+    """All checks. `stuck` says which slots were not free when nothing ran."""
+    wrong = [failure for failure in failures if failure.wrong]
+    excused = [failure for failure in failures if any(kill.excuses(failure) for kill in kills)]
+    budget = len(failures) - len(wrong) - len(excused)
+    longest = max((kill.restored - kill.killed for kill in kills), default=0.0)
+    return [
+        Check("lost or wrong answers", f"{len(wrong)} of {sum(right.values()) + len(failures):,}", not wrong),
+        Check("errors without a kill to blame", f"{budget}, and {len(excused)} with", not budget),
+        Check("longest time to serve again", f"{longest:.1f} s after {len(kills)} kills", longest <= _MOST_OUTAGE),
+        Check("slots and queue empty when nothing runs", "; ".join(stuck) or "always", not stuck),
+        *_leaks(samples),
+    ]
+
+
+def _leaks(samples: Iterable[Sample]) -> list[Check]:
+    """One check for the longest life of each part, from when it was warm to its end."""
+    lives: dict[str, list[Sample]] = {}
+    for (part, _), group in groupby(sorted(samples, key=_life), _life):
+        lives[part] = max(lives.get(part, []), list(group), key=len)
+    return [_leak(part, life) for part, life in lives.items()]
+
+
+def _life(sample: Sample) -> tuple[str, int]:
+    return sample.part, sample.process
+
+
+def _leak(part: str, life: Sequence[Sample]) -> Check:
+    """Whether the last third of a life held more than the first."""
+    if len(life) < _FEWEST_SAMPLES:
+        return Check(f"leaks of {part}", f"not told by {len(life)} samples", passed=True)
+    warm = life[_WARM:]
+    third = len(warm) // 3
+
+    def grown(held: Callable[[Sample], int]) -> float:
+        return statistics.median(map(held, warm[-third:])) - statistics.median(map(held, warm[:third]))
+
+    memory = grown(lambda sample: sample.held.memory)
+    counts = {
+        "descriptors": grown(lambda sample: sample.held.descriptors),
+        "threads": grown(lambda sample: sample.held.threads),
+        "tasks": grown(lambda sample: sample.tasks),
+    }
+    told = ", ".join(f"{count:+.0f} {name}" for name, count in counts.items())
+    passed = memory <= _MEMORY_ALLOWANCE and max(counts.values()) <= _COUNT_ALLOWANCE
+    return Check(f"leaks of {part}", f"{memory / 2**20:+.1f} MiB, {told}, {len(life)} samples", passed)

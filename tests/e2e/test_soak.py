@@ -1,0 +1,14 @@
+"""A short slice of the soak; `make soak` takes its time."""
+
+from __future__ import annotations
+
+from tests.bench.soak import soak
+
+
+def test_mixed_traffic_with_kills_loses_nothing_and_answers_nothing_wrongly() -> None:
+    slice_ = soak(seconds=10.0, round_seconds=2.0, seed=1, advance=lambda _: None)
+    bad = [check for check in slice_.verdict() if not check.passed]
+    assert not bad, slice_.traffic.failures
+    assert {"server", "edge"} <= {kill.part for kill in slice_.kills}
+    kinds = {"streamed", "whole", "tools", "n = 3", "structured", "bad input", "disconnect", "gRPC whole"}
+    assert kinds < set(slice_.traffic.right)

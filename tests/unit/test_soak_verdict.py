@@ -1,0 +1,58 @@
+"""The soak's verdict: what counts as lost, excused and leaked."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bench.soak_verdict import Failure, Kill, Sample, verdict
+from tests.support.holdings import Holdings
+
+MIB = 2**20
+KILL = Kill("edge", killed=10.0, restored=12.0)
+
+
+def life(part: str, memory: list[int], process: int = 1, descriptors: int = 10, tasks: int = 5) -> list[Sample]:
+    return [Sample(part, process, Holdings(descriptors, 4, held), tasks) for held in memory]
+
+
+def failed(failures: list[Failure], kills: list[Kill], samples: list[Sample], stuck: list[str]) -> set[str]:
+    return {check.name for check in verdict({"whole": 9}, failures, kills, samples, stuck) if not check.passed}
+
+
+@pytest.mark.parametrize(
+    ("failure", "bad"),
+    [
+        (Failure(9.0, 10.5, "503"), set()),
+        (Failure(12.5, 12.6, "503"), set()),
+        (Failure(1.0, 9.9, "503"), {"errors without a kill to blame"}),
+        (Failure(13.5, 14.0, "503"), {"errors without a kill to blame"}),
+        (Failure(10.5, 11.0, "another's answer", wrong=True), {"lost or wrong answers"}),
+    ],
+)
+def test_a_kill_excuses_errors_near_it_and_no_wrong_answer(failure: Failure, bad: set[str]) -> None:
+    assert failed([failure], [KILL], [], []) == bad
+
+
+def test_a_part_that_comes_back_late_and_a_call_that_never_ends_are_bad() -> None:
+    slow = Kill("server", killed=20.0, restored=26.0)
+    assert failed([], [KILL, slow], [], ["round 3: 1 calls"]) == {
+        "longest time to serve again",
+        "slots and queue empty when nothing runs",
+    }
+
+
+@pytest.mark.parametrize(
+    ("samples", "bad"),
+    [
+        (life("server", [100 * MIB] * 12), set()),
+        (life("server", [60 * MIB, 90 * MIB, *[100 * MIB] * 10]), set()),
+        (life("server", [(100 + 3 * i) * MIB for i in range(12)]), {"leaks of server"}),
+        (life("edge", [60 * MIB] * 6) + life("edge", [60 * MIB] * 6, descriptors=30), {"leaks of edge"}),
+        (life("edge", [60 * MIB] * 6) + life("edge", [60 * MIB] * 6, tasks=30), {"leaks of edge"}),
+        (life("edge", [60 * MIB] * 12) + life("edge", [900 * MIB] * 3, process=2), set()),
+        (life("edge", [(60 + 9 * i) * MIB for i in range(7)]), set()),
+    ],
+    ids=["steady", "warming up", "memory", "descriptors", "tasks", "two lives", "too few samples"],
+)
+def test_what_the_longest_life_of_a_part_gained_once_warm_is_a_leak(samples: list[Sample], bad: set[str]) -> None:
+    assert failed([], [], samples, []) == bad
