@@ -148,5 +148,6 @@ def test_without_another_replica_a_refusal_is_the_caller_s_and_names_no_internal
 async def test_a_part_that_is_away_costs_no_new_call_while_another_replica_is_there(lost: str) -> None:
     with Replicas(2, simulated_rate=0, parallel=64) as replicas:
         replicas.processes[lost].kill()
+        replicas.processes[lost].wait()
         statuses = [(await asyncio.to_thread(post, replicas.url + CHAT, BODY)).status for _ in range(20)]
     assert statuses == [200] * 20
