@@ -57,11 +57,11 @@ bench-telemetry: setup ## Measure what traces and metrics cost per token and cal
 	$(BIN)/python -m tests.bench.telemetry
 
 .PHONY: bench-peers
-bench-peers: setup ## Measure Chasqui beside llama.cpp's own server and beside the gateway smg (about five minutes).
+bench-peers: setup ## Measure Chasqui beside llama.cpp's own server, the gateway smg and LiteLLM (about seven minutes).
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
 	$(PYTHON) -m venv build/bench/peers-venv
 	build/bench/peers-venv/bin/pip install --disable-pip-version-check --quiet \
-	  --requirement tests/bench/peers-requirements.txt || echo 'smg cannot be installed here: it will be skipped'
+	  --requirement tests/bench/peers-requirements.txt || echo 'smg and LiteLLM cannot be installed here: they will be skipped'
 	$(BIN)/python -m tests.bench.peers
 
 .PHONY: bench-tensorrt-llm

@@ -150,7 +150,7 @@ def _items(parts: Sequence[dict[str, Any]]) -> str:
 
 
 def _fields(fields: dict[str, Any]) -> str:
-    """Fields of a filter chain, whose others are indented by ten."""
+    """Fields of a mapping; more than one are a filter chain's, whose others are indented by ten."""
     return "\n          ".join(f"{name}: {json.dumps(value)}" for name, value in fields.items())
 
 

@@ -14,6 +14,7 @@ from tests.bench import load
 from tests.support.http import post
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
 _START_SECONDS = 60
@@ -26,7 +27,7 @@ class PeerError(Exception):
 class Peer:
     """A context manager: runs `commands` by the names of their parts, and serves OpenAI's chat API on `port`."""
 
-    def __init__(self, port: int, model: str, commands: dict[str, list[str]]) -> None:
+    def __init__(self, port: int, model: str, commands: Mapping[str, Sequence[object]]) -> None:
         self.port = port
         self.model = model
         self._commands = commands
@@ -39,7 +40,7 @@ class Peer:
             for name, command in self._commands.items():
                 with self._output(name).open("wb") as output:
                     self._parts[name] = subprocess.Popen(  # noqa: S603 - the bench's own commands
-                        command, stdout=output, stderr=output
+                        [str(word) for word in command], stdout=output, stderr=output
                     )
             self._wait_ready()
         except BaseException:

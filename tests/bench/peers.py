@@ -1,8 +1,9 @@
-"""Chasqui beside its peers, in the same run: llama.cpp's own HTTP server, and the Rust gateway smg.
+"""Chasqui beside its peers, in the same run: llama.cpp's own HTTP server, the Rust gateway smg, and LiteLLM.
 
 `make bench-peers` runs it and writes a table and `build/bench/peers.json`. llama.cpp's server has the same model,
 slots, context and threads; the two take turns, and the ratio is the median over rounds. smg has a worker that speaks
-TensorRT-LLM's gRPC protocol; both sides stream at the same pace without a model, and CPU time is compared.
+TensorRT-LLM's gRPC protocol; both sides stream at the same pace without a model, and CPU time is compared. LiteLLM is a
+proxy in front of Chasqui: only its own CPU time counts.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import statistics
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 from rich.console import Console
@@ -27,6 +28,9 @@ from tests.bench.random_llama import write_random_llama
 from tests.bench.serving import OUTPUT, PACE, PROMPT, SETTINGS
 from tests.support.service import Service, free_port
 from tests.support.tensorrt_llm.release import write_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 STREAMS = (1, 4, 8)
 TOKENS = 64
@@ -51,11 +55,11 @@ def main() -> None:
     result: dict[str, Any] = {"machine": describe(), "weights": weights, "generation": _generation(model, console)}
     console.print(", ".join(result["machine"].values()))
     console.print(_generation_table(result))
-    if (PEERS_BIN / "smg").exists():
+    if (PEERS_BIN / "smg").exists() and (PEERS_BIN / "litellm").exists():
         result["serving"] = _serving(console)
         console.print(_serving_table(result["serving"]))
     else:
-        console.print(f"smg is skipped: {PEERS_BIN} has none, since it could not be installed.")
+        console.print(f"smg and LiteLLM are skipped: {PEERS_BIN} has not both, since they could not be installed.")
     path = OUTPUT / "peers.json"
     path.write_text(json.dumps(result, indent=2) + "\n")
     console.print(f"{path} is written.")
@@ -86,9 +90,36 @@ def _generation(model: Path, console: Console) -> list[dict[str, Any]]:
 
 
 def _serving(console: Console) -> list[Figures]:
-    """CPU in microseconds per token by part of both, round by round."""
+    """CPU in microseconds per token by part of each service, round by round."""
     directory = (OUTPUT / "tokenizer").resolve()
     write_checkpoint(directory)
+    rounds: list[Figures] = []
+    # smg names the model after the directory of its tokeniser; so does Chasqui here.
+    with (
+        Service(**SETTINGS, simulated_rate=PACE, model_name=directory) as service,
+        _smg(directory) as smg,
+        _litellm(service, directory) as litellm,
+    ):
+        request = smg.request(PROMPT, PACED_TOKENS) | OPTIONS
+        sides: dict[str, tuple[int, Callable[[], dict[str, float]]]] = {
+            "chasqui": (service.port, lambda: _cpu(service)),
+            "smg": (smg.port, smg.cpu),
+            "litellm": (litellm.port, litellm.cpu),
+        }
+        for port, _ in sides.values():
+            _answers(port, request | {"max_tokens": 1}, PACED_STREAMS, 1)
+        for _ in track(range(PACED_ROUNDS), description="smg, LiteLLM", console=console):
+            figures: Figures = {}
+            for name, (port, cpu) in sides.items():
+                before = cpu()
+                _answers(port, request, PACED_STREAMS, PACED_TOKENS)
+                figures[name] = _per_token(before, cpu())
+            rounds.append(figures)
+    return rounds
+
+
+def _smg(directory: Path) -> Peer:
+    """The gateway with its worker."""
     port, worker_port, metrics_port = free_port(), free_port(), free_port()
     worker = Path(__file__).with_name("smg_worker.py")
     commands = {
@@ -99,21 +130,19 @@ def _serving(console: Console) -> list[Figures]:
             *("--model-path", directory, "--tokenizer-path", directory),
         ],
     }
-    peer = Peer(port, str(directory), {name: [str(word) for word in words] for name, words in commands.items()})
-    rounds: list[Figures] = []
-    # smg names the model after the directory of its tokeniser; so does Chasqui here.
-    with Service(**SETTINGS, simulated_rate=PACE, model_name=directory) as service, peer:
-        request = peer.request(PROMPT, PACED_TOKENS) | OPTIONS
-        for side in (service.port, port):
-            _answers(side, request | {"max_tokens": 1}, PACED_STREAMS, 1)
-        for _ in track(range(PACED_ROUNDS), description="smg", console=console):
-            before = _cpu(service)
-            _answers(service.port, request, PACED_STREAMS, PACED_TOKENS)
-            ours = _per_token(before, _cpu(service))
-            before = peer.cpu()
-            _answers(port, request, PACED_STREAMS, PACED_TOKENS)
-            rounds.append({"chasqui": ours, "smg": _per_token(before, peer.cpu())})
-    return rounds
+    return Peer(port, str(directory), commands)
+
+
+def _litellm(service: Service, model: Path) -> Peer:
+    """The proxy in front of `service`."""
+    port, config = free_port(), OUTPUT / "litellm.yaml"
+    upstream = {"model": f"openai/{model}", "api_base": f"{service.url}/v1", "api_key": "none"}
+    settings = {"dangerously_permit_weak_or_unset_master_key": True}
+    models = [{"model_name": str(model), "litellm_params": upstream}]
+    config.write_text(json.dumps({"model_list": models, "general_settings": settings}))  # JSON is YAML, too
+    offline = ("env", "LITELLM_LOCAL_MODEL_COST_MAP=True")
+    command = [*offline, PEERS_BIN / "litellm", "--config", config, "--host", "127.0.0.1", "--port", port]
+    return Peer(port, str(model), {"proxy": command})
 
 
 def _answers(port: int, request: dict[str, Any], streams: int, tokens: int) -> list[load.Answer]:
@@ -161,12 +190,13 @@ def _serving_table(rounds: list[Figures]) -> Table:
     table.add_column("service")
     table.add_column("CPU µs per token by part", justify="right")
     table.add_column("together", justify="right")
-    for side in ("chasqui", "smg"):
+    for side in rounds[0]:
         parts = {part: statistics.median(figures[side][part] for figures in rounds) for part in rounds[0][side]}
         shown = ", ".join(f"{part} {value:.1f}" for part, value in parts.items())
         table.add_row(side, shown, f"{statistics.median(sum(figures[side].values()) for figures in rounds):.1f}")
-    ratio = statistics.median(sum(figures["smg"].values()) / sum(figures["chasqui"].values()) for figures in rounds)
-    table.caption = f"smg and its worker use {ratio:.2f} times the CPU time."
+    for peer in ("smg", "litellm"):
+        ratio = statistics.median(sum(figures[peer].values()) / sum(figures["chasqui"].values()) for figures in rounds)
+        table.add_row(f"{peer} / chasqui", "", f"{ratio:.2f}")
     return table
 
 

@@ -12,6 +12,7 @@ import yaml
 from tests.e2e.conftest import REFERENCE_MODEL
 from tests.support.http import get, open_stream, post
 from tests.support.promql import labels_of, metrics_of
+from tests.support.replicas import wait_until
 from tests.support.service import Service, free_row
 
 OBSERVABILITY = Path(__file__).parents[2] / "docker" / "observability"
@@ -45,9 +46,14 @@ def shown() -> dict[str, set[str]]:
         gone = {"x-request-id": "gone"}
         open_stream(service.url + CHAT, {**body, "stream": True, "max_tokens": 500, "ignore_eos": True}, gone).close()
         service.settled("gone")
-        text = "\n".join(get(f"http://127.0.0.1:{port + part}/metrics").body.decode() for part in range(3))
+
+        def text(part: int) -> str:
+            return get(f"http://127.0.0.1:{port + part}/metrics").body.decode()
+
+        wait_until(lambda: "event_loop_tasks" in text(0) and "event_loop_tasks" in text(1))  # told from time to time
+        everything = "\n".join(text(part) for part in range(3))
     found: dict[str, set[str]] = {}
-    for name, labels in re.findall(r"^(\w+)(?:\{(.*)\})? ", text, flags=re.MULTILINE):
+    for name, labels in re.findall(r"^(\w+)(?:\{(.*)\})? ", everything, flags=re.MULTILINE):
         found.setdefault(name, set()).update(re.findall(r'(\w+)="', labels))
     return found
 

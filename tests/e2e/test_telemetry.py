@@ -15,6 +15,7 @@ from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
 from tests.e2e.conftest import REFERENCE_MODEL
 from tests.support.http import get, open_stream, post
 from tests.support.otlp_receiver import OtlpReceiver, ReceivedSpan
+from tests.support.replicas import wait_until
 from tests.support.service import Service, free_row
 
 if TYPE_CHECKING:
@@ -292,6 +293,7 @@ def test_metrics_count_every_call_once_however_many_workers_there_are(traced: Tr
 
 
 def test_metrics_say_what_every_part_is_doing_now(traced: Traced) -> None:
+    wait_until(lambda: all("event_loop_tasks" in traced.metrics(part) for part in (0, 1)))  # told from time to time
     server, edge, envoy = traced.metrics(0), traced.metrics(1), traced.metrics(3)
     for name in ("calls_running", "calls_waiting", "engine_heartbeat_age_seconds", "relay_messages_total"):
         assert f"\nchasqui_{name} " in server
