@@ -119,7 +119,8 @@ class Service:
         for child in psutil.Process(self.process.pid).children():
             with suppress(psutil.NoSuchProcess):  # it may just have ended
                 words = child.cmdline()
-                parts["envoy" if "--config-path" in words else words[-1]] = child
+                if words:  # and may be about to begin
+                    parts["envoy" if "--config-path" in words else words[-1]] = child
         return parts
 
     def output(self) -> str:
