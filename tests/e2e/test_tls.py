@@ -131,7 +131,7 @@ def test_plain_http_on_that_port_is_not_answered(encrypted: Service) -> None:
 
 
 def test_start_up_shows_an_https_address(encrypted: Service) -> None:
-    assert f"curl https://127.0.0.1:{encrypted.port}/v1/chat/completions" in encrypted.output()
+    assert encrypted.prints(f"curl https://127.0.0.1:{encrypted.port}/v1/chat/completions")
 
 
 def test_a_grpc_caller_with_a_certificate_of_the_authority_is_let_in(

@@ -127,6 +127,13 @@ class Service:
         """Everything that the service printed so far."""
         return self._output.read_text(encoding="utf-8", errors="replace")
 
+    def prints(self, words: str) -> bool:
+        """Whether the words are printed, now or soon: `/readyz` may answer before start-up has said its last word."""
+        end = time.monotonic() + _STOP_SECONDS
+        while words not in self.output() and time.monotonic() < end:
+            time.sleep(0.02)
+        return words in self.output()
+
     def settled(self, request_id: str) -> dict[str, Any]:
         """The bill of a call, as the log tells it; waits for it."""
         return self.logged(request_id, "chat call settled")

@@ -116,7 +116,7 @@ async def test_the_ids_become_fewer_when_a_stop_token_is_cut_off(api: Any, llm: 
 
 async def test_without_a_back_end_a_constraint_is_dropped_silently(api: Any, llm: Any) -> None:
     guided = api.GuidedDecodingParams(grammar='start: "yes"')
-    params = api.SamplingParams(guided_decoding=guided, temperature=1.0, end_id=1, max_tokens=30)
+    params = api.SamplingParams(guided_decoding=guided, ignore_eos=True, temperature=1.0, end_id=1, max_tokens=30)
     result = await llm.generate_async(PROMPT, params)
     assert len(result.outputs[0].token_ids) == 30
 
