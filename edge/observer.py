@@ -22,6 +22,7 @@ from starlette.datastructures import Headers
 from edge.exchange import CLIENT_CLOSED_REQUEST, Exchange, current_exchange
 from services.telemetry import outcome
 from services.telemetry.call import request_id_from
+from services.telemetry.histogram import histogram
 from services.telemetry.tracing import remote_parent
 
 if TYPE_CHECKING:
@@ -54,11 +55,10 @@ class Observer:
         self._open = 0
         self._tracer = trace.get_tracer("chasqui.edge")
         meter = metrics.get_meter("chasqui.edge")
-        self._duration = meter.create_histogram(
+        self._duration = histogram(
             http_metrics.HTTP_SERVER_REQUEST_DURATION,
-            "s",
             "How long requests take, to the last byte of their answers.",
-            explicit_bucket_boundaries_advisory=_DURATIONS,
+            _DURATIONS,
         )
         meter.create_observable_gauge(
             "chasqui.edge.open_requests", [self._observe_open], "{request}", "Requests that are being answered."
@@ -109,7 +109,7 @@ class Observer:
             span.set_status(Status(StatusCode.ERROR, kind))
         span.set_attributes({**labels, "chasqui.request_id": exchange.request_id})
         span.end()
-        self._duration.record(seconds, labels, trace.set_span_in_context(span))
+        self._duration.record(seconds, labels, span.get_span_context())
         usage = exchange.usage
         fields = {
             "request_id": exchange.request_id,

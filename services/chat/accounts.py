@@ -69,6 +69,6 @@ class Accounts:
     def settle(self, settlement: Settlement, place: CallTrace) -> None:
         """Tell of a call, once."""
         log_settlement(settlement)
-        self._metrics.record(settlement)
+        self._metrics.record(settlement, place.context or place.parent)
         if self._spans is not None and place.context is not None:
             self._spans.write(settlement, place.context, place.parent)

@@ -14,11 +14,13 @@ from opentelemetry.semconv.attributes import error_attributes
 
 from services.chat.call_spans import PROVIDER
 from services.telemetry import outcome
+from services.telemetry.histogram import histogram
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from opentelemetry.metrics import CallbackOptions
+    from opentelemetry.trace import SpanContext
 
     from services.chat.settlement import Settlement
 
@@ -40,48 +42,43 @@ class _Bill:
 
 
 class CallMetrics:
-    """Histograms are recorded; sums are kept here and told when somebody asks, which costs a tenth."""
+    """What calls came to. Sums too are kept here and told when somebody asks."""
 
     def __init__(self) -> None:
         meter = metrics.get_meter("chasqui.server")
         self._bills: defaultdict[tuple[str, str, str], _Bill] = defaultdict(_Bill)
-        self._duration = meter.create_histogram(
+        self._duration = histogram(
             gen_ai_metrics.GEN_AI_SERVER_REQUEST_DURATION,
-            "s",
             "From a request's arrival until the engine has let go of it.",
-            explicit_bucket_boundaries_advisory=_DURATIONS,
+            _DURATIONS,
         )
-        self._first_token = meter.create_histogram(
+        self._first_token = histogram(
             gen_ai_metrics.GEN_AI_SERVER_TIME_TO_FIRST_TOKEN,
-            "s",
             "From a request's arrival to the first token of its answer.",
-            explicit_bucket_boundaries_advisory=_FIRST_TOKENS,
+            _FIRST_TOKENS,
         )
-        self._token = meter.create_histogram(
+        self._token = histogram(
             gen_ai_metrics.GEN_AI_SERVER_TIME_PER_OUTPUT_TOKEN,
-            "s",
             "Time for each token of an answer after the first.",
-            explicit_bucket_boundaries_advisory=_TOKEN_TIMES,
+            _TOKEN_TIMES,
         )
-        self._queue = meter.create_histogram(
+        self._queue = histogram(
             "chasqui.queue.time",
-            "s",
             "How long a call waited for the engine.",
-            explicit_bucket_boundaries_advisory=_FIRST_TOKENS,
+            _FIRST_TOKENS,
         )
-        self._release = meter.create_histogram(
+        self._release = histogram(
             "chasqui.cancel_to_free.time",
-            "s",
             "From a cancellation until the engine was free of the call.",
-            explicit_bucket_boundaries_advisory=_RELEASES,
+            _RELEASES,
         )
         meter.create_observable_counter(
             "chasqui.tokens", [self._tokens], "{token}", "Tokens that were billed; cached ones are part of the input."
         )
         meter.create_observable_counter("chasqui.cost", [self._costs], "USD", "What the calls are billed.")
 
-    def record(self, settlement: Settlement) -> None:
-        """Count a call."""
+    def record(self, settlement: Settlement, span: SpanContext) -> None:
+        """Count a call, of which `span` tells more."""
         facts, usage, timings = settlement.facts, settlement.usage, settlement.timings
         bill = self._bills[facts.operation, facts.model, settlement.outcome]
         bill.prompt += usage.prompt_tokens
@@ -94,19 +91,19 @@ class CallMetrics:
             gen_ai.GEN_AI_REQUEST_MODEL: facts.request_model,
             gen_ai.GEN_AI_RESPONSE_MODEL: facts.model,
         }
-        self._queue.record(timings.queue, labels)
+        self._queue.record(timings.queue, labels, span)
         if usage.completion_tokens:
-            self._first_token.record(facts.tokenize_seconds + timings.queue + timings.prefill, labels)
+            self._first_token.record(facts.tokenize_seconds + timings.queue + timings.prefill, labels, span)
         later = usage.completion_tokens / facts.n - 1
         if later > 0:
-            self._token.record(timings.decode / later, labels)
+            self._token.record(timings.decode / later, labels, span)
         if settlement.outcome != outcome.COMPLETED:
             labels = {**labels, error_attributes.ERROR_TYPE: settlement.outcome}
-        self._duration.record(settlement.seconds, labels)
+        self._duration.record(settlement.seconds, labels, span)
 
     def record_release(self, seconds: float) -> None:
         """Count a cancelled call whose place in the engine is free."""
-        self._release.record(seconds)
+        self._release.record(seconds, {})
 
     def _tokens(self, _: CallbackOptions) -> Iterator[Observation]:
         for labels, bill in self._observed():

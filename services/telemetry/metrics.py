@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 
-from services.settings import SettingsError
+from services.telemetry.histogram import histogram
 from services.telemetry.otlp import exported
 from services.telemetry.resource import resource_of
 
@@ -28,13 +28,14 @@ def configure_metrics(part: str, settings: Settings) -> MeterProvider:
     that address cannot be had.
     """
     readers: list[MetricReader] = []
-    if exported("METRICS"):
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter  # heavy, rarely needed
-        from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    pushed = exported("METRICS")
+    if pushed or settings.metrics_address:
+        from services.telemetry import metric_readers  # heavy, rarely needed
 
-        readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
-    if settings.metrics_address:
-        readers.append(_shown_at(settings.metrics_address))
+        if pushed:
+            readers.append(metric_readers.pushing_reader())
+        if settings.metrics_address:
+            readers.append(metric_readers.shown_at(settings.metrics_address))
     provider = MeterProvider(readers, resource_of(part, settings), shutdown_on_exit=False)
     if readers:
         metrics.set_meter_provider(provider)
@@ -45,28 +46,10 @@ async def watch_event_loop() -> None:
     """Record how late this process's event loop is, and how many tasks it has, until cancelled."""
     meter = metrics.get_meter("chasqui")
     tasks = meter.create_gauge("chasqui.event_loop.tasks", "{task}", "Tasks of the event loop.")
-    lag = meter.create_histogram(
-        "chasqui.event_loop.lag",
-        "s",
-        "How much later than due the event loop gets to a timer.",
-        explicit_bucket_boundaries_advisory=_LAG_BUCKETS,
-    )
+    lag = histogram("chasqui.event_loop.lag", "How much later than due the event loop gets to a timer.", _LAG_BUCKETS)
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + _INTERVAL
         await asyncio.sleep(_INTERVAL)
-        lag.record(max(loop.time() - due, 0.0))
+        lag.record(max(loop.time() - due, 0.0), {})
         tasks.set(len(asyncio.all_tasks()))
-
-
-def _shown_at(address: str) -> MetricReader:
-    """A reader that answers `GET /metrics` on `HOST:PORT`, in a thread of its own: a busy loop is still seen."""
-    from opentelemetry.exporter.prometheus import PrometheusMetricReader
-    from prometheus_client import start_http_server
-
-    host, _, port = address.rpartition(":")
-    try:
-        start_http_server(int(port), host)
-    except (OSError, ValueError, OverflowError) as error:
-        raise SettingsError(f"Metrics cannot be shown at {address!r}, which must be HOST:PORT: {error}.") from error
-    return PrometheusMetricReader(scope_info_enabled=False)

@@ -7,7 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from opentelemetry import metrics, trace
+from opentelemetry import trace
 from opentelemetry.semconv._incubating.attributes import rpc_attributes
 from opentelemetry.semconv._incubating.metrics import rpc_metrics
 from opentelemetry.semconv.attributes import error_attributes
@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from services.errors import Cancelled, ChasquiError
 from services.telemetry import outcome
 from services.telemetry.call import CallContext, current_call, request_id_from
+from services.telemetry.histogram import histogram
 from services.telemetry.tracing import remote_parent
 
 if TYPE_CHECKING:
@@ -37,12 +38,7 @@ class RpcObserver:
 
     def __init__(self) -> None:
         self._tracer = trace.get_tracer("chasqui.server")
-        self._duration = metrics.get_meter("chasqui.server").create_histogram(
-            rpc_metrics.RPC_SERVER_CALL_DURATION,
-            "s",
-            "How long calls take.",
-            explicit_bucket_boundaries_advisory=_DURATIONS,
-        )
+        self._duration = histogram(rpc_metrics.RPC_SERVER_CALL_DURATION, "How long calls take.", _DURATIONS)
 
     async def observe(
         self, method: str, metadata: Mapping[str, str], run: Callable[[], Awaitable[Response]]
@@ -93,7 +89,7 @@ class RpcObserver:
             # Not the message, which may hold what the caller wrote.
             span.set_status(Status(StatusCode.ERROR, f"{error.reason} {error.param or ''}".strip()))
         span.set_attributes({**ended, "chasqui.request_id": call.request_id})
-        self._duration.record(seconds, {**labels, **ended, "chasqui.outcome": word})
+        self._duration.record(seconds, {**labels, **ended, "chasqui.outcome": word}, span.get_span_context())
         if not call.accepted:
             fields = {
                 "request_id": call.request_id,

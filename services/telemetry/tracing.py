@@ -46,11 +46,11 @@ def configure_tracing(part: str, settings: Settings) -> Tracing:
         provider = TracerProvider(ALWAYS_OFF, shutdown_on_exit=False)
         trace.set_tracer_provider(provider)
         return Tracing(provider, None)
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # heavy, rarely needed
+    from services.telemetry.span_exporter import SpanExporter  # heavy, rarely needed
 
     resource = resource_of(part, settings)
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    processor = BatchSpanProcessor(OTLPSpanExporter())
+    processor = BatchSpanProcessor(SpanExporter())
     provider.add_span_processor(processor)
     trace.set_tracer_provider(provider)
     return Tracing(provider, FinishedSpans(processor, resource))

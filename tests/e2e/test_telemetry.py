@@ -320,6 +320,13 @@ def test_the_same_metrics_are_pushed_to_the_collector(traced: Traced) -> None:
         time.sleep(0.05)
 
 
+def test_latencies_that_are_pushed_name_traces_as_examples(traced: Traced) -> None:
+    post(traced.service.url + CHAT, body(), x_request_id="example")
+    trace_id = trace_of(traced, "example")[0].trace_id
+    wanted = ("http.server.request.duration", "rpc.server.call.duration", "gen_ai.server.time_to_first_token")
+    wait_until(lambda: all(trace_id in traced.collector.examples.get(name, ()) for name in wanted))
+
+
 def test_what_was_said_is_traced_when_the_operator_wants_it(tmp_path: Any) -> None:
     with (
         OtlpReceiver() as collector,

@@ -48,6 +48,7 @@ class OtlpReceiver(
     def __init__(self, *, broken: bool = False) -> None:
         self.spans: list[ReceivedSpan] = []
         self.metrics: dict[str, set[str]] = {}  # names by part
+        self.examples: dict[str, set[str]] = {}  # ids of traces that histograms give as examples, by metric
         self.refused = 0
         self._broken = broken
         self._server = grpc.server(ThreadPoolExecutor(4))
@@ -99,12 +100,15 @@ class _Metrics(metrics_service_pb2_grpc.MetricsServiceServicer):
     def Export(  # noqa: N802 - the contract's name
         self, request: metrics_service_pb2.ExportMetricsServiceRequest, context: grpc.ServicerContext
     ) -> metrics_service_pb2.ExportMetricsServiceResponse:
-        """Keep the names of metrics."""
+        """Keep the names of metrics, and the traces that they refer to."""
         self._receiver.refuse_if_broken(context)
         for group in request.resource_metrics:
             part = plain(group.resource.attributes)["service.name"]
             names = self._receiver.metrics.setdefault(part, set())
-            names.update(metric.name for scope in group.scope_metrics for metric in scope.metrics)
+            for metric in (metric for scope in group.scope_metrics for metric in scope.metrics):
+                names.add(metric.name)
+                examples = (example for point in metric.histogram.data_points for example in point.exemplars)
+                self._receiver.examples.setdefault(metric.name, set()).update(each.trace_id.hex() for each in examples)
         return metrics_service_pb2.ExportMetricsServiceResponse()
 
 

@@ -698,6 +698,7 @@ async def test_readiness_is_lost_with_the_connection_and_comes_back_with_the_ser
     assert (await edge.get("/readyz")).status == 503
     async with running_chat_server(tmp_path):
         await edge.upstream.is_serving.wait()
+        await connected(edge.upstream.transport)
         assert (await edge.get("/readyz")).status == 200
     await cancel(watcher)
 
