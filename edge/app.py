@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from edge.health import Health
     from edge.sse import KeepAlive
     from edge.upstream import Upstream
+    from services.telemetry.spans import Spans
 
 # OpenAI's prefix, and the reference service's.
 _PREFIXES = ("/v1", "/v1/openai")
 
 
-def build_app(upstream: Upstream, health: Health, keep_alive: KeepAlive) -> Starlette:
+def build_app(upstream: Upstream, health: Health, keep_alive: KeepAlive, spans: Spans) -> Starlette:
     """The ASGI application of an edge worker."""
     chat = Generation(asked_chat, upstream, keep_alive)
     completions = Generation(asked_completion, upstream, keep_alive)
@@ -49,7 +50,7 @@ def build_app(upstream: Upstream, health: Health, keep_alive: KeepAlive) -> Star
             _Route(f"{prefix}/models", models.list),
             _Route(f"{prefix}/models/{{id:path}}", models.get),
         ]
-    return Starlette(routes=routes, middleware=[Middleware(Observer)], exception_handlers=EXCEPTION_HANDLERS)
+    return Starlette(routes=routes, middleware=[Middleware(Observer, spans)], exception_handlers=EXCEPTION_HANDLERS)
 
 
 class _Route(Route):

@@ -31,12 +31,13 @@ class CallOptions:
 
     @classmethod
     def from_headers(cls, headers: Headers) -> CallOptions:
-        """Options of the HTTP request that is being answered, which is the current exchange and has the current span.
+        """Options of the HTTP request that is being answered, which is the current exchange.
 
         The server judges what the headers say. HTTPException 431 if one is too long.
         """
         given = [(name, headers[name]) for name in _FORWARDED if name in headers]
-        given += [*trace_headers().items(), ("x-request-id", current_exchange.get().request_id)]
+        exchange = current_exchange.get()
+        given += [*trace_headers(exchange.span.context).items(), ("x-request-id", exchange.request_id)]
         for name, value in given:
             if len(value) > _LONGEST_HEADER:
                 raise HTTPException(431, f"The header {name} is longer than {_LONGEST_HEADER:,} bytes.")

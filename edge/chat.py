@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
-from opentelemetry import trace
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -57,7 +56,7 @@ class Generation:
             return
         headers = ignored_header(asked.ignored)
         if headers:
-            trace.get_current_span().set_attribute("chasqui.ignored_parameters", headers["x-ignored-parameters"])
+            current_exchange.get().span.attributes["chasqui.ignored_parameters"] = headers["x-ignored-parameters"]
         async with _until_disconnect(receive) as give_up:
             if asked.streamed:
                 stream = EventStream(send, headers, give_up)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from chasqui.v1.chat_pb2 import Usage
     from services.errors import ChasquiError
+    from services.telemetry.spans import BegunSpan
 
 # How a caller that hangs up is counted; nobody is sent this.
 CLIENT_CLOSED_REQUEST: Final = 499
@@ -20,6 +21,7 @@ class Exchange:
 
     request_id: str
     trace_id: str
+    span: BegunSpan
     route: str | None = None  # the pattern that the path matched
     status: int | None = None  # as sent; None until then
     error: ChasquiError | None = None  # that refused the request or ended its stream

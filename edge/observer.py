@@ -16,7 +16,7 @@ from opentelemetry.semconv.attributes import (
     user_agent_attributes,
 )
 from opentelemetry.semconv.metrics import http_metrics
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import Status, StatusCode
 from starlette.datastructures import Headers
 
 from edge.exchange import CLIENT_CLOSED_REQUEST, Exchange, current_exchange
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
 
     from opentelemetry.metrics import CallbackOptions
-    from opentelemetry.trace import Span
+    from opentelemetry.util.types import AttributeValue
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from services.telemetry.spans import Spans
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +52,10 @@ _OUTCOMES: Final = {
 class Observer:
     """An application around another one. Endpoints tell what they know by way of `current_exchange`."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, spans: Spans) -> None:
         self._app = app
+        self._spans = spans
         self._open = 0
-        self._tracer = trace.get_tracer("chasqui.edge")
         meter = metrics.get_meter("chasqui.edge")
         self._duration = histogram(
             http_metrics.HTTP_SERVER_REQUEST_DURATION,
@@ -71,11 +73,10 @@ class Observer:
             return
         began = time.monotonic()
         headers = Headers(scope=scope)
-        span = self._tracer.start_span(
-            scope["method"], remote_parent(headers), SpanKind.SERVER, _request_attributes(scope, headers)
-        )
-        trace_id = trace.format_trace_id(span.get_span_context().trace_id)
-        exchange = Exchange(request_id_from(headers.get("x-request-id")), trace_id)
+        span = self._spans.begin(scope["method"], remote_parent(headers))
+        span.attributes = _request_attributes(scope, headers)
+        trace_id = trace.format_trace_id(span.context.trace_id)
+        exchange = Exchange(request_id_from(headers.get("x-request-id")), trace_id, span)
         current_exchange.set(exchange)
 
         def note(message: Message) -> Awaitable[None]:
@@ -85,13 +86,13 @@ class Observer:
 
         self._open += 1
         try:
-            with trace.use_span(span, record_exception=False, set_status_on_exception=False):
-                await self._app(scope, receive, note)
+            await self._app(scope, receive, note)
         finally:
             self._open -= 1
-            self._end(scope["method"], scope["path"], span, exchange, time.monotonic() - began)
+            self._end(scope["method"], scope["path"], exchange, time.monotonic() - began)
 
-    def _end(self, method: str, path: str, span: Span, exchange: Exchange, seconds: float) -> None:
+    def _end(self, method: str, path: str, exchange: Exchange, seconds: float) -> None:
+        span = exchange.span
         status = CLIENT_CLOSED_REQUEST if exchange.hung_up else exchange.status or 500
         word = _outcome(status, exchange)
         labels: dict[str, str | int] = {
@@ -101,15 +102,16 @@ class Observer:
         }
         if exchange.route is not None:
             labels[http_attributes.HTTP_ROUTE] = exchange.route
-            span.update_name(f"{method} {exchange.route}")
+            span.name = f"{method} {exchange.route}"
         kind = exchange.error.reason if exchange.error is not None else str(status)
         if word != outcome.COMPLETED:
             labels[error_attributes.ERROR_TYPE] = kind
         if word not in (outcome.COMPLETED, outcome.INVALID):
-            span.set_status(Status(StatusCode.ERROR, kind))
-        span.set_attributes({**labels, "chasqui.request_id": exchange.request_id})
-        span.end()
-        self._duration.record(seconds, labels, span.get_span_context())
+            span.status = Status(StatusCode.ERROR, kind)
+        span.attributes |= labels
+        span.attributes["chasqui.request_id"] = exchange.request_id
+        self._spans.end(span)
+        self._duration.record(seconds, labels, span.context)
         usage = exchange.usage
         fields = {
             "request_id": exchange.request_id,
@@ -131,8 +133,8 @@ class Observer:
         yield Observation(self._open)
 
 
-def _request_attributes(scope: Scope, headers: Headers) -> dict[str, str]:
-    attributes = {
+def _request_attributes(scope: Scope, headers: Headers) -> dict[str, AttributeValue]:
+    attributes: dict[str, AttributeValue] = {
         http_attributes.HTTP_REQUEST_METHOD: scope["method"],
         url_attributes.URL_PATH: scope["path"],
         url_attributes.URL_SCHEME: headers.get("x-forwarded-proto", scope["scheme"]),

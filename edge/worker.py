@@ -60,13 +60,13 @@ async def serve(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    tracing = configure_tracing("edge", settings)
+    spans = configure_tracing("edge", settings)
     meters = configure_metrics("edge", settings)
     relay_address = settings.relay_address if settings.edge_transport == "relay" else ""
     upstream = Upstream(settings.server_address, relay_address)
     health = Health(upstream)
     keep_alive = KeepAlive(settings.keep_alive, settings.reader_timeout)
-    calls = RunningCalls(build_app(upstream, health, keep_alive))
+    calls = RunningCalls(build_app(upstream, health, keep_alive, spans))
     server = Server(
         calls,
         **_listener(settings.edge_address),
@@ -97,7 +97,7 @@ async def serve(settings: Settings) -> None:
     for task in tasks[:-1]:
         task.cancel()
     await upstream.close()
-    await asyncio.to_thread(tracing.shutdown)
+    await asyncio.to_thread(spans.shutdown)
     await asyncio.to_thread(meters.shutdown)
     log.info("stopped")
 

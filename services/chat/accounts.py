@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opentelemetry import trace
-
 from services.chat.call_metrics import CallMetrics
 from services.chat.call_spans import CallSpans, request_attributes
 from services.chat.settlement import log_settlement
-from services.telemetry.finished_spans import child_of
+from services.telemetry.spans import child_of
 from services.telemetry.tracing import trace_headers
 
 if TYPE_CHECKING:
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from services.chat.settlement import Settlement
-    from services.telemetry.finished_spans import FinishedSpans
+    from services.telemetry.spans import Spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +31,22 @@ class CallTrace:
     @property
     def headers(self) -> Mapping[str, str]:
         """What lets an engine continue the trace."""
-        span = trace.NonRecordingSpan(self.context or self.parent)
-        return trace_headers(trace.set_span_in_context(span))
+        return trace_headers(self.context or self.parent)
 
 
 class Accounts:
-    """One for all calls of a server; without `spans` nothing is traced."""
+    """One for all calls of a server."""
 
-    def __init__(self, spans: FinishedSpans | None, *, traces_content: bool) -> None:
+    def __init__(self, spans: Spans, *, traces_content: bool) -> None:
         """With `traces_content` spans carry what was said, which they else never do."""
         self._metrics = CallMetrics()
-        self._spans = CallSpans(spans) if spans is not None else None
+        self._spans = spans
+        self._call_spans = CallSpans(spans)
         self._traces_content = traces_content
 
-    def trace(self) -> CallTrace:
-        """The place of a call that begins within the current span."""
-        parent = trace.get_current_span().get_span_context()
-        recorded = self._spans is not None and parent.trace_flags.sampled
-        return CallTrace(parent, child_of(parent) if recorded else None)
+    def trace(self, parent: SpanContext) -> CallTrace:
+        """The place of a call whose RPC has the span `parent`."""
+        return CallTrace(parent, child_of(parent) if self._spans.records(parent) else None)
 
     def asked(self, request: ChatRequest, place: CallTrace, *, streamed: bool) -> Mapping[str, object]:
         """What the call's span will say of the request; nothing if there will be none."""
@@ -70,5 +66,5 @@ class Accounts:
         """Tell of a call, once."""
         log_settlement(settlement)
         self._metrics.record(settlement, place.context or place.parent)
-        if self._spans is not None and place.context is not None:
-            self._spans.write(settlement, place.context, place.parent)
+        if place.context is not None:
+            self._call_spans.write(settlement, place.context, place.parent)

@@ -15,14 +15,14 @@ from opentelemetry.trace import Status, StatusCode
 
 from chasqui.v1 import chat_pb2
 from services.telemetry import outcome
-from services.telemetry.finished_spans import child_of
+from services.telemetry.spans import UNSET, child_of
 
 if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
 
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from services.chat.settlement import Settlement
-    from services.telemetry.finished_spans import FinishedSpans
+    from services.telemetry.spans import Spans
 
     Attributes = dict[str, str | int | float | bool | list[str]]
 
@@ -74,7 +74,7 @@ def operation_of(request: ChatRequest) -> str:
 class CallSpans:
     """Writes the spans of settled calls."""
 
-    def __init__(self, spans: FinishedSpans) -> None:
+    def __init__(self, spans: Spans) -> None:
         self._spans = spans
 
     def write(self, settlement: Settlement, context: SpanContext, parent: SpanContext) -> None:
@@ -97,7 +97,7 @@ class CallSpans:
             end=end,
             attributes={**asked, **_answer_attributes(settlement)},
             events=events,
-            status=Status(StatusCode.ERROR, settlement.error or settlement.outcome) if failed else Status(),
+            status=Status(StatusCode.ERROR, settlement.error or settlement.outcome) if failed else UNSET,
         )
         self._phases(settlement, context, start)
 

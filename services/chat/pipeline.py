@@ -102,7 +102,7 @@ class ChatPipeline:
         tokenize_seconds = time.monotonic() - received
         left = None if remaining is None else remaining - tokenize_seconds
         max_tokens = self._max_tokens(request, len(prompt))
-        call_trace = self._accounts.trace()
+        call_trace = self._accounts.trace(context.span)
         facts = self._facts(
             request, context, place.n, received, tokenize_seconds, grammar, call_trace, streamed=outbox.streamed
         )

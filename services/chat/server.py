@@ -37,7 +37,7 @@ from services.telemetry.tracing import configure_tracing
 if TYPE_CHECKING:
     from services.engine.api import Engine
     from services.settings import Settings
-    from services.telemetry.finished_spans import FinishedSpans
+    from services.telemetry.spans import Spans
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +71,8 @@ _OPTIONS = (
 class ChatServer:
     """The gRPC server around one engine."""
 
-    def __init__(self, engine: Engine, settings: Settings, spans: FinishedSpans | None = None) -> None:
-        """`spans` takes those of the calls; without it only their RPCs are traced.
+    def __init__(self, engine: Engine, settings: Settings, spans: Spans) -> None:
+        """`spans` takes those of the calls.
 
         SettingsError if the keys cannot be read, EngineLoadError if the model's chat template is broken.
         """
@@ -86,7 +86,7 @@ class ChatServer:
         accounts = Accounts(spans, traces_content=settings.trace_content == "on")
         self._pipeline = ChatPipeline(engine, catalogue, self.admission, accounts, settings)
         self._health = HealthMonitor(engine, _SERVICES, settings.stall_timeout)
-        observer = RpcObserver()
+        observer = RpcObserver(spans)
         interceptors = [CallInterceptor(observer), AuthenticationInterceptor(authentication)]
         self._grpc: grpc.aio.Server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
         chat = ChatServicer(self._pipeline, authentication, settings.reader_timeout)
@@ -156,12 +156,12 @@ async def serve(settings: Settings, address: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     logging.getLogger("grpc._cython.cygrpc").addFilter(_is_failure)
-    tracing = configure_tracing("server", settings)
+    spans = configure_tracing("server", settings)
     meters = configure_metrics("server", settings)
     engine = build_engine(settings)
     if not await _started(engine, stop):
         return 0
-    server = ChatServer(engine, settings, tracing.spans)
+    server = ChatServer(engine, settings, spans)
     await server.start(address, settings.relay_address)
     log.info("serving", extra={"fields": _summary(engine, address)})
     lag = asyncio.create_task(watch_event_loop())
@@ -173,7 +173,7 @@ async def serve(settings: Settings, address: str) -> int:
     log.info("draining")
     await server.stop()
     lag.cancel()
-    await asyncio.to_thread(tracing.shutdown)
+    await asyncio.to_thread(spans.shutdown)
     await asyncio.to_thread(meters.shutdown)
     log.info("stopped")
     return status

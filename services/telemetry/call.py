@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import uuid4
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import SpanContext
 
 _SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 @dataclass(slots=True)
 class CallContext:
-    """`trace_id` has 32 hexadecimal digits."""
+    """`span` is that of the call's RPC; `trace_id` has 32 hexadecimal digits."""
 
     request_id: str
     trace_id: str
+    span: SpanContext
     accepted: bool = False  # whether it is a chat call that the engine was given: its bill has a log line of its own
 
 

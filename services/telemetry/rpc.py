@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.semconv._incubating.attributes import rpc_attributes
 from opentelemetry.semconv._incubating.metrics import rpc_metrics
 from opentelemetry.semconv.attributes import error_attributes
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import Status, StatusCode
 
 from services.errors import Cancelled, ChasquiError
 from services.telemetry import outcome
@@ -22,7 +22,7 @@ from services.telemetry.tracing import remote_parent
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from opentelemetry.trace import Span
+    from services.telemetry.spans import BegunSpan, Spans
 
 Response = TypeVar("Response")
 
@@ -36,14 +36,14 @@ _DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10
 class RpcObserver:
     """Watches the calls of a server, one `observe` each."""
 
-    def __init__(self) -> None:
-        self._tracer = trace.get_tracer("chasqui.server")
+    def __init__(self, spans: Spans) -> None:
+        self._spans = spans
         self._duration = histogram(rpc_metrics.RPC_SERVER_CALL_DURATION, "How long calls take.", _DURATIONS)
 
     async def observe(
         self, method: str, metadata: Mapping[str, str], run: Callable[[], Awaitable[Response]]
     ) -> Response:
-        """Run a call of `method` ("/package.Service/Method") in a span that begins and ends in this task.
+        """Run a call of `method` ("/package.Service/Method") as a span, with itself as `current_call`.
 
         `metadata` holds `traceparent`, `tracestate` and `x-request-id` where the caller gave them. Whatever fails is
         raised as a ChasquiError; a cancellation passes through.
@@ -51,35 +51,28 @@ class RpcObserver:
         name = method.removeprefix("/")
         began = time.monotonic()
         labels = {rpc_attributes.RPC_SYSTEM_NAME: _SYSTEM, rpc_attributes.RPC_METHOD: name}
-        with self._tracer.start_as_current_span(
-            name,
-            remote_parent(metadata),
-            SpanKind.SERVER,
-            labels,
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
-            trace_id = trace.format_trace_id(span.get_span_context().trace_id)
-            call = CallContext(request_id_from(metadata.get("x-request-id")), trace_id)
-            current_call.set(call)
-            try:
-                response = await run()
-            except ChasquiError as error:
-                self._end(span, labels, call, time.monotonic() - began, error)
-                raise
-            except asyncio.CancelledError:
-                self._end(span, labels, call, time.monotonic() - began, Cancelled("The caller ended the call."))
-                raise
-            except Exception as failure:
-                log.exception("a call failed", extra={"fields": {"request_id": call.request_id}})
-                unknown = ChasquiError("The server failed; the operator's log says why.")
-                self._end(span, labels, call, time.monotonic() - began, unknown)
-                raise unknown from failure
-            self._end(span, labels, call, time.monotonic() - began, None)
-            return response
+        span = self._spans.begin(name, remote_parent(metadata))
+        trace_id = trace.format_trace_id(span.context.trace_id)
+        call = CallContext(request_id_from(metadata.get("x-request-id")), trace_id, span.context)
+        current_call.set(call)
+        try:
+            response = await run()
+        except ChasquiError as error:
+            self._end(span, labels, call, time.monotonic() - began, error)
+            raise
+        except asyncio.CancelledError:
+            self._end(span, labels, call, time.monotonic() - began, Cancelled("The caller ended the call."))
+            raise
+        except Exception as failure:
+            log.exception("a call failed", extra={"fields": {"request_id": call.request_id}})
+            unknown = ChasquiError("The server failed; the operator's log says why.")
+            self._end(span, labels, call, time.monotonic() - began, unknown)
+            raise unknown from failure
+        self._end(span, labels, call, time.monotonic() - began, None)
+        return response
 
     def _end(
-        self, span: Span, labels: dict[str, str], call: CallContext, seconds: float, error: ChasquiError | None
+        self, span: BegunSpan, labels: dict[str, str], call: CallContext, seconds: float, error: ChasquiError | None
     ) -> None:
         """Tell the span, the metric and the log how a call ended; an accepted chat call has a log line of its own."""
         word = outcome.COMPLETED if error is None else outcome.outcome_of(error)
@@ -87,9 +80,10 @@ class RpcObserver:
         if error is not None:
             ended[error_attributes.ERROR_TYPE] = error.reason
             # Not the message, which may hold what the caller wrote.
-            span.set_status(Status(StatusCode.ERROR, f"{error.reason} {error.param or ''}".strip()))
-        span.set_attributes({**ended, "chasqui.request_id": call.request_id})
-        self._duration.record(seconds, {**labels, **ended, "chasqui.outcome": word}, span.get_span_context())
+            span.status = Status(StatusCode.ERROR, f"{error.reason} {error.param or ''}".strip())
+        span.attributes = {**labels, **ended, "chasqui.request_id": call.request_id}
+        self._spans.end(span)
+        self._duration.record(seconds, {**labels, **ended, "chasqui.outcome": word}, span.context)
         if not call.accepted:
             fields = {
                 "request_id": call.request_id,

@@ -14,6 +14,7 @@ from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
 from services.chat.server import ChatServer
 from services.engine.factory import build_engine
 from services.settings import Settings
+from services.telemetry.spans import untraced
 from tests.e2e.conftest import REFERENCE_MODEL
 from tests.support.recording_engine import RecordingEngine
 
@@ -83,7 +84,7 @@ async def test_what_is_delivered_is_what_the_engine_made_in_the_same_call(engine
     settings = Settings(engine=engine, parallel=8, context_length=1024, threads=1, simulated_rate=0, drain_delay=0)
     recording = RecordingEngine(build_engine(settings))
     await recording.start()
-    server = ChatServer(recording, settings)
+    server = ChatServer(recording, settings, untraced())
     address = f"unix:{tmp_path}/server.sock"
     await server.start(address, "")
     async with grpc.aio.insecure_channel(address) as channel:

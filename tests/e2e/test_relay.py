@@ -76,7 +76,7 @@ def test_a_caller_who_does_not_read_loses_the_call_and_keeps_nobody_else_waiting
         head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nx-request-id: silent\r\ncontent-type: application/json\r\n"
         silent.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         served = 0
-        while '"request_id": "silent"' not in service.output():
+        while '"request_id":"silent"' not in service.output():
             assert post(service.url + CHAT, {**HELLO, "max_tokens": 20}).status == 200
             served += 1
         bill = service.settled("silent")

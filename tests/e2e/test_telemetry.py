@@ -138,7 +138,8 @@ def test_the_phases_of_a_call_follow_each_other_and_fill_it(traced: Traced) -> N
     for span in spans:
         parent = next((other for other in spans if other.span_id == span.parent_id), span)
         assert parent.start <= span.start + 1e6  # clocks of two processes
-        assert span.end <= parent.end + 1e6
+        # What answers another process has more to do when that one has its answer.
+        assert span.part != parent.part or span.end <= parent.end
 
 
 def test_a_caller_s_own_trace_goes_on_and_its_flag_does_not_decide(traced: Traced) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from edge.envoy.config import EnvoyConfig, render
 from services.chat.server import ChatServer
 from services.settings import Settings
+from services.telemetry.spans import untraced
 from tests.support.http import get
 from tests.support.service import free_port
 
@@ -64,7 +65,7 @@ async def front(engine: Engine, directory: Path, **changes: object) -> AsyncIter
         (envoy, "--config-path", str(bootstrap), "--disable-hot-restart", "--log-level", "error", "--concurrency", "1"),
     )
     await engine.start()
-    server = ChatServer(engine, settings)
+    server = ChatServer(engine, settings, untraced())
     await server.start(server_address, relay_address)
     parts = [await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL) for command in commands]
     running = Front(port, server, *parts)

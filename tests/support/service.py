@@ -15,7 +15,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import grpc
 import psutil
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.support.http import get
 
@@ -94,19 +96,28 @@ class Service:
             self.stop()
 
     def wait_ready(self) -> None:
-        """Wait until `/readyz` answers 200; ServiceError if the service ends before."""
+        """Wait until both of Envoy's roads are open, to the edge and to the server; ServiceError if they never are."""
         end = time.monotonic() + _START_SECONDS
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise ServiceError(self.output())
             try:
-                if get(self.url + "/readyz").status == 200:
+                if get(self.url + "/readyz").status == 200 and self._serves_grpc():
                     return
             except OSError:
                 pass
             time.sleep(0.05)
         self.process.kill()
         raise ServiceError(f"not ready: {self.output()}")
+
+    def _serves_grpc(self) -> bool:
+        if self._scheme == "https":
+            return True  # those tests bring their own certificates, and channels that wait
+        with grpc.insecure_channel(self.target) as channel, suppress(grpc.RpcError):
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+            return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+        return False
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Send a signal and wait for the end; returns the exit status."""

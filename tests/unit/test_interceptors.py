@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import SpanKind, StatusCode
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
@@ -18,6 +20,7 @@ from services.chat.authentication import Authentication
 from services.chat.interceptors import AuthenticationInterceptor, CallInterceptor
 from services.errors import InvalidValue
 from services.telemetry.rpc import RpcObserver
+from services.telemetry.spans import Spans
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -68,14 +71,12 @@ class Rig:
 
 
 @pytest.fixture
-async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    spans = Spans(ALWAYS_ON, Resource.get_empty(), SimpleSpanProcessor(exporter))
     chat = FakeChat()
     server = grpc.aio.server(
-        interceptors=[CallInterceptor(RpcObserver()), AuthenticationInterceptor(Authentication("key"))]
+        interceptors=[CallInterceptor(RpcObserver(spans)), AuthenticationInterceptor(Authentication("key"))]
     )
     chat_service_pb2_grpc.add_ChatServiceServicer_to_server(chat, server)
     address = f"unix:{tmp_path}/server.sock"

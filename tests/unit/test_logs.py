@@ -139,7 +139,7 @@ def test_lines_are_json_unless_a_person_reads_them_or_the_setting_says_otherwise
     written = _write_with(Settings(log_format=form), monkeypatch, stream())
     assert written.endswith("\n")
     assert written.startswith("{") == is_json
-    assert ('"number": 7' if is_json else "number=7") in written
+    assert ('"number":7' if is_json else "number=7") in written
 
 
 @pytest.mark.usefixtures("_restored_logging")

@@ -14,6 +14,7 @@ from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc, relay_
 from services.chat.server import ChatServer
 from services.engine.factory import build_engine
 from services.settings import Settings
+from services.telemetry.spans import untraced
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -128,7 +129,7 @@ async def serving(directory: Path, **settings: Any) -> AsyncIterator[Rig]:
     given = Settings(**values)
     engine = build_engine(given)
     await engine.start()
-    server = ChatServer(engine, given)
+    server = ChatServer(engine, given, untraced())
     address, public = f"unix:{directory}/relay.sock", f"unix:{directory}/server.sock"
     await server.start(public, address)
     rig = Rig(server, engine, address, public)

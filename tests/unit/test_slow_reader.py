@@ -14,6 +14,7 @@ from services.chat.outbox import MOST_UNREAD
 from services.chat.server import ChatServer
 from services.engine.factory import build_engine
 from services.settings import Settings
+from services.telemetry.spans import untraced
 from tests.support.gguf_files import write_gguf
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ async def test_a_caller_who_does_not_read_is_told_so_and_frees_the_engine(
     )
     engine = build_engine(settings)
     await engine.start()
-    server = ChatServer(engine, settings)
+    server = ChatServer(engine, settings, untraced())
     address = f"unix:{tmp_path}/server.sock"
     await server.start(address, "")
     message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[chat_pb2.ContentPart(text="Hello!")])

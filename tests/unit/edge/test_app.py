@@ -27,6 +27,7 @@ from services.errors import (
     Unavailable,
 )
 from services.settings import MAX_BODY_BYTES
+from services.telemetry.spans import untraced
 from tests.support import events
 from tests.support.asgi import Answer, Exchange, GatedSend
 from tests.support.chat_server import FakeChatServer, running_chat_server
@@ -90,7 +91,7 @@ async def edge(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[
         connection = asyncio.create_task(upstream.transport.run())
         try:
             await connected(upstream.transport)
-            yield Edge(build_app(upstream, health, keep_alive), server, upstream, health, keep_alive)
+            yield Edge(build_app(upstream, health, keep_alive, untraced()), server, upstream, health, keep_alive)
         finally:
             await cancel(connection)
             await upstream.close()
