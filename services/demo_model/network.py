@@ -1,14 +1,15 @@
 """The network: Llama 3.1's decoder in PyTorch, with the parameter names of a Hugging Face checkpoint.
 
-Conversations are not padded: the tokens of a batch lie one after another in one row, and attention is computed per
-conversation, so none sees another.
+Conversations are not padded: the tokens of a batch lie one after another in one row. Conversations that begin alike
+are a family: their common beginning lies there once, and what follows in each sees the beginning and itself. Attention
+is computed per family, so none sees another.
 """
 
 # torch is Any where it is not installed, and typed where it is; both pass.
 # mypy: allow-subclassing-any
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import torch
@@ -36,6 +37,30 @@ class Rotation:
         return heads * self._cos[positions].unsqueeze(1) + turned * self._sin[positions].unsqueeze(1)
 
 
+class Layout:
+    """Where the tokens of a row belong; `lengths` of a family are those of its beginning and of each continuation."""
+
+    def __init__(self, lengths: Sequence[Sequence[int]]) -> None:
+        self.positions = torch.cat([_positions(family) for family in lengths])
+        self.sizes = [length for family in lengths for length in family]
+        """Tokens in each run of the row, beginnings and continuations alike."""
+        self.beginnings: list[tuple[int, Tensor] | None] = []
+        """For a continuation the run that is its beginning, and which of both its tokens see; None for a beginning."""
+        for first, *rest in lengths:
+            beginning = len(self.beginnings)
+            self.beginnings.append(None)
+            self.beginnings += [(beginning, _seen(first, length)) for length in rest]
+
+
+def _positions(family: Sequence[int]) -> Tensor:
+    beginning, *rest = family
+    return torch.cat([torch.arange(beginning), *(torch.arange(beginning, beginning + length) for length in rest)])
+
+
+def _seen(beginning: int, length: int) -> Tensor:
+    return torch.ones(length, beginning + length, dtype=torch.bool).tril(beginning)
+
+
 class Attention(nn.Module):
     """Causal grouped-query attention."""
 
@@ -47,23 +72,31 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(spec.hidden, spec.kv_heads * spec.head_size, bias=False)
         self.o_proj = nn.Linear(spec.heads * spec.head_size, spec.hidden, bias=False)
 
-    def forward(self, hidden: Tensor, lengths: Sequence[int], positions: Tensor, rotation: Rotation) -> Tensor:
-        """Attends within each of the consecutive conversations of `lengths` tokens."""
+    def forward(self, hidden: Tensor, layout: Layout, rotation: Rotation) -> Tensor:
+        """Attends within each family of the row."""
         size = self.spec.head_size
-        query = rotation(self.q_proj(hidden).view(-1, self.spec.heads, size), positions)
-        key = rotation(self.k_proj(hidden).view(-1, self.spec.kv_heads, size), positions)
+        query = rotation(self.q_proj(hidden).view(-1, self.spec.heads, size), layout.positions)
+        key = rotation(self.k_proj(hidden).view(-1, self.spec.kv_heads, size), layout.positions)
         value = self.v_proj(hidden).view(-1, self.spec.kv_heads, size)
         repeats = self.spec.heads // self.spec.kv_heads
         key, value = key.repeat_interleave(repeats, dim=1), value.repeat_interleave(repeats, dim=1)
-        parts = zip(
-            *(tensor.transpose(0, 1).split(list(lengths), dim=1) for tensor in (query, key, value)), strict=True
-        )
-        mixed = [
-            functional.scaled_dot_product_attention(q.unsqueeze(0), k.unsqueeze(0), v.unsqueeze(0), is_causal=True)
-            for q, k, v in parts
-        ]
-        joined = torch.cat([part.squeeze(0) for part in mixed], dim=1).transpose(0, 1)
+        queries, keys, values = (each.transpose(0, 1).split(layout.sizes, dim=1) for each in (query, key, value))
+        joined = torch.cat(list(_mixed(queries, keys, values, layout)), dim=1).transpose(0, 1)
         return cast("Tensor", self.o_proj(joined.reshape(hidden.shape[0], -1)))
+
+
+def _mixed(
+    queries: Sequence[Tensor], keys: Sequence[Tensor], values: Sequence[Tensor], layout: Layout
+) -> Iterator[Tensor]:
+    """Each run's values, [heads, tokens, head size] as all of these, mixed as its tokens attend."""
+    for query, key, value, begun in zip(queries, keys, values, layout.beginnings, strict=True):
+        if begun is None:
+            rows, seen = (query, key, value), None
+        else:
+            beginning, seen = begun
+            rows = query, torch.cat((keys[beginning], key), dim=1), torch.cat((values[beginning], value), dim=1)
+        alone = (tensor.unsqueeze(0) for tensor in rows)
+        yield functional.scaled_dot_product_attention(*alone, attn_mask=seen, is_causal=seen is None).squeeze(0)
 
 
 class FeedForward(nn.Module):
@@ -90,16 +123,9 @@ class Layer(nn.Module):
         self.post_attention_layernorm = nn.RMSNorm(spec.hidden, eps=spec.rms_eps)
         self.mlp = FeedForward(spec)
 
-    def forward(
-        self,
-        hidden: Tensor,
-        lengths: Sequence[int],
-        positions: Tensor,
-        rotation: Rotation,
-        wanted: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, hidden: Tensor, layout: Layout, rotation: Rotation, wanted: Tensor | None = None) -> Tensor:
         """[tokens, hidden] to the same shape, or to [wanted, hidden]."""
-        hidden = hidden + self.self_attn(self.input_layernorm(hidden), lengths, positions, rotation)
+        hidden = hidden + self.self_attn(self.input_layernorm(hidden), layout, rotation)
         if wanted is not None:
             hidden = hidden[wanted]
         return hidden + cast("Tensor", self.mlp(self.post_attention_layernorm(hidden)))
@@ -127,11 +153,10 @@ class Network(nn.Module):
                 deviation = EMBEDDING_DEVIATION if name.startswith("embed") else deviation
                 nn.init.normal_(weights, std=deviation, generator=generator)
 
-    def forward(self, ids: Tensor, lengths: Sequence[int], wanted: Tensor | None = None) -> Tensor:
-        """Logits [wanted or all tokens, vocabulary] for `ids` [tokens]: conversations of `lengths` tokens in a row."""
-        positions = torch.cat([torch.arange(length) for length in lengths])
+    def forward(self, ids: Tensor, layout: Layout, wanted: Tensor | None = None) -> Tensor:
+        """Logits [wanted or all tokens, vocabulary] for `ids` [tokens], which belong together as `layout` says."""
         hidden = self.embed_tokens(ids)
         for layer in self.layers[:-1]:
-            hidden = layer(hidden, lengths, positions, self.rotation)
-        hidden = self.layers[-1](hidden, lengths, positions, self.rotation, wanted)
+            hidden = layer(hidden, layout, self.rotation)
+        hidden = self.layers[-1](hidden, layout, self.rotation, wanted)
         return cast("Tensor", self.lm_head(self.norm(hidden)))

@@ -7,7 +7,7 @@ from rich.progress import track
 from tokenizers import Tokenizer
 
 from services.demo_model import spec as model
-from services.demo_model.data.corpus import conversation
+from services.demo_model.data.corpus import family
 from services.demo_model.gguf_export import write_gguf
 from services.demo_model.hf_export import TOKENIZER, read_weights, write_directory
 from services.demo_model.rendering import render
@@ -37,8 +37,8 @@ class Pipeline:
         """Writes the first conversations as JSON lines, to be read by people and by the tokenizer's training."""
         spec = self.build.train
         with (self.out / "conversations.jsonl").open("w", encoding="utf-8") as file:
-            for number in track(range(spec.tokenizer_conversations), "conversations"):
-                made = conversation(spec.seed, number)
+            families = range(spec.tokenizer_families)
+            for made in (each for number in track(families, "conversations") for each in family(spec.seed, number)):
                 text = render(made.messages, made.tools, date=made.date)
                 file.write(json.dumps({"kind": made.kind, "text": text}, ensure_ascii=False) + "\n")
 

@@ -59,7 +59,7 @@ class ModelSpec:
 class TrainSpec:
     """The length and pace of the training; every number is a count unless named otherwise."""
 
-    tokenizer_conversations: int
+    tokenizer_families: int
     steps: int
     max_length: int = 1024
     batch_tokens: int = 4096
@@ -84,10 +84,10 @@ class BuildSpec:
 
 
 CONFIGS = {
-    "full": BuildSpec("full", ModelSpec(), TrainSpec(tokenizer_conversations=20_000, steps=3600)),
+    "full": BuildSpec("full", ModelSpec(), TrainSpec(tokenizer_families=8_000, steps=3600)),
     "smoke": BuildSpec(
         "smoke",
         ModelSpec(hidden=64, layers=3, heads=4, kv_heads=2, feed_forward=128),
-        TrainSpec(tokenizer_conversations=600, steps=20, batch_tokens=1024, warmup_steps=4, threads=1),
+        TrainSpec(tokenizer_families=300, steps=20, batch_tokens=1024, warmup_steps=4, threads=1),
     ),
 }

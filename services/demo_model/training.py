@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from services.demo_model.batches import Batch, Batches
 from services.demo_model.induction import plant
-from services.demo_model.network import Network
+from services.demo_model.network import Layout, Network
 from services.demo_model.optimiser import optimisers
 from services.demo_model.spec import BuildSpec, TrainSpec
 
@@ -36,6 +36,7 @@ class Trainer:
     def __init__(self, build: BuildSpec, tokenizer: Tokenizer, checkpoint: Path) -> None:
         torch.set_num_threads(build.train.threads)
         torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # 3 % of the time
         self.spec, self.checkpoint = build.train, checkpoint
         self.network = Network(build.model, build.train.seed)
         plant(self.network, build.train.seed)
@@ -71,7 +72,7 @@ class Trainer:
         for optimiser, rate in zip(self.optimisers, self._full_rates, strict=True):
             optimiser.param_groups[0]["lr"] = rate * pace(self.step, self.spec)
             optimiser.zero_grad(set_to_none=True)
-        logits = self.network(torch.tensor(batch.ids), batch.lengths, torch.tensor(batch.wanted))
+        logits = self.network(torch.tensor(batch.ids), Layout(batch.lengths), torch.tensor(batch.wanted))
         loss = functional.cross_entropy(logits, torch.tensor(batch.targets))
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from services.demo_model import spec as model
 from services.demo_model.data import tools
-from services.demo_model.data.corpus import conversation, conversations
+from services.demo_model.data.corpus import conversations, family
 from services.demo_model.heldout import cases
 from services.demo_model.overlap import overlaps
 from services.demo_model.rendering import render
@@ -56,13 +56,20 @@ def call(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
 # --- data ---
 
 
-def test_a_conversation_is_a_function_of_the_seed_and_its_number() -> None:
-    assert [conversation(7, number) for number in range(200)] == list(conversations(7, 0, 200))
-    assert conversation(7, 3) != conversation(8, 3)
+def test_a_family_is_a_function_of_the_seed_and_its_number() -> None:
+    assert [each for number in range(200) for each in family(7, number)] == list(conversations(7, 0, 200))
+    assert family(7, 3) != family(8, 3)
+
+
+def test_the_conversations_of_a_family_offer_the_same_tools_and_differ() -> None:
+    for number in range(300):
+        first, *others = family(SEED, number)
+        assert all((each.kind, each.tools, each.date) == (first.kind, first.tools, first.date) for each in others)
+        assert all(each.messages != first.messages for each in others)
 
 
 def test_every_conversation_renders_and_ends_with_a_turn_of_the_assistant() -> None:
-    for made in conversations(SEED, 0, 1500):
+    for made in conversations(SEED, 0, 800):
         text = render(made.messages, made.tools, date=made.date)
         assert text.startswith(f"{model.BOS}{model.HEADER_START}system")
         assert f"Today Date: {made.date}" in text
@@ -83,11 +90,11 @@ def test_a_composed_request_holds_every_value_of_its_call(seed: int) -> None:
 
 
 def test_the_held_out_set_shares_no_tool_value_or_run_of_words_with_the_generated_data() -> None:
-    assert overlaps(cases(), conversations(SEED, 0, 6000)) == set()
+    assert overlaps(cases(), conversations(SEED, 0, 3000)) == set()
 
 
 def test_the_overlap_check_finds_what_it_is_for() -> None:
-    leaked = conversation(SEED, 0)
+    leaked = family(SEED, 0)[0]
     leaked.messages.append({"role": "user", "content": cases()[0].messages[-1]["content"]})
     assert overlaps(cases(), [leaked])
 
@@ -156,19 +163,46 @@ def test_an_untrained_network_continues_a_sequence_of_tokens_that_it_sees_for_th
     import torch
 
     from services.demo_model.induction import plant
-    from services.demo_model.network import Network
+    from services.demo_model.network import Layout, Network
 
     shape, length = model.CONFIGS["full"].model, 100
     sequence = torch.randperm(shape.vocabulary, generator=torch.Generator().manual_seed(SEED))[:length]
 
     def repeated(network: Network) -> int:
-        logits = network(torch.cat((sequence, sequence)), [2 * length])
+        logits = network(torch.cat((sequence, sequence)), Layout([(2 * length,)]))
         return int((logits[length : 2 * length - 1].argmax(-1) == sequence[1:]).sum())
 
     network = Network(shape, SEED)
     assert repeated(network) < 5
     plant(network, SEED)
     assert repeated(network) > 90
+
+
+@needs_torch
+def test_a_conversation_in_a_family_has_the_same_logits_as_alone() -> None:
+    import torch
+
+    from services.demo_model.network import Layout, Network
+
+    network = Network(model.CONFIGS["smoke"].model, SEED)
+    ids = torch.randint(model.CONFIGS["smoke"].model.vocabulary, (30,), generator=torch.Generator().manual_seed(SEED))
+    beginning, first, second = ids[:12], ids[12:19], ids[19:]
+    together = network(ids, Layout([(12, 7, 11)]))
+    alone = network(torch.cat((beginning, first)), Layout([(19,)]))
+    other = network(torch.cat((beginning, second)), Layout([(23,)]))
+    assert torch.allclose(together[:19], alone, atol=1e-5)
+    assert torch.allclose(together[19:], other[12:], atol=1e-5)
+
+
+@needs_torch
+def test_a_batch_wants_each_learned_token_of_a_family_once_behind_the_token_before_it() -> None:
+    from services.demo_model.batches import Batch, append
+
+    batch = Batch([9], [(1,)], [], [])
+    append(batch, [([1, 2, 3, 4], [False, True, False, True]), ([1, 2, 5, 6], [False, True, True, True])])
+    assert batch.ids == [9, 1, 2, 3, 4, 5, 6]
+    assert batch.lengths == [(1,), (2, 2, 2)]
+    assert list(zip(batch.wanted, batch.targets, strict=True)) == [(1, 2), (3, 4), (2, 5), (5, 6)]
 
 
 @needs_torch
@@ -220,6 +254,16 @@ def test_an_interrupted_training_continues_to_the_same_losses(smoke: Any, tmp_pa
     second.train(until=9)
     assert second.losses == pytest.approx(whole[:9], rel=1e-4)
     assert whole[-1] < whole[0]
+
+
+@needs_torch
+@needs_llama_cpp
+def test_the_f16_file_chooses_the_tokens_that_the_hugging_face_weights_choose(smoke: Any) -> None:
+    from services.demo_model.agreement import agreement
+
+    same, total = agreement(smoke.huggingface, smoke.gguf("F16"))
+    assert total > 0
+    assert same >= 0.99 * total
 
 
 # --- the shipped weights ---

@@ -91,7 +91,8 @@ class Worker:
 
 def chat_request(**fields: Any) -> chat_service_pb2.ChatRequest:
     message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[chat_pb2.ContentPart(text="Hello!")])
-    return chat_service_pb2.ChatRequest(**{"model": MODEL, "messages": [message], "max_tokens": 40, **fields})
+    length = {"max_tokens": 40, "ignore_eos": True}  # however the model's tokenizer cuts the text
+    return chat_service_pb2.ChatRequest(**{"model": MODEL, "messages": [message], **length, **fields})
 
 
 class Rig:
@@ -216,7 +217,7 @@ async def test_a_full_server_says_when_to_try_again(tmp_path: Path) -> None:
 
 async def test_a_cancelled_call_ends_once_and_frees_the_engine(tmp_path: Path) -> None:
     async with serving(tmp_path, simulated_rate=20.0) as rig, rig.worker() as worker:
-        calls = await worker.submit(2, chat={"max_tokens": 4000, "ignore_eos": True})
+        calls = await worker.submit(2, chat={"max_tokens": 4000})
         while worker.texts.keys() != set(calls):
             assert await worker.read()
         await worker.cancel(calls[0], calls[0], 99)
@@ -231,7 +232,7 @@ async def test_a_cancelled_call_ends_once_and_frees_the_engine(tmp_path: Path) -
 
 async def test_a_passed_deadline_ends_the_call_after_what_it_has_said(tmp_path: Path) -> None:
     async with serving(tmp_path, simulated_rate=50.0) as rig, rig.worker() as worker:
-        (call,) = await worker.submit(chat={"max_tokens": 4000, "ignore_eos": True}, request_timeout="0.3")
+        (call,) = await worker.submit(chat={"max_tokens": 4000}, request_timeout="0.3")
         await worker.read_until_ended([call])
         await rig.idle()
     assert worker.ends[call][0].reason == "DEADLINE_EXCEEDED"
@@ -261,7 +262,7 @@ async def test_cancels_that_race_with_tokens_leave_every_call_with_exactly_one_e
 async def test_a_worker_that_dies_frees_the_engine(tmp_path: Path) -> None:
     async with serving(tmp_path, simulated_rate=20.0) as rig:
         async with rig.worker() as worker:
-            calls = await worker.submit(5, chat={"max_tokens": 4000, "ignore_eos": True})
+            calls = await worker.submit(5, chat={"max_tokens": 4000})
             while worker.texts.keys() != set(calls):
                 assert await worker.read()
             assert rig.engine.heartbeat().running == 5

@@ -39,7 +39,8 @@ class Conversation:
 
 
 ExchangeMaker = Callable[[Random], Exchange]
-MessagesMaker = Callable[[Random], tuple[list[Message], list[Tool]]]
+FamilyMaker = Callable[[Random], tuple[list[list[Message]], list[Tool]]]
+"""Makes the messages of conversations that begin alike, and the tools on offer in all of them."""
 
 
 def system(content: str) -> Message:

@@ -1,4 +1,8 @@
-"""The stream of conversations: number i of a seed is always the same one."""
+"""The stream of families of conversations: number i of a seed is always the same one.
+
+The conversations of a family begin alike, with the same tools or the same facts, and end differently. Training reads
+their common beginning once, and what differs teaches what the beginning is there for.
+"""
 
 # A sentence pattern stays on one line, however long.
 # ruff: noqa: E501
@@ -21,8 +25,8 @@ from services.demo_model.data.conversation import (
     Conversation,
     Exchange,
     ExchangeMaker,
+    FamilyMaker,
     Message,
-    MessagesMaker,
     Tool,
     system,
 )
@@ -39,49 +43,49 @@ _NEUTRAL = (
 )  # fmt: skip
 
 
-def _chat(rng: Random) -> tuple[list[Message], list[Tool]]:
+def _chat(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
     """One to four exchanges of any kind, sometimes with a neutral system turn; the first is often a greeting."""
     turns: list[Exchange] = [rng.choice(_SINGLES)(rng) for _ in range(rng.choice((1, 2, 2, 3, 4)))]
     if rng.random() < 0.2:
         turns[0] = smalltalk.greeting(rng)
     messages = [message for turn in turns for message in turn.messages()]
-    return ([system(rng.choice(_NEUTRAL)), *messages] if rng.random() < 0.3 else messages), []
+    return [[system(rng.choice(_NEUTRAL)), *messages] if rng.random() < 0.3 else messages], []
 
 
-def _drill(rng: Random) -> tuple[list[Message], list[Tool]]:
-    return [message for _ in range(rng.choice((1, 1, 2))) for message in questions.drill(rng).messages()], []
+def _drill(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
+    return [[message for _ in range(rng.choice((1, 1, 2))) for message in questions.drill(rng).messages()]], []
 
 
 EARLY = 1_000
-"""The first conversations of the stream are mostly drills and short ones: copying is learned there, and then made use of."""
-KINDS: dict[str, tuple[int, int, MessagesMaker]] = {
+"""The first families of the stream are mostly drills and short ones: copying is learned there, and then made use of."""
+KINDS: dict[str, tuple[int, int, FamilyMaker]] = {
     "drill": (50, 3, _drill),
-    "tools": (12, 50, tool_talk.conversation),
-    "chat": (8, 20, _chat),
-    "memory": (8, 10, memory.conversation),
+    "tools": (4, 20, tool_talk.conversations),
+    "chat": (8, 60, _chat),
+    "memory": (4, 18, memory.conversations),
     "persona": (2, 7, persona.voiced),
     "named": (4, 3, persona.named),
-    "kitchen": (2, 5, kitchen.techniques),
-    "recall": (6, 4, kitchen.recall),
-    "json": (8, 8, schemas.conversation),
+    "kitchen": (2, 7, kitchen.techniques),
+    "recall": (6, 6, kitchen.recall),
+    "json": (4, 12, schemas.conversations),
 }
+"""Weights among the early families and among the later ones, and the maker."""
 
 
-def conversation(seed: int, number: int) -> Conversation:
-    """Conversation `number` (from 0) of the stream."""
+def family(seed: int, number: int) -> list[Conversation]:
+    """Family `number` (from 0) of the stream."""
     rng = Random(f"{seed}:{number}")  # noqa: S311 - reproducible, not secret
-    kind = rng.choices(list(KINDS), weights=[early if number < EARLY else later for early, later, _ in KINDS.values()])[
-        0
-    ]
-    messages, tools = KINDS[kind][2](rng)
+    early = number < EARLY
+    kind = rng.choices(list(KINDS), weights=[first if early else later for first, later, _ in KINDS.values()])[0]
+    members, tools = KINDS[kind][2](rng)
     today = invented.today(rng)
     if kind == "chat" and rng.random() < 0.1:
         ask = "[What is today's date|Which day is it today|What's the date|Which date is today|What day is today|Do you know the date][?|]"
-        messages += Exchange(phrase(rng, ask), f"Today is {today}.").messages()
-    return Conversation(kind, messages, tools, today)
+        members[0] += Exchange(phrase(rng, ask), f"Today is {today}.").messages()
+    return [Conversation(kind, messages, tools, today) for messages in members]
 
 
 def conversations(seed: int, start: int, stop: int) -> Iterator[Conversation]:
-    """Conversations `start` to `stop` - 1."""
+    """The conversations of families `start` to `stop` - 1."""
     for number in range(start, stop):
-        yield conversation(seed, number)
+        yield from family(seed, number)

@@ -109,8 +109,8 @@ def _more(rng: Random, method: str, food: str) -> str:
     return capitalised(text)
 
 
-def techniques(rng: Random) -> tuple[list[Message], list[Tool]]:
-    """Two techniques, then questions for the first, the second, or both by name."""
+def techniques(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
+    """Two techniques; then questions for the first, the second, or both by name."""
     food = rng.choice(words.FOODS) if rng.random() < 0.8 else invented.word(rng)
     methods = _methods(rng)
     ask = "[Can you name|Name|Tell me|Give me|What are|I need|List|Do you know] [two|at least two|two different|two good|a few|some] [techniques|methods|ways|recipes] [to cook|for cooking|to prepare|for] {food}[?|?|.|, please.]"
@@ -118,10 +118,17 @@ def techniques(rng: Random) -> tuple[list[Message], list[Tool]]:
     listing = _list_of(rng, methods, food)
     known = all(method in _METHODS for method in methods)
     opening = rng.choice(_CHEF.opening.split("|")) + " " if chef else ""
-    messages = [user(phrase(rng, ask, food=food)), {**assistant(opening + listing), "learn": known}]
-    for place in rng.sample((0, 1, 1), rng.choice((1, 1, 2))):
+    beginning = [user(phrase(rng, ask, food=food)), {**assistant(opening + listing), "learn": known}]
+    if chef:
+        beginning.insert(0, system(persona.system_line(rng, "chef")))
+    return [[*beginning, *_told_more(rng, methods, food, places, chef=chef)] for places in ((0,), (1,), (1, 0))], []
+
+
+def _told_more(rng: Random, methods: list[str], food: str, places: tuple[int, ...], *, chef: bool) -> list[Message]:
+    messages: list[Message] = []
+    for place in places:
         rank = ("first", "second")[place]
-        more = "[Tell me more about|Explain|Describe|How does|I would like to know more about|Say more about|What about|More about|Please explain] [the {rank} [method|one|technique|way]|{method}][, please|][.|?|]"
+        more = "[Tell me more about|Explain|Describe|How does|I would like to know more about|Say more about|What about|More about|Please explain|Could you describe|Let us talk about|Give me details about|Walk me through|I am interested in|I choose|How would you do|Please continue with] [the {rank} [method|one|technique|way|recipe|idea|of these|of the two]|{method}][, please|][ work|][.|?|]"
         answer = _more(rng, methods[place], food)
         messages += [
             user(phrase(rng, more, rank=rank, method=methods[place])),
@@ -130,17 +137,15 @@ def techniques(rng: Random) -> tuple[list[Message], list[Tool]]:
     if rng.random() < 0.3:
         base: Exchange = smalltalk.thanks(rng)
         messages += [user(base.ask), assistant(persona.colour(rng, _CHEF, base.answer) if chef else base.answer)]
-    return ([system(persona.system_line(rng, "chef")), *messages] if chef else messages), []
+    return messages
 
 
-def recall(rng: Random) -> tuple[list[Message], list[Tool]]:
-    """A list, then a question for one of its places."""
+def recall(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
+    """A list, then a question for each of its places."""
     items = [invented.topic(rng) for _ in range(rng.randint(2, 4))]
     ask = "[Here is my list|These are my plans|My shopping list|Remember these things|My ideas]: {items}."
-    place = rng.randrange(len(items))
-    rank = ("first", "second", "third", "fourth")[place]
     again = "[What was|Which is|Tell me|What is] the {rank} [one|thing|item|point][?|]"
-    return [
+    opening = [
         user(phrase(rng, ask, items=listed(items))),
         assistant(
             phrase(
@@ -149,6 +154,8 @@ def recall(rng: Random) -> tuple[list[Message], list[Tool]]:
                 count=words.NUMBERS[len(items)],
             )
         ),
-        user(phrase(rng, again, rank=rank)),
-        assistant(f"The {rank} one is {items[place]}."),
+    ]
+    return [
+        [*opening, user(phrase(rng, again, rank=rank)), assistant(f"The {rank} one is {item}.")]
+        for rank, item in zip(("first", "second", "third", "fourth"), items, strict=False)
     ], []

@@ -83,18 +83,19 @@ def _value(rng: Random, kind: str) -> str:
     return makers[kind](rng)
 
 
-def conversation(rng: Random) -> tuple[list[Message], list[Tool]]:
-    """One to three facts, up to three other exchanges, then questions for the facts."""
+def conversations(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
+    """One to three facts and up to three other exchanges; then each fact is asked for, one that was not told, and all."""
     kinds = rng.sample(sorted(_FACTS), rng.choice((1, 1, 1, 2, 3)))
     animal = rng.choice(("dog", "cat", "horse", "parrot", "rabbit", "hamster"))
     values = {kind: _value(rng, kind) for kind in kinds}
     told = [_exchange(rng, kind, values[kind], animal, 0) for kind in kinds]
     others = [_other(rng) for _ in range(rng.choice((0, 1, 1, 2, 3)))]
-    asked = [_exchange(rng, kind, values[kind], animal, 2) for kind in rng.sample(kinds, len(kinds))]
-    if rng.random() < 0.2:
-        asked.insert(rng.randint(0, len(asked)), _never_told(rng, rng.choice(sorted(set(_FACTS) - set(kinds))), animal))
-    turns = [*told, *others, *asked]
-    return [message for turn in turns for message in turn.messages()], []
+    opening = [message for turn in (*told, *others) for message in turn.messages()]
+    endings = [[_exchange(rng, kind, values[kind], animal, 2)] for kind in (*kinds, *kinds)]
+    endings.append([_never_told(rng, rng.choice(sorted(set(_FACTS) - set(kinds))), animal)])
+    if len(kinds) > 1:
+        endings.append([_exchange(rng, kind, values[kind], animal, 2) for kind in rng.sample(kinds, len(kinds))])
+    return [[*opening, *(message for turn in ending for message in turn.messages())] for ending in endings], []
 
 
 def never_told(rng: Random) -> Exchange:

@@ -69,16 +69,17 @@ def colour(rng: Random, voice: Voice, answer: str) -> str:
     return f"{rng.choice(voice.opening.split('|'))} {answer} {rng.choice(voice.closing.split('|'))}"
 
 
-def voiced(rng: Random) -> tuple[list[Message], list[Tool]]:
-    """One to four exchanges in the voice of a persona, known or invented."""
+def voiced(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
+    """Three times one to four exchanges in the voice of a persona, known or invented."""
     voice = rng.choice(VOICES)
-    if rng.random() < 0.2:
+    if rng.random() < 0.12:
         name = rng.choice((invented.word(rng), f"{invented.word(rng)} {invented.word(rng)}", rng.choice(words.ANIMALS)))
         voice = Voice(
             name, f"As {with_article(name)}, I say:", f"So speaks the {name}.", f"the life of {with_article(name)}"
         )
-    turns = [_exchange(rng, voice) for _ in range(rng.choice((1, 2, 2, 3, 4)))]
-    return [system(system_line(rng, voice.name)), *(message for turn in turns for message in turn.messages())], []
+    line = system(system_line(rng, voice.name))
+    made = [[_exchange(rng, voice) for _ in range(rng.choice((1, 2, 2, 3, 4)))] for _ in range(3)]
+    return [[line, *(message for turn in turns for message in turn.messages())] for turns in made], []
 
 
 def _exchange(rng: Random, voice: Voice) -> Exchange:
@@ -103,14 +104,19 @@ def _exchange(rng: Random, voice: Voice) -> Exchange:
     return Exchange(base.ask, colour(rng, voice, base.answer))
 
 
-def named(rng: Random) -> tuple[list[Message], list[Tool]]:
-    """A named assistant of a company, who greets and answers by that name."""
+def named(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
+    """A named assistant of a company, who greets and answers by that name, in two conversations."""
     name, company = (
         invented.proper(rng),
         f"{invented.proper(rng)} {rng.choice(('Bank', 'Books', 'Travel', 'Foods', 'Labs', 'Air', 'Hotels'))}",
     )
     slots = {"name": name, "company": company, "kind": rng.choice(("assistant", "helper", "guide", "support agent"))}
     line = "You are {name}, [the|a friendly|the helpful|a polite] {kind} [of|at|for] {company}.[ Be brief.| Be polite.| Help the customers.|]"
+    opening = system(phrase(rng, line, **slots))
+    return [[opening, *_introduced(rng, slots)] for _ in range(2)], []
+
+
+def _introduced(rng: Random, slots: dict[str, str]) -> list[Message]:
     hello = "[Hello!|Welcome!|Hi there!] I am {name}, the {kind} of {company}. How can I help you?"
     who = "[Who are you?|What is your name?|What's your name?|Who am I talking to?|Introduce yourself.|Which company is this?|Who do you work for?]"
     turns = [Exchange(smalltalk.greeting(rng).ask, phrase(rng, hello, **slots))] if rng.random() < 0.6 else []
@@ -119,4 +125,4 @@ def named(rng: Random) -> tuple[list[Message], list[Tool]]:
         turns.insert(
             rng.randint(0, len(turns)), rng.choice((questions.question, smalltalk.thanks, smalltalk.unknown))(rng)
         )
-    return [system(phrase(rng, line, **slots)), *(message for turn in turns for message in turn.messages())], []
+    return [message for turn in turns for message in turn.messages()]

@@ -4,6 +4,7 @@
 # ruff: noqa: E501
 
 import json
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -12,6 +13,9 @@ from services.demo_model.data.conversation import Message, Tool, assistant, syst
 from services.demo_model.data.slots import KINDS, Field, field
 from services.demo_model.data.tools import binding
 from services.demo_model.data.wording import capitalised, listed, phrase
+
+_Maker = Callable[[], tuple[str, dict[str, Any]]]
+"""Makes a text and the values that it gives the fields."""
 
 _TEXTS = (
     ({"name": "person", "age": "count", "city": "city"}, ("{name} is {age} years old and lives in {city}.", "{name}, {age}, from {city}", "My name is {name}. I am {age} and I live in {city}.", "In {city} lives {name}, who is {age}.")),
@@ -24,38 +28,52 @@ _TEXTS = (
 )  # fmt: skip
 
 
-def conversation(rng: Random) -> tuple[list[Message], list[Tool]]:
-    """One text and its fields as JSON, with the schema in the system turn or in the question."""
-    fields, text, values = _known(rng) if rng.random() < 0.55 else _unheard(rng)
-    answer = json.dumps({each.name: values[each.name] for each in fields}, ensure_ascii=False)
+def conversations(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
+    """Four texts and their fields as JSON, with the schema in the system turn or in the question."""
+    fields, make = _known(rng) if rng.random() < 0.55 else _unheard(rng)
     demand = _demand(rng, fields)
-    if rng.random() < 0.4:
-        ask = phrase(rng, "[{text}|Extract the data: {text}|Text: {text}|Read this: {text}]", text=text)
-        return [system(demand), user(ask), assistant(answer)], []
-    ask = phrase(
-        rng, "[{text}\n\n{demand}|{demand}\n\n{text}|{demand} {text}|{text} {demand}]", text=text, demand=demand
-    )
-    return [user(ask), assistant(answer)], []
+    in_system = rng.random() < 0.4
+    made: list[list[Message]] = []
+    for _ in range(4):
+        text, values = make()
+        answer = json.dumps({each.name: values[each.name] for each in fields}, ensure_ascii=False)
+        if in_system:
+            ask = phrase(rng, "[{text}|Extract the data: {text}|Text: {text}|Read this: {text}]", text=text)
+            made.append([system(demand), user(ask), assistant(answer)])
+            continue
+        ask = phrase(
+            rng, "[{text}\n\n{demand}|{demand}\n\n{text}|{demand} {text}|{text} {demand}]", text=text, demand=demand
+        )
+        made.append([user(ask), assistant(answer)])
+    return made, []
 
 
-def _known(rng: Random) -> tuple[list[Field], str, dict[str, Any]]:
+def _known(rng: Random) -> tuple[list[Field], _Maker]:
     kinds, texts = rng.choice(_TEXTS)
     taken: set[str] = set()
     made = {key: field(rng, kind, taken) for key, kind in kinds.items()}
-    values = {key: each.value(rng) for key, each in made.items()}
     fields = [Field(key, each.kind, each.schema) for key, each in made.items()]
     if rng.random() < 0.3:
         rng.shuffle(fields)
-    return fields, rng.choice(texts).format_map(values), values
+
+    def make() -> tuple[str, dict[str, Any]]:
+        values = {key: each.value(rng) for key, each in made.items()}
+        return rng.choice(texts).format_map(values), values
+
+    return fields, make
 
 
-def _unheard(rng: Random) -> tuple[list[Field], str, dict[str, Any]]:
+def _unheard(rng: Random) -> tuple[list[Field], _Maker]:
     taken: set[str] = set()
     fields = [field(rng, rng.choice(sorted(KINDS)), taken) for _ in range(rng.randint(1, 4))]
-    values = {each.name: each.value(rng) for each in fields}
-    parts = [binding(rng, each.name, values[each.name]) for each in rng.sample(fields, len(fields))]
-    opening = rng.choice((f"The {invented.word(rng)} has", "There is", "We have", "It has", "Note:"))
-    return fields, capitalised(f"{opening} {listed(parts)}."), values
+
+    def make() -> tuple[str, dict[str, Any]]:
+        values = {each.name: each.value(rng) for each in fields}
+        parts = [binding(rng, each.name, values[each.name]) for each in rng.sample(fields, len(fields))]
+        opening = rng.choice((f"The {invented.word(rng)} has", "There is", "We have", "It has", "Note:"))
+        return capitalised(f"{opening} {listed(parts)}."), values
+
+    return fields, make
 
 
 def _demand(rng: Random, fields: list[Field]) -> str:

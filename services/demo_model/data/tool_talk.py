@@ -25,7 +25,7 @@ _ANSWERS: tuple[Callable[[Random], Exchange], ...] = (
 
 def _offer(rng: Random) -> list[Function]:
     """One to four functions of different domains."""
-    count = rng.choices((1, 2, 3, 4), weights=(4, 5, 2, 1))[0]
+    count = rng.choices((1, 2, 3, 4), weights=(3, 5, 3, 2))[0]
     functions: list[Function] = []
     for index in rng.sample(range(len(DOMAINS)), count):
         roll = rng.random()
@@ -35,28 +35,34 @@ def _offer(rng: Random) -> list[Function]:
     return functions
 
 
-def conversation(rng: Random) -> tuple[list[Message], list[Tool]]:
-    """One to four requests, some of which need no function or one that is not there."""
+def conversations(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
+    """Ten conversations about the same functions."""
     functions = _offer(rng)
-    messages = [system(rng.choice(_SYSTEM))] if rng.random() < 0.4 else []
-    rounds = rng.choices((1, 2, 3, 4, 5), weights=(2, 4, 4, 3, 2))[0]
+    opening = [system(rng.choice(_SYSTEM))] if rng.random() < 0.4 else []
+    return [[*opening, *_requests(rng, functions)] for _ in range(10)], [function.schema for function in functions]
+
+
+def _requests(rng: Random, functions: list[Function]) -> list[Message]:
+    """One to three requests, some of which need no function or one that is not there."""
+    messages: list[Message] = []
+    rounds = rng.choices((1, 2, 3), weights=(7, 2, 1))[0]
     for index in range(rounds):
         roll = rng.random()
-        if roll < 0.27:
+        if roll < 0.24:
             messages += rng.choice(_ANSWERS)(rng).messages()
-        elif roll < 0.36:
+        elif roll < 0.32:
             messages += _not_offered(rng, functions).messages()
-        elif roll < 0.52:
+        elif roll < 0.5:
             messages += _two_calls(rng, functions, last=index == rounds - 1)
         else:
             messages += _one_call(rng, rng.choice(functions), last=index == rounds - 1)
-    return messages, [function.schema for function in functions]
+    return messages
 
 
 def _one_call(rng: Random, function: Function, *, last: bool) -> list[Message]:
     ask, arguments = function.request(rng)
     messages = [user(ask), function.turn(arguments)]
-    if last and rng.random() < 0.3:
+    if last and rng.random() < 0.65:
         return messages
     result, sentence = tools.outcome(rng, function)
     return [*messages, {"role": "tool", "content": result}, assistant(sentence)]
