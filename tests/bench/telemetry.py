@@ -1,8 +1,7 @@
 """What telemetry costs: the same loads with traces of every call and metrics, and without; `make bench-telemetry`.
 
 Two services run beside each other and take turns, each as often first, so that both see the same machine; the median
-of the rounds counts.
-The collector is in the process of the load generator. Log lines are written in both.
+of the rounds counts. The collector is in the process of the load generator. Log lines are written in both.
 """
 
 from __future__ import annotations

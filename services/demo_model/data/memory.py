@@ -84,7 +84,7 @@ def _value(rng: Random, kind: str) -> str:
 
 
 def conversations(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
-    """One to three facts and up to three other exchanges; then each fact is asked for, one that was not told, and all."""
+    """One to three facts and up to three other exchanges; then each fact is asked for twice, one that was not told, and all."""
     kinds = rng.sample(sorted(_FACTS), rng.choice((1, 1, 1, 2, 3)))
     animal = rng.choice(("dog", "cat", "horse", "parrot", "rabbit", "hamster"))
     values = {kind: _value(rng, kind) for kind in kinds}
