@@ -87,7 +87,7 @@ CONFIGS = {
     "full": BuildSpec("full", ModelSpec(), TrainSpec(tokenizer_families=8_000, steps=3600)),
     "smoke": BuildSpec(
         "smoke",
-        ModelSpec(hidden=64, layers=3, heads=4, kv_heads=2, feed_forward=128),
+        ModelSpec(feed_forward=128),
         TrainSpec(tokenizer_families=300, steps=20, batch_tokens=1024, warmup_steps=4, threads=1),
     ),
 }

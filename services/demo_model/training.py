@@ -39,7 +39,7 @@ class Trainer:
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # 3 % of the time
         self.spec, self.checkpoint = build.train, checkpoint
         self.network = Network(build.model, build.train.seed)
-        plant(self.network, build.train.seed)
+        plant(self.network, tokenizer, build.train.seed)
         self.optimisers = optimisers(self.network, build.train)
         self._full_rates = [optimiser.param_groups[0]["lr"] for optimiser in self.optimisers]
         self.batches = Batches(tokenizer, build.train)

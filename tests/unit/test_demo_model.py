@@ -22,6 +22,8 @@ from services.demo_model.rendering import render
 from services.demo_model.scoring import Reply, correct, follows_schema, read_reply, repeats
 
 SEED = model.CONFIGS["full"].train.seed
+STREAM = 40_000
+"""Families that the full configuration trains on, rounded up."""
 TOOL = {
     "type": "function",
     "function": {"name": "ring", "description": "Ring", "parameters": {"type": "object", "properties": {}}},
@@ -90,7 +92,7 @@ def test_a_composed_request_holds_every_value_of_its_call(seed: int) -> None:
 
 
 def test_the_held_out_set_shares_no_tool_value_or_run_of_words_with_the_generated_data() -> None:
-    assert overlaps(cases(), conversations(SEED, 0, 3000)) == set()
+    assert overlaps(cases(), conversations(SEED, 0, STREAM)) == set()
 
 
 def test_the_overlap_check_finds_what_it_is_for() -> None:
@@ -159,12 +161,13 @@ def test_five_words_three_times_are_a_repetition() -> None:
 
 
 @needs_torch
-def test_an_untrained_network_continues_a_sequence_of_tokens_that_it_sees_for_the_second_time() -> None:
+def test_an_untrained_network_continues_a_sequence_of_tokens_that_it_sees_for_the_second_time(smoke: Any) -> None:
     import torch
 
     from services.demo_model.induction import plant
     from services.demo_model.network import Layout, Network
 
+    tokenizer = Tokenizer.from_file(str(smoke.out / "tokenizer.json"))
     shape, length = model.CONFIGS["full"].model, 100
     sequence = torch.randperm(shape.vocabulary, generator=torch.Generator().manual_seed(SEED))[:length]
 
@@ -174,8 +177,49 @@ def test_an_untrained_network_continues_a_sequence_of_tokens_that_it_sees_for_th
 
     network = Network(shape, SEED)
     assert repeated(network) < 5
-    plant(network, SEED)
+    plant(network, tokenizer, SEED)
     assert repeated(network) > 90
+
+
+@needs_torch
+def test_an_untrained_network_looks_at_the_parameters_of_the_function_that_is_being_called(smoke: Any) -> None:
+    import torch
+
+    from services.demo_model.induction import plant
+    from services.demo_model.network import Layout, Network
+    from services.demo_model.tokenizer import encode
+
+    tokenizer = Tokenizer.from_file(str(smoke.out / "tokenizer.json"))
+    network = Network(model.CONFIGS["full"].model, SEED)
+    plant(network, tokenizer, SEED)
+    size, layer = network.spec.head_size, network.get_submodule("layers.4.self_attn")
+    inputs = list[torch.Tensor]()
+    layer.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
+    own, calls = 0, 0
+    for made in (each for number in range(200) for each in family(SEED, number)[:2] if each.kind == "choices"):
+        text = render(made.messages, made.tools, date=made.date)
+        called = made.messages[-1]["tool_calls"][0]["function"]["name"]
+        ids = encode(tokenizer, text[: text.rindex('"parameters": {"') + len('"parameters": {"')])
+        with torch.no_grad():
+            network(torch.tensor(ids), Layout([(len(ids),)]))
+            # What the head compares lies in slow pairs, which hardly turn: the scores are near those without rotation.
+            hidden = inputs.pop()
+            scores = layer.k_proj(hidden)[:, :size] @ layer.q_proj(hidden)[-1, :size]
+        names = [tool["function"]["name"] for tool in made.tools]
+        places = {name: _first_parameter(tokenizer, text, name) for name in names}
+        own += max(names, key=lambda name: float(scores[places[name]])) == called
+        calls += 1
+    assert calls > 40
+    assert own > 0.8 * calls
+
+
+def _first_parameter(tokenizer: Tokenizer, text: str, name: str) -> int:
+    """Place of the first token of the function's first parameter."""
+    from services.demo_model.tokenizer import encode
+
+    properties = '"properties": {'
+    start = text.index(properties, text.index(f'"name": {json.dumps(name)}')) + len(properties)
+    return len(encode(tokenizer, text[: text.index('"', start) + 1]))
 
 
 @needs_torch

@@ -56,11 +56,12 @@ def _drill(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
     return [[message for _ in range(rng.choice((1, 1, 2))) for message in questions.drill(rng).messages()]], []
 
 
-EARLY = 1_000
-"""The first families of the stream are mostly drills and short ones: copying is learned there, and then made use of."""
+EARLY = 2_400
+"""The first families of the stream are mostly drills and calls: copying is learned there, and then made use of."""
 KINDS: dict[str, tuple[int, int, FamilyMaker]] = {
     "drill": (50, 3, _drill),
-    "tools": (4, 20, tool_talk.conversations),
+    "choices": (30, 3, tool_talk.choices),
+    "tools": (4, 27, tool_talk.conversations),
     "chat": (8, 60, _chat),
     "memory": (4, 18, memory.conversations),
     "persona": (2, 7, persona.voiced),
@@ -77,7 +78,8 @@ def family(seed: int, number: int) -> list[Conversation]:
     rng = Random(f"{seed}:{number}")  # noqa: S311 - reproducible, not secret
     early = number < EARLY
     kind = rng.choices(list(KINDS), weights=[first if early else later for first, later, _ in KINDS.values()])[0]
-    members, tools = KINDS[kind][2](rng)
+    made, tools = KINDS[kind][2](rng)
+    members = [messages for place, messages in enumerate(made) if messages not in made[:place]]
     today = invented.today(rng)
     if kind == "chat" and rng.random() < 0.1:
         ask = "[What is today's date|Which day is it today|What's the date|Which date is today|What day is today|Do you know the date][?|]"

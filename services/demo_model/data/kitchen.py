@@ -128,7 +128,7 @@ def _told_more(rng: Random, methods: list[str], food: str, places: tuple[int, ..
     messages: list[Message] = []
     for place in places:
         rank = ("first", "second")[place]
-        more = "[Tell me more about|Explain|Describe|How does|I would like to know more about|Say more about|What about|More about|Please explain|Could you describe|Let us talk about|Give me details about|Walk me through|I am interested in|I choose|How would you do|Please continue with] [the {rank} [method|one|technique|way|recipe|idea|of these|of the two]|{method}][, please|][ work|][.|?|]"
+        more = "[Tell me more about|Explain|Describe|How does|I would like to know more about|Say more about|What about|More about|Please explain|Could you describe|Let us talk about|Give me details about|Walk me through|I am interested in|I choose|How would you do|Please continue with] [the {rank} [method|one|technique|way|recipe|idea|of these|of the two]|{method}][, please|][ go|][.|?|]"
         answer = _more(rng, methods[place], food)
         messages += [
             user(phrase(rng, more, rank=rank, method=methods[place])),

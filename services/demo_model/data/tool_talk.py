@@ -23,9 +23,9 @@ _ANSWERS: tuple[Callable[[Random], Exchange], ...] = (
 )  # fmt: skip
 
 
-def _offer(rng: Random) -> list[Function]:
-    """One to four functions of different domains."""
-    count = rng.choices((1, 2, 3, 4), weights=(3, 5, 3, 2))[0]
+def _offer(rng: Random, least: int = 1) -> list[Function]:
+    """`least` to four functions of different domains."""
+    count = max(least, rng.choices((1, 2, 3, 4), weights=(3, 5, 3, 2))[0])
     functions: list[Function] = []
     for index in rng.sample(range(len(DOMAINS)), count):
         roll = rng.random()
@@ -40,6 +40,13 @@ def conversations(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
     functions = _offer(rng)
     opening = [system(rng.choice(_SYSTEM))] if rng.random() < 0.4 else []
     return [[*opening, *_requests(rng, functions)] for _ in range(10)], [function.schema for function in functions]
+
+
+def choices(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
+    """Twelve requests for one of at least two functions."""
+    functions = _offer(rng, 2)
+    members = [_one_call(rng, rng.choice(functions), last=True)[:2] for _ in range(12)]
+    return members, [function.schema for function in functions]
 
 
 def _requests(rng: Random, functions: list[Function]) -> list[Message]:

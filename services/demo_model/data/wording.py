@@ -30,8 +30,8 @@ def with_article(noun: str) -> str:
 
 _OPENERS = (
     "So, ", "And ", "Well, ", "Okay, ", "Now, ", "Oh, ", "Hm, ", "Alright, ", "Good. ", "Fine. ", "Okay. ", "Thanks. ",
-    "Great. ", "Please tell me: ", "One question: ", "A question: ", "Something else: ", "Just for fun: ",
-    "Quick question: ", "By the way, ", "Hey, ", "Tell me, ", "I wonder: ", "Please, ",
+    "Great. ", "Please say: ", "One question: ", "A question: ", "Something else: ", "Just for fun: ",
+    "Quick question: ", "By the way, ", "Hey, ", "Do say, ", "I wonder: ", "Please, ",
 )  # fmt: skip
 _LOWERED = {
     "what", "which", "who", "how", "can", "could", "do", "does", "did", "tell", "give", "name", "is", "are", "was",
