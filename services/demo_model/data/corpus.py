@@ -56,19 +56,19 @@ def _drill(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
     return [[message for _ in range(rng.choice((1, 1, 2))) for message in questions.drill(rng).messages()]], []
 
 
-EARLY = 2_400
+EARLY = 2_000
 """The first families of the stream are mostly drills and calls: copying is learned there, and then made use of."""
 KINDS: dict[str, tuple[int, int, FamilyMaker]] = {
     "drill": (50, 3, _drill),
     "choices": (30, 3, tool_talk.choices),
-    "tools": (4, 27, tool_talk.conversations),
-    "chat": (8, 60, _chat),
-    "memory": (4, 18, memory.conversations),
+    "tools": (4, 20, tool_talk.conversations),
+    "chat": (8, 100, _chat),
+    "memory": (4, 25, memory.conversations),
     "persona": (2, 7, persona.voiced),
     "named": (4, 3, persona.named),
-    "kitchen": (2, 7, kitchen.techniques),
-    "recall": (6, 6, kitchen.recall),
-    "json": (4, 12, schemas.conversations),
+    "kitchen": (2, 6, kitchen.techniques),
+    "recall": (6, 7, kitchen.recall),
+    "json": (4, 14, schemas.conversations),
 }
 """Weights among the early families and among the later ones, and the maker."""
 

@@ -55,11 +55,11 @@ def _requests(rng: Random, functions: list[Function]) -> list[Message]:
     rounds = rng.choices((1, 2, 3), weights=(7, 2, 1))[0]
     for index in range(rounds):
         roll = rng.random()
-        if roll < 0.24:
+        if roll < 0.28:
             messages += rng.choice(_ANSWERS)(rng).messages()
-        elif roll < 0.32:
+        elif roll < 0.36:
             messages += _not_offered(rng, functions).messages()
-        elif roll < 0.5:
+        elif roll < 0.53:
             messages += _two_calls(rng, functions, last=index == rounds - 1)
         else:
             messages += _one_call(rng, rng.choice(functions), last=index == rounds - 1)
