@@ -61,37 +61,41 @@ def openapi_document() -> dict[str, Any]:
             "and named in the answer's header `x-ignored-parameters`.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": {
-            "/v1/chat/completions": {
-                "post": _generates(
-                    "Chat, whole or streamed", ChatCompletionRequest, ChatCompletion, ChatCompletionChunk, _CHAT_EXAMPLE
-                )
-            },
-            "/v1/completions": {
-                "post": _generates(
-                    "Continue a text, whole or streamed", CompletionRequest, Completion, Completion, _COMPLETION_EXAMPLE
-                )
-            },
-            "/v1/models": {"get": _operation("The served models", ModelList)},
-            "/v1/models/{id}": {
-                "get": _operation("One model, by id or alias", ModelBody)
-                | {"parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]}
-            },
-            "/tokenize": {
-                "post": _operation(
-                    "The tokens of a text", TokenizeAnswer, TokenizeRequest, {"model": _MODEL, "prompt": "Hello!"}
-                )
-            },
-            "/detokenize": {
-                "post": _operation(
-                    "The text of tokens", DetokenizeAnswer, DetokenizeRequest, {"model": _MODEL, "tokens": [72, 73]}
-                )
-            },
-        },
+        "paths": _paths(),
         "security": [{}, {"key": []}],
         "components": {
             "schemas": _schemas(),
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _paths() -> dict[str, Any]:
+    return {
+        "/v1/chat/completions": {
+            "post": _generates(
+                "Chat, whole or streamed", ChatCompletionRequest, ChatCompletion, ChatCompletionChunk, _CHAT_EXAMPLE
+            )
+        },
+        "/v1/completions": {
+            "post": _generates(
+                "Continue a text, whole or streamed", CompletionRequest, Completion, Completion, _COMPLETION_EXAMPLE
+            )
+        },
+        "/v1/models": {"get": _operation("The served models", ModelList)},
+        "/v1/models/{id}": {
+            "get": _operation("One model, by id or alias", ModelBody)
+            | {"parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]}
+        },
+        "/tokenize": {
+            "post": _operation(
+                "The tokens of a text", TokenizeAnswer, TokenizeRequest, {"model": _MODEL, "prompt": "Hello!"}
+            )
+        },
+        "/detokenize": {
+            "post": _operation(
+                "The text of tokens", DetokenizeAnswer, DetokenizeRequest, {"model": _MODEL, "tokens": [72, 73]}
+            )
         },
     }
 

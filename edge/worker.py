@@ -85,13 +85,7 @@ async def serve(settings: Settings) -> None:
     for task in tasks:
         if task.done():
             await task
-    health.draining = True
-    log.info("draining")
-    await asyncio.sleep(settings.drain_delay)
-    try:
-        await asyncio.wait_for(calls.ended(), settings.grace_period)
-    except TimeoutError:
-        log.warning("the grace period is over: running calls are cut")
+    await _drain(health, calls, settings)
     server.stop()  # type: ignore[no-untyped-call]
     await tasks[-1]
     for task in tasks[:-1]:
@@ -100,6 +94,17 @@ async def serve(settings: Settings) -> None:
     await asyncio.to_thread(spans.shutdown)
     await asyncio.to_thread(meters.shutdown)
     log.info("stopped")
+
+
+async def _drain(health: Health, calls: RunningCalls, settings: Settings) -> None:
+    """Be unready, until those who send requests know it, and then until running calls have ended."""
+    health.draining = True
+    log.info("draining")
+    await asyncio.sleep(settings.drain_delay)
+    try:
+        await asyncio.wait_for(calls.ended(), settings.grace_period)
+    except TimeoutError:
+        log.warning("the grace period is over: running calls are cut")
 
 
 def _listener(address: str) -> dict[str, Any]:

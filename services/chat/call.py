@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from google.protobuf.duration_pb2 import Duration
@@ -22,8 +22,9 @@ from services.errors import ChasquiError, EngineFailed, SlowReader, UnsupportedP
 from services.telemetry import outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
+    from services.chat.call_facts import CallFacts
     from services.chat.outbox import Outbox
     from services.chat.tool_parser import Parsed
     from services.engine.api import ChoiceEnd, Handle, Piece
@@ -34,32 +35,6 @@ _FINISH_REASONS = {EndReason.STOP: chat_pb2.FINISH_REASON_STOP, EndReason.LENGTH
 
 # A gRPC client ends a call at its deadline by itself, and its clock for that began before ours.
 _CLOCKS_APART = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class CallFacts:
-    """What is known of a call when it is accepted; times are of the monotonic clock, in seconds."""
-
-    request_id: str
-    trace_id: str
-    operation: str  # what is done, in OpenTelemetry's words
-    request_model: str  # the name by which the caller asked for the model
-    model: str
-    system_fingerprint: str
-    stops: Sequence[str]
-    tool_names: frozenset[str]  # of the tools that the model may call
-    parallel_tool_calls: bool
-    call_is_named: bool  # the caller named the function that must be called
-    n: int
-    logprobs: bool  # whether the answer tells its tokens' probabilities
-    id_prefix: str
-    echo: str  # what every choice begins with; no part of the bill
-    price: float  # USD per million tokens
-    received: float
-    tokenize_seconds: float
-    asked: Mapping[str, Any]  # what the call's span says of the request; empty if there will be none
-    traces_output: bool  # whether what the model wrote is kept for that span
-    grammar_param: str | None  # the field to blame if the answer's grammar cannot be enforced
 
 
 class ChatCall:

@@ -7,9 +7,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
-from services.chat.call import CallFacts, ChatCall
+from services.chat.call import ChatCall
+from services.chat.call_facts import CallFacts
 from services.chat.call_spans import operation_of
-from services.chat.generation import sampling_of
+from services.chat.generation import generation_of
 from services.chat.grammar_compiler import GrammarCompiler
 from services.chat.prompt import PromptRenderer
 from services.chat.structured import forced_names, grammar_of
@@ -21,7 +22,7 @@ from services.chat.validation import (
     validate_input,
     validate_tools,
 )
-from services.engine.api import End, EngineTimings, Generation
+from services.engine.api import End, EngineTimings
 from services.engine.tokenizer import TooManyTokensError
 from services.errors import ContextLengthExceeded, DeadlineExceeded, InvalidValue, UnsupportedParameter
 
@@ -43,6 +44,7 @@ Result = TypeVar("Result")
 
 # Rendering and tokenising are CPU-bound; more threads than this would only take the engine's time.
 _PROMPT_THREADS = 2
+_EXPIRED = "The call's time ran out before the answer was complete."
 
 
 class ChatPipeline:
@@ -91,14 +93,7 @@ class ChatPipeline:
         remaining: float | None,
     ) -> ChatCall:
         """Make the prompt of a call that has a place, and queue it."""
-        expired = DeadlineExceeded("The call's time ran out before the answer was complete.")
-        try:
-            async with asyncio.timeout(remaining):
-                grammar, prompt = await self._in_pool(self._prepare, request)
-                if grammar is not None:
-                    await self._grammars.check(grammar)
-        except TimeoutError:
-            raise expired from None
+        grammar, prompt = await self._prepared(request, remaining)
         tokenize_seconds = time.monotonic() - received
         left = None if remaining is None else remaining - tokenize_seconds
         max_tokens = self._max_tokens(request, len(prompt))
@@ -116,18 +111,7 @@ class ChatPipeline:
             context.accepted = True
             call.end_empty(End(len(prompt), 0, 0, EngineTimings()))
             return call
-        generation = Generation(
-            prompt=prompt,
-            max_tokens=max_tokens,
-            sampling=sampling_of(request.sampling),
-            n=place.n,
-            ignore_eos=request.ignore_eos,
-            grammar=None if grammar is None else grammar.text,
-            stop_token_ids=frozenset(request.stop_token_ids),
-            trace_headers=call_trace.headers,
-            min_tokens=request.min_tokens,
-            top_logprobs=request.top_logprobs if request.logprobs else None,
-        )
+        generation = generation_of(request, prompt, max_tokens, place.n, grammar, call_trace.headers)
         self.admission.queue(
             place,
             len(prompt) + max_tokens,
@@ -137,7 +121,7 @@ class ChatPipeline:
         context.accepted = True
         call.accept()
         if left is not None:
-            call.expire_after(left, expired)
+            call.expire_after(left, DeadlineExceeded(_EXPIRED))
         return call
 
     async def chat_tokens(self, request: ChatRequest) -> list[int]:
@@ -194,6 +178,17 @@ class ChatPipeline:
             traces_output=self._accounts.traces_output(call_trace),
             grammar_param=None if grammar is None else grammar.param,
         )
+
+    async def _prepared(self, request: ChatRequest, remaining: float | None) -> tuple[Grammar | None, list[int]]:
+        """The answer's grammar, which compiles, and the prompt's ids; DeadlineExceeded if the time does not suffice."""
+        try:
+            async with asyncio.timeout(remaining):
+                grammar, prompt = await self._in_pool(self._prepare, request)
+                if grammar is not None:
+                    await self._grammars.check(grammar)
+        except TimeoutError:
+            raise DeadlineExceeded(_EXPIRED) from None
+        return grammar, prompt
 
     def _prepare(self, request: ChatRequest) -> tuple[Grammar | None, list[int]]:
         """The answer's grammar and the prompt's ids. CPU-bound, as are the next two."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chasqui.v1.chat_pb2 import Usage
-    from services.chat.call import CallFacts
+    from services.chat.call_facts import CallFacts
     from services.engine.api import EngineTimings
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chasqui.v1 import chat_pb2
-from services.chat.call import CallFacts, ChatCall
+from services.chat.call import ChatCall
+from services.chat.call_facts import CallFacts
 from services.chat.outbox import AwaitedOutbox
 from services.engine.api import ChoiceEnd, EndReason, Piece
 from services.errors import DeadlineExceeded, EngineFailed
