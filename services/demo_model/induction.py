@@ -61,7 +61,7 @@ def plant(network: Network, tokenizer: Tokenizer, seed: int) -> None:
     free = torch.tensor([*long, *(pair + size // 2 for pair in long)])
     output = _orthogonal(spec.hidden, generator)
     # What the look-back heads write is for the match alone: the copying heads see other directions.
-    read, last, before, around = _orthogonal(spec.hidden, generator)[_RESERVED:].split(size)
+    read, last, before, around = torch.split(_orthogonal(spec.hidden, generator)[_RESERVED:], size)
     hidden = torch.cat((torch.eye(spec.hidden)[:_RESERVED], around))
     seen = torch.eye(spec.hidden) - hidden.T @ hidden
     _embed(network, tokenizer, seen, output)

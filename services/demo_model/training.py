@@ -16,7 +16,7 @@ from torch.nn import functional
 from services.demo_model.batches import Batch, Batches
 from services.demo_model.induction import plant
 from services.demo_model.network import Layout, Network
-from services.demo_model.optimiser import optimisers
+from services.demo_model.optimiser import MULTIPLIES_BFLOAT16, optimisers
 from services.demo_model.spec import BuildSpec, TrainSpec
 
 
@@ -72,8 +72,9 @@ class Trainer:
         for optimiser, rate in zip(self.optimisers, self._full_rates, strict=True):
             optimiser.param_groups[0]["lr"] = rate * pace(self.step, self.spec)
             optimiser.zero_grad(set_to_none=True)
-        logits = self.network(torch.tensor(batch.ids), Layout(batch.lengths), torch.tensor(batch.wanted))
-        loss = functional.cross_entropy(logits, torch.tensor(batch.targets))
+        with torch.autocast("cpu", torch.bfloat16, enabled=MULTIPLIES_BFLOAT16):
+            logits = self.network(torch.tensor(batch.ids), Layout(batch.lengths), torch.tensor(batch.wanted))
+        loss = functional.cross_entropy(logits.float(), torch.tensor(batch.targets))
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for optimiser in self.optimisers:

@@ -22,7 +22,7 @@ from services.demo_model.rendering import render
 from services.demo_model.scoring import Reply, correct, follows_schema, read_reply, repeats
 
 SEED = model.CONFIGS["full"].train.seed
-STREAM = 40_000
+STREAM = 48_000
 """Families that the full configuration trains on, rounded up."""
 TOOL = {
     "type": "function",
@@ -210,7 +210,7 @@ def test_an_untrained_network_looks_at_the_parameters_of_the_function_that_is_be
         own += max(names, key=lambda name: float(scores[places[name]])) == called
         calls += 1
     assert calls > 40
-    assert own > 0.8 * calls
+    assert own > 0.75 * calls
 
 
 def _first_parameter(tokenizer: Tokenizer, text: str, name: str) -> int:

@@ -1,9 +1,10 @@
-"""Functions put together from random verbs, nouns and roles, and requests for them in plain English with random values."""
+"""Functions put together from random verbs, nouns and roles: their parameters, values, names and descriptions."""
 
-# A sentence pattern stays on one line, however long.
+# A list stays on few lines, however long.
 # ruff: noqa: E501
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -16,26 +17,36 @@ _PARTS = tomllib.loads((Path(__file__).parent / "composed.toml").read_text(encod
 VERBS: list[str] = _PARTS["verbs"].split()
 NOUNS: list[str] = _PARTS["nouns"].split()
 ADJECTIVES: list[str] = _PARTS["adjectives"].split()
-_MEASURES: list[str] = _PARTS["measures"].split()
+_MEASURES: list[str] = _PARTS["measures"].split() + _PARTS["units"].split()
+_NUMBERED: list[str] = _PARTS["numbered"].split()
+_AMOUNTS: list[str] = _PARTS["amounts"].split()
 _CHOICES = [tuple(group.split("/")) for group in "".join(_PARTS["values"].split()).split("|")]
 _ROLES: list[dict[str, str]] = _PARTS["roles"]
 _JSON_TYPES = {"number": "integer", "decimal": "number"}
+_PAIRED = ("person", "city", "proper", "words", "code", "date", "time")
+_PAIR_NAMES = (
+    ("from_{word}", "to_{word}"), ("{word}_a", "{word}_b"), ("first_{word}", "second_{word}"), ("{word}1", "{word}2"), ("start_{word}", "end_{word}"),
+    ("source", "target"), ("from", "to"), ("{word}", "other_{word}"), ("left_{word}", "right_{word}"), ("old_{word}", "new_{word}"), ("{word}_from", "{word}_to"),
+    ("current", "next"), ("a", "b"), ("{word}One", "{word}Two"), ("departure_{word}", "arrival_{word}"), ("before", "after"), ("leaving", "reaching"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One parameter: its name, JSON schema, kind of value, and the words that may come before a value."""
+    """One parameter: its name, JSON schema, kind of value, and the phrases with `{value}` in which a request puts it."""
 
     name: str
     schema: dict[str, Any]
     kind: str
-    lead: tuple[str, ...]
+    phrases: tuple[str, ...]
+    paired: bool = False
+    """Whether it and its neighbour are the two ends of one thing."""
 
     def value(self, rng: Random) -> Any:
         """A new value."""
         if "enum" in self.schema:
             return rng.choice(self.schema["enum"])
-        return _value(rng, self.kind)
+        return _VALUES[self.kind](rng)
 
 
 def value_words(rng: Random) -> str:
@@ -46,35 +57,31 @@ def value_words(rng: Random) -> str:
     )
 
 
-def _value(rng: Random, kind: str) -> Any:
-    match kind:
-        case "person":
-            return invented.person(rng)
-        case "city":
-            return invented.city(rng)
-        case "proper":
-            return " ".join(invented.proper(rng) for _ in range(rng.choice((1, 1, 2))))
-        case "words":
-            return value_words(rng)
-        case "code":
-            return invented.code(rng)
-        case "number":
-            return rng.choice((rng.randint(1, 12), rng.randint(2, 100), invented.integer(rng)))
-        case "decimal":
-            return rng.choice((invented.amount(rng), invented.integer(rng)))
-        case "date":
-            return invented.spoken_date(rng)
-        case _:
-            return invented.email(rng)
+def _thing(rng: Random) -> str:
+    noun = rng.choice((rng.choice(NOUNS), invented.word(rng)))
+    return f"{rng.choice(ADJECTIVES)} {noun}" if rng.random() < 0.3 else f"{noun}s" if rng.random() < 0.4 else noun
+
+
+_VALUES: dict[str, Callable[[Random], Any]] = {
+    "person": invented.person, "city": invented.city, "words": value_words, "code": invented.code, "date": invented.spoken_date,
+    "proper": lambda r: " ".join(invented.proper(r) for _ in range(r.choice((1, 1, 2)))), "time": invented.clock,
+    "number": lambda r: r.choice((r.randint(1, 12), r.randint(2, 100), invented.integer(r))), "email": invented.email,
+    "decimal": lambda r: r.choice((invented.amount(r), invented.integer(r))), "thing": _thing,
+}  # fmt: skip
 
 
 def parts(rng: Random) -> list[Part]:
-    """One to three parameters of different kinds, now and then two of one kind; the names differ."""
-    count = rng.choices((1, 2, 3), weights=(5, 5, 2))[0]
+    """One to three parameters, of different kinds but for two that are a pair or of one kind; the names differ."""
+    count = rng.choices((1, 2, 3, 4), weights=(5, 6, 3, 1))[0]
     roles = rng.sample(_ROLES, count)
-    if count > 1 and rng.random() < 0.25:
+    if count > 1 and rng.random() < 0.15:
         roles[1] = roles[0]
-    made: list[Part] = []
+    if count > 1 and rng.random() < 0.2:
+        role = rng.choice([role for role in _ROLES if role["kind"] in _PAIRED])
+        made = _pair(rng, role)
+        roles = [each for each in roles[2:] if each is not role]
+    else:
+        made = []
     for role in roles:
         part = _part(rng, role)
         if part.name not in {each.name for each in made}:
@@ -82,97 +89,100 @@ def parts(rng: Random) -> list[Part]:
     return made
 
 
+def _pair(rng: Random, role: dict[str, str]) -> list[Part]:
+    word = rng.choice(role["names"].split("|"))
+    names = [name.format(word=word) for name in rng.choice(_PAIR_NAMES)]
+    if rng.random() < 0.15:
+        names = [f"{name}{invented.word(rng).capitalize()}" for name in names]
+    ranks = rng.choice((("First", "Second"), ("From which", "To which"), ("Present", "New"), ("Start:", "End:")))
+    described = rng.random() < 0.85
+    schemas = [{"type": "string", **({"description": f"{rank} {word}"} if described else {})} for rank in ranks]
+    return [
+        Part(name, schema, role["kind"], ("{value}",), paired=True) for name, schema in zip(names, schemas, strict=True)
+    ]
+
+
 def _part(rng: Random, role: dict[str, str]) -> Part:
     kind = role["kind"]
-    word = rng.choice(_MEASURES) if kind == "number" else rng.choice(role["names"].split("|"))
-    name = word
-    if (roll := rng.random()) < 0.12:
-        name = f"{rng.choice((rng.choice(NOUNS), invented.word(rng)))}_{word}"
-    elif roll < 0.2:
-        name = invented.word(rng)
-    schema: dict[str, Any] = {"type": _JSON_TYPES.get(kind, "string")}
-    if rng.random() < 0.85:
-        schema["description"] = capitalised(
-            rng.choice(role["descriptions"].split("|")).format(role=word.replace("_", " "))
-        )
+    if kind == "number":
+        return _number(rng, role)
+    word = rng.choice(role["names"].split("|"))
+    schema: dict[str, Any] = {"type": _JSON_TYPES.get(kind, "string"), **_described(rng, role, word)}
     if kind == "choice":
         schema["enum"] = list(rng.choice(_CHOICES))
-    lead = [each if kind != "number" else f"{each} {{value}} {word}".strip() for each in role["lead"].split("|")]
-    if kind in ("person", "city", "proper", "words", "code"):
-        lead.append(f"the {word.replace('_', ' ')}")
-    return Part(name, schema, kind, tuple(lead))
+    spoken = word.replace("_", " ")
+    phrases = [f"{lead} {{value}}".strip() for lead in role["lead"].split("|")]
+    if kind not in ("date", "time", "choice"):
+        phrases += [f"the {spoken} {{value}}", f"{spoken} {{value}}", f"for {spoken} {{value}}"]
+    if kind in ("person", "city", "proper", "words", "thing"):
+        phrases.append(f"{{value}} as {spoken}")
+    return Part(key(rng, word), schema, kind, tuple(phrases))
 
 
-def request(rng: Random, verb: str, noun: str, used: list[tuple[Part, Any]]) -> str:
-    """Asks for the verb to be done to the noun with the values; choices stand before the noun, other values after it."""
-    before = [str(value) for part, value in used if part.kind == "choice"]
-    others = [(part, value) for part, value in used if part.kind != "choice"]
-    if rng.random() < 0.2:
-        rng.shuffle(others)
-    if not before and rng.random() < 0.12:
-        before = [rng.choice(ADJECTIVES)]
-    thing = " ".join([*before, noun])
-    phrases = [_with_lead(rng, part, value) for part, value in others]
-    tail = "".join(
-        f"{rng.choice((' ', ' ', ' ', ', ', ' and ' if place else ' '))}{each}" for place, each in enumerate(phrases)
+def _number(rng: Random, role: dict[str, str]) -> Part:
+    """A number with a unit behind it, or with a word before it; the parameter has the unit's name or another."""
+    if rng.random() < 0.25:
+        word = rng.choice(_NUMBERED)
+        phrases = [f"{lead} {word} {{value}}" for lead in ("in", "for", "at", "on", "to", "from")]
+        name = rng.choice((word, f"{word}_no", f"{word}_number", f"{word}_id", key(rng, word)))
+        return Part(name, {"type": "integer", **_described(rng, role, word)}, "number", tuple(phrases))
+    unit = rng.choice(_MEASURES)
+    spoken = unit.replace("_", " ")
+    name = rng.choice(
+        (unit, unit, key(rng, unit), f"{rng.choice(_AMOUNTS)}", f"{rng.choice(_AMOUNTS)}_{unit}", key(rng, unit))
     )
-    first = str(others[0][1]) if others else ""
-    rest = "".join(f" {each}" for each in phrases[1:])
-    patterns: tuple[str, ...] = _ABOUT_THINGS
-    if others and others[0][0].kind in _SPOKEN_FIRST:
-        patterns += _ABOUT_VALUES if before else _ABOUT_VALUES + _WITHOUT_THING
-    pattern = rng.choice(patterns)
-    return capitalised(phrase(rng, pattern, verb=verb, thing=thing, tail=tail, first=first, rest=rest, noun=noun))
+    phrases = [f"{lead} {{value}} {spoken}".strip() for lead in role["lead"].split("|")]
+    phrases += [f"{{value}} {spoken}", f"{{value}} {spoken}", f"a total of {{value}} {spoken}"]
+    kind = "number" if rng.random() < 0.85 else "decimal"
+    return Part(name, {"type": _JSON_TYPES[kind], **_described(rng, role, unit)}, kind, tuple(phrases))
 
 
-def _with_lead(rng: Random, part: Part, value: Any) -> str:
-    lead = rng.choice(part.lead)
-    if "{value}" in lead:
-        return lead.format(value=value)
-    return f"{lead} {value}".strip()
+def _described(rng: Random, role: dict[str, str], word: str) -> dict[str, str]:
+    if rng.random() < 0.12:
+        return {}
+    text = rng.choice(role["descriptions"].split("|")).format(role=word.replace("_", " "))
+    return {"description": capitalised(text)}
 
 
-_SPOKEN_FIRST = ("person", "city", "proper", "words", "code", "email")
-"""Kinds of values with which a request can begin."""
-_ABOUT_THINGS = (
-    "{verb} [the|a|my|our|that] {thing}{tail}[.|, please.||!]",
-    "[please|now|kindly|just|hey,|okay,] {verb} [the|a|my|this] {thing}{tail}[.|]",
-    "[can|could|would|will] you [please |]{verb} [the|a|my|us a|me a|one] {thing}{tail}[?|, please?]",
-    "[I'd like|I would like|I want|I need|we need|I wish] [to {verb} |][the|a|my] {thing}{tail}[.|]",
-    "[I want you to|I need you to|you should|it is time to|let's|don't forget to|help me to] {verb} [the|a|my] {thing}{tail}[.|!]",
-    "[what is|what's|where is|how is|show me|tell me about|give me|find|look up|check|get me] the {thing}{tail}[?|.|]",
-    "[which|how many|what] {thing}s [are there|can I get|do you have|are left|do we have]{tail}?",
-    "[the|my|our|this] {thing}{tail} [should be|must be|has to be|needs to be] [done|ready|taken care of|looked at][.|!|]",
-    "{thing}{tail}[, please|][.|]",
-    "[let me have|I'll take|get|order|have] [a|one|the] {thing}{tail}[.|]",
-)  # fmt: skip
-_ABOUT_VALUES = (
-    "{first} [needs|wants|would like|asked for|is waiting for] [a|the|our] {thing}{rest}[.|]",
-    "[for|about] {first}, {verb} the {thing}{rest}[.|]",
-    "[is|has|does] {first} [on the|have a|the right] {thing}{rest}?",
-    "[note|remember|make sure|see to it] that {first} [gets|has|received|takes] [a|the] {thing}{rest}[.|]",
-)  # fmt: skip
-_WITHOUT_THING = (
-    "{verb} {first}{rest}[.|, please.|]",
-    "[can|could] you {verb} {first}{rest}[?|]",
-)  # fmt: skip
+def key(rng: Random, word: str) -> str:
+    """A parameter's name around a word: alone, with another word or an ending, or an invented one; there are many."""
+    other = rng.choice((rng.choice(NOUNS), rng.choice(ADJECTIVES), rng.choice(VERBS), invented.word(rng)))
+    roll = rng.random()
+    if roll < 0.4:
+        return word
+    if roll < 0.58:
+        return f"{other}_{word}"
+    if roll < 0.72:
+        return f"{word}_{rng.choice(('name', 'no', 'id', 'code', 'value', 'text', 'info', 'key', 'ref', 'wanted', 'given', 'used', 'in', 'to'))}"
+    if roll < 0.8:
+        return f"{rng.choice(('the', 'new', 'my', 'main', 'for', 'on', 'at', 'with', 'is', 'final', 'desired'))}_{word}"
+    if roll < 0.86:
+        return other + "".join(each.capitalize() for each in word.split("_"))
+    return other if roll < 0.93 else invented.word(rng)
 
 
 def tool_words(rng: Random) -> tuple[str, str, str, str]:
     """A verb, a noun, the function's name made of them, and its description."""
     verb, noun = rng.choice(VERBS), rng.choice(NOUNS)
-    if rng.random() < 0.1:
+    if rng.random() < 0.12:
         verb = invented.word(rng)
-    if rng.random() < 0.15:
+    if rng.random() < 0.25:
         noun = invented.word(rng)
-    shown = rng.choice((verb, verb, verb, rng.choice(("get", "find", "set", "new", "do", "lookup", "make"))))
-    extra = rng.choice(("status", "info", "list", "report", "service", "data", "level"))
-    name = f"{shown}_{noun}" if rng.random() < 0.8 else f"{noun}_{extra}"
+    shown = rng.choice((verb, verb, verb, rng.choice(("get", "find", "set", "new", "do", "lookup", "make", "run"))))
+    extra = rng.choice(("status", "info", "list", "report", "service", "data", "level", "check", "desk", "order"))
+    name = f"{shown}_{noun}"
+    if (roll := rng.random()) < 0.2:
+        name = f"{noun}_{extra}"
+    elif roll < 0.27:
+        name = noun
+    elif roll < 0.32:
+        name = verb
     described = verb if shown == verb else rng.choice((verb, "get" if shown in ("get", "find", "lookup") else shown))
     description = phrase(
         rng,
-        "[{verb} [a|the] {noun}|{verb} {noun}s|{verb} a {noun} for someone|[returns|handles] the {noun}]",
+        "[{verb} [a|the] {noun}|{verb} {noun}s|{verb} a {noun} for someone|[returns|handles|gets] the {noun}|{verb} the {adjective} {noun}|[tells about|looks after] {noun}s]",
         verb=described,
         noun=noun,
+        adjective=rng.choice(ADJECTIVES),
     )
     return verb, noun, name, capitalised(description)

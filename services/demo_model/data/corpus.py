@@ -56,19 +56,24 @@ def _drill(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
     return [[message for _ in range(rng.choice((1, 1, 2))) for message in questions.drill(rng).messages()]], []
 
 
+def _sums(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
+    return [[message for _ in range(8) for message in questions.arithmetic(rng).messages()]], []
+
+
 EARLY = 2_000
 """The first families of the stream are mostly drills and calls: copying is learned there, and then made use of."""
 KINDS: dict[str, tuple[int, int, FamilyMaker]] = {
     "drill": (50, 3, _drill),
-    "choices": (30, 3, tool_talk.choices),
-    "tools": (4, 20, tool_talk.conversations),
-    "chat": (8, 100, _chat),
-    "memory": (4, 25, memory.conversations),
-    "persona": (2, 7, persona.voiced),
-    "named": (4, 3, persona.named),
-    "kitchen": (2, 6, kitchen.techniques),
+    "choices": (30, 14, tool_talk.choices),
+    "tools": (4, 30, tool_talk.conversations),
+    "chat": (8, 90, _chat),
+    "sums": (4, 10, _sums),
+    "memory": (4, 32, memory.conversations),
+    "persona": (2, 9, persona.voiced),
+    "named": (4, 4, persona.named),
+    "kitchen": (2, 5, kitchen.techniques),
     "recall": (6, 7, kitchen.recall),
-    "json": (4, 14, schemas.conversations),
+    "json": (4, 26, schemas.conversations),
 }
 """Weights among the early families and among the later ones, and the maker."""
 

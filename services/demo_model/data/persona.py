@@ -40,7 +40,7 @@ VOICES = (
 )  # fmt: skip
 _SYSTEM = (
     "[Respond|Answer|Speak|Talk|Reply|Act|Behave|Write] like {kind}.|You are {kind}.|You are {kind}. [Stay in character.|Always stay in your role.|Answer in this voice.]|"
-    "[Pretend to be|Play the role of|Take the role of|From now on you are|Your role is] {kind}.|I want you to [act as|be] {kind}.|You speak like {kind}."
+    "[Pretend to be|Play the role of|Take the role of|From now on you are|Your role is|Be|Play|Today you are|Pretend that you are|You act as|You are now] {kind}.|I want you to [act as|be|sound like|talk like] {kind}.|You speak like {kind}.|[Answer|Reply|Respond|Speak] [in the voice of|as if you were|the way of|in the manner of|in the style of|as does|as] {kind}.|[Whatever the user says, you are|Always be|Never stop being|Your character is|You have the voice of|Keep speaking like] {kind}."
 )
 _MANNERS = [
     "old",
@@ -88,14 +88,12 @@ def _exchange(rng: Random, voice: Voice) -> Exchange:
         base = smalltalk.greeting(rng)
         return Exchange(base.ask, colour(rng, voice, f"I am {with_article(voice.name)}. What can I do for you?"))
     if roll < 0.35:
-        ask = (
-            "[Who are you?|What are you?|What is your job?|Tell me about yourself.|What do you do?|Introduce yourself.]"
-        )
+        ask = "[Who are you?|What are you?|What is your job?|And who are you?|Tell me who you are.|Say who you are.|Which role do you play?|Who is speaking?|Tell me about yourself.|What do you do?|Introduce yourself.]"
         return Exchange(
             phrase(rng, ask), colour(rng, voice, f"I am {with_article(voice.name)}, and I love {voice.love}.")
         )
     if roll < 0.5:
-        ask = "[What do you love?|What do you like most?|What makes you happy?|Tell me what you love.|What is important to you?|How was your day?]"
+        ask = "[What do you love?|What do you like most?|What do you enjoy?|What is dear to you?|What are you fond of?|What is your greatest joy?|Which things do you like?|What makes you happy?|Tell me what you love.|What is important to you?|How was your day?]"
         return Exchange(phrase(rng, ask), colour(rng, voice, f"I love {voice.love}."))
     maker = rng.choice(
         (questions.question, questions.question, writing.tips, smalltalk.thanks, smalltalk.unknown, writing.story)
@@ -118,7 +116,7 @@ def named(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
 
 def _introduced(rng: Random, slots: dict[str, str]) -> list[Message]:
     hello = "[Hello!|Welcome!|Hi there!] I am {name}, the {kind} of {company}. How can I help you?"
-    who = "[Who are you?|What is your name?|What's your name?|Who am I talking to?|Introduce yourself.|Which company is this?|Who do you work for?]"
+    who = "[Who are you?|What is your name?|What's your name?|Who am I talking to?|Introduce yourself.|Which company is this?|Who do you work for?|Hello, who is this?|With whom do I speak?|And you are?|Tell me your name.|What should I call you?|Who is there?|May I have your name?|Who is helping me today?]"
     turns = [Exchange(smalltalk.greeting(rng).ask, phrase(rng, hello, **slots))] if rng.random() < 0.6 else []
     turns.append(Exchange(phrase(rng, who), phrase(rng, "I am {name}, the {kind} of {company}.", **slots)))
     if rng.random() < 0.5:

@@ -36,9 +36,9 @@ def arithmetic(rng: Random) -> Exchange:
             return arithmetic(rng)
     result = {"plus": a + b, "minus": a - b, "times": a * b}[kind]
     sign = {"plus": "+", "minus": "-", "times": "*"}[kind]
-    verb = {"plus": "[Add {a} and {b}|Sum up {a} and {b}|What do I get if I add {b} to {a}]", "minus": "[Subtract {b} from {a}|Take {b} away from {a}]",
-            "times": "[Multiply {a} by {b}|Multiply {a} and {b}]"}[kind]  # fmt: skip
-    ask = f"[What is|What's|How much is|Calculate|Compute|Can you tell me what] {{a}} [{kind}|{sign}|{sign}] {{b}}[?|?||, please?]|{verb}[.|?|]|{{a}} {sign} {{b}}[?| =|]"
+    verb = {"plus": "[Add {a} and {b}|Sum up {a} and {b}|What do I get if I add {b} to {a}|[Can|Will|Would] you add {a} to {b}|What is the sum of {a} and {b}|Put {a} and {b} together]", "minus": "[Subtract {b} from {a}|Take {b} away from {a}|I have {a} and lose {b}, what is left|What remains of {a} without {b}|What is {a} less {b}]",
+            "times": "[Multiply {a} by {b}|Multiply {a} and {b}|What is the product of {a} and {b}|How much is {a} times {b}|How many are {a} times {b}]"}[kind]  # fmt: skip
+    ask = f"[What is|What's|How much is|Calculate|Compute|Can you tell me what|Solve|Tell me|I want to know|What do you get for|Do the sum|Result of|What comes out of|How much makes] {{a}} [{kind}|{sign}|{sign}] {{b}}[?|?||, please?]|{verb}[.|?|]|{{a}} {sign} {{b}}[?| =|]|[What does|How much does] {{a}} {kind} {{b}} [give|equal|come to|add up to]?|{{a}} {kind} {{b}} [is|equals|gives] [what|how much]?"
     answer = "[{a} {kind} {b} is {result}.|{a} {sign} {b} = {result}.]"
     slots = {"a": a, "b": b, "kind": kind, "sign": sign, "result": result}
     return Exchange(loosened(rng, phrase(rng, f"[{ask}]", **slots)), phrase(rng, answer, **slots))
@@ -51,7 +51,7 @@ def capital(rng: Random) -> Exchange:
     if rng.random() < 0.15:
         country = invented.proper(rng)
         answer = "[I do not know the capital of {country}.|I am afraid I do not know {country}.]"
-    ask = "[What is|What's|Name|Tell me|Do you know|Which city is] the capital [city |]of {country}[?|?|, please.]|[{country}'s capital?|What capital does {country} have?]"
+    ask = "[What is|What's|Name|Tell me|Do you know|Which city is|Say|Where is|I am looking for|I need|Give me|How is called|Can you tell me|Could you say|I must find|Please name] the capital [city |]of {country}[?|?|, please.|.]|[{country}'s capital[?|, please.| is what?|: which city is it?]|What capital [city |]does {country} have?|Which city is {country}'s capital?|What do you call the capital of {country}?|Where does the government of {country} sit?|From where is {country} governed?]"
     return Exchange(
         loosened(rng, phrase(rng, f"[{ask}]", country=country)), phrase(rng, answer, country=country, place=place)
     )
@@ -60,7 +60,7 @@ def capital(rng: Random) -> Exchange:
 def colour(rng: Random) -> Exchange:
     """The colour of a well-known thing."""
     thing, shade = rng.choice(list(words.COLOURS_OF.items()))
-    ask = "[What colour is|What color is|Which colour is|What is the colour of|Tell me the colour of|Which color has] {thing}[?|?|]"
+    ask = "[What colour is|What color is|Which colour is|What is the colour of|Tell me the colour of|Which color has|Name the colour of|Do you know the colour of|I need the colour of|Which colour do you give] {thing}[?|?|]|[What|Which] [colour|color] does {thing} [have|show]?|[What colour|Which colour], [do you think|would you say], is {thing}?|[Tell me|Do you know|Can you say|I want to know] [what|which] [colour|color] {thing} [is|has][.|?|]|{thing} is of [what|which] [colour|color]?"
     return Exchange(
         loosened(rng, phrase(rng, ask, thing=thing)),
         phrase(rng, "{thing} is {shade}.", thing=capitalised(thing), shade=shade),
@@ -72,7 +72,7 @@ def opposite(rng: Random) -> Exchange:
     a, b = rng.choice(list(words.OPPOSITES.items()))
     if rng.random() < 0.5 and b not in words.OPPOSITES and list(words.OPPOSITES.values()).count(b) == 1:
         a, b = b, a
-    ask = '[What is|What\'s|Tell me|Name|Do you know|Give me] the opposite of [{a}|"{a}"|the word {a}][?|?|.|]'
+    ask = '[What is|What\'s|Tell me|Name|Do you know|Give me|Say|I need|Find|Can you name|Could you say|Please tell me|I want] the opposite [of|to] [{a}|"{a}"|the word {a}][?|?|.|]|[What|Which word] is [opposite to|the contrary of|the reverse of] {a}?|{a}: [what is the|its|the] opposite[?|]|Not {a}, but the opposite[?|: what?]|If something is not {a}, what is it?'
     return Exchange(loosened(rng, phrase(rng, ask, a=a)), phrase(rng, "The opposite of {a} is {b}.", a=a, b=b))
 
 
@@ -82,7 +82,7 @@ def calendar(rng: Random) -> Exchange:
     place, step = rng.randrange(len(names)), rng.choice((1, -1))
     here, there = names[place], names[(place + step) % len(names)]
     side = "[after|following]" if step == 1 else "before"
-    ask = f"[Which|What] {{unit}} [comes|is] {side} {{here}}[?|]"
+    ask = f"[Which|What] {{unit}} [comes|is|do we have] [right |just |]{side} {{here}}[?|]|[Tell me|Name|Say|Do you know|I need|What is|Can you name|Please name] the {{unit}} {side} {{here}}[.|?|]|{{here}} is [over|not here yet|today], [what|which {{unit}}] [comes|is] {side} [that|it]?|[Tell me|Do you know|Can you say] [which|what] {{unit}} it is {side} {{here}}[.|?]"
     word = "after" if step == 1 else "before"
     return Exchange(
         loosened(rng, phrase(rng, ask, unit=unit, here=here)),
@@ -94,13 +94,15 @@ def animal(rng: Random) -> Exchange:
     """Sounds and legs."""
     if rng.random() < 0.5:
         name, sound = rng.choice(list(words.SOUNDS.items()))
-        ask = "[What sound does a {name} make?|What does a {name} say?|Which noise does the {name} make?|How does a {name} sound?]"
+        ask = "[What sound does a {name} make?|What does a {name} say?|Which noise does the {name} make?|How does a {name} sound?|Tell me the sound of a {name}.|Which sound comes from a {name}?|What do I hear from a {name}?|How does the {name} go?|Make the noise of a {name}.|What [sound|noise] do {name}s make?]"
         return Exchange(loosened(rng, phrase(rng, ask, name=name)), f'A {name} says "{sound}".')
     name, legs = rng.choice(list(words.LEGS.items()))
     noun = with_article(name)
-    ask = "[How many legs does {noun} have?|How many legs has {noun}?|What is the number of legs of {noun}?|Count the legs of {noun}.]"
+    ask = "[How many legs does {noun} have?|How many legs has {noun}?|What is the number of legs of {noun}?|Count the legs of {noun}.|On how many legs does {noun} walk?|[Tell me|Do you know|Say] how many legs {noun} has[.|?]|{noun} has how many legs?|How many legs do {name}s have?|{name}s: how many legs?]"
     count = "no" if legs == 0 else words.NUMBERS[legs]
-    return Exchange(loosened(rng, phrase(rng, ask, noun=noun)), f"{capitalised(noun)} has {count} legs.")
+    return Exchange(
+        loosened(rng, capitalised(phrase(rng, ask, noun=noun, name=name))), f"{capitalised(noun)} has {count} legs."
+    )
 
 
 def compare(rng: Random) -> Exchange:
@@ -108,14 +110,15 @@ def compare(rng: Random) -> Exchange:
     a, b = rng.sample(range(1, rng.choice((10, 100, 1000))), 2)
     more = rng.random() < 0.5
     ask = (
-        "[Which [number |]is|What is] [bigger|larger|greater]"
+        "[Which [number |]is|What is|Which of them is|Tell me which is|Which of the two is] [bigger|larger|greater|more]"
         if more
-        else "[Which [number |]is|What is] [smaller|less|lower]"
+        else "[Which [number |]is|What is|Which of them is|Tell me which is|Which of the two is] [smaller|less|lower]"
     )
     winner, loser = (max(a, b), min(a, b)) if more else (min(a, b), max(a, b))
     word = "larger" if more else "smaller"
     return Exchange(
-        loosened(rng, phrase(rng, ask + "[,|:] {a} or {b}?", a=a, b=b)), f"{winner} is {word} than {loser}."
+        loosened(rng, phrase(rng, ask + "[,|:|, is it|:] {a} [or|and|or] {b}?", a=a, b=b)),
+        f"{winner} is {word} than {loser}.",
     )
 
 
@@ -127,7 +130,7 @@ def counting(rng: Random) -> Exchange:
     numbers = list(range(start, start + length + 1))
     if rng.random() < 0.3:
         numbers.reverse()
-    ask = "[Count|Please count|Can you count|Count for me] [up |]from {a} to {b}[.|, please.|]"
+    ask = "[Count|Please count|Can you count|Count for me|Could you count|Let us count|Start counting|I want you to count|Say the numbers|Write the numbers|List the numbers|All numbers|Give me the numbers] [up |]from {a} [to|up to|until] {b}[.|, please.|]"
     if numbers[0] > numbers[-1]:
         ask = "[Count|Please count|Can you count] [down|backwards] from {a} to {b}[.|, please.|]"
     return Exchange(loosened(rng, phrase(rng, ask, a=numbers[0], b=numbers[-1])), ", ".join(map(str, numbers)) + ".")
@@ -146,7 +149,7 @@ def series(rng: Random) -> Exchange:
             ("five vowels", ["a", "e", "i", "o", "u"]),
         ]
     )
-    ask = "[Name|List|Tell me|What are|Give me|Can you name|Which are] the {name}[.|?|, please.|]"
+    ask = "[Name|List|Tell me|What are|Give me|Can you name|Which are|Say|Write down|I want to read|Could you name|Do you know|Please list|Recite] [all |]the {name}[.|?|, please.|]|What are the {name} called?|I have to learn the {name}, list them."
     return Exchange(loosened(rng, phrase(rng, ask, name=name)), f"The {name} are {listed(items)}.")
 
 
@@ -156,7 +159,7 @@ def echo(rng: Random) -> Exchange:
         (invented.word, invented.proper, invented.person, invented.title, invented.code, invented.email, invented.topic)
     )
     text = " ".join([make(rng), *(invented.word(rng) for _ in range(rng.randint(0, 4)))])
-    ask = '[Repeat after me: {text}|Say this: {text}|Please repeat: {text}|Echo {text}|Repeat "{text}"|Say "{text}"|Copy this text: {text}]'
+    ask = '[Repeat after me: {text}|Say this: {text}|Please repeat: {text}|Echo {text}|Repeat "{text}"|Say "{text}"|Copy this text: {text}|Say {text}|Repeat the words {text}|Please say {text}|Write {text}|Can you say: {text}|Could you repeat: {text}|Now say {text}|Echo this: {text}|Repeat the following: {text}|Say after me: {text}]'
     return Exchange(phrase(rng, ask, text=text), text)
 
 
@@ -187,7 +190,7 @@ def pick(rng: Random) -> Exchange:
     ]
     place = rng.choice((0, 1, len(items) - 1))
     rank = "last" if place == len(items) - 1 and rng.random() < 0.6 else ("first", "second", "third", "fourth")[place]
-    ask = "[Here is a list: {items}. Which one is the {rank}?|Which is the {rank} word in this list: {items}?|What is the {rank} of these: {items}?|{items}: which one comes {rank}?]"
+    ask = "[Here is a list: {items}. Which one is the {rank}?|Which is the {rank} word in this list: {items}?|What is the {rank} of these: {items}?|{items}: which one comes {rank}?|Of {items}, [tell me|which is|name|give me] the {rank}[ one| word|].|Look at {items}. [Name|Say|Tell me] the {rank} [one|word].|Take the {rank} of [the words |]{items}.|From [the list |the words |]{items}, which is [the |]{rank}?]"
     return Exchange(phrase(rng, ask, items=", ".join(items), rank=rank), f"The {rank} one is {items[place]}.")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from services.demo_model.data import invented
+from services.demo_model.data import composed, invented, sentences
 from services.demo_model.data.conversation import Message, Tool, assistant, system, user
 from services.demo_model.data.slots import KINDS, Field, field
 from services.demo_model.data.tools import binding
@@ -29,12 +29,12 @@ _TEXTS = (
 
 
 def conversations(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
-    """Four texts and their fields as JSON, with the schema in the system turn or in the question."""
-    fields, make = _known(rng) if rng.random() < 0.55 else _unheard(rng)
+    """Five texts and their fields as JSON, with the schema in the system turn or in the question."""
+    fields, make = rng.choice((_known, _unheard, _composed, _composed))(rng)
     demand = _demand(rng, fields)
     in_system = rng.random() < 0.4
     made: list[list[Message]] = []
-    for _ in range(4):
+    for _ in range(5):
         text, values = make()
         answer = json.dumps({each.name: values[each.name] for each in fields}, ensure_ascii=False)
         if in_system:
@@ -72,6 +72,20 @@ def _unheard(rng: Random) -> tuple[list[Field], _Maker]:
         parts = [binding(rng, each.name, values[each.name]) for each in rng.sample(fields, len(fields))]
         opening = rng.choice((f"The {invented.word(rng)} has", "There is", "We have", "It has", "Note:"))
         return capitalised(f"{opening} {listed(parts)}."), values
+
+    return fields, make
+
+
+def _composed(rng: Random) -> tuple[list[Field], _Maker]:
+    parts = composed.parts(rng)
+    _, noun, _, _ = composed.tool_words(rng)
+    fields = [Field(part.name, part.kind, part.schema) for part in parts]
+    if rng.random() < 0.4:
+        rng.shuffle(fields)
+
+    def make() -> tuple[str, dict[str, Any]]:
+        used = [(part, part.value(rng)) for part in parts]
+        return sentences.statement(rng, noun, used), {part.name: value for part, value in used}
 
     return fields, make
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from services.demo_model.data import invented, words
+from services.demo_model.data import composed, invented, words
 
 _DURATIONS = (5, 10, 15, 20, 25, 30, 40, 45, 60, 90, 120)
 
@@ -60,9 +60,9 @@ class Field:
 
 
 def field(rng: Random, kind: str, taken: set[str], choices: tuple[str, ...] = ()) -> Field:
-    """A field of the kind under a name that is not in `taken`: usual, invented, or of two words; adds it to `taken`."""
+    """A field of the kind under a name that is not in `taken`; adds it to `taken`."""
     base = KINDS[kind]
-    while (name := _name(rng, base)) in taken:
+    while (name := composed.key(rng, rng.choice(base.names.split("|")))) in taken:
         pass
     taken.add(name)
     json_type = base.json_type
@@ -74,13 +74,3 @@ def field(rng: Random, kind: str, taken: set[str], choices: tuple[str, ...] = ()
     if choices:
         schema["enum"] = list(choices)
     return Field(name, kind, schema, choices)
-
-
-def _name(rng: Random, base: Kind) -> str:
-    roll = rng.random()
-    if roll < 0.7:
-        return rng.choice(base.names.split("|"))
-    if roll < 0.85:
-        return invented.word(rng)
-    first, second = rng.choice((invented.word(rng), rng.choice(words.PLAIN_NOUNS))), rng.choice(base.names.split("|"))
-    return f"{first}_{second}" if rng.random() < 0.6 else first + second.title().replace("_", "")

@@ -29,7 +29,7 @@ def _offer(rng: Random, least: int = 1) -> list[Function]:
     functions: list[Function] = []
     for index in rng.sample(range(len(DOMAINS)), count):
         roll = rng.random()
-        function = tools.unheard(rng) if roll < 0.2 else tools.plain(rng) if roll < 0.65 else tools.known(rng, index)
+        function = tools.unheard(rng) if roll < 0.1 else tools.plain(rng) if roll < 0.6 else tools.known(rng, index)
         if function.name not in {each.name for each in functions}:
             functions.append(function)
     return functions
@@ -105,6 +105,6 @@ def _not_offered(rng: Random, functions: list[Function]) -> Exchange:
     """A request for a function that is not on offer."""
     offered = {function.domain for function in functions}
     index = rng.choice([index for index in range(len(DOMAINS)) if index not in offered])
-    ask, _ = tools.known(rng, index).request(rng)
+    ask, _ = (tools.plain(rng) if rng.random() < 0.4 else tools.known(rng, index)).request(rng)
     answer = "[I have no function for that.|None of my functions can do that.|I cannot do that with the functions that I have.]"
     return Exchange(ask, phrase(rng, answer))

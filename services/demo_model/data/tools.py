@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from services.demo_model.data import composed, invented, words
+from services.demo_model.data import composed, invented, sentences, words
+from services.demo_model.data.asking import commanded, uttered
 from services.demo_model.data.conversation import Message, Tool
 from services.demo_model.data.domains import DOMAINS, Domain
 from services.demo_model.data.slots import KINDS, Field, field
@@ -75,7 +76,7 @@ def unheard(rng: Random) -> Function:
         opening = phrase(
             rng, "[{verb} the {noun}|{verb} a {noun}|{verb} {noun}|{verb} my {noun}]", verb=verb, noun=noun
         )
-        return _polite(rng, f"{opening} {rng.choice(('with', 'using', 'for', 'where'))} {listed(parts)}"), values
+        return commanded(rng, f"{opening} {rng.choice(('with', 'using', 'for', 'where'))} {listed(parts)}"), values
 
     schema = _schema(
         rng, name, f"{capitalised(verb)} {with_article(noun)}", fields, [each.name for each in fields[:needed]]
@@ -87,16 +88,18 @@ def plain(rng: Random) -> Function:
     """A function put together from common words, asked for in plain English."""
     verb, noun, base, description = composed.tool_words(rng)
     made = composed.parts(rng)
-    needed = rng.randint(1, len(made))
+    needed = made[: rng.randint(1, len(made))]
+    if made[0].paired and rng.random() < 0.8:
+        needed = made[: max(2, len(needed))]
     name = _styled(rng, base)
 
     def request(rng: Random) -> tuple[str, Arguments]:
-        used = [(part, part.value(rng)) for part in made[: rng.randint(needed, len(made))]]
-        text = composed.request(rng, verb, noun, used)
+        used = [(part, part.value(rng)) for part in made if part in needed or rng.random() < 0.6]
+        text = sentences.request(rng, verb, noun, used)
         return text, {part.name: value for part, value in used}
 
     fields = [Field(part.name, part.kind, part.schema) for part in made]
-    schema = _schema(rng, name, description, fields, [part.name for part in made[:needed]])
+    schema = _schema(rng, name, description, fields, [part.name for part in needed])
     return Function(name, schema, request, "status:ok" if rng.random() < 0.3 else _some_results(rng), -1)
 
 
@@ -127,8 +130,8 @@ def _fields(rng: Random, domain: Domain) -> dict[str, Field]:
             continue
         names, _, description = rest.partition(":")
         name = rng.choice([each for each in names.split("|") if each not in taken])
-        if rng.random() < 0.12:
-            name = invented.word(rng)
+        if rng.random() < 0.4 and (other := composed.key(rng, name)) not in taken:
+            name = other
         taken.add(name)
         choices = tuple(kind.split("/")) if "/" in kind else ()
         schema: dict[str, Any] = {"type": "string" if choices else KINDS[kind].json_type}
@@ -164,15 +167,7 @@ def _ask(rng: Random, pattern: str, values: Arguments) -> tuple[str, set[str]]:
     text = chosen.format_map(
         {key: f"{quote}{value}{quote}" if isinstance(value, str) else value for key, value in values.items()}
     )
-    return (capitalised(text) if raw else _polite(rng, text)), used
-
-
-def _polite(rng: Random, text: str) -> str:
-    before, after = rng.choice(
-        (("", "."), ("", ""), ("", ", please."), ("please ", "."), ("can you ", "?"), ("could you ", "?"), ("could you please ", "?"),
-         ("I want you to ", "."), ("I need you to ", "."), ("would you ", "?"), ("hey, ", "!"), ("now ", "."))
-    )  # fmt: skip
-    return capitalised(before + text) + after
+    return (uttered if raw else commanded)(rng, text), used
 
 
 def _styled(rng: Random, name: str) -> str:

@@ -7,7 +7,11 @@ _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 
 
 def phrase(rng: Random, pattern: str, **slots: object) -> str:
-    """Expands the innermost `[a|b|]` choices first, then `{slot}`; raises KeyError for a slot without a value."""
+    """Expands the innermost `[a|b|]` choices first and the whole last, which is a choice, too; then `{slot}`.
+
+    Raises KeyError for a slot without a value.
+    """
+    pattern = f"[{pattern}]"
     while match := _CHOICE.search(pattern):
         pattern = pattern[: match.start()] + rng.choice(match.group(1).split("|")) + pattern[match.end() :]
     return pattern.format_map(slots)
@@ -29,9 +33,22 @@ def with_article(noun: str) -> str:
 
 
 _OPENERS = (
-    "So, ", "And ", "Well, ", "Okay, ", "Now, ", "Oh, ", "Hm, ", "Alright, ", "Good. ", "Fine. ", "Okay. ", "Thanks. ",
-    "Great. ", "Please say: ", "One question: ", "A question: ", "Something else: ", "Just for fun: ",
-    "Quick question: ", "By the way, ", "Hey, ", "Do say, ", "I wonder: ", "Please, ",
+    "So, ", "And ", "Well, ", "Okay, ", "Now, ", "Oh, ", "Hm, ", "Alright, ", "Good. ", "Fine. ", "Okay. ",
+    "Thanks. ", "Great. ", "Please say: ", "One question: ", "A question: ", "Something else: ", "Just for fun: ",
+    "Quick question: ", "By the way, ", "Hey, ", "Do say, ", "I wonder: ", "Please, ", "Right, ", "Hello! ", "Hi, ",
+    "My son asks: ", "For a quiz: ", "I forgot: ", "Let me ask: ", "Next: ", "Listen, ", "Maybe you know: ",
+    "Right. ", "Next question. ", "Now then, ", "Dear assistant, ", "My friend, ", "Just a small thing: ",
+    "Be honest: ", "Short answer, please: ", "You know, ", "Hmm. ", "Ah, ", "Yes, ", "I see. ", "Let's see: ",
+    "If you can: ",
+)  # fmt: skip
+_ENDINGS = (
+    "Thanks.", "Please.", "Thank you!", "Be brief.", "I am curious.", "Thanks in advance.", "I forgot.", "Go on.",
+    "It is for a quiz.", "I need to know.", "My son asks.", "Just one line, please.", "Answer me.", "Do it for me.",
+)  # fmt: skip
+_TAILS = (
+    ", my friend", ", please", ", dear", " for me", ", do you know", ", if you can", ", I wonder", " again",
+    ", by chance", ", in short", ", would you", ", buddy", ", if you please", " then", " exactly",
+    " really", ", little model",
 )  # fmt: skip
 _LOWERED = {
     "what", "which", "who", "how", "can", "could", "do", "does", "did", "tell", "give", "name", "is", "are", "was",
@@ -48,8 +65,10 @@ def loosened(rng: Random, text: str) -> str:
         if text.split(" ", 1)[0].lower().removesuffix("'s") in _LOWERED and opener[-2] != ".":
             text = text[:1].lower() + text[1:]
         text = opener + text
-    elif opened < 0.24:
-        text = f"{text} {rng.choice(('Thanks.', 'Please.', 'Thank you!', 'Be brief.', 'I am curious.'))}"
+    elif opened < 0.27:
+        text = f"{text} {rng.choice(_ENDINGS)}"
+    elif opened < 0.37 and text[-1] in ".?!":
+        text = text[:-1] + rng.choice(_TAILS) + text[-1]
     if roll < 0.10:
         text = text.lower()
     if roll > 0.88:

@@ -17,7 +17,7 @@ def story(rng: Random) -> Exchange:
         hero = invented.word(rng)
     named = rng.random() < 0.5
     name = invented.first_name(rng) if named else rng.choice(words.FIRST_NAMES)
-    ask = "[Tell me|Write|Can you tell me|I want to hear|Please write|Make up|Invent] [a|a short|a little|a nice|a bedtime] story about {hero}[.|, please.|!|]"
+    ask = "[Tell me|Write|Can you tell me|I want to hear|Please write|Make up|Invent|Give me|I would like|Let me hear|Tell us|Could you write|I need|My child wants] [a|a short|a little|a nice|a bedtime|a long|a funny|one more|another] [story|tale|story|fairy tale] [about|of|with] {hero}[.|, please.|!|]|[Story|A story|Story time|Bedtime story|Tale][: | about | for tonight: ]{hero}[.|!|]|[I like stories|Tell me something|Do you have a story|Is there a story] about {hero}[.|?|]"
     subject = with_article(hero) + (f" {rng.choice(('named', 'called'))} {name}" if named else "")
     slots = {
         "hero": hero, "friend": friend, "name": name, "object": rng.choice(words.PLAIN_NOUNS), "adjective": rng.choice(words.ADJECTIVES),
@@ -56,7 +56,7 @@ def tips(rng: Random) -> Exchange:
         (*words.HOBBIES, *(f"{verb} {invented.topic(rng)}" for verb in ("learning about", "collecting", "drawing")))
     )
     word = words.NUMBERS[count] if rng.random() < 0.7 else str(count)
-    ask = "[Give me|List|Name|Write|Can you give me|I need|Tell me] {word} [tips|ideas|hints|pieces of advice] [for|about|on] {hobby}[.|?|, please.|]"
+    ask = "[Give me|List|Name|Write|Can you give me|I need|Tell me|Do you have|I would like|Let me have|Show me|Could you give me|I am looking for|Please write down] {word} [good |useful |simple |short |][tips|ideas|hints|pieces of advice|tricks] [for|about|on|to begin with] {hobby}[.|?|, please.|]|{word} [tips|hints|ideas] [for|about|on] {hobby}[, please.|.|]"
     lines = [f"{index}. {phrase(rng, tip, hobby=hobby)}" for index, tip in enumerate(rng.sample(_TIPS, count), start=1)]
     answer = phrase(rng, "Here are {word} tips for {hobby}:", word=words.NUMBERS[count], hobby=hobby)
     return Exchange(loosened(rng, phrase(rng, ask, word=word, hobby=hobby)), answer + "\n\n" + "\n".join(lines))
@@ -91,7 +91,7 @@ def names_list(rng: Random) -> Exchange:
         f"{index}. {capitalised(item)}" if mark == "1" else f"- {capitalised(item)}"
         for index, item in enumerate(items, 1)
     ]
-    ask = "[Name|List|Give me|Tell me|Write down|Can you list] {word} {kind}[.|, please.|?|]"
+    ask = "[Name|List|Give me|Tell me|Write down|Can you list|Say|Do you know|I need|Could you name|Please name|Which are|Let me have|Think of] {word} [different |nice |known |][{kind}][.|, please.|?|]|{word} {kind}, please."
     word = words.NUMBERS[count] if rng.random() < 0.7 else str(count)
     answer = f"Here are {words.NUMBERS[count]} {kind}:\n\n" + "\n".join(lines)
     return Exchange(loosened(rng, phrase(rng, ask, word=word, kind=kind)), answer)
@@ -100,7 +100,7 @@ def names_list(rng: Random) -> Exchange:
 def poem(rng: Random) -> Exchange:
     """Four to eight short lines about a subject, which need not rhyme."""
     subject = invented.topic(rng)
-    ask = "[Write|Compose|Make|Give me|I would like] [a|a short|a little] poem about {subject}[.|, please.|]"
+    ask = "[Write|Compose|Make|Give me|I would like|Can you write|I want|Please compose|Could you make|Let me read|Write me|We need] [a|a short|a little|a small|a nice|some] [poem|verse|poem|few lines] [about|on|for] {subject}[.|, please.|]|[A poem|Poem|Some verses][: | about |, please: ]{subject}[.|]"
     lines = [
         phrase(rng, line, subject=subject, colour=rng.choice(words.COLOURS))
         for line in rng.sample(_LINES, rng.choice((4, 6)))
