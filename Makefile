@@ -113,6 +113,11 @@ demo-model: setup ## Train the demo model again (about an hour and a half on two
 	$(BIN)/pip install --disable-pip-version-check --no-build-isolation --editable '.[train]'
 	$(BIN)/python -m services.demo_model --config full --out build/demo-model
 
+.PHONY: test-demo-model
+test-demo-model: setup ## Run the tests of the demo model's training, from data to GGUF; installs PyTorch.
+	$(BIN)/pip install --disable-pip-version-check --no-build-isolation --editable '.[train]'
+	$(BIN)/pytest tests/unit/test_demo_model.py
+
 .PHONY: demo-eval
 demo-eval: setup ## Ask the demo model the held-out set through the running service.
 	$(BIN)/python -m tests.bench.demo_eval

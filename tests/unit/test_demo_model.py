@@ -14,8 +14,9 @@ from jinja2 import TemplateError
 from tokenizers import Tokenizer
 
 from services.demo_model import spec as model
-from services.demo_model.data import tools
+from services.demo_model.data import composed, sentences, tools
 from services.demo_model.data.corpus import conversations, family
+from services.demo_model.data.wording import phrase
 from services.demo_model.heldout import cases
 from services.demo_model.overlap import overlaps
 from services.demo_model.rendering import render
@@ -30,7 +31,7 @@ TOOL = {
 }
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None,
-    reason="training needs torch: pip install -e '.[train]'",
+    reason="training needs torch: make test-demo-model",
 )
 needs_llama_cpp = pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="needs xllamacpp")
 
@@ -89,6 +90,33 @@ def test_a_composed_request_holds_every_value_of_its_call(seed: int) -> None:
     properties = function.schema["function"]["parameters"]["properties"]
     assert arguments.keys() <= properties.keys()
     assert [str(value) for value in arguments.values() if str(value).lower() not in asked.lower()] == []
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_a_statement_holds_every_value_that_it_is_to_tell(seed: int) -> None:
+    rng = Random(seed)  # noqa: S311 - reproducible, not secret
+    used = [(part, part.value(rng)) for part in composed.parts(rng)]
+    told = sentences.statement(rng, "kettle", used)
+    assert [str(value) for _, value in used if str(value).lower() not in told.lower()] == []
+
+
+def test_parameters_are_called_by_too_many_names_to_be_learned_by_heart() -> None:
+    rng = Random(SEED)  # noqa: S311 - reproducible, not secret
+    names = {part.name for _ in range(1000) for part in composed.parts(rng)}
+    assert len(names) > 1000
+
+
+def test_a_pattern_offers_alternatives_at_its_top_level_as_in_brackets() -> None:
+    rng = Random(SEED)  # noqa: S311 - reproducible, not secret
+    made = {phrase(rng, "[Hi|Hello] {name}|Good [day|evening]", name="[Bo|b]") for _ in range(100)}
+    assert made == {"Hi [Bo|b]", "Hello [Bo|b]", "Good day", "Good evening"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "continued"), [("wash", "washing"), ("trace", "tracing"), ("trim", "trimming"), ("show", "showing")]
+)
+def test_verbs_are_continued_by_the_common_rules(verb: str, continued: str) -> None:
+    assert sentences.continued(verb) == continued
 
 
 def test_the_held_out_set_shares_no_tool_value_or_run_of_words_with_the_generated_data() -> None:

@@ -3,6 +3,7 @@
 # A sentence pattern stays on one line, however long.
 # ruff: noqa: E501
 
+import re
 from random import Random
 from typing import Any
 
@@ -11,6 +12,8 @@ from services.demo_model.data.composed import ADJECTIVES, Part
 from services.demo_model.data.wording import phrase
 
 Used = list[tuple[Part, Any]]
+_DOUBLED = re.compile("[^aeiou]{1,2}[aeiou][^aeiouwxy]")
+"""Verbs that write their last letter twice before an ending."""
 
 _ACTIONS = (
     "{verb} [the|a|my|our|that|one|this|] {thing}{tail}", "{verb} [the|a|my|] {thing}{tail}", "{verb} [me|us] [the|a] {thing}{tail}",
@@ -84,7 +87,7 @@ def _filled(rng: Random, general: tuple[str, ...], on_values: tuple[str, ...], v
     tail = "".join(_joined(rng, place, each[0]) for place, each in enumerate(groups))
     behind = "".join(_joined(rng, place, each[0]) for place, each in enumerate(rest))
     slots = {
-        "thing": thing, "verb": verb, "verbing": _continued(verb), "tail": tail, "rest": behind, "first": first[1],
+        "thing": thing, "verb": verb, "verbing": continued(verb), "tail": tail, "rest": behind, "first": first[1],
         "adjective": rng.choice(ADJECTIVES),
     }  # fmt: skip
     return " ".join(phrase(rng, pattern, **slots).split())
@@ -138,14 +141,8 @@ def _joined(rng: Random, place: int, text: str) -> str:
     return f"{rng.choice((' ', ' ', ' ', ' ', ', ', ' and ' if place else ' '))}{text}"
 
 
-def _continued(verb: str) -> str:
+def continued(verb: str) -> str:
     """The -ing form, by the common rules."""
     if verb.endswith("e") and not verb.endswith("ee"):
         return verb[:-1] + "ing"
-    double = (
-        len(verb) < 5
-        and verb[-1] not in "aeiouwxy"
-        and verb[-2:-1] in tuple("aeiou")
-        and verb[-3:-2] not in tuple("aeiou")
-    )
-    return verb + verb[-1] + "ing" if double else verb + "ing"
+    return f"{verb}{verb[-1] if _DOUBLED.fullmatch(verb) else ''}ing"
