@@ -84,7 +84,7 @@ class BuildSpec:
 
 
 CONFIGS = {
-    "full": BuildSpec("full", ModelSpec(), TrainSpec(tokenizer_families=8_000, steps=5000)),
+    "full": BuildSpec("full", ModelSpec(), TrainSpec(tokenizer_families=8_000, steps=4500)),
     "smoke": BuildSpec(
         "smoke",
         ModelSpec(feed_forward=128),
