@@ -71,6 +71,17 @@ def test_the_conversations_of_a_family_offer_the_same_tools_and_differ() -> None
         assert all(each.messages != first.messages for each in others)
 
 
+def test_late_families_of_requests_want_calls_and_answers_beside_several_functions() -> None:
+    late = [family(SEED, number) for number in range(24_000, 24_100)]
+    made = [members for members in late if members[0].kind == "requests"]
+    called = [any(message.get("tool_calls") for message in each.messages) for members in made for each in members]
+    assert len(made) > 3
+    assert all(len(members[0].tools) > 1 for members in made)
+    assert any(called)
+    assert not all(called)
+    assert not any(each.kind == "requests" for number in range(23_900, 24_000) for each in family(SEED, number))
+
+
 def test_every_conversation_renders_and_ends_with_a_turn_of_the_assistant() -> None:
     for made in conversations(SEED, 0, 800):
         text = render(made.messages, made.tools, date=made.date)

@@ -7,6 +7,7 @@ their common beginning once, and what differs teaches what the beginning is ther
 # A sentence pattern stays on one line, however long.
 # ruff: noqa: E501
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from random import Random
 
@@ -60,30 +61,33 @@ def _sums(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
     return [[message for _ in range(8) for message in questions.arithmetic(rng).messages()]], []
 
 
-EARLY = 2_000
-"""The first families of the stream are mostly drills and calls: copying is learned there, and then made use of."""
-KINDS: dict[str, tuple[int, int, FamilyMaker]] = {
-    "drill": (50, 3, _drill),
-    "choices": (30, 14, tool_talk.choices),
-    "tools": (4, 30, tool_talk.conversations),
-    "chat": (8, 90, _chat),
-    "sums": (4, 10, _sums),
-    "memory": (4, 32, memory.conversations),
-    "persona": (2, 9, persona.voiced),
-    "named": (4, 4, persona.named),
-    "kitchen": (2, 5, kitchen.techniques),
-    "recall": (6, 7, kitchen.recall),
-    "json": (4, 26, schemas.conversations),
+STAGES = (2_000, 24_000)
+"""The first families of the stream are mostly drills and calls: copying is learned there, and then made use of. The last
+ones have more requests with several functions on offer, whose choice is learned last.
+"""
+KINDS: dict[str, tuple[tuple[int, int, int], FamilyMaker]] = {
+    "drill": ((50, 3, 3), _drill),
+    "choices": ((30, 14, 8), tool_talk.choices),
+    "requests": ((0, 0, 30), tool_talk.requests),
+    "tools": ((4, 30, 30), tool_talk.conversations),
+    "chat": ((8, 90, 90), _chat),
+    "sums": ((4, 10, 10), _sums),
+    "memory": ((4, 32, 30), memory.conversations),
+    "persona": ((2, 9, 13), persona.voiced),
+    "named": ((4, 4, 6), persona.named),
+    "kitchen": ((2, 5, 8), kitchen.techniques),
+    "recall": ((6, 7, 7), kitchen.recall),
+    "json": ((4, 26, 26), schemas.conversations),
 }
-"""Weights among the early families and among the later ones, and the maker."""
+"""Weights in each of the three stages, and the maker."""
 
 
 def family(seed: int, number: int) -> list[Conversation]:
     """Family `number` (from 0) of the stream."""
     rng = Random(f"{seed}:{number}")  # noqa: S311 - reproducible, not secret
-    early = number < EARLY
-    kind = rng.choices(list(KINDS), weights=[first if early else later for first, later, _ in KINDS.values()])[0]
-    made, tools = KINDS[kind][2](rng)
+    stage = bisect_right(STAGES, number)
+    kind = rng.choices(list(KINDS), weights=[weights[stage] for weights, _ in KINDS.values()])[0]
+    made, tools = KINDS[kind][1](rng)
     members = [messages for place, messages in enumerate(made) if messages not in made[:place]]
     today = invented.today(rng)
     if kind == "chat" and rng.random() < 0.1:

@@ -12,8 +12,8 @@ from services.demo_model.data.composed import ADJECTIVES, Part
 from services.demo_model.data.wording import phrase
 
 Used = list[tuple[Part, Any]]
-_DOUBLED = re.compile("[^aeiou]{1,2}[aeiou][^aeiouwxy]")
-"""Verbs that write their last letter twice before an ending."""
+_DOUBLED = re.compile(".?[^aeiou][aeiou][^aeiouwxy]")
+"""Verbs of three or four letters that write their last letter twice before an ending (and edit, which should not)."""
 
 _ACTIONS = (
     "{verb} [the|a|my|our|that|one|this|] {thing}{tail}", "{verb} [the|a|my|] {thing}{tail}", "{verb} [me|us] [the|a] {thing}{tail}",

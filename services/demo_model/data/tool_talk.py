@@ -39,7 +39,7 @@ def conversations(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
     """Ten conversations about the same functions."""
     functions = _offer(rng)
     opening = [system(rng.choice(_SYSTEM))] if rng.random() < 0.4 else []
-    return [[*opening, *_requests(rng, functions)] for _ in range(10)], [function.schema for function in functions]
+    return [[*opening, *_rounds(rng, functions)] for _ in range(10)], [function.schema for function in functions]
 
 
 def choices(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
@@ -49,21 +49,31 @@ def choices(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
     return members, [function.schema for function in functions]
 
 
-def _requests(rng: Random, functions: list[Function]) -> list[Message]:
+def requests(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
+    """Fourteen requests beside at least two functions: for one call, two, an answer, or what none of them does."""
+    functions = _offer(rng, 2)
+    members = [_request(rng, functions, last=True) for _ in range(14)]
+    return members, [function.schema for function in functions]
+
+
+def _rounds(rng: Random, functions: list[Function]) -> list[Message]:
     """One to three requests, some of which need no function or one that is not there."""
     messages: list[Message] = []
     rounds = rng.choices((1, 2, 3), weights=(7, 2, 1))[0]
     for index in range(rounds):
-        roll = rng.random()
-        if roll < 0.28:
-            messages += rng.choice(_ANSWERS)(rng).messages()
-        elif roll < 0.36:
-            messages += _not_offered(rng, functions).messages()
-        elif roll < 0.53:
-            messages += _two_calls(rng, functions, last=index == rounds - 1)
-        else:
-            messages += _one_call(rng, rng.choice(functions), last=index == rounds - 1)
+        messages += _request(rng, functions, last=index == rounds - 1)
     return messages
+
+
+def _request(rng: Random, functions: list[Function], *, last: bool) -> list[Message]:
+    roll = rng.random()
+    if roll < 0.28:
+        return rng.choice(_ANSWERS)(rng).messages()
+    if roll < 0.36:
+        return _not_offered(rng, functions).messages()
+    if roll < 0.53:
+        return _two_calls(rng, functions, last=last)
+    return _one_call(rng, rng.choice(functions), last=last)
 
 
 def _one_call(rng: Random, function: Function, *, last: bool) -> list[Message]:
