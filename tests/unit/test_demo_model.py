@@ -23,7 +23,7 @@ from services.demo_model.rendering import render
 from services.demo_model.scoring import Reply, correct, follows_schema, read_reply, repeats
 
 SEED = model.CONFIGS["full"].train.seed
-STREAM = 48_000
+STREAM = 40_000
 """Families that the full configuration trains on, rounded up."""
 TOOL = {
     "type": "function",
