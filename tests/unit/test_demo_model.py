@@ -235,7 +235,7 @@ def test_an_untrained_network_looks_at_the_parameters_of_the_function_that_is_be
     inputs = list[torch.Tensor]()
     layer.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
     own, calls = 0, 0
-    for made in (each for number in range(200) for each in family(SEED, number)[:2] if each.kind == "choices"):
+    for made in (each for number in range(400) for each in family(SEED, number)[:2] if each.kind == "choices"):
         text = render(made.messages, made.tools, date=made.date)
         called = made.messages[-1]["tool_calls"][0]["function"]["name"]
         ids = encode(tokenizer, text[: text.rindex('"parameters": {"') + len('"parameters": {"')])
@@ -248,8 +248,8 @@ def test_an_untrained_network_looks_at_the_parameters_of_the_function_that_is_be
         places = {name: _first_parameter(tokenizer, text, name) for name in names}
         own += max(names, key=lambda name: float(scores[places[name]])) == called
         calls += 1
-    assert calls > 40
-    assert own > 0.75 * calls
+    assert calls > 200
+    assert own > 0.8 * calls
 
 
 def _first_parameter(tokenizer: Tokenizer, text: str, name: str) -> int:
