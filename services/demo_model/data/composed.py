@@ -76,12 +76,11 @@ def parts(rng: Random) -> list[Part]:
     roles = rng.sample(_ROLES, count)
     if count > 1 and rng.random() < 0.15:
         roles[1] = roles[0]
+    made: list[Part] = []
     if count > 1 and rng.random() < 0.2:
         role = rng.choice([role for role in _ROLES if role["kind"] in _PAIRED])
         made = _pair(rng, role)
         roles = [each for each in roles[2:] if each is not role]
-    else:
-        made = []
     for role in roles:
         part = _part(rng, role)
         if part.name not in {each.name for each in made}:
