@@ -9,7 +9,7 @@ from services.demo_model.rendering import render
 from services.demo_model.spec import PAD, TrainSpec
 from services.demo_model.tokenizer import AssistantSpans, encode, token_id
 
-IGNORED = -100
+_IGNORED = -100
 """The target that PyTorch's cross-entropy leaves out."""
 _MULTIPLE = 128
 
@@ -80,7 +80,7 @@ def pad(batch: Batch, token: int) -> None:
         batch.lengths.append((filled,))
     batch.ids.extend([token] * filled)
     batch.wanted.extend([0] * ignored)
-    batch.targets.extend([IGNORED] * ignored)
+    batch.targets.extend([_IGNORED] * ignored)
 
 
 def _shared(rows: list[list[int]]) -> int:

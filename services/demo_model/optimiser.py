@@ -14,7 +14,7 @@ from services.demo_model.spec import TrainSpec
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 MULTIPLIES_BFLOAT16 = bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
-"""Whether bfloat16 saves time: a fifth of a step, a third of an update. Elsewhere it costs time."""
+"""Whether bfloat16 saves time: a fifth of a step, up to a third of an update. Elsewhere it costs time."""
 
 
 def orthogonal(matrix: Tensor, rounds: int = 5) -> Tensor:

@@ -289,6 +289,27 @@ def test_a_batch_wants_each_learned_token_of_a_family_once_behind_the_token_befo
 
 
 @needs_torch
+def test_what_fills_a_batch_up_teaches_nothing() -> None:
+    import torch
+    from torch.nn import functional
+
+    from services.demo_model.batches import Batch, pad
+    from services.demo_model.network import Layout, Network
+
+    network = Network(model.CONFIGS["smoke"].model, SEED)
+    batch = Batch(list(range(30)), [(12, 7, 11)], [5, 20, 28], [6, 21, 29])
+
+    def loss() -> Any:
+        logits = network(torch.tensor(batch.ids), Layout(batch.lengths), torch.tensor(batch.wanted))
+        return functional.cross_entropy(logits, torch.tensor(batch.targets))
+
+    before = loss()
+    pad(batch, 0)
+    assert (len(batch.ids), len(batch.wanted), len(batch.targets)) == (128, 128, 128)
+    assert torch.allclose(loss(), before)
+
+
+@needs_torch
 def test_the_pipeline_goes_from_generated_data_to_a_loss_curve_and_both_gguf_files(smoke: Any) -> None:
     assert (smoke.out / "loss.png").read_bytes().startswith(b"\x89PNG")
     for quantisation in ("F16", "Q8_0"):

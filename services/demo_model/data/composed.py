@@ -41,6 +41,8 @@ class Part:
     phrases: tuple[str, ...]
     paired: bool = False
     """Whether it and its neighbour are the two ends of one thing."""
+    counted: bool = False
+    """Whether it is a whole number of units, which can stand before the thing itself."""
 
     def value(self, rng: Random) -> Any:
         """A new value."""
@@ -71,7 +73,7 @@ _VALUES: dict[str, Callable[[Random], Any]] = {
 
 
 def parts(rng: Random) -> list[Part]:
-    """One to three parameters, of different kinds but for two that are a pair or of one kind; the names differ."""
+    """One to four parameters, of different kinds but for two that are a pair or of one kind; the names differ."""
     count = rng.choices((1, 2, 3, 4), weights=(5, 6, 3, 1))[0]
     roles = rng.sample(_ROLES, count)
     if count > 1 and rng.random() < 0.15:
@@ -133,7 +135,8 @@ def _number(rng: Random, role: dict[str, str]) -> Part:
     phrases = [f"{lead} {{value}} {spoken}".strip() for lead in role["lead"].split("|")]
     phrases += [f"{{value}} {spoken}", f"{{value}} {spoken}", f"a total of {{value}} {spoken}"]
     kind = "number" if rng.random() < 0.85 else "decimal"
-    return Part(name, {"type": _JSON_TYPES[kind], **_described(rng, role, unit)}, kind, tuple(phrases))
+    schema = {"type": _JSON_TYPES[kind], **_described(rng, role, unit)}
+    return Part(name, schema, kind, tuple(phrases), counted=kind == "number")
 
 
 def _described(rng: Random, role: dict[str, str], word: str) -> dict[str, str]:

@@ -106,7 +106,7 @@ def _named_thing(rng: Random, noun: str, used: Used) -> tuple[str, Used]:
             after += rng.choice((f" in {value}", f", {value}", f" ({value})"))
         else:
             others.append((part, value))
-    quantity = [(part, value) for part, value in others if part.phrases[-1].startswith("a ") and part.kind == "number"]
+    quantity = [(part, value) for part, value in others if part.counted]
     if quantity and rng.random() < 0.3:
         others.remove(quantity[0])
         unit = rng.choice([each for each in quantity[0][0].phrases if each.startswith("{value} ")])
