@@ -109,9 +109,9 @@ proto: setup ## Generate the stubs again.
 	$(BIN)/python proto/build_stubs.py
 
 .PHONY: demo-model
-demo-model: setup ## Train the demo model again (about an hour and a half on two cores; resumes).
+demo-model: setup ## Train the demo model again (twenty minutes on a GPU; without, a smaller one in 90; resumes).
 	$(BIN)/pip install --disable-pip-version-check --no-build-isolation --editable '.[train]'
-	$(BIN)/python -m services.demo_model --config full --out build/demo-model
+	$(BIN)/python -m services.demo_model --out build/demo-model
 
 .PHONY: test-demo-model
 test-demo-model: setup ## Run the tests of the demo model's training, from data to GGUF; installs PyTorch.

@@ -12,7 +12,8 @@ from rich.progress import track
 from services.demo_model.answerers import DATE, Gguf
 from services.demo_model.heldout import cases
 from services.demo_model.hf_export import read_spec, read_tokenizer, read_weights
-from services.demo_model.network import Layout, Network
+from services.demo_model.layout import layout
+from services.demo_model.network import Network
 from services.demo_model.rendering import render
 from services.demo_model.spec import EOT
 from services.demo_model.tokenizer import encode, token_id
@@ -43,7 +44,7 @@ def agreement(directory: Path, gguf: Path) -> tuple[int, int]:
             ids = torch.tensor([*prompt, *written])
             places = torch.arange(len(prompt) - 1, len(ids) - 1)
             with torch.inference_mode():
-                chosen = network(ids, Layout([(len(ids),)]), places).argmax(-1)
+                chosen = network(ids, layout([(len(ids),)], ids.device), places).argmax(-1)
             same += int((chosen == ids[len(prompt) :]).sum())
             total += len(written)
     return same, total

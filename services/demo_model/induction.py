@@ -30,8 +30,6 @@ _CONSTANT, _COMMON = range(2)
 """Reserved dimensions: the same for every token, and for tokens that tell nothing of what is spoken of."""
 _RESERVED = 2
 _LEVEL = 4.0 * EMBEDDING_DEVIATION
-_FULLER = 1.16
-"""Gives the embeddings the norm back that they lose with the directions of the words around."""
 _SHARPNESS = 8.0 * EMBEDDING_DEVIATION / _LEVEL
 _PREVIOUS = 2.8 * EMBEDDING_DEVIATION
 _AROUND = 4.0
@@ -61,7 +59,7 @@ def plant(network: Network, tokenizer: Tokenizer, seed: int) -> None:
     free = torch.tensor([*long, *(pair + size // 2 for pair in long)])
     output = _orthogonal(spec.hidden, generator)
     # What the look-back heads write is for the match alone: the copying heads see other directions.
-    read, last, before, around = torch.split(_orthogonal(spec.hidden, generator)[_RESERVED:], size)
+    read, last, before, around = torch.split(_orthogonal(spec.hidden, generator)[_RESERVED:], size)[:4]
     hidden = torch.cat((torch.eye(spec.hidden)[:_RESERVED], around))
     seen = torch.eye(spec.hidden) - hidden.T @ hidden
     _embed(network, tokenizer, seen, output)
@@ -87,7 +85,8 @@ def _orthogonal(size: int, generator: torch.Generator) -> Tensor:
 def _embed(network: Network, tokenizer: Tokenizer, seen: Tensor, output: Tensor) -> None:
     """Both embeddings within the directions `seen`, and the reserved dimensions."""
     embeddings = network.embed_tokens.weight
-    embeddings.copy_(_FULLER * embeddings @ seen)
+    # They get the norm back that they lose with the directions of the words around.
+    embeddings.copy_(embeddings @ seen * math.sqrt(len(seen) / float(seen.trace())))
     network.lm_head.weight.copy_(_HEAD * embeddings @ output @ seen)
     embeddings[:, _CONSTANT] = _LEVEL
     for token, number in tokenizer.get_vocab().items():

@@ -1,68 +1,53 @@
 """The network: Llama 3.1's decoder in PyTorch, with the parameter names of a Hugging Face checkpoint.
 
-Conversations are not padded: the tokens of a batch lie one after another in one row. Conversations that begin alike
-are a family: their common beginning lies there once, and what follows in each sees the beginning and itself. Attention
-is computed per family, so none sees another.
+The tokens of a batch lie one after another in one row, without padding; its layout says which of them see which.
 """
 
 # torch is Any where it is not installed, and typed where it is; both pass.
 # mypy: allow-subclassing-any
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from services.demo_model.layout import Layout, Mix
 from services.demo_model.rope import frequencies
 from services.demo_model.spec import ModelSpec
 
+Turn = Callable[[Tensor], Tensor]
 EMBEDDING_DEVIATION = 0.5
 
 
-class Rotation:
+class Rotation(nn.Module):
     """Cosines and sines per position; the second half of a head is the partner of the first (Hugging Face's order)."""
 
+    cos: Tensor
+    sin: Tensor
+
     def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
         angles = torch.outer(torch.arange(spec.context, dtype=torch.float32), torch.tensor(frequencies(spec)))
-        self._cos = torch.cat((angles, angles), dim=-1).cos()
-        self._sin = torch.cat((angles, angles), dim=-1).sin()
+        angles = torch.cat((angles, angles), dim=-1)
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
 
-    def __call__(self, heads: Tensor, positions: Tensor) -> Tensor:
-        """Rotates [tokens, heads, head size]."""
-        first, second = heads.chunk(2, dim=-1)
-        turned = torch.cat((-second, first), dim=-1)
-        return heads * self._cos[positions].unsqueeze(1) + turned * self._sin[positions].unsqueeze(1)
+    def forward(self, positions: Tensor) -> Turn:
+        """Rotates [tokens, heads, head size] by the tokens' positions."""
+        cos, sin = self.cos[positions].unsqueeze(1), self.sin[positions].unsqueeze(1)
 
+        def turn(heads: Tensor) -> Tensor:
+            first, second = heads.chunk(2, dim=-1)
+            return heads * cos + torch.cat((-second, first), dim=-1) * sin
 
-class Layout:
-    """Where the tokens of a row belong; `lengths` of a family are those of its beginning and of each continuation."""
-
-    def __init__(self, lengths: Sequence[Sequence[int]]) -> None:
-        self.positions = torch.cat([_positions(family) for family in lengths])
-        self.sizes = [length for family in lengths for length in family]
-        """Tokens in each run of the row, beginnings and continuations alike."""
-        self.beginnings: list[tuple[int, Tensor] | None] = []
-        """For a continuation the run that is its beginning, and which of both its tokens see; None for a beginning."""
-        for first, *rest in lengths:
-            beginning = len(self.beginnings)
-            self.beginnings.append(None)
-            self.beginnings += [(beginning, _seen(first, length)) for length in rest]
-
-
-def _positions(family: Sequence[int]) -> Tensor:
-    beginning, *rest = family
-    return torch.cat([torch.arange(beginning), *(torch.arange(beginning, beginning + length) for length in rest)])
-
-
-def _seen(beginning: int, length: int) -> Tensor:
-    return torch.ones(length, beginning + length, dtype=torch.bool).tril(beginning)
+        return turn
 
 
 class Attention(nn.Module):
-    """Causal grouped-query attention."""
+    """Grouped-query attention."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
@@ -72,33 +57,14 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(spec.hidden, spec.kv_heads * spec.head_size, bias=False)
         self.o_proj = nn.Linear(spec.heads * spec.head_size, spec.hidden, bias=False)
 
-    def forward(self, hidden: Tensor, layout: Layout, rotation: Rotation) -> Tensor:
-        """Attends within each family of the row."""
-        size = self.spec.head_size
-        query = rotation(self.q_proj(hidden).view(-1, self.spec.heads, size), layout.positions)
-        key = rotation(self.k_proj(hidden).view(-1, self.spec.kv_heads, size), layout.positions)
-        value = self.v_proj(hidden).view(-1, self.spec.kv_heads, size).float()
-        repeats = self.spec.heads // self.spec.kv_heads
-        key, value = key.repeat_interleave(repeats, dim=1), value.repeat_interleave(repeats, dim=1)
-        queries, keys, values = (each.transpose(0, 1).split(layout.sizes, dim=1) for each in (query, key, value))
-        # The gradient of attention takes twice as long in bfloat16 as in float32 on a CPU.
-        with torch.autocast("cpu", enabled=False):
-            joined = torch.cat(list(_mixed(queries, keys, values, layout)), dim=1).transpose(0, 1)
-        return cast("Tensor", self.o_proj(joined.reshape(hidden.shape[0], -1)))
-
-
-def _mixed(
-    queries: Sequence[Tensor], keys: Sequence[Tensor], values: Sequence[Tensor], layout: Layout
-) -> Iterator[Tensor]:
-    """Each run's values, [heads, tokens, head size] as all of these, mixed as its tokens attend."""
-    for query, key, value, begun in zip(queries, keys, values, layout.beginnings, strict=True):
-        seen = None
-        if begun is not None:
-            beginning, seen = begun
-            key, value = torch.cat((keys[beginning], key), dim=1), torch.cat((values[beginning], value), dim=1)
-        query, key, value = query.unsqueeze(0), key.unsqueeze(0), value.unsqueeze(0)
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=seen, is_causal=seen is None)
-        yield mixed.squeeze(0)
+    def forward(self, hidden: Tensor, turn: Turn, mix: Mix) -> Tensor:
+        """[tokens, hidden] to the same shape."""
+        size, repeats = self.spec.head_size, self.spec.heads // self.spec.kv_heads
+        query = turn(self.q_proj(hidden).view(-1, self.spec.heads, size))
+        key = turn(self.k_proj(hidden).view(-1, self.spec.kv_heads, size)).repeat_interleave(repeats, dim=1)
+        value = self.v_proj(hidden).view(-1, self.spec.kv_heads, size).repeat_interleave(repeats, dim=1)
+        mixed = mix(query.transpose(0, 1), key.transpose(0, 1), value.transpose(0, 1)).transpose(0, 1)
+        return cast("Tensor", self.o_proj(mixed.reshape(hidden.shape[0], -1)))
 
 
 class FeedForward(nn.Module):
@@ -125,9 +91,9 @@ class Layer(nn.Module):
         self.post_attention_layernorm = nn.RMSNorm(spec.hidden, eps=spec.rms_eps)
         self.mlp = FeedForward(spec)
 
-    def forward(self, hidden: Tensor, layout: Layout, rotation: Rotation, wanted: Tensor | None = None) -> Tensor:
+    def forward(self, hidden: Tensor, turn: Turn, mix: Mix, wanted: Tensor | None = None) -> Tensor:
         """[tokens, hidden] to the same shape, or to [wanted, hidden]."""
-        hidden = hidden + self.self_attn(self.input_layernorm(hidden), layout, rotation)
+        hidden = hidden + self.self_attn(self.input_layernorm(hidden), turn, mix)
         if wanted is not None:
             hidden = hidden[wanted]
         return hidden + cast("Tensor", self.mlp(self.post_attention_layernorm(hidden)))
@@ -157,8 +123,8 @@ class Network(nn.Module):
 
     def forward(self, ids: Tensor, layout: Layout, wanted: Tensor | None = None) -> Tensor:
         """Logits [wanted or all tokens, vocabulary] for `ids` [tokens], which belong together as `layout` says."""
-        hidden = self.embed_tokens(ids)
+        hidden, turn, mix = self.embed_tokens(ids), self.rotation(layout.positions), layout.mixer()
         for layer in self.layers[:-1]:
-            hidden = layer(hidden, layout, self.rotation)
-        hidden = self.layers[-1](hidden, layout, self.rotation, wanted)
+            hidden = layer(hidden, turn, mix)
+        hidden = self.layers[-1](hidden, turn, mix, wanted)
         return cast("Tensor", self.lm_head(self.norm(hidden)))

@@ -84,10 +84,16 @@ class BuildSpec:
 
 
 CONFIGS = {
-    "full": BuildSpec("full", ModelSpec(), TrainSpec(tokenizer_families=8_000, steps=4500)),
+    "full": BuildSpec(
+        "full",
+        ModelSpec(hidden=384, layers=8, heads=6, feed_forward=1024),
+        TrainSpec(tokenizer_families=8_000, steps=9_000, batch_tokens=32_768),
+    ),
+    "small": BuildSpec("small", ModelSpec(), TrainSpec(tokenizer_families=8_000, steps=4_500)),
     "smoke": BuildSpec(
         "smoke",
         ModelSpec(feed_forward=128),
-        TrainSpec(tokenizer_families=300, steps=20, batch_tokens=1024, warmup_steps=4, threads=1),
+        TrainSpec(tokenizer_families=300, steps=20, batch_tokens=2048, warmup_steps=4, threads=1),
     ),
 }
+"""`full` is what is shipped, for a GPU; `small` takes an hour and a half on two cores."""

@@ -29,10 +29,21 @@ TOOL = {
     "type": "function",
     "function": {"name": "ring", "description": "Ring", "parameters": {"type": "object", "properties": {}}},
 }
+
+
+def _has_cuda() -> bool:
+    if importlib.util.find_spec("torch") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None,
     reason="training needs torch: make test-demo-model",
 )
+needs_cuda = pytest.mark.skipif(not _has_cuda(), reason="needs a GPU and PyTorch")
 needs_llama_cpp = pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="needs xllamacpp")
 
 
@@ -200,18 +211,22 @@ def test_five_words_three_times_are_a_repetition() -> None:
 
 
 @needs_torch
-def test_an_untrained_network_continues_a_sequence_of_tokens_that_it_sees_for_the_second_time(smoke: Any) -> None:
+@pytest.mark.parametrize("config", ["full", "small"])
+def test_an_untrained_network_continues_a_sequence_of_tokens_that_it_sees_for_the_second_time(
+    smoke: Any, config: str
+) -> None:
     import torch
 
     from services.demo_model.induction import plant
-    from services.demo_model.network import Layout, Network
+    from services.demo_model.layout import layout
+    from services.demo_model.network import Network
 
     tokenizer = Tokenizer.from_file(str(smoke.out / "tokenizer.json"))
-    shape, length = model.CONFIGS["full"].model, 100
+    shape, length = model.CONFIGS[config].model, 100
     sequence = torch.randperm(shape.vocabulary, generator=torch.Generator().manual_seed(SEED))[:length]
 
     def repeated(network: Network) -> int:
-        logits = network(torch.cat((sequence, sequence)), Layout([(2 * length,)]))
+        logits = network(torch.cat((sequence, sequence)), layout([(2 * length,)], torch.device("cpu")))
         return int((logits[length : 2 * length - 1].argmax(-1) == sequence[1:]).sum())
 
     network = Network(shape, SEED)
@@ -225,11 +240,12 @@ def test_an_untrained_network_looks_at_the_parameters_of_the_function_that_is_be
     import torch
 
     from services.demo_model.induction import plant
-    from services.demo_model.network import Layout, Network
+    from services.demo_model.layout import layout
+    from services.demo_model.network import Network
     from services.demo_model.tokenizer import encode
 
     tokenizer = Tokenizer.from_file(str(smoke.out / "tokenizer.json"))
-    network = Network(model.CONFIGS["full"].model, SEED)
+    network = Network(model.CONFIGS["small"].model, SEED)
     plant(network, tokenizer, SEED)
     size, layer = network.spec.head_size, network.get_submodule("layers.4.self_attn")
     inputs = list[torch.Tensor]()
@@ -240,7 +256,7 @@ def test_an_untrained_network_looks_at_the_parameters_of_the_function_that_is_be
         called = made.messages[-1]["tool_calls"][0]["function"]["name"]
         ids = encode(tokenizer, text[: text.rindex('"parameters": {"') + len('"parameters": {"')])
         with torch.no_grad():
-            network(torch.tensor(ids), Layout([(len(ids),)]))
+            network(torch.tensor(ids), layout([(len(ids),)], torch.device("cpu")))
             # What the head compares lies in slow pairs, which hardly turn: the scores are near those without rotation.
             hidden = inputs.pop()
             scores = layer.k_proj(hidden)[:, :size] @ layer.q_proj(hidden)[-1, :size]
@@ -265,27 +281,57 @@ def _first_parameter(tokenizer: Tokenizer, text: str, name: str) -> int:
 def test_a_conversation_in_a_family_has_the_same_logits_as_alone() -> None:
     import torch
 
-    from services.demo_model.network import Layout, Network
+    from services.demo_model.layout import layout
+    from services.demo_model.network import Network
 
-    network = Network(model.CONFIGS["smoke"].model, SEED)
+    network, cpu = Network(model.CONFIGS["smoke"].model, SEED), torch.device("cpu")
     ids = torch.randint(model.CONFIGS["smoke"].model.vocabulary, (30,), generator=torch.Generator().manual_seed(SEED))
     beginning, first, second = ids[:12], ids[12:19], ids[19:]
-    together = network(ids, Layout([(12, 7, 11)]))
-    alone = network(torch.cat((beginning, first)), Layout([(19,)]))
-    other = network(torch.cat((beginning, second)), Layout([(23,)]))
+    together = network(ids, layout([(12, 7, 11)], cpu))
+    alone = network(torch.cat((beginning, first)), layout([(19,)], cpu))
+    other = network(torch.cat((beginning, second)), layout([(23,)], cpu))
     assert torch.allclose(together[:19], alone, atol=1e-5)
     assert torch.allclose(together[19:], other[12:], atol=1e-5)
 
 
 @needs_torch
-def test_a_batch_wants_each_learned_token_of_a_family_once_behind_the_token_before_it() -> None:
-    from services.demo_model.batches import Batch, append
+def test_the_mask_for_a_gpu_shows_each_token_what_the_runs_of_a_cpu_show_it() -> None:
+    import torch
 
-    batch = Batch([9], [(1,)], [], [])
-    append(batch, [([1, 2, 3, 4], [False, True, False, True]), ([1, 2, 5, 6], [False, True, True, True])])
-    assert batch.ids == [9, 1, 2, 3, 4, 5, 6]
-    assert batch.lengths == [(1,), (2, 2, 2)]
-    assert list(zip(batch.wanted, batch.targets, strict=True)) == [(1, 2), (3, 4), (2, 5), (5, 6)]
+    from services.demo_model.layout import Masked, layout
+    from services.demo_model.network import Network
+
+    network, cpu = Network(model.CONFIGS["smoke"].model, SEED), torch.device("cpu")
+    lengths = [(12, 7, 11), (5,), (20, 3, 9)]
+    ids = torch.randint(model.CONFIGS["smoke"].model.vocabulary, (67,), generator=torch.Generator().manual_seed(SEED))
+    runs = layout(lengths, cpu)
+    with torch.inference_mode(), pytest.warns(UserWarning, match=r"without torch\.compile"):
+        assert torch.allclose(network(ids, Masked(lengths, runs.positions, cpu)), network(ids, runs), atol=1e-5)
+
+
+@needs_cuda
+def test_a_gpu_trains_as_a_cpu_does(smoke: Any, tmp_path: Path) -> None:
+    from services.demo_model.training import Trainer
+
+    tokenizer = Tokenizer.from_file(str(smoke.out / "tokenizer.json"))
+    on_gpu = Trainer(smoke.build, tokenizer, tmp_path / "gpu.pt", device="cuda")
+    on_gpu.train()
+    on_cpu = Trainer(smoke.build, tokenizer, tmp_path / "cpu.pt", device="cpu")
+    on_cpu.train()
+    assert on_gpu.losses == pytest.approx(on_cpu.losses, rel=0.03)
+    again = Trainer(smoke.build, tokenizer, tmp_path / "again.pt", device="cuda")
+    again.train()
+    assert again.losses == on_gpu.losses
+
+
+@needs_torch
+def test_a_family_wants_each_learned_token_once_behind_the_token_before_it() -> None:
+    from services.demo_model.batches import joined
+
+    made = joined([([1, 2, 3, 4], [False, True, False, True]), ([1, 2, 5, 6], [False, True, True, True])])
+    assert made.ids == [1, 2, 3, 4, 5, 6]
+    assert made.lengths == [(2, 2, 2)]
+    assert list(zip(made.wanted, made.targets, strict=True)) == [(0, 2), (2, 4), (1, 5), (4, 6)]
 
 
 @needs_torch
@@ -293,20 +339,54 @@ def test_what_fills_a_batch_up_teaches_nothing() -> None:
     import torch
     from torch.nn import functional
 
-    from services.demo_model.batches import Batch, pad
-    from services.demo_model.network import Layout, Network
+    from services.demo_model.batches import Batch, fill
+    from services.demo_model.layout import layout
+    from services.demo_model.network import Network
 
     network = Network(model.CONFIGS["smoke"].model, SEED)
     batch = Batch(list(range(30)), [(12, 7, 11)], [5, 20, 28], [6, 21, 29])
 
     def loss() -> Any:
-        logits = network(torch.tensor(batch.ids), Layout(batch.lengths), torch.tensor(batch.wanted))
+        row = layout(batch.lengths, torch.device("cpu"))
+        logits = network(torch.tensor(batch.ids), row, torch.tensor(batch.wanted))
         return functional.cross_entropy(logits, torch.tensor(batch.targets))
 
     before = loss()
-    pad(batch, 0)
-    assert (len(batch.ids), len(batch.wanted), len(batch.targets)) == (128, 128, 128)
+    fill(batch, 64, 32, 0)
+    assert (len(batch.ids), len(batch.wanted), len(batch.targets)) == (64, 32, 32)
     assert torch.allclose(loss(), before)
+
+
+@needs_torch
+def test_batches_have_one_shape_and_every_family_that_fits_once(smoke: Any) -> None:
+    from services.demo_model.batches import Batches, joined
+    from services.demo_model.tokenizer import AssistantSpans, encode
+
+    tokenizer, spec = Tokenizer.from_file(str(smoke.out / "tokenizer.json")), smoke.build.train
+    batches, spans = Batches(tokenizer, spec), AssistantSpans(tokenizer)
+    made = [batches.next() for _ in range(6)]
+    sizes = {(len(each.ids), len(each.wanted), len(each.targets)) for each in made}
+    assert sizes == {(spec.batch_tokens, spec.batch_tokens // 2, spec.batch_tokens // 2)}
+    assert all(sum(map(sum, each.lengths)) == spec.batch_tokens for each in made)
+    wanted = list[int]()
+    for number in range(batches.cursor):
+        members = family(spec.seed, number)
+        ids = [encode(tokenizer, render(each.messages, each.tools, date=each.date)) for each in members]
+        masks = [spans.mask(each, made.learned()) for each, made in zip(ids, members, strict=True)]
+        alone = joined(list(zip(ids, masks, strict=True)))
+        if len(alone.ids) <= spec.batch_tokens and len(alone.wanted) <= spec.batch_tokens // 2:
+            wanted += alone.targets
+    assert [target for each in made for target in each.targets if target >= 0] == wanted
+
+
+@needs_torch
+def test_batches_encoded_by_other_processes_are_the_same(smoke: Any) -> None:
+    from services.demo_model.batches import Batches
+
+    tokenizer, spec = Tokenizer.from_file(str(smoke.out / "tokenizer.json")), smoke.build.train
+    here, elsewhere = Batches(tokenizer, spec, cursor=40), Batches(tokenizer, spec, cursor=40, processes=2)
+    assert [here.next() for _ in range(12)] == [elsewhere.next() for _ in range(12)]
+    assert here.cursor == elsewhere.cursor
 
 
 @needs_torch
