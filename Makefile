@@ -119,7 +119,7 @@ test-demo-model: setup ## Run the tests of the demo model's training, from data 
 	$(BIN)/pytest tests/unit/test_demo_model.py
 
 .PHONY: demo-eval
-demo-eval: setup ## Ask the demo model the held-out set through the running service.
+demo-eval: setup ## Ask the demo model the held-out sets through the running service.
 	$(BIN)/python -m tests.bench.demo_eval
 
 .PHONY: lock

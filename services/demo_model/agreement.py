@@ -10,7 +10,7 @@ import torch
 from rich.progress import track
 
 from services.demo_model.answerers import DATE, Gguf
-from services.demo_model.heldout import cases
+from services.demo_model.heldout import all_cases
 from services.demo_model.hf_export import read_spec, read_tokenizer, read_weights
 from services.demo_model.layout import layout
 from services.demo_model.network import Network
@@ -28,7 +28,7 @@ def load_network(directory: Path) -> Network:
 
 
 def agreement(directory: Path, gguf: Path) -> tuple[int, int]:
-    """Tokens on which both agree, and tokens that the GGUF wrote, over the held-out prompts at temperature 0.
+    """Tokens on which both agree, and tokens that the GGUF wrote, over all held-out prompts at temperature 0.
 
     Each token is compared given the same tokens before it, so one difference does not make the rest differ.
     """
@@ -36,7 +36,7 @@ def agreement(directory: Path, gguf: Path) -> tuple[int, int]:
     end = token_id(tokenizer, EOT)
     same = total = 0
     with closing(Gguf(gguf)) as model:
-        for case in track(cases(), gguf.name, transient=True):
+        for case in track(all_cases(), gguf.name, transient=True):
             prompt = encode(tokenizer, render(case.messages, case.tools, date=DATE, add_generation_prompt=True))
             written, stopped = model.continue_ids(prompt)
             if stopped and written[-1:] != [end]:

@@ -3,11 +3,13 @@
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from itertools import count
+from itertools import accumulate, count
 from multiprocessing import get_context
 
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from services.demo_model.data.corpus import family
@@ -23,25 +25,20 @@ _AHEAD = 4
 """Chunks for each process that are made before they are asked for."""
 
 
-@dataclass(slots=True)
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Families in a row: `ids`, and where (`wanted`) which id (`targets`) comes next.
 
     `lengths` has a tuple for each family: tokens of the common beginning, then of what follows in each conversation.
     """
 
-    ids: list[int] = field(default_factory=list)
-    lengths: list[tuple[int, ...]] = field(default_factory=list)
-    wanted: list[int] = field(default_factory=list)
-    targets: list[int] = field(default_factory=list)
-
-    def extend(self, other: "Batch") -> None:
-        """Adds the families of the other behind these."""
-        start = len(self.ids)
-        self.ids += other.ids
-        self.lengths += other.lengths
-        self.wanted += [start + place for place in other.wanted]
-        self.targets += other.targets
+    ids: Ids
+    lengths: tuple[tuple[int, ...], ...]
+    wanted: Ids
+    targets: Ids
 
 
 class Batches:
@@ -61,18 +58,17 @@ class Batches:
 
     def next(self) -> Batch:
         """The next families that fit; one that fits into no batch is left out."""
-        batch = Batch()
-        while self._fits(batch) or not self._fits(Batch()):
-            if self._fits(batch):
-                batch.extend(self._next)
+        families, ids, targets = list[Batch](), 0, 0
+        while self._fits(ids, targets) or not self._fits(0, 0):
+            if self._fits(ids, targets):
+                families.append(self._next)
+                ids, targets = ids + len(self._next.ids), targets + len(self._next.targets)
             self._next = next(self._families)
             self.cursor += 1
-        fill(batch, self._size, self._size // 2, self._filler)
-        return batch
+        return joined(families, self._size, self._size // 2, self._filler)
 
-    def _fits(self, batch: Batch) -> bool:
-        ids, wanted = len(batch.ids) + len(self._next.ids), len(batch.wanted) + len(self._next.wanted)
-        return ids <= self._size and wanted <= self._size // 2
+    def _fits(self, ids: int, targets: int) -> bool:
+        return ids + len(self._next.ids) <= self._size and targets + len(self._next.targets) <= self._size // 2
 
 
 def _encoded(tokenizer: Tokenizer, spec: TrainSpec, cursor: int, processes: int) -> Iterator[Batch]:
@@ -82,25 +78,27 @@ def _encoded(tokenizer: Tokenizer, spec: TrainSpec, cursor: int, processes: int)
         yield from map(encoder.family, count(cursor))
     made, starts, text = deque[Future[list[Batch]]](), count(cursor, _CHUNK), tokenizer.to_str()
     # A process that is forked from one that computes on a GPU or in threads can hang.
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(processes, get_context("spawn"))
+    try:
         while True:
             while len(made) < _AHEAD * processes:
                 made.append(pool.submit(_encode_chunk, text, spec, next(starts)))
             yield from made.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class _Encoder:
     def __init__(self, tokenizer: Tokenizer, spec: TrainSpec) -> None:
-        self._tokenizer, self._spec = tokenizer, spec
+        self._tokenizer, self._seed, self._longest = tokenizer, spec.seed, spec.max_length
         self._spans = AssistantSpans(tokenizer)
 
     def family(self, number: int) -> Batch:
         """The family alone; conversations over `max_length` are left out."""
-        made = family(self._spec.seed, number)
+        made = family(self._seed, number)
         encoded = [encode(self._tokenizer, render(each.messages, each.tools, date=each.date)) for each in made]
         masks = [self._spans.mask(ids, each.learned()) for ids, each in zip(encoded, made, strict=True)]
-        members = [(ids, mask) for ids, mask in zip(encoded, masks, strict=True) if len(ids) <= self._spec.max_length]
-        return joined(members) if members else Batch()
+        return overlaid([(ids, mask) for ids, mask in zip(encoded, masks, strict=True) if len(ids) <= self._longest])
 
 
 @cache
@@ -112,31 +110,36 @@ def _encode_chunk(tokenizer: str, spec: TrainSpec, start: int) -> list[Batch]:
     return [_encoder(tokenizer, spec).family(number) for number in range(start, start + _CHUNK)]
 
 
-def joined(members: list[tuple[list[int], list[bool]]]) -> Batch:
-    """A family of (ids, mask of the ids to be learned), its common beginning once."""
-    first, mask = members[0]
+def overlaid(members: list[tuple[list[int], list[bool]]]) -> Batch:
+    """A family of (ids, mask of the ids to be learned), its common beginning once; possibly of none."""
+    if not members:
+        return joined([], 0, 0, 0)
     shared = _shared([ids for ids, _ in members])
-    batch = Batch()
-    _learn(batch, first[:shared], mask)
-    rests = [] if len(members) == 1 else members
-    for ids, mask in rests:
-        rest, wanted = ids[shared:], mask[shared:]
-        if rest and wanted[0]:
-            batch.wanted.append(shared - 1)
-            batch.targets.append(rest[0])
-        _learn(batch, rest, wanted)
-    batch.lengths.append((shared, *(len(ids) - shared for ids, _ in rests)))
-    return batch
+    first, mask = members[0]
+    rests = [] if len(members) == 1 else [(ids[shared:], mask[shared:]) for ids, mask in members]
+    runs = [(first[:shared], mask[:shared]), *rests]
+    ids, wanted, targets = list[int](), list[int](), list[int]()
+    for run, learned in runs:
+        # What comes before the first id of a run is the beginning's last one; of the beginning itself nothing.
+        places = [place for place in range(not ids, len(run)) if learned[place]]
+        wanted += [len(ids) + place - 1 if place else shared - 1 for place in places]
+        targets += [run[place] for place in places]
+        ids += run
+    lengths = tuple(len(run) for run, _ in runs)
+    return Batch(np.array(ids), (lengths,), np.array(wanted, dtype=np.int64), np.array(targets, dtype=np.int64))
 
 
-def fill(batch: Batch, size: int, targets: int, token: int) -> None:
-    """Fills both up; what is filled in teaches nothing."""
-    filled, ignored = size - len(batch.ids), targets - len(batch.wanted)
-    if filled:
-        batch.lengths.append((filled,))
-    batch.ids += [token] * filled
-    batch.wanted += [0] * ignored
-    batch.targets += [_IGNORED] * ignored
+def joined(families: list[Batch], size: int, targets: int, token: int) -> Batch:
+    """The families in a row, filled up to `size` ids and so many targets; what is filled in teaches nothing."""
+    starts = [0, *accumulate(len(family.ids) for family in families)]
+    filled, ignored = size - starts[-1], targets - sum(len(family.targets) for family in families)
+    ids = np.concatenate([*(family.ids for family in families), np.full(filled, token)])
+    lengths = (*(each for family in families for each in family.lengths), *([(filled,)] if filled else []))
+    wanted = [family.wanted + start for family, start in zip(families, starts, strict=False)]
+    # What is filled in wants places that differ: gradients of one place are added one after another.
+    wanted.append(np.arange(ignored))
+    learned = np.concatenate([*(family.targets for family in families), np.full(ignored, _IGNORED)])
+    return Batch(ids, lengths, np.concatenate(wanted), learned)
 
 
 def _shared(rows: list[list[int]]) -> int:
@@ -144,12 +147,3 @@ def _shared(rows: list[list[int]]) -> int:
     low, high = min(rows), max(rows)
     pairs = enumerate(zip(low, high, strict=False))
     return next((place for place, (one, other) in pairs if one != other), min(len(low), len(high)))
-
-
-def _learn(batch: Batch, ids: list[int], mask: list[bool]) -> None:
-    """Adds the run, and wants each id of it that is to be learned at the place before it; its first id has none."""
-    start = len(batch.ids)
-    places = [place for place in range(1, len(ids)) if mask[place]]
-    batch.ids += ids
-    batch.wanted += [start + place - 1 for place in places]
-    batch.targets += [ids[place] for place in places]

@@ -1,36 +1,41 @@
-"""`python -m services.demo_model.evaluate`: asks the held-out set and prints a table."""
+"""`python -m services.demo_model.evaluate`: asks the held-out sets and prints a table."""
 
 import argparse
 import sys
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from rich.progress import track
 
 from services.demo_model.answerers import Answerer, Gguf, Service
-from services.demo_model.heldout import Case, cases
-from services.demo_model.scoring import Reply, correct, table
+from services.demo_model.heldout import SETS, Case, cases
+from services.demo_model.scoring import Reply, Row, correct, table
 from services.demo_model.spec import NAME, WEIGHTS
 
 
 def evaluate(model: Answerer, *, show: bool = False) -> str:
     """The table in Markdown; with `show`, every reply that is not right goes before it."""
-    results: list[tuple[Case, Reply]] = []
-    guided: list[tuple[Case, Reply]] = []
-    for case in track(cases(), "held-out cases", transient=True):
-        results.append((case, model.answer(case.messages, case.tools)))
-        if case.schema:
-            guided.append((case, model.answer(case.messages, case.tools, case.schema)))
-    failures = [_told(case, reply) for case, reply in results if not correct(case, reply)] if show else []
-    rows = [str(row) for row in table(results, guided)]
-    return "\n".join(
-        [
-            *failures,
-            f"| {sum(not case.given for case, _ in results)} held-out cases | share | count |",
-            "| --- | --- | --- |",
-            *rows,
-        ]
-    )
+    told, columns = list[str](), list[list[Row]]()
+    for chosen in SETS:
+        results: list[tuple[Case, Reply]] = []
+        guided: list[tuple[Case, Reply]] = []
+        for case in track(cases(chosen), chosen, transient=True):
+            results.append((case, model.answer(case.messages, case.tools)))
+            if case.schema:
+                guided.append((case, model.answer(case.messages, case.tools, case.schema)))
+        told += [_told(case, reply) for case, reply in results if show and not correct(case, reply)]
+        columns.append(table(results, guided))
+    return "\n".join((*told, *_lines(columns)))
+
+
+def _lines(columns: Sequence[Sequence[Row]]) -> Iterator[str]:
+    counts = [sum(not case.given for case in cases(chosen)) for chosen in SETS]
+    titles = (f"{chosen}, {count} cases" for chosen, count in zip(SETS, counts, strict=True))
+    yield f"| held out | {' | '.join(titles)} |"
+    yield f"| --- |{' --- |' * len(SETS)}"
+    for rows in zip(*columns, strict=True):
+        yield f"| {rows[0].name} | {' | '.join(row.figure for row in rows)} |"
 
 
 def _told(case: Case, reply: Reply) -> str:

@@ -8,8 +8,10 @@ the attention of each run of tokens alone; a GPU that of the whole row, and leav
 # mypy: no-warn-unused-ignores
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -31,20 +33,14 @@ class Layout(Protocol):
 
 def layout(lengths: Sequence[Sequence[int]], device: torch.device) -> Layout:
     """For a row of families; the lengths of one are those of its beginning and of each continuation."""
-    positions = torch.cat([_positions(family) for family in lengths])
-    return Masked(lengths, positions, device) if device.type == "cuda" else Runs(lengths, positions)
-
-
-def _positions(family: Sequence[int]) -> Tensor:
-    beginning, *rest = family
-    return torch.cat([torch.arange(beginning), *(torch.arange(beginning, beginning + length) for length in rest)])
+    return Masked(lengths, device) if device.type == "cuda" else Runs(lengths)
 
 
 class Runs:
     """Run by run."""
 
-    def __init__(self, lengths: Sequence[Sequence[int]], positions: Tensor) -> None:
-        self.positions = positions
+    def __init__(self, lengths: Sequence[Sequence[int]]) -> None:
+        self.positions = torch.from_numpy(_places(lengths)[0])
         self._sizes = [length for family in lengths for length in family]
         """Tokens in each run of the row, beginnings and continuations alike."""
         self._beginnings: list[tuple[int, Tensor] | None] = []
@@ -81,25 +77,20 @@ def _seen(beginning: int, length: int) -> Tensor:
 class Masked:
     """The row as a whole. To be compiled: as it stands, every token's score for every other is kept."""
 
-    def __init__(self, lengths: Sequence[Sequence[int]], positions: Tensor, device: torch.device) -> None:
-        sizes = torch.tensor([length for family in lengths for length in family])
-        families = torch.tensor([number for number, family in enumerate(lengths) for _ in family])
-        begin = torch.tensor([place == 0 for family in lengths for place, _ in enumerate(family)])
-        self.positions = positions.to(device, non_blocking=True)
-        self._family = families.repeat_interleave(sizes).to(device, non_blocking=True)
-        self._run = torch.arange(len(sizes)).repeat_interleave(sizes).to(device, non_blocking=True)
-        self._begins = begin.repeat_interleave(sizes).to(device, non_blocking=True)
+    def __init__(self, lengths: Sequence[Sequence[int]], device: torch.device) -> None:
+        places = torch.from_numpy(_places(lengths)).to(device, non_blocking=True)
+        self.positions, self._first, self._end, self._start = places.unbind()
 
     def mixer(self) -> Mix:
         """Attention under a mask of blocks, which is made here."""
-        family, run, begins = self._family, self._run, self._begins
+        first, end, start = self._first, self._end, self._start
 
         def seen(_batch: Tensor, _head: Tensor, here: Tensor, there: Tensor) -> Tensor:
-            together = (family[here] == family[there]) & (begins[there] | (run[here] == run[there]))
-            return together & (there <= here)
+            # Nothing is looked up for `there`, which would be for every pair of tokens: a step took twice as long.
+            return (there <= here) & (there >= first[here]) & ((there < end[here]) | (there >= start[here]))
 
-        tokens = family.shape[0]
-        blocks = create_block_mask(seen, None, None, tokens, tokens, family.device)
+        tokens = first.shape[0]
+        blocks = create_block_mask(seen, None, None, tokens, tokens, first.device)
 
         def mix(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             # The rotation is in float32 and what is mixed need not be.
@@ -107,3 +98,19 @@ class Masked:
             return flex_attention(query, key, value, block_mask=blocks).squeeze(0)  # type: ignore[union-attr]
 
         return mix
+
+
+def _places(lengths: Sequence[Sequence[int]]) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+    """Of each token: its position, and where in the row its family begins, that beginning ends, and its run starts."""
+    sizes = [length for family in lengths for length in family]
+    starts = [0, *accumulate(sizes)]
+    runs, run = [], 0
+    for beginning, *rest in lengths:
+        first = starts[run]
+        end = first + beginning
+        runs.append((first, first, end, first))
+        runs += [(start - beginning, first, end, start) for start in starts[run + 1 : run + 1 + len(rest)]]
+        run += 1 + len(rest)
+    places = np.repeat(np.array(runs).T, sizes, axis=1)
+    places[0] = np.arange(places.shape[1]) - places[0]
+    return places

@@ -1,35 +1,50 @@
-"""Finds what the held-out set and the generated conversations have in common, which should be nothing."""
+"""Finds what the held-out sets and a generated conversation have in common, so that the training leaves it out."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from services.demo_model.data.conversation import Conversation
+from services.demo_model.data.conversation import Conversation, Message, Tool
 from services.demo_model.heldout import Case
 
 RUN = 6
 """Words in a row that must not occur in both."""
 _WORD = re.compile(r"[a-z0-9']+")
+Words = tuple[str, ...]
 
 
-def overlaps(cases: Iterable[Case], conversations: Iterable[Conversation]) -> set[str]:
-    """Names of functions and parameters, argument values, requests and runs of words that occur on both sides."""
-    names, values, runs, requests = set[str](), set[str](), set[tuple[str, ...]](), set[tuple[str, ...]]()
-    for case in (case for case in cases if not case.given):
-        names |= set(_names(case.tools))
-        values |= {value.lower() for value in _values(case) if _is_telling(value)}
-        for words in (_words(text) for text in _requests(case.messages[-1:])):
-            runs |= set(_runs(words))
-            requests.add(words)
-    found: set[str] = set()
-    for made in conversations:
-        found |= names & set(_names(made.tools))
-        text = json.dumps([message.get("content") for message in made.messages]).lower()
-        found |= {value for value in values if value in text}
-        for words in (_words(each) for each in _requests(made.messages)):
-            found |= {" ".join(run) for run in (runs & set(_runs(words))) | ({words} & requests)}
-    return found
+class HeldOut:
+    """Names of functions and parameters, argument values, requests and runs of their words."""
+
+    def __init__(self, cases: Iterable[Case]) -> None:
+        self._names, self._values = set[str](), dict[str, list[Words]]()
+        self._runs, self._requests = set[Words](), set[Words]()
+        for case in (case for case in cases if not case.given):
+            self._names |= set(_names(case.tools))
+            for value in (_words(value) for value in _values(case) if _is_telling(value)):
+                self._values.setdefault(value[0], []).append(value)
+            for words in (_words(text) for text in _requests(case.messages[-1:])):
+                self._runs |= set(_runs(words, RUN))
+                self._requests.add(words)
+
+    def names(self, tools: Iterable[Tool]) -> set[str]:
+        """Those that the tools have, too."""
+        return self._names & set(_names(tools))
+
+    def wordings(self, messages: Iterable[Message]) -> set[str]:
+        """Values and runs of words that the messages have, too; whole requests of any length."""
+        found = set[Words]()
+        for message in messages:
+            words = _words(message.get("content") or "")
+            for first in self._values.keys() & set(words):
+                found |= {value for value in self._values[first] if value in set(_runs(words, len(value)))}
+            if message["role"] == "user":
+                found |= self._runs.intersection(_runs(words, RUN)) | self._requests.intersection((words,))
+        return {" ".join(words) for words in found}
+
+    def common(self, made: Conversation) -> set[str]:
+        """All of that in a conversation."""
+        return self.names(made.tools) | self.wordings(made.messages)
 
 
 def _names(tools: Iterable[Any]) -> Iterator[str]:
@@ -54,9 +69,9 @@ def _requests(messages: Iterable[Any]) -> Iterator[str]:
     yield from (message["content"] for message in messages if message["role"] == "user")
 
 
-def _words(text: str) -> tuple[str, ...]:
+def _words(text: str) -> Words:
     return tuple(_WORD.findall(text.lower()))
 
 
-def _runs(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    yield from (words[place : place + RUN] for place in range(len(words) - RUN + 1))
+def _runs(words: Words, length: int) -> Iterator[Words]:
+    yield from (words[place : place + length] for place in range(len(words) - length + 1))

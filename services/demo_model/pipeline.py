@@ -7,6 +7,7 @@ from rich.progress import track
 from tokenizers import Tokenizer
 
 from services.demo_model import spec as model
+from services.demo_model.data.corpus import STAGES as STAGES_OF_STREAM
 from services.demo_model.data.corpus import family
 from services.demo_model.gguf_export import write_gguf
 from services.demo_model.hf_export import TOKENIZER, read_weights, write_directory
@@ -34,10 +35,10 @@ class Pipeline:
         return self.out / f"{model.NAME}-{quantisation}.gguf"
 
     def data(self) -> None:
-        """Writes the first conversations as JSON lines, to be read by people and by the tokenizer's training."""
+        """Writes conversations of the last stage as JSON lines, for people to read and for the tokenizer's training."""
         spec = self.build.train
         with (self.out / "conversations.jsonl").open("w", encoding="utf-8") as file:
-            families = range(spec.tokenizer_families)
+            families = range(STAGES_OF_STREAM[-1], STAGES_OF_STREAM[-1] + spec.tokenizer_families)
             for made in (each for number in track(families, "conversations") for each in family(spec.seed, number)):
                 text = render(made.messages, made.tools, date=made.date)
                 file.write(json.dumps({"kind": made.kind, "text": text}, ensure_ascii=False) + "\n")

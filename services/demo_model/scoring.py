@@ -37,9 +37,10 @@ class Row:
     hits: int
     total: int
 
-    def __str__(self) -> str:
-        share = f"{100 * self.hits / self.total:.1f} %" if self.total else "-"
-        return f"| {self.name} | {share} | {self.hits} of {self.total} |"
+    @property
+    def figure(self) -> str:
+        """The share with its count."""
+        return f"{100 * self.hits / self.total:.1f} %, {self.hits} of {self.total}" if self.total else "-"
 
 
 def read_reply(text: str, *, stopped: bool) -> Reply:

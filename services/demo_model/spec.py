@@ -86,8 +86,8 @@ class BuildSpec:
 CONFIGS = {
     "full": BuildSpec(
         "full",
-        ModelSpec(hidden=384, layers=8, heads=6, feed_forward=1024),
-        TrainSpec(tokenizer_families=8_000, steps=9_000, batch_tokens=32_768),
+        ModelSpec(vocabulary=2048, hidden=384, layers=8, heads=6, feed_forward=1024),
+        TrainSpec(tokenizer_families=8_000, steps=32_500, batch_tokens=32_768),
     ),
     "small": BuildSpec("small", ModelSpec(), TrainSpec(tokenizer_families=8_000, steps=4_500)),
     "smoke": BuildSpec(

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
-from services.demo_model.batches import Batch, Batches
+from services.demo_model.batches import Batch, Batches, Ids
 from services.demo_model.induction import plant
 from services.demo_model.layout import layout
 from services.demo_model.network import Network
@@ -110,8 +110,8 @@ class Trainer:
             optimiser.step()
         return loss.detach()
 
-    def _tensor(self, numbers: list[int]) -> Tensor:
-        return torch.tensor(numbers).to(self.device, non_blocking=True)
+    def _tensor(self, ids: Ids) -> Tensor:
+        return torch.from_numpy(ids).to(self.device, non_blocking=True)
 
     def save(self) -> None:
         """Writes the checkpoint beside its place, then renames it."""

@@ -1,4 +1,4 @@
-"""Asks the demo model the held-out set through the running service: Envoy, edge, server and llama.cpp.
+"""Asks the demo model the held-out sets through the running service: Envoy, edge, server and llama.cpp.
 
 Prints the table of the README; `make demo-eval` runs it. `--show` prints the replies that are not right, too.
 """

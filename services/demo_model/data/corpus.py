@@ -9,19 +9,9 @@ their common beginning once, and what differs teaches what the beginning is ther
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import cache
 from random import Random
 
-from services.demo_model.data import (
-    invented,
-    kitchen,
-    memory,
-    persona,
-    questions,
-    schemas,
-    smalltalk,
-    tool_talk,
-    writing,
-)
 from services.demo_model.data.conversation import (
     Conversation,
     Exchange,
@@ -31,12 +21,18 @@ from services.demo_model.data.conversation import (
     Tool,
     system,
 )
-from services.demo_model.data.wording import phrase
+from services.demo_model.data.language import invented
+from services.demo_model.data.language.wording import phrase
+from services.demo_model.data.personas import persona
+from services.demo_model.data.talk import kitchen, memory, questions, smalltalk, sums, writing
+from services.demo_model.data.tools import schemas, tool_talk
+from services.demo_model.heldout import all_cases
+from services.demo_model.overlap import HeldOut
 
 _SINGLES: tuple[ExchangeMaker, ...] = (
     smalltalk.greeting, smalltalk.thanks, smalltalk.farewell, smalltalk.identity, smalltalk.identity, smalltalk.introduction,
-    smalltalk.unknown, smalltalk.unknown, memory.never_told, questions.question, questions.question, questions.question,
-    writing.text, writing.text,
+    smalltalk.reaction, smalltalk.reaction, smalltalk.remark, smalltalk.unknown, smalltalk.unknown, memory.never_told, questions.question,
+    questions.question, questions.question, questions.question, writing.text, writing.text, writing.text,
 )  # fmt: skip
 _NEUTRAL = (
     "You are a helpful assistant.", "You are chasqui-demo.", "Answer briefly.", "Be friendly.", "Be polite and helpful.",
@@ -58,7 +54,7 @@ def _drill(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
 
 
 def _sums(rng: Random) -> tuple[list[list[Message]], list[Tool]]:
-    return [[message for _ in range(8) for message in questions.arithmetic(rng).messages()]], []
+    return [[message for _ in range(8) for message in sums.arithmetic(rng).messages()]], []
 
 
 STAGES = (2_000, 24_000)
@@ -67,23 +63,26 @@ ones have more requests with several functions on offer, whose choice is learned
 """
 KINDS: dict[str, tuple[tuple[int, int, int], FamilyMaker]] = {
     "drill": ((50, 3, 3), _drill),
-    "choices": ((30, 14, 8), tool_talk.choices),
-    "requests": ((0, 0, 30), tool_talk.requests),
-    "tools": ((4, 30, 30), tool_talk.conversations),
-    "chat": ((8, 90, 90), _chat),
-    "sums": ((4, 10, 10), _sums),
-    "memory": ((4, 32, 30), memory.conversations),
-    "persona": ((2, 9, 13), persona.voiced),
-    "named": ((4, 4, 6), persona.named),
+    "choices": ((30, 16, 16), tool_talk.choices),
+    "requests": ((0, 6, 46), tool_talk.requests),
+    "tools": ((4, 26, 36), tool_talk.conversations),
+    "pairs": ((0, 8, 22), tool_talk.pairs),
+    "chat": ((8, 110, 280), _chat),
+    "sums": ((4, 10, 16), _sums),
+    "memory": ((4, 40, 70), memory.conversations),
+    "persona": ((2, 14, 30), persona.voiced),
+    "named": ((4, 8, 20), persona.named),
+    "instructed": ((6, 14, 26), persona.instructed),
+    "persona-plain": ((1, 4, 8), persona.plain),
     "kitchen": ((2, 5, 8), kitchen.techniques),
     "recall": ((6, 7, 7), kitchen.recall),
-    "json": ((4, 26, 26), schemas.conversations),
+    "json": ((4, 30, 48), schemas.conversations),
 }
 """Weights in each of the three stages, and the maker."""
 
 
 def family(seed: int, number: int) -> list[Conversation]:
-    """Family `number` (from 0) of the stream."""
+    """Family `number` (from 0) of the stream, without the conversations that have something of the held-out sets."""
     rng = Random(f"{seed}:{number}")  # noqa: S311 - reproducible, not secret
     stage = bisect_right(STAGES, number)
     kind = rng.choices(list(KINDS), weights=[weights[stage] for weights, _ in KINDS.values()])[0]
@@ -93,7 +92,14 @@ def family(seed: int, number: int) -> list[Conversation]:
     if kind == "chat" and rng.random() < 0.1:
         ask = "[What is today's date|Which day is it today|What's the date|Which date is today|What day is today|Do you know the date][?|]"
         members[0] += Exchange(phrase(rng, ask), f"Today is {today}.").messages()
-    return [Conversation(kind, messages, tools, today) for messages in members]
+    if _held_out().names(tools):
+        return []
+    return [Conversation(kind, each, tools, today) for each in members if not _held_out().wordings(each)]
+
+
+@cache
+def _held_out() -> HeldOut:
+    return HeldOut(all_cases())
 
 
 def conversations(seed: int, start: int, stop: int) -> Iterator[Conversation]:

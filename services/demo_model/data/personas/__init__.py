@@ -1,0 +1,1 @@
+"""Personas that a system prompt asks for, and assistants of invented companies."""

@@ -1,0 +1,1 @@
+"""Conversation without tools: small talk, facts to remember, questions, longer texts."""

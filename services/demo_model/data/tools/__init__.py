@@ -1,0 +1,1 @@
+"""Functions on offer, requests for them, calls, results, and JSON by a schema."""
