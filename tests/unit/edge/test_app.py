@@ -725,7 +725,8 @@ async def test_a_chat_without_a_server_is_a_503_that_says_when_to_retry(edge: Ed
     await edge.server.stop()
     answer = await edge.chat(stream=stream)
     assert answer.status == 503
-    assert told(answer)["code"] == "upstream_unavailable"
+    # Whether the connection's end was noticed before, so that the call was not begun, or by this call.
+    assert told(answer)["code"] in {"not_ready", "upstream_unavailable"}
     assert answer.headers["retry-after"] == "1"
 
 
