@@ -109,7 +109,7 @@ proto: setup ## Generate the stubs again.
 	$(BIN)/python proto/build_stubs.py
 
 .PHONY: demo-model
-demo-model: setup ## Train the demo model again (twenty minutes on a GPU; without, a smaller one in 90; resumes).
+demo-model: setup ## Train the demo model again (twenty minutes on a GPU; without, a smaller one in 70; resumes).
 	$(BIN)/pip install --disable-pip-version-check --no-build-isolation --editable '.[train]'
 	$(BIN)/python -m services.demo_model --out build/demo-model
 
