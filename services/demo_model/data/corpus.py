@@ -23,7 +23,7 @@ from services.demo_model.data.conversation import (
 )
 from services.demo_model.data.language import invented
 from services.demo_model.data.language.wording import phrase
-from services.demo_model.data.personas import persona
+from services.demo_model.data.personas import companies, persona
 from services.demo_model.data.talk import kitchen, memory, questions, smalltalk, sums, writing
 from services.demo_model.data.tools import schemas, tool_talk
 from services.demo_model.heldout import all_cases
@@ -71,7 +71,7 @@ KINDS: dict[str, tuple[tuple[int, int, int], FamilyMaker]] = {
     "sums": ((4, 10, 16), _sums),
     "memory": ((4, 40, 70), memory.conversations),
     "persona": ((2, 14, 30), persona.voiced),
-    "named": ((4, 8, 20), persona.named),
+    "named": ((4, 8, 20), companies.named),
     "instructed": ((6, 14, 26), persona.instructed),
     "persona-plain": ((1, 4, 8), persona.plain),
     "kitchen": ((2, 5, 8), kitchen.techniques),

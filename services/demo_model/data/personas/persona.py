@@ -7,10 +7,8 @@ from random import Random
 
 from services.demo_model.data.conversation import Exchange, Message, Tool, system
 from services.demo_model.data.language.wording import phrase
-from services.demo_model.data.personas import companies, persona_talk, roles, rules
+from services.demo_model.data.personas import persona_talk, roles, rules
 from services.demo_model.data.talk import questions, smalltalk
-
-named = companies.named
 
 _TURNS = (1, 2, 2, 3, 3, 4)
 _NEUTRAL = (

@@ -20,6 +20,7 @@ _TELLING = re.compile(
     r"\W*(I|I'm|We|We're|My|Our|The|Hello|You|It|It's|This|That|There|Everybody|Everyone|Something|Let|He|She|They)\b"
 )
 """Beginnings of sentences that may tell something before they ask."""
+_STAYS_CAPITAL = re.compile(r"I\b|[A-Z][a-z]+ (?!I\b)[A-Z]|[A-Z]{2}")
 _SENTENCES = (
     "{first}. [Also, |And |Then |Also |After that, |Afterwards, |And then |Then please |When that is done, |Next, |Oh, and |Ah, and |One more thing: |And also |Besides, |While you are at it, ]{second}",
     "[First, |First of all, |To begin with, |Start like this: ]{first}. [Then |After that, |Afterwards, |Next, |And then |Second, |Finally, ]{second}", "[Two things|Two requests|I have two things|Please do two things|Two jobs]: {first}[, and | and |; |. Second, ]{second}",
@@ -70,25 +71,30 @@ def asked(rng: Random, functions: list[Function], *, last: bool) -> list[Message
 
 def _joined(rng: Random, first: str, second: str) -> str:
     """Two requests in one turn, as one sentence or several."""
-    lowered = second if re.match(r"I\b|[A-Z][a-z]+ (?!I\b)[A-Z]|[A-Z]{2}", second) else second[:1].lower() + second[1:]
     several = "\n" in first or ". " in first or ". " in second or rng.random() < 0.5
-    stripped = first.rstrip(".?!")
+    bare = first.rstrip(".?!")
     if not several:
-        return stripped + rng.choice(_JOINTS) + lowered
-    text = phrase(rng, rng.choice(_SENTENCES), first="\0", second="\1", First="\2", Second="\3")
+        return bare + rng.choice(_JOINTS) + _lowered(second)
+    slots = {name: f"{{{name}}}" for name in ("first", "First", "second", "Second")}
+    pattern = phrase(rng, rng.choice(_SENTENCES), **slots)
     if first[-1] in "?!":
-        text = (
-            text.replace("\0. ", first + " ")
-            .replace("\2. ", first + " ")
-            .replace("\0\n", first + "\n")
-            .replace("\2\n", first + "\n")
+        # A question keeps its mark where a sentence ends.
+        pattern = re.sub(r"\{[fF]irst\}(?:\. |(\n))", lambda match: f"{{whole}}{match[1] or ' '}", pattern)
+    begins = pattern.startswith("{first}")
+    return capitalised(
+        pattern.format(
+            whole=first,
+            first=bare if begins else _lowered(first).rstrip(".?!"),
+            First=capitalised(bare),
+            second=_lowered(second),
+            Second=capitalised(second),
         )
-    lowered_first = (
-        first if re.match(r"I\b|[A-Z][a-z]+ (?!I\b)[A-Z]|[A-Z]{2}", first) else first[:1].lower() + first[1:]
     )
-    begins = text.startswith("\0")
-    text = text.replace("\0", stripped if begins else lowered_first.rstrip(".?!")).replace("\2", capitalised(stripped))
-    return capitalised(text.replace("\1", lowered).replace("\3", capitalised(second)))
+
+
+def _lowered(text: str) -> str:
+    """With a small letter at its beginning, but for names, `I` and capitals."""
+    return text if _STAYS_CAPITAL.match(text) else text[:1].lower() + text[1:]
 
 
 def _twice(rng: Random, function: Function) -> Both | None:
