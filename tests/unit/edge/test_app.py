@@ -15,6 +15,7 @@ import pytest
 from chasqui.v1 import chat_pb2
 from edge.app import build_app
 from edge.health import Health
+from edge.relay import Relay
 from edge.sse import KeepAlive
 from services.errors import (
     ChasquiError,
@@ -722,11 +723,26 @@ async def test_a_draining_edge_is_not_ready_however_healthy_the_server_is(edge: 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["unstreamed", "streamed"])
 async def test_a_chat_without_a_server_is_a_503_that_says_when_to_retry(edge: Edge, stream: bool) -> None:
+    code = "upstream_unavailable"
     await edge.server.stop()
+    if isinstance(edge.upstream.transport, Relay):
+        # It knows of the end before the call, which is not begun.
+        await connected(edge.upstream.transport, False)
+        code = "not_ready"
     answer = await edge.chat(stream=stream)
     assert answer.status == 503
-    # Whether the connection's end was noticed before, so that the call was not begun, or by this call.
-    assert told(answer)["code"] in {"not_ready", "upstream_unavailable"}
+    assert told(answer)["code"] == code
+    assert answer.headers["retry-after"] == "1"
+
+
+async def test_an_unstreamed_chat_whose_server_goes_away_is_a_503_that_says_when_to_retry(edge: Edge) -> None:
+    edge.server.chat.hangs = True
+    exchange = edge.begin_chat()
+    await edge.server.chat.begun.wait()
+    await edge.server.stop()
+    answer = await exchange.answer()
+    assert answer.status == 503
+    assert told(answer)["code"] == "upstream_unavailable"
     assert answer.headers["retry-after"] == "1"
 
 
