@@ -91,6 +91,12 @@ def test_late_families_of_requests_want_calls_and_answers_beside_several_functio
     assert all(len(members[0].tools) > 1 for members in made)
     assert any(called)
     assert not all(called)
+    before = [family(SEED, number) for number in range(23_000, 24_000)]
+    after = [family(SEED, number) for number in range(24_000, 25_000)]
+    earlier, later = (
+        sum(bool(members) and members[0].kind == "requests" for members in families) for families in (before, after)
+    )
+    assert later > 2 * earlier
 
 
 def test_every_conversation_renders_and_ends_with_a_turn_of_the_assistant() -> None:
@@ -291,7 +297,7 @@ def test_an_untrained_network_looks_at_the_parameters_of_the_function_that_is_be
     inputs = list[torch.Tensor]()
     layer.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
     own, calls = 0, 0
-    choices = (each for number in range(400) for each in family(SEED, number)[:2] if each.kind == "choices")
+    choices = (each for number in range(600) for each in family(SEED, number)[:2] if each.kind == "choices")
     for made in (each for each in choices if _differ([_telling_words(tool) for tool in each.tools])):
         text = render(made.messages, made.tools, date=made.date)
         called = made.messages[-1]["tool_calls"][0]["function"]["name"]
@@ -305,7 +311,7 @@ def test_an_untrained_network_looks_at_the_parameters_of_the_function_that_is_be
         places = {name: _first_parameter(tokenizer, text, name) for name in names}
         own += max(names, key=lambda name: float(scores[places[name]])) == called
         calls += 1
-    assert calls > 150
+    assert calls > 200
     assert own > 0.8 * calls
 
 

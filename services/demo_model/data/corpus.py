@@ -92,9 +92,8 @@ def family(seed: int, number: int) -> list[Conversation]:
     if kind == "chat" and rng.random() < 0.1:
         ask = "[What is today's date|Which day is it today|What's the date|Which date is today|What day is today|Do you know the date][?|]"
         members[0] += Exchange(phrase(rng, ask), f"Today is {today}.").messages()
-    if _held_out().names(tools):
-        return []
-    return [Conversation(kind, each, tools, today) for each in members if not _held_out().wordings(each)]
+    drawn = [Conversation(kind, messages, tools, today) for messages in members]
+    return [each for each in drawn if not _held_out().common(each)]
 
 
 @cache

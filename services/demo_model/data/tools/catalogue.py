@@ -1,4 +1,4 @@
-"""Offers functions under ever new names, phrases requests for them, and knows the right call and the answer to its result."""
+"""Offers functions under ever new names, phrases requests for them, and knows the right call."""
 
 # A sentence pattern stays on one line, however long.
 # ruff: noqa: E501
@@ -13,7 +13,7 @@ from services.demo_model.data.conversation import Message, Tool
 from services.demo_model.data.language import invented, words
 from services.demo_model.data.language.inflection import with_article
 from services.demo_model.data.language.wording import capitalised, listed, phrase
-from services.demo_model.data.tools import composed, sentences
+from services.demo_model.data.tools import composed, results, sentences
 from services.demo_model.data.tools.asking import commanded, uttered
 from services.demo_model.data.tools.domains import DOMAINS, Domain
 from services.demo_model.data.tools.slots import KINDS, Field, field
@@ -83,7 +83,7 @@ def unheard(rng: Random) -> Function:
     schema = schema_of(
         rng, name, f"{capitalised(verb)} {with_article(noun)}", fields, [each.name for each in fields[:needed]]
     )
-    return Function(name, schema, request, "status:ok" if rng.random() < 0.3 else _some_results(rng), -1)
+    return Function(name, schema, request, results.keys(rng), -1)
 
 
 def plain(rng: Random) -> Function:
@@ -102,7 +102,7 @@ def plain(rng: Random) -> Function:
 
     fields = [Field(part.name, part.kind, part.schema) for part in made]
     schema = schema_of(rng, name, description, fields, [part.name for part in needed])
-    return Function(name, schema, request, "status:ok" if rng.random() < 0.3 else _some_results(rng), -1)
+    return Function(name, schema, request, results.keys(rng), -1)
 
 
 _VERBS = (
@@ -201,53 +201,3 @@ def schema_of(rng: Random, name: str, description: str, fields: list[Field], req
         "parameters": parameters,
     }
     return {"type": "function", "function": function}
-
-
-def _some_results(rng: Random) -> str:
-    kinds = ("int", "float", "code", "word", "clock", "name", "sky")
-    return " ".join(
-        f"{invented.word(rng) if rng.random() < 0.5 else rng.choice(words.PLAIN_NOUNS)}:{rng.choice(kinds)}"
-        for _ in range(rng.randint(1, 3))
-    )
-
-
-_RESULT_KINDS: dict[str, Callable[[Random], Any]] = {
-    "int": lambda r: r.choice((r.randint(1, 40), invented.integer(r))), "float": invented.amount, "code": invented.code,
-    "word": lambda r: f"{invented.word(r)} {invented.word(r)}", "clock": invented.clock, "name": lambda r: invented.title(r).title(), "email": invented.email,
-    "sky": lambda r: r.choice(("sunny", "cloudy", "rainy", "windy", "snowy", "foggy", "clear", "light rain", "stormy")),
-    "shipping": lambda r: r.choice(("shipped", "in transit", "delivered", "delayed", "being packed")), "date": invented.spoken_date,
-    "money": lambda r: r.choice((r.randint(2, 900), invented.amount(r))), "bool": lambda r: r.random() < 0.7, "phone": invented.phone, "street": invented.street, "url": invented.url,
-    "state": lambda r: r.choice(("booked", "open", "confirmed", "cancelled", "waiting", "paid", "closed", "running", "off", "planned")), "text": invented.message,
-    "list": lambda r: [invented.title(r) for _ in range(r.randint(1, 3))], "ok": lambda r: r.choice(("ok", "success", "done", "sent", "created")),
-}  # fmt: skip
-
-
-def outcome(rng: Random, function: Function) -> tuple[str, str]:
-    """The text that the function returns, and the assistant's sentence about it."""
-    roll = rng.random()
-    if roll < 0.08:
-        reason = f"{rng.choice(('no', 'unknown', 'invalid', 'missing'))} {rng.choice((invented.word(rng), rng.choice(words.PLAIN_NOUNS)))}"
-        return json.dumps({"error": reason}), f"The function reported an error: {reason}."
-    keys = dict(pair.split(":") for pair in function.results.split())
-    if len(keys) > 1 and roll < 0.3:
-        keys.pop(rng.choice(sorted(keys)))
-    result = {key: _RESULT_KINDS[kind](rng) for key, kind in keys.items()}
-    if roll > 0.92:
-        plain = ", ".join(_shown(value) for value in result.values())
-        return plain, f"The result is: {plain}."
-    return json.dumps(result, ensure_ascii=False), _sentence(result)
-
-
-def _sentence(result: dict[str, Any]) -> str:
-    parts = []
-    for key, value in result.items():
-        spoken = key.replace("_", " ")
-        verb = "are" if isinstance(value, list) else "is"
-        parts.append(f"{'' if isinstance(value, bool) else 'the '}{spoken} {verb} {_shown(value)}")
-    return capitalised(listed(parts)) + "."
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        return listed(value)
-    return json.dumps(value) if isinstance(value, bool) else str(value)

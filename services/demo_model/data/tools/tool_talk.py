@@ -10,7 +10,7 @@ from random import Random
 from services.demo_model.data.conversation import Exchange, Message, Tool, assistant, system, user
 from services.demo_model.data.language.wording import phrase
 from services.demo_model.data.talk import memory, questions, smalltalk, writing
-from services.demo_model.data.tools import catalogue, crafted, two_calls
+from services.demo_model.data.tools import catalogue, crafted, results, two_calls
 from services.demo_model.data.tools.catalogue import Function
 from services.demo_model.data.tools.domains import DOMAINS
 
@@ -112,7 +112,7 @@ def _one_call(rng: Random, function: Function, *, last: bool) -> list[Message]:
     messages = [user(ask), function.turn(arguments)]
     if last and rng.random() < 0.65:
         return messages
-    result, sentence = catalogue.outcome(rng, function)
+    result, sentence = results.outcome(rng, function.results)
     return [*messages, {"role": "tool", "content": result}, assistant(sentence)]
 
 

@@ -8,7 +8,7 @@ from random import Random
 
 from services.demo_model.data.conversation import Message, assistant, user
 from services.demo_model.data.language.wording import capitalised, phrase
-from services.demo_model.data.tools import catalogue
+from services.demo_model.data.tools import results
 from services.demo_model.data.tools.catalogue import Arguments, Function
 
 Both = tuple[str, Arguments, Arguments]
@@ -58,7 +58,10 @@ def asked(rng: Random, functions: list[Function], *, last: bool) -> list[Message
         return asked(rng, functions, last=last)
     if last:
         return [user(ask), assistant(f"{first.call(arguments)}; {second.call(other)}")]
-    (result, sentence), (other_result, other_sentence) = catalogue.outcome(rng, first), catalogue.outcome(rng, second)
+    (result, sentence), (other_result, other_sentence) = (
+        results.outcome(rng, first.results),
+        results.outcome(rng, second.results),
+    )
     return [
         user(ask),
         first.turn(arguments, learn=False),
