@@ -26,7 +26,7 @@ run: setup ## Set up and serve on http://localhost:8080 (settings: CHASQUI_*; se
 
 .PHONY: test
 test: setup ## Set up and run all tests.
-	$(BIN)/pytest tests
+	$(BIN)/pytest tests/unit tests/contract tests/e2e
 
 .PHONY: e2e
 e2e: setup ## Run the end-to-end tests alone.
@@ -111,12 +111,12 @@ proto: setup ## Generate the stubs again.
 .PHONY: demo-model
 demo-model: setup ## Train the demo model again (twenty minutes on a GPU; without, a smaller one in 70; resumes).
 	$(BIN)/pip install --disable-pip-version-check --no-build-isolation --editable '.[train]'
-	$(BIN)/python -m services.demo_model --out build/demo-model
+	$(BIN)/python -m tests.demo_model --out build/demo-model
 
 .PHONY: test-demo-model
 test-demo-model: setup ## Run the tests of the demo model's training, from data to GGUF; installs PyTorch.
 	$(BIN)/pip install --disable-pip-version-check --no-build-isolation --editable '.[train]'
-	$(BIN)/pytest tests/unit/test_demo_model.py
+	$(BIN)/pytest tests/demo_model/test_recipe.py
 
 .PHONY: demo-eval
 demo-eval: setup ## Ask the demo model the held-out sets through the running service.

@@ -8,21 +8,21 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from edge.asked import asked_chat, asked_completion
-from edge.chat import Generation
-from edge.documentation import Documentation
-from edge.errors import EXCEPTION_HANDLERS
-from edge.exchange import current_exchange
-from edge.models import Models
-from edge.observer import Observer
-from edge.tokens import Tokens
+from edge.endpoints.chat import Generation
+from edge.endpoints.documentation import Documentation
+from edge.endpoints.models import Models
+from edge.endpoints.tokens import Tokens
+from edge.http.exchange import current_exchange
+from edge.http.observer import Observer
+from edge.openai.asked import asked_chat, asked_completion
+from edge.openai.errors import EXCEPTION_HANDLERS
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from edge.health import Health
-    from edge.sse import KeepAlive
-    from edge.upstream import Upstream
+    from edge.endpoints.health import Health
+    from edge.openai.sse import KeepAlive
+    from edge.upstream.client import Upstream
     from services.telemetry.spans import Spans
 
 # OpenAI's prefix, and the reference service's.

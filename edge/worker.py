@@ -13,9 +13,9 @@ from granian.http import HTTP2Settings
 from granian.server.embed import Server
 
 from edge.app import build_app
-from edge.health import Health
-from edge.sse import KeepAlive
-from edge.upstream import Upstream
+from edge.endpoints.health import Health
+from edge.openai.sse import KeepAlive
+from edge.upstream.client import Upstream
 from services.telemetry.metrics import configure_metrics, watch_event_loop
 from services.telemetry.tracing import configure_tracing
 

@@ -12,7 +12,7 @@ import click
 import uvloop
 
 import services
-from services.engine.api import EngineLoadError
+from services.engine.load_error import EngineLoadError
 from services.settings import Settings, SettingsError, fields, flag, read_environment, variable
 from services.telemetry.logs import configure_logging
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 PREFIX = "CHASQUI_"
 ENGINES = ("llama-cpp", "tensorrt-llm", "simulated")
-DEMO_MODEL = Path(__file__).parent / "demo_model" / "weights" / "chasqui-demo.gguf"
+DEMO_MODEL = Path(__file__).parent / "engine" / "model" / "demo" / "chasqui-demo.gguf"
 
 # The largest request body, counted by the edge as it comes.
 MAX_BODY_BYTES = 8 * 1024 * 1024

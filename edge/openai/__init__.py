@@ -1,0 +1,1 @@
+"""OpenAI's formats: requests, responses, SSE chunks, errors, and the OpenAPI document."""

@@ -1,0 +1,1 @@
+"""The chat server: all policy, for REST and gRPC calls alike."""

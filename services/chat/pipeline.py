@@ -7,14 +7,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
-from services.chat.call import ChatCall
-from services.chat.call_facts import CallFacts
-from services.chat.call_spans import operation_of
-from services.chat.generation import generation_of
-from services.chat.grammar_compiler import GrammarCompiler
-from services.chat.prompt import PromptRenderer
-from services.chat.structured import forced_names, grammar_of
-from services.chat.validation import (
+from services.chat.accounting.call_facts import CallFacts
+from services.chat.accounting.call_spans import operation_of
+from services.chat.answer.call import ChatCall
+from services.chat.grammar.compiler import GrammarCompiler
+from services.chat.grammar.structured import forced_names, grammar_of
+from services.chat.request.generation import generation_of
+from services.chat.request.prompt import PromptRenderer
+from services.chat.request.validation import (
     allowed_names,
     calls_allowed,
     check_tokens,
@@ -23,19 +23,19 @@ from services.chat.validation import (
     validate_tools,
 )
 from services.engine.api import End, EngineTimings
-from services.engine.tokenizer import TooManyTokensError
+from services.engine.model.tokenizer import TooManyTokensError
 from services.errors import ContextLengthExceeded, DeadlineExceeded, InvalidValue, UnsupportedParameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chasqui.v1.chat_service_pb2 import ChatRequest
-    from services.chat.accounts import Accounts, CallTrace
-    from services.chat.admission import Admission, Place
-    from services.chat.catalogue import Catalogue
-    from services.chat.outbox import Outbox
-    from services.chat.settlement import Settlement
-    from services.chat.structured import Grammar
+    from services.chat.accounting.accounts import Accounts, CallTrace
+    from services.chat.accounting.settlement import Settlement
+    from services.chat.answer.outbox import Outbox
+    from services.chat.grammar.structured import Grammar
+    from services.chat.request.catalogue import Catalogue
+    from services.chat.scheduling.admission import Admission, Place
     from services.engine.api import Engine
     from services.settings import Settings
     from services.telemetry.call import CallContext

@@ -18,16 +18,16 @@ from chasqui.v1 import (
     model_service_pb2_grpc,
     relay_service_pb2_grpc,
 )
-from services.chat.accounts import Accounts
-from services.chat.admission import Admission
-from services.chat.authentication import Authentication
-from services.chat.catalogue import Catalogue
-from services.chat.health import HealthMonitor
-from services.chat.interceptors import AuthenticationInterceptor, CallInterceptor
+from services.chat.accounting.accounts import Accounts
 from services.chat.pipeline import ChatPipeline
-from services.chat.relay import RelayServicer
+from services.chat.request.catalogue import Catalogue
+from services.chat.scheduling.admission import Admission
 from services.chat.server_metrics import show_server
-from services.chat.servicers import ChatServicer, ModelServicer
+from services.chat.transport.authentication import Authentication
+from services.chat.transport.health import HealthMonitor
+from services.chat.transport.interceptors import AuthenticationInterceptor, CallInterceptor
+from services.chat.transport.relay import RelayServicer
+from services.chat.transport.servicers import ChatServicer, ModelServicer
 from services.engine.factory import build_engine
 from services.settings import MAX_MESSAGE_BYTES, SettingsError
 from services.telemetry.metrics import configure_metrics, watch_event_loop

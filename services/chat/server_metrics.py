@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import CallbackOptions
 
-    from services.chat.admission import Admission
-    from services.chat.health import HealthMonitor
-    from services.chat.relay import RelayTraffic
+    from services.chat.scheduling.admission import Admission
+    from services.chat.transport.health import HealthMonitor
+    from services.chat.transport.relay import RelayTraffic
     from services.engine.api import Engine
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Mapping, Sequence
 
-    from services.engine.tokenizer import Tokenizer
+    from services.engine.model.tokenizer import Tokenizer
 
 
 class EndReason(Enum):
@@ -34,10 +34,6 @@ class EngineState(Enum):
     IDLE = "idle"  # nothing to do
     WORKING = "working"  # there is work; whether it moves shows in the heartbeat's progress
     FAILED = "failed"  # it can never work again; only a new process helps
-
-
-class EngineLoadError(Exception):
-    """The engine or its model cannot be loaded; the message is one sentence for the terminal."""
 
 
 @dataclass(frozen=True, slots=True)

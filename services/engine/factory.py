@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from services.engine.api import EngineLoadError
-from services.engine.gguf_file import read_gguf
-from services.engine.model_file import resolve_checkpoint, resolve_model
+from services.engine.load_error import EngineLoadError
+from services.engine.model.gguf_file import read_gguf
+from services.engine.model.model_file import resolve_checkpoint, resolve_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ def build_engine(settings: Settings) -> Engine:
             f"The context length is set to {context_length} tokens, but {gguf.path} has {gguf.context_length}."
         )
     if settings.engine == "simulated":
-        from services.engine.simulated import SimulatedEngine
+        from services.engine.simulated.engine import SimulatedEngine
 
         name = settings.model_name or f"{gguf.name}-simulated"
         return SimulatedEngine(
@@ -43,7 +43,7 @@ def build_engine(settings: Settings) -> Engine:
             settings.simulated_rate,
             wake_per_call=settings.simulated_shape == "call",
         )
-    from services.engine.llama_cpp import LlamaCppEngine
+    from services.engine.llama_cpp.engine import LlamaCppEngine
 
     name = settings.model_name or gguf.name
     return LlamaCppEngine(gguf, name, context_length, settings.parallel, settings.threads)

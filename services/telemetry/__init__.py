@@ -1,0 +1,1 @@
+"""Traces, metrics and logs, for the chat server and the edge alike."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sys
 
-from services.demo_model.answerers import Service as Client
-from services.demo_model.evaluate import evaluate
-from services.demo_model.spec import NAME
+from tests.demo_model.answerers import Service as Client
+from tests.demo_model.evaluate import evaluate
+from tests.demo_model.spec import NAME
 from tests.support.service import Service
 
 

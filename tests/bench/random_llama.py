@@ -11,7 +11,7 @@ import gguf
 import numpy as np
 from gguf.quants import quantize
 
-from services.engine.gguf_file import GgufModel, read_gguf
+from services.engine.model.gguf_file import GgufModel, read_gguf
 from services.settings import DEMO_MODEL
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 
 from chasqui.v1 import chat_pb2, chat_service_pb2
-from services.chat.grammar_compiler import GrammarCompiler
-from services.chat.structured import grammar_of
+from services.chat.grammar.compiler import GrammarCompiler
+from services.chat.grammar.structured import grammar_of
 from services.engine.api import EndReason, Generation, Sampling
 from services.engine.factory import build_engine
 from services.errors import UnsupportedParameter

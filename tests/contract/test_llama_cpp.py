@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from services.engine.api import EndReason, EngineLoadError, Generation, Sampling
+from services.engine.api import EndReason, Generation, Sampling
 from services.engine.factory import build_engine
-from services.engine.gguf_file import read_gguf
+from services.engine.load_error import EngineLoadError
+from services.engine.model.gguf_file import read_gguf
 from services.settings import DEMO_MODEL, Settings
 from tests.support.recording_sink import RecordingSink
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chasqui.v1 import chat_pb2, tool_pb2
-from services.chat.prompt import PromptRenderer
+from services.chat.request.prompt import PromptRenderer
 from services.engine.api import ModelInfo
 from tests.support.clients import CLIENTS_BIN
 from tests.support.gguf_files import demo_gguf
@@ -152,7 +152,7 @@ def renderer(told: dict[str, Any]) -> PromptRenderer:
 
 @pytest.fixture(autouse=True)
 def on_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.chat.prompt._strftime_now", lambda _: "26 Jul 2024")
+    monkeypatch.setattr("services.chat.request.prompt._strftime_now", lambda _: "26 Jul 2024")
 
 
 def spelled(renderer: PromptRenderer, ids: Sequence[int]) -> str:

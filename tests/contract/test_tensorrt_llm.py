@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from services.engine.api import EndReason, EngineLoadError, EngineState, Generation, Sampling
+from services.engine.api import EndReason, EngineState, Generation, Sampling
+from services.engine.load_error import EngineLoadError
 from services.engine.tensorrt_llm import driver as driver_module
 from services.engine.tensorrt_llm import shutdown as shutdown_module
 from services.engine.tensorrt_llm.capability import Sampler

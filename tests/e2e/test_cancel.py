@@ -73,7 +73,7 @@ class Rig:
 async def rig(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
 ) -> AsyncIterator[Rig]:
-    caplog.set_level(logging.INFO, "services.chat.settlement")
+    caplog.set_level(logging.INFO, "services.chat.accounting.settlement")
     engine = RecordingEngine(build_engine(request.param))
     directory: Path = tmp_path_factory.mktemp("c")
     async with front(engine, directory) as running:

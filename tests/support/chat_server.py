@@ -20,8 +20,8 @@ from chasqui.v1 import (
     relay_service_pb2,
     relay_service_pb2_grpc,
 )
-from services.chat.relay import failure_of
-from services.chat.status import abort
+from services.chat.transport.relay import failure_of
+from services.chat.transport.status import abort
 from services.errors import ChasquiError, ModelNotFound
 from services.settings import MAX_MESSAGE_BYTES
 from tests.support import events

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,6 +40,43 @@ def imports_under(*folders: str) -> list[Import]:
     files = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
     names = [path.relative_to(ROOT).as_posix() for path in files]
     return [found for path, name in zip(files, names, strict=True) for found in imports_of(path.read_text(), name)]
+
+
+def module_imports(*folders: str) -> list[tuple[str, str]]:
+    """The imports among the modules in the folders, as pairs of dotted names: importing, imported."""
+    modules = {
+        path.relative_to(ROOT).as_posix().removesuffix(".py").replace("/", ".")
+        for folder in folders
+        for path in (ROOT / folder).rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    found = set[tuple[str, str]]()
+    for one in imports_under(*folders):
+        source, target = one.file.removesuffix(".py").replace("/", "."), one.module
+        while target and target not in modules:
+            target = target.rpartition(".")[0]
+        if target and target != source:
+            found.add((source, target))
+    return sorted(found)
+
+
+def circles(imports: Iterable[tuple[str, str]]) -> list[list[str]]:
+    """The groups of modules that import each other, directly or by way of others; each group sorted."""
+    reached: dict[str, set[str]] = {}
+    for source, target in imports:
+        reached.setdefault(source, set()).add(target)
+    grown = True
+    while grown:
+        grown = False
+        for targets in reached.values():
+            further = set().union(*(reached.get(target, set()) for target in targets)) - targets
+            targets |= further
+            grown = grown or bool(further)
+    looped = sorted(module for module, targets in reached.items() if module in targets)
+    groups = {
+        tuple(other for other in looped if other in reached[module] and module in reached[other]) for module in looped
+    }
+    return [list(group) for group in sorted(groups)]
 
 
 def _visit(node: ast.AST, file: Path, *, in_function: bool) -> Iterator[Import]:

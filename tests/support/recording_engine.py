@@ -9,7 +9,7 @@ from tests.support.recording_sink import RecordingSink
 
 if TYPE_CHECKING:
     from services.engine.api import ChoiceEnd, End, Engine, Piece
-    from services.engine.tokenizer import Tokenizer
+    from services.engine.model.tokenizer import Tokenizer
 
 
 class _Tee(RecordingSink):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from services.engine.api import ChoiceEnd, End, Piece
-    from services.engine.tokenizer import Tokenizer
+    from services.engine.model.tokenizer import Tokenizer
 
 
 class RecordingSink:

@@ -10,15 +10,15 @@ import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from services.engine.gguf_file import GgufModel
-from services.engine.tokenizer import _byte_alphabet, tokenizer_from_gguf
+from services.engine.model.gguf_file import GgufModel
+from services.engine.model.tokenizer import _byte_alphabet, tokenizer_from_gguf
 from tests.support.clients import CLIENTS_BIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from services.engine.tokenizer import Tokenizer
+    from services.engine.model.tokenizer import Tokenizer
 
 _NORMAL, _CONTROL = 1, 3
 

@@ -18,8 +18,8 @@ from services.engine.api import (
     Piece,
     Sink,
 )
-from services.engine.gguf_file import read_gguf
-from services.engine.tokenizer import tokenizer_from_gguf
+from services.engine.model.gguf_file import read_gguf
+from services.engine.model.tokenizer import tokenizer_from_gguf
 from services.settings import DEMO_MODEL
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from edge.upstream import Upstream
+from edge.upstream.client import Upstream
 
 
 class WatchedUpstream(Upstream):

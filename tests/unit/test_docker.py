@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from services.engine.checkpoint import read_checkpoint
+from services.engine.model.checkpoint import read_checkpoint
 from services.engine.tensorrt_llm.memory import Gpu, cache_tokens
 from services.engine.tensorrt_llm.options import Options
 from services.settings import Settings, fields, variable

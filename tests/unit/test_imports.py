@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.imports import Import, imports_of, imports_under
+from tests.support.imports import Import, circles, imports_of, imports_under, module_imports
 
 # A back end's package -> the one file that may import it, inside a function.
 BACK_ENDS = {
-    "xllamacpp": "services/engine/llama_cpp.py",
-    "llama_cpp": "services/engine/llama_cpp.py",
+    "xllamacpp": "services/engine/llama_cpp/engine.py",
+    "llama_cpp": "services/engine/llama_cpp/engine.py",
     "tensorrt_llm": "services/engine/tensorrt_llm/runtime.py",
 }
-# Judges the weights apart from the service: with grammars and token ids that the service does not pass on.
-EVALUATION = "services/demo_model/answerers.py"
 ENGINES = ("services.engine.llama_cpp", "services.engine.simulated", "services.engine.tensorrt_llm")
-# This engine is a package, whose files import each other.
-OWN_PACKAGE = "services/engine/tensorrt_llm/"
+# From the bottom to the top: a module imports from its own package and from the lines above it, never from below.
+# Each module belongs to the longest name that it begins with; names in one line do not import each other.
+LAYERS = (
+    ("services.errors", "services.settings"),
+    ("services.limits",),
+    ("services.telemetry",),
+    ("services.engine.load_error",),
+    ("services.engine.model",),
+    ("services.engine.api",),
+    ("services.engine.llama_cpp", "services.engine.simulated", "services.engine.tensorrt_llm"),
+    ("services.engine.factory",),
+    ("services.chat.accounting", "services.chat.grammar", "services.chat.scheduling"),
+    ("services.chat.answer", "services.chat.request"),
+    ("services.chat.pipeline",),
+    ("services.chat.transport",),
+    ("services.chat",),
+    ("edge.envoy", "edge.http"),
+    ("edge.upstream",),
+    ("edge.openai",),
+    ("edge.endpoints",),
+    ("edge",),
+    ("services",),
+)
 SHARED = ("services.settings", "services.telemetry", "services.errors", "services.limits", "services.__version__")
 
 
@@ -63,19 +82,16 @@ def test_engines_know_nothing_of_grpc_the_contract_the_chat_server_or_the_edge()
 
 
 def test_a_back_end_package_is_imported_only_inside_a_function_of_its_own_engine() -> None:
-    found = [one for one in imports_under("services", "edge") if one.within(*BACK_ENDS) and one.file != EVALUATION]
+    found = [one for one in imports_under("services", "edge") if one.within(*BACK_ENDS)]
     assert any(one.module == "xllamacpp" for one in found)
     allowed = [one for one in found if one.in_function and one.file == BACK_ENDS[one.module.partition(".")[0]]]
     assert _sentences([one for one in found if one not in allowed]) == []
 
 
 def test_an_engine_is_imported_only_inside_the_function_that_builds_it() -> None:
-    found = [one for one in imports_under("services", "edge") if one.within(*ENGINES)]
-    allowed = [
-        one
-        for one in found
-        if (one.in_function and one.file == "services/engine/factory.py") or one.file.startswith(OWN_PACKAGE)
-    ]
+    own = tuple(engine.replace(".", "/") + "/" for engine in ENGINES)
+    found = [one for one in imports_under("services", "edge") if one.within(*ENGINES) and not one.file.startswith(own)]
+    allowed = [one for one in found if one.in_function and one.file == "services/engine/factory.py"]
     assert allowed != []
     assert _sentences([one for one in found if one not in allowed]) == []
 
@@ -101,3 +117,27 @@ def test_the_chat_server_never_imports_the_edge() -> None:
     found = imports_under("services/chat")
     assert found != []
     assert _sentences([one for one in found if one.within("edge")]) == []
+
+
+def test_imports_run_down_the_layers() -> None:
+    height = {name: level for level, names in enumerate(LAYERS) for name in names}
+
+    def package(module: str) -> str:
+        return max((name for name in height if f"{module}.".startswith(f"{name}.")), key=len)
+
+    found = module_imports("services", "edge")
+    assert {package(module) for pair in found for module in pair} == set(height)
+    upwards = [
+        f"{source} imports {target}"
+        for source, target in found
+        if package(source) != package(target) and height[package(target)] >= height[package(source)]
+    ]
+    assert upwards == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circles(module_imports("services", "edge")) == []
+
+
+def test_a_circle_of_imports_is_found() -> None:
+    assert circles([("a", "b"), ("b", "c"), ("c", "b"), ("c", "d")]) == [["b", "c"]]

@@ -6,8 +6,8 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from services.engine.api import EngineLoadError
-from services.engine.checkpoint import METADATA_FILES, Checkpoint, read_checkpoint
+from services.engine.load_error import EngineLoadError
+from services.engine.model.checkpoint import METADATA_FILES, Checkpoint, read_checkpoint
 from services.engine.tensorrt_llm.manifest import FILE, TOKENIZER_FOLDER, Manifest, read_manifest
 from services.engine.tensorrt_llm.model import is_compiled
 

@@ -20,7 +20,7 @@ from services.engine.tensorrt_llm.request import end_ids, is_greedy, sampling_pa
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from services.engine.checkpoint import Checkpoint
+    from services.engine.model.checkpoint import Checkpoint
     from services.engine.tensorrt_llm.runtime import Runtime
 
 log = logging.getLogger(__name__)

@@ -10,22 +10,15 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from services.engine.api import (
-    Capabilities,
-    EngineLoadError,
-    EngineState,
-    Generation,
-    Heartbeat,
-    ModelInfo,
-    Sink,
-)
+from services.engine.api import Capabilities, EngineState, Generation, Heartbeat, ModelInfo, Sink
+from services.engine.load_error import EngineLoadError
+from services.engine.model.tokenizer import tokenizer_from_checkpoint
 from services.engine.tensorrt_llm.blocking import in_daemon_thread
 from services.engine.tensorrt_llm.capability import PARAMETERS
 from services.engine.tensorrt_llm.driver import Driver
 from services.engine.tensorrt_llm.shutdown import end_process_soon, shut_down
 from services.engine.tensorrt_llm.silent_sink import SilentSink
 from services.engine.tensorrt_llm.workers import Workers
-from services.engine.tokenizer import tokenizer_from_checkpoint
 
 if TYPE_CHECKING:
     from services.engine.tensorrt_llm.generation import TensorRtLlmHandle

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from services.engine.model_file import resolve_checkpoint
+from services.engine.model.model_file import resolve_checkpoint
 from services.engine.tensorrt_llm.engine import TensorRtLlmEngine
 from services.engine.tensorrt_llm.memory import settled_gpus
 from services.engine.tensorrt_llm.model import loadable_model

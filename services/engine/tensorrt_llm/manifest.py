@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from services.engine.api import EngineLoadError
+from services.engine.load_error import EngineLoadError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

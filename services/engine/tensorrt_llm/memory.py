@@ -9,12 +9,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from services.engine.api import EngineLoadError
+from services.engine.load_error import EngineLoadError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from services.engine.checkpoint import Checkpoint
+    from services.engine.model.checkpoint import Checkpoint
     from services.engine.tensorrt_llm.options import Options
 
 log = logging.getLogger(__name__)

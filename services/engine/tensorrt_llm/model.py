@@ -6,8 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from services.engine.api import EngineLoadError
-from services.engine.checkpoint import Checkpoint, read_checkpoint
+from services.engine.load_error import EngineLoadError
+from services.engine.model.checkpoint import Checkpoint, read_checkpoint
 from services.engine.tensorrt_llm.capability import Sampler, choose_sampler
 from services.engine.tensorrt_llm.manifest import TOKENIZER_FOLDER, check_fit, read_manifest
 from services.engine.tensorrt_llm.memory import Gpu, context_that_fits

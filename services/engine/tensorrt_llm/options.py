@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from services.engine.api import EngineLoadError
+from services.engine.load_error import EngineLoadError
 from services.engine.tensorrt_llm.capability import Sampler
 
 if TYPE_CHECKING:

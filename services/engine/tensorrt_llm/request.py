@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from services.engine.api import Generation, Sampling
-    from services.engine.checkpoint import Checkpoint
+    from services.engine.model.checkpoint import Checkpoint
     from services.engine.tensorrt_llm.runtime import Runtime
 
 

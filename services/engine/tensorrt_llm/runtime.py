@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from services.engine.api import EngineLoadError
+from services.engine.load_error import EngineLoadError
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import json
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from services.engine.gguf_file import read_gguf
+from services.engine.model.gguf_file import read_gguf
 from services.settings import DEMO_MODEL
 from tests.support.tensorrt_llm import table
 from tests.support.tensorrt_llm.llm import Llm, TensorRtLlm

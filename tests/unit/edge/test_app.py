@@ -14,9 +14,9 @@ import pytest
 
 from chasqui.v1 import chat_pb2
 from edge.app import build_app
-from edge.health import Health
-from edge.relay import Relay
-from edge.sse import KeepAlive
+from edge.endpoints.health import Health
+from edge.openai.sse import KeepAlive
+from edge.upstream.relay import Relay
 from services.errors import (
     ChasquiError,
     ContextLengthExceeded,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from chasqui.v1.stream_pb2 import StreamEvent
-    from edge.transport import Transport
+    from edge.upstream.transport import Transport
 
 GOLDEN = Path(__file__).parent / "golden"
 CHAT = "/v1/chat/completions"

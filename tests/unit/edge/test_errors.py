@@ -12,9 +12,9 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from edge import errors
-from edge.upstream_error import UpstreamError, error_of_status
-from services.chat.status import status_of
+from edge.openai import errors
+from edge.upstream.upstream_error import UpstreamError, error_of_status
+from services.chat.transport.status import status_of
 from services.errors import (
     ChasquiError,
     Code,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edge.openai.response import ChunkSequence
-from edge.sse import DONE, ChunkFrames, EventStream, KeepAlive, frame
+from edge.openai.sse import DONE, ChunkFrames, EventStream, KeepAlive, frame
 from tests.support import events
 from tests.support.asgi import GatedSend
 

@@ -1,0 +1,167 @@
+"""Endpoints that generate: read the request, submit it, and write the answer whole or as a stream."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from edge.http.body import read_json_body
+from edge.http.call_options import CallOptions
+from edge.http.exchange import current_exchange
+from edge.http.ignored import ignored_header
+from edge.openai import errors
+from edge.openai.response import server_timing
+from edge.openai.sse import DONE, ChunkFrames, EventStream, frame
+from edge.upstream.merge import merged_response
+from edge.upstream.several_calls import SeveralCalls
+from services.errors import ChasquiError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from starlette.types import Receive, Scope, Send
+
+    from chasqui.v1 import chat_service_pb2
+    from chasqui.v1.stream_pb2 import StreamEvent
+    from edge.openai.asked import Asked
+    from edge.openai.sse import KeepAlive
+    from edge.upstream.client import Upstream
+    from edge.upstream.transport import ChatStream, TextDelta
+
+
+class Generation:
+    """An endpoint, an ASGI application of its own: it needs the bare `receive` to notice a caller that hangs up.
+
+    `read` makes calls out of a body, and says how the answer is written.
+    """
+
+    def __init__(self, read: Callable[[bytes], Asked], upstream: Upstream, keep_alive: KeepAlive) -> None:
+        self._read = read
+        self._upstream = upstream
+        self._keep_alive = keep_alive
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; raises the ChasquiError or HTTPException that refuses it."""
+        http = Request(scope, receive)
+        options = CallOptions.from_headers(http.headers)
+        try:
+            asked = self._read(await read_json_body(http))
+        except ClientDisconnect:
+            current_exchange.get().hung_up = True
+            return
+        headers = ignored_header(asked.ignored)
+        if headers:
+            current_exchange.get().span.attributes["chasqui.ignored_parameters"] = headers["x-ignored-parameters"]
+        async with _until_disconnect(receive) as give_up:
+            if asked.streamed:
+                stream = EventStream(send, headers, give_up)
+                await self._stream(self._start(asked, options), ChunkFrames(asked.chunks), stream)
+            else:
+                answer = await self._whole(asked, options)
+                exchange = current_exchange.get()
+                exchange.model, exchange.usage = answer.model, answer.usage
+                headers["server-timing"] = server_timing(answer.timings)
+                body = msgspec.json.encode(asked.whole(answer))
+                await Response(body, 200, headers, "application/json")(scope, receive, send)
+
+    async def _whole(self, asked: Asked, options: CallOptions) -> chat_service_pb2.ChatResponse:
+        """The answer to all requests; the first that fails ends the others."""
+        if len(asked.requests) == 1:
+            return await self._upstream.chat(asked.requests[0], options)
+        calls = [asyncio.ensure_future(self._upstream.chat(request, options)) for request in asked.requests]
+        try:
+            return merged_response(await asyncio.gather(*calls), asked.n)
+        finally:
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+
+    def _start(self, asked: Asked, options: CallOptions) -> ChatStream:
+        """The answer to all requests as one stream."""
+        calls: list[ChatStream] = []
+        try:
+            for request in asked.requests:
+                calls.append(self._upstream.stream_chat(request, options))  # noqa: PERF401 - those begun are ended below
+        except ChasquiError:
+            for call in calls:
+                call.cancel()
+            raise
+        return calls[0] if len(calls) == 1 else SeveralCalls(calls, asked.n)
+
+    async def _stream(self, call: ChatStream, chunks: ChunkFrames, stream: EventStream) -> None:
+        """Write the answer as it comes. Refusals come before the first event and keep their status."""
+        try:
+            events = await call.read()
+            _note(events[0])
+            await stream.open()
+            self._keep_alive.add(stream)
+            await _write(call, events, chunks, stream)
+        finally:
+            self._keep_alive.discard(stream)
+            stream.close()
+            call.cancel()
+
+
+async def _write(
+    call: ChatStream, events: Sequence[StreamEvent | TextDelta], chunks: ChunkFrames, stream: EventStream
+) -> None:
+    """Write each batch of events with one write, and end with [DONE]; a failure is an event, and no [DONE] follows."""
+    while True:
+        data = chunks.frames(events)
+        if call.ended:
+            _note(events[-1])
+            await stream.write(data + DONE, last=True)
+            return
+        if data:
+            await stream.write(data)
+        try:
+            events = await call.read()
+        except ChasquiError as error:
+            current_exchange.get().error = error
+            await stream.write(frame(errors.envelope(error)), last=True)
+            return
+
+
+def _note(event: StreamEvent | TextDelta) -> None:
+    """Keep what an answer's first and last event say of it."""
+    if not isinstance(event, tuple):
+        exchange = current_exchange.get()
+        if event.HasField("started"):
+            exchange.model = event.started.model
+        elif event.HasField("completed"):
+            exchange.usage = event.completed.usage
+
+
+@asynccontextmanager
+async def _until_disconnect(receive: Receive) -> AsyncIterator[Callable[[], None]]:
+    """Run the block until it ends, the caller hangs up, or the function that it gets is called; that is no error."""
+    task = asyncio.current_task()
+    given_up = False
+
+    def give_up() -> None:
+        nonlocal given_up
+        given_up = True
+        if task is not None:
+            task.cancel()
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        give_up()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield give_up
+    except asyncio.CancelledError:
+        if not given_up:
+            raise
+        current_exchange.get().hung_up = True
+        if task is not None:
+            task.uncancel()
+    finally:
+        watcher.cancel()

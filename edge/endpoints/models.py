@@ -1,0 +1,36 @@
+"""`GET /v1/models` and `GET /v1/models/{id}`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.responses import Response
+
+from edge.http.call_options import CallOptions
+from edge.openai.response import model_body
+from edge.openai.schema import ModelList
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from edge.upstream.client import Upstream
+
+
+class Models:
+    """The two endpoints."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+
+    async def list(self, request: Request) -> Response:
+        """All served models."""
+        answer = await self._upstream.list_models(CallOptions.from_headers(request.headers))
+        body = ModelList([model_body(model) for model in answer.models])
+        return Response(msgspec.json.encode(body), media_type="application/json")
+
+    async def get(self, request: Request) -> Response:
+        """One model by id or alias; either may hold slashes, raw or as %2F."""
+        options = CallOptions.from_headers(request.headers)
+        answer = await self._upstream.get_model(request.path_params["id"], options)
+        return Response(msgspec.json.encode(model_body(answer.model)), media_type="application/json")

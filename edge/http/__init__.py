@@ -1,0 +1,1 @@
+"""One HTTP request: its body, its headers, and what is recorded of it."""

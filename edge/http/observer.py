@@ -1,0 +1,155 @@
+"""One span, one metric and one log line for every HTTP request; nothing per chunk of an answer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import Observation
+from opentelemetry.semconv.attributes import (
+    error_attributes,
+    http_attributes,
+    network_attributes,
+    url_attributes,
+    user_agent_attributes,
+)
+from opentelemetry.semconv.metrics import http_metrics
+from opentelemetry.trace import Status, StatusCode
+from starlette.datastructures import Headers
+
+from edge.http.exchange import CLIENT_CLOSED_REQUEST, Exchange, current_exchange
+from services.telemetry import outcome
+from services.telemetry.call import request_id_from
+from services.telemetry.histogram import histogram
+from services.telemetry.tracing import remote_parent
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterator
+
+    from opentelemetry.metrics import CallbackOptions
+    from opentelemetry.util.types import AttributeValue
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from services.telemetry.spans import Spans
+
+log = logging.getLogger(__name__)
+
+# In seconds, as OpenTelemetry's conventions for HTTP advise, and beyond: answers take longer than most requests.
+_DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0)
+# Asked every second or so by machines, and of no interest to people.
+_PROBES: Final = frozenset({"/healthz", "/readyz"})
+_LONGEST_USER_AGENT: Final = 256
+_OUTCOMES: Final = {
+    429: outcome.REFUSED,
+    CLIENT_CLOSED_REQUEST: outcome.CANCELLED,
+    503: outcome.REFUSED,
+    504: outcome.DEADLINE,
+}
+
+
+class Observer:
+    """An application around another one. Endpoints tell what they know by way of `current_exchange`."""
+
+    def __init__(self, app: ASGIApp, spans: Spans) -> None:
+        self._app = app
+        self._spans = spans
+        self._open = 0
+        meter = metrics.get_meter("chasqui.edge")
+        self._duration = histogram(
+            http_metrics.HTTP_SERVER_REQUEST_DURATION,
+            "How long requests take, to the last byte of their answers.",
+            _DURATIONS,
+        )
+        meter.create_observable_gauge(
+            "chasqui.edge.open_requests", [self._observe_open], "{request}", "Requests that are being answered."
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and tell how it went."""
+        if scope["type"] != "http" or scope["path"] in _PROBES:
+            await self._app(scope, receive, send)
+            return
+        began = time.monotonic()
+        headers = Headers(scope=scope)
+        span = self._spans.begin(scope["method"], remote_parent(headers))
+        span.attributes = _request_attributes(scope, headers)
+        trace_id = trace.format_trace_id(span.context.trace_id)
+        exchange = Exchange(request_id_from(headers.get("x-request-id")), trace_id, span)
+        current_exchange.set(exchange)
+
+        def note(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+            return send(message)
+
+        self._open += 1
+        try:
+            await self._app(scope, receive, note)
+        finally:
+            self._open -= 1
+            self._end(scope["method"], scope["path"], exchange, time.monotonic() - began)
+
+    def _end(self, method: str, path: str, exchange: Exchange, seconds: float) -> None:
+        span = exchange.span
+        status = CLIENT_CLOSED_REQUEST if exchange.hung_up else exchange.status or 500
+        word = _outcome(status, exchange)
+        labels: dict[str, str | int] = {
+            http_attributes.HTTP_REQUEST_METHOD: method,
+            http_attributes.HTTP_RESPONSE_STATUS_CODE: status,
+            "chasqui.outcome": word,
+        }
+        if exchange.route is not None:
+            labels[http_attributes.HTTP_ROUTE] = exchange.route
+            span.name = f"{method} {exchange.route}"
+        kind = exchange.error.reason if exchange.error is not None else str(status)
+        if word != outcome.COMPLETED:
+            labels[error_attributes.ERROR_TYPE] = kind
+        if word not in (outcome.COMPLETED, outcome.INVALID):
+            span.status = Status(StatusCode.ERROR, kind)
+        span.attributes |= labels
+        span.attributes["chasqui.request_id"] = exchange.request_id
+        self._spans.end(span)
+        self._duration.record(seconds, labels, span.context)
+        usage = exchange.usage
+        fields = {
+            "request_id": exchange.request_id,
+            "trace_id": exchange.trace_id,
+            "method": method,
+            "path": exchange.route or path,
+            "status": status,
+            "outcome": word,
+            "reason": None if exchange.error is None else exchange.error.reason,
+            "param": None if exchange.error is None else exchange.error.param,
+            "model": exchange.model,
+            "prompt_tokens": None if usage is None else usage.prompt_tokens,
+            "completion_tokens": None if usage is None else usage.completion_tokens,
+            "seconds": round(seconds, 6),
+        }
+        log.info("request answered", extra={"fields": fields})
+
+    def _observe_open(self, _: CallbackOptions) -> Iterator[Observation]:
+        yield Observation(self._open)
+
+
+def _request_attributes(scope: Scope, headers: Headers) -> dict[str, AttributeValue]:
+    attributes: dict[str, AttributeValue] = {
+        http_attributes.HTTP_REQUEST_METHOD: scope["method"],
+        url_attributes.URL_PATH: scope["path"],
+        url_attributes.URL_SCHEME: headers.get("x-forwarded-proto", scope["scheme"]),
+        network_attributes.NETWORK_PROTOCOL_VERSION: scope["http_version"],
+    }
+    agent = headers.get("user-agent")
+    if agent is not None:
+        attributes[user_agent_attributes.USER_AGENT_ORIGINAL] = agent[:_LONGEST_USER_AGENT]
+    return attributes
+
+
+def _outcome(status: int, exchange: Exchange) -> str:
+    """An error that ended a stream came after its status; it decides."""
+    if exchange.error is not None and not exchange.hung_up:
+        return outcome.outcome_of(exchange.error)
+    if status < 400:
+        return outcome.COMPLETED
+    return _OUTCOMES.get(status, outcome.INVALID if status < 500 else outcome.FAILED)

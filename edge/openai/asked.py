@@ -1,0 +1,57 @@
+"""What a caller asks for, in the words of the contract, and how the answer is to be written; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge.openai.completion import CompletionSequence, text_completion, to_prompt_requests
+from edge.openai.completion_schema import CompletionRequest
+from edge.openai.decode import decode_chat_request, decode_request
+from edge.openai.request import to_chat_request
+from edge.openai.response import ChunkSequence, completion
+from edge.openai.schema import StreamOptionsBody
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import msgspec
+
+    from chasqui.v1.chat_service_pb2 import ChatRequest, ChatResponse
+    from edge.openai.schema import GenerationRequest
+    from edge.openai.sse import Chunks
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The calls of one HTTP request, each with `n` choices; `ignored` are the paths of its unknown fields."""
+
+    requests: Sequence[ChatRequest]
+    n: int
+    streamed: bool
+    ignored: Sequence[str]
+    chunks: Chunks
+    whole: Callable[[ChatResponse], msgspec.Struct]
+
+
+def asked_chat(data: bytes) -> Asked:
+    """A chat completion; InvalidValue or UnsupportedParameter names the field that is wrong."""
+    decoded = decode_chat_request(data)
+    request = to_chat_request(decoded.body)
+    n = request.n or 1
+    chunks = ChunkSequence(n=n, **_stream_options(decoded.body))
+    return Asked([request], n, bool(decoded.body.stream), decoded.ignored, chunks, completion)
+
+
+def asked_completion(data: bytes) -> Asked:
+    """A text completion: one call for each prompt; errors as above."""
+    decoded = decode_request(CompletionRequest, data)
+    requests = to_prompt_requests(decoded.body)
+    n = requests[0].n or 1
+    chunks = CompletionSequence(choices=n * len(requests), **_stream_options(decoded.body))
+    return Asked(requests, n, bool(decoded.body.stream), decoded.ignored, chunks, text_completion)
+
+
+def _stream_options(body: GenerationRequest) -> dict[str, bool]:
+    options = body.stream_options or StreamOptionsBody()
+    return {"include_usage": bool(options.include_usage), "include_timings": bool(options.include_timings)}

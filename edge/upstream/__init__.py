@@ -1,0 +1,1 @@
+"""The edge's client of the chat server: the Relay, or one RPC per call."""

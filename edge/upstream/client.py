@@ -1,0 +1,110 @@
+"""The chat server as the edge sees it: calls with the caller's credentials, time, trace and request id."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from chasqui.v1 import chat_service_pb2, model_service_pb2, model_service_pb2_grpc
+from edge.upstream.relay import Relay
+from edge.upstream.stream_chat import StreamChat
+from edge.upstream.upstream_error import error_of_status
+from services.settings import MAX_MESSAGE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from edge.http.call_options import CallOptions
+    from edge.upstream.transport import ChatStream, Transport
+
+Response = TypeVar("Response")
+
+log = logging.getLogger(__name__)
+
+_CHAT_SERVICE: Final = chat_service_pb2.DESCRIPTOR.services_by_name["ChatService"].full_name
+_RECONNECT_SECONDS = 0.2
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.keepalive_time_ms", 60_000),
+)
+
+
+class Upstream:
+    """Chat calls over a transport, everything else over a channel of its own.
+
+    `serving` says whether the server's health is good, as it last told us.
+    """
+
+    def __init__(self, address: str, relay_address: str) -> None:
+        """Addresses are `unix:PATH` or `HOST:PORT`; without one for the Relay, each call is an RPC."""
+        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        self.transport: Transport = Relay(relay_address) if relay_address else StreamChat(self._channel)
+        self._models: Any = model_service_pb2_grpc.ModelServiceStub(self._channel)
+        self._health: Any = health_pb2_grpc.HealthStub(self._channel)
+        self.serving = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether calls get through."""
+        return self.serving and self.transport.connected
+
+    async def chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> chat_service_pb2.ChatResponse:
+        """The whole answer; raises the server's error as a ChasquiError. Cancelling this cancels the call."""
+        return await self.transport.chat(request, options)
+
+    def stream_chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> ChatStream:
+        """A streamed call, owned by whoever starts it: it is to be cancelled at the end."""
+        return self.transport.stream_chat(request, options)
+
+    async def list_models(self, options: CallOptions) -> model_service_pb2.ListModelsResponse:
+        """All models; raises the server's error as a ChasquiError."""
+        return await self._unary(self._models.ListModels, model_service_pb2.ListModelsRequest(), options)
+
+    async def get_model(self, name: str, options: CallOptions) -> model_service_pb2.GetModelResponse:
+        """One model; raises the server's error as a ChasquiError."""
+        return await self._unary(self._models.GetModel, model_service_pb2.GetModelRequest(id=name), options)
+
+    async def count_tokens(
+        self, request: model_service_pb2.CountTokensRequest, options: CallOptions
+    ) -> model_service_pb2.CountTokensResponse:
+        """The tokens of a text; raises the server's error as a ChasquiError."""
+        return await self._unary(self._models.CountTokens, request, options)
+
+    async def detokenize(
+        self, request: model_service_pb2.DetokenizeRequest, options: CallOptions
+    ) -> model_service_pb2.DetokenizeResponse:
+        """The text of tokens; raises the server's error as a ChasquiError."""
+        return await self._unary(self._models.Detokenize, request, options)
+
+    async def watch_health(self) -> None:
+        """Keep `serving` up to date until cancelled."""
+        request = health_pb2.HealthCheckRequest(service=_CHAT_SERVICE)
+        while True:
+            try:
+                async for response in self._health.Watch(request):
+                    self.serving = response.status == health_pb2.HealthCheckResponse.SERVING
+            except grpc.aio.AioRpcError as error:
+                log.debug("the chat server cannot be watched: %s", error.details())
+            self.serving = False
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.transport.close()
+        await self._channel.close()
+
+    async def _unary(
+        self, method: Callable[..., Awaitable[Response]], request: object, options: CallOptions
+    ) -> Response:
+        try:
+            return await method(request, metadata=options.metadata)
+        except grpc.aio.AioRpcError as error:
+            raise error_of_status(error) from error

@@ -1,0 +1,54 @@
+"""Makes one answer of several calls, one for each prompt: choice j of prompt i of `n` each has index i*n + j; pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chasqui.v1 import chat_pb2, chat_service_pb2, stream_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge.upstream.transport import TextDelta
+
+
+def merged_response(responses: Sequence[chat_service_pb2.ChatResponse], n: int) -> chat_service_pb2.ChatResponse:
+    """The whole answer; id and times are those of the first call."""
+    merged = chat_service_pb2.ChatResponse()
+    merged.CopyFrom(responses[0])
+    for number, response in enumerate(responses[1:], 1):
+        for choice in response.choices:
+            merged.choices.add().CopyFrom(choice)
+            merged.choices[-1].index += number * n
+    merged.usage.CopyFrom(total_usage([response.usage for response in responses]))
+    merged.timings.CopyFrom(longest([response.timings for response in responses]))
+    return merged
+
+
+def longest(timings: Sequence[chat_pb2.Timings]) -> chat_pb2.Timings:
+    """Those of the call that ended last: they begin together."""
+    return max(timings, key=lambda measured: measured.total.ToNanoseconds())
+
+
+def total_usage(bills: Sequence[chat_pb2.Usage]) -> chat_pb2.Usage:
+    """What several calls are billed for together."""
+    return chat_pb2.Usage(
+        prompt_tokens=sum(bill.prompt_tokens for bill in bills),
+        completion_tokens=sum(bill.completion_tokens for bill in bills),
+        total_tokens=sum(bill.total_tokens for bill in bills),
+        cached_tokens=sum(bill.cached_tokens for bill in bills),
+        estimated_cost=sum(bill.estimated_cost for bill in bills),
+    )
+
+
+def moved(event: stream_pb2.StreamEvent | TextDelta, by: int) -> stream_pb2.StreamEvent | TextDelta:
+    """An event of a choice, `by` choices further."""
+    if isinstance(event, tuple):
+        return event[0] + by, event[1]
+    copy = stream_pb2.StreamEvent()
+    copy.CopyFrom(event)
+    if copy.HasField("delta"):
+        copy.delta.index += by
+    elif copy.HasField("finish"):
+        copy.finish.index += by
+    return copy

@@ -1,0 +1,179 @@
+"""The edge's end of the Relay: all chat calls of this worker share one stream to the chat server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+
+from chasqui.v1 import relay_service_pb2, relay_service_pb2_grpc
+from edge.upstream.relayed_call import RelayedCall
+from edge.upstream.upstream_error import not_connected, unreachable
+from services.errors import InvalidValue
+from services.settings import MAX_MESSAGE_BYTES
+
+if TYPE_CHECKING:
+    from chasqui.v1 import chat_service_pb2
+    from edge.http.call_options import CallOptions
+
+log = logging.getLogger(__name__)
+
+_RECONNECT_SECONDS: Final = 0.2
+# Bytes of submits after which a message is full. The largest submit is a message of its own.
+_FULL: Final = 256 * 1024
+_LARGEST_SUBMIT: Final = MAX_MESSAGE_BYTES - _FULL
+_OPTIONS: Final = (
+    # The other end is our own server: an answer with everything that can be asked for may be of any size.
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.keepalive_time_ms", 60_000),
+)
+
+
+class Relay:
+    """One stream for all calls. When it breaks, its calls end with an error, and it is opened again."""
+
+    def __init__(self, address: str) -> None:
+        """`address` is `unix:PATH` or `HOST:PORT`."""
+        self.connected = False
+        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        self._stub: Any = relay_service_pb2_grpc.RelayServiceStub(self._channel)
+        self._last_id = 0
+        self._calls: dict[int, RelayedCall] = {}
+        # What the writer has not come for yet.
+        self._submits: dict[int, relay_service_pb2.Submit] = {}
+        self._cancels: list[int] = []
+        self._wake = asyncio.Event()
+
+    async def chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> chat_service_pb2.ChatResponse:
+        """The whole answer; raises the server's error as a ChasquiError. Cancelling this cancels the call."""
+        call = self._submit(request, options, streamed=False)
+        try:
+            return await call.response()
+        finally:
+            call.cancel()
+
+    def stream_chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> RelayedCall:
+        """A streamed call, owned by whoever starts it: it is to be cancelled at the end."""
+        return self._submit(request, options, streamed=True)
+
+    async def run(self) -> None:
+        """Keep the stream open until cancelled."""
+        while True:
+            stream = self._stub.Relay()
+            try:
+                await stream.wait_for_connection()
+                self.connected = True
+                await self._carry(stream)
+                log.info("the chat server has ended the relay")
+            except grpc.aio.AioRpcError as error:
+                if self.connected:
+                    log.warning("the relay is broken: %s", error.details())
+                    self._tell_unsettled()
+            finally:
+                self.connected = False
+                stream.cancel()
+                self._fail_all()
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._channel.close()
+
+    def _end(self, call_id: int, cancel: bool) -> None:
+        """Forget a call; events that still arrive for it are dropped. `cancel`: the server has not ended it yet."""
+        if self._calls.pop(call_id, None) is None or not cancel:
+            return
+        if self._submits.pop(call_id, None) is None:
+            self._cancels.append(call_id)
+            self._wake.set()
+
+    def _submit(self, request: chat_service_pb2.ChatRequest, options: CallOptions, *, streamed: bool) -> RelayedCall:
+        if not self.connected:
+            raise not_connected()
+        if request.ByteSize() > _LARGEST_SUBMIT:
+            raise InvalidValue(f"The request is larger than {_LARGEST_SUBMIT:,} bytes.")
+        self._last_id += 1
+        call_id = self._last_id
+        given = dict(options.metadata)
+        self._submits[call_id] = relay_service_pb2.Submit(
+            call_id=call_id,
+            chat=request,
+            streamed=streamed,
+            authorization=given.get("authorization", ""),
+            traceparent=given.get("traceparent", ""),
+            tracestate=given.get("tracestate", ""),
+            request_id=given.get("x-request-id", ""),
+            request_timeout=given.get("x-request-timeout"),
+            client_address=given.get("x-client-address", ""),
+        )
+        call = self._calls[call_id] = RelayedCall(given.get("x-request-id", ""), partial(self._end, call_id))
+        self._wake.set()
+        return call
+
+    async def _carry(self, stream: Any) -> None:
+        """Bring calls to the server and their progress back, until the stream ends; AioRpcError if it breaks."""
+        writer = asyncio.create_task(self._write(stream))
+        calls = self._calls
+        try:
+            while (message := await stream.read()) is not grpc.aio.EOF:
+                texts = message.texts
+                columns = zip(texts.call_ids, texts.indexes, texts.contents, texts.tokens, strict=True)
+                for call_id, index, content, tokens in columns:
+                    call = calls.get(call_id)
+                    if call is not None:
+                        call.tokens = tokens
+                        call.deliver_text(index, content)
+                for progress in message.calls:
+                    call = calls.get(progress.call_id)
+                    if call is not None:
+                        call.deliver(progress)
+        finally:
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+
+    async def _write(self, stream: Any) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._submits or self._cancels:
+                await stream.write(self._gather())
+
+    def _gather(self) -> relay_service_pb2.RelayRequest:
+        """One message, of everything that there is to say or as much as fills it."""
+        message = relay_service_pb2.RelayRequest(cancels=self._cancels)
+        self._cancels.clear()
+        size = 0
+        while self._submits and size < _FULL:
+            submit = self._submits.pop(next(iter(self._submits)))
+            size += submit.ByteSize()
+            message.submits.append(submit)
+        return message
+
+    def _tell_unsettled(self) -> None:
+        """The server is gone, and with it the bills of what it had begun: say what was delivered, for whoever settles.
+
+        If it was the connection alone that broke, the server's own log has a bill for these calls, which counts.
+        """
+        for call in self._calls.values():
+            fields = {
+                "request_id": call.request_id,
+                "completion_tokens": call.tokens,
+                "characters": call.characters,
+            }
+            log.warning("chat call unsettled", extra={"fields": fields})
+
+    def _fail_all(self) -> None:
+        """End every call: nobody will hear of it any more."""
+        calls = list(self._calls.values())
+        self._calls.clear()
+        self._submits.clear()
+        self._cancels.clear()
+        for call in calls:
+            call.fail(unreachable())

@@ -1,0 +1,77 @@
+"""One RPC per call to the chat server, as any gRPC client makes them: simple, and dear where tokens are many."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc
+from edge.upstream.upstream_error import error_of_status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chasqui.v1 import stream_pb2
+    from edge.http.call_options import CallOptions
+
+
+class StreamChat:
+    """Calls over ChatService. There is no connection to lose: `connected` is always true."""
+
+    connected = True
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
+
+    async def chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> chat_service_pb2.ChatResponse:
+        """The whole answer; raises the server's error as a ChasquiError. Cancelling this cancels the call."""
+        try:
+            response: chat_service_pb2.ChatResponse = await self._stub.Chat(request, metadata=options.metadata)
+        except grpc.aio.AioRpcError as error:
+            raise error_of_status(error) from error
+        return response
+
+    def stream_chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> StreamChatCall:
+        """A streamed call, owned by whoever starts it: it is to be cancelled at the end."""
+        streamed = chat_service_pb2.StreamChatRequest(chat=request)
+        return StreamChatCall(self._stub.StreamChat(streamed, metadata=options.metadata))
+
+    async def run(self) -> None:
+        """There is nothing to keep up; returns when it is cancelled, as every transport does."""
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        """Nothing to end."""
+
+
+class StreamChatCall:
+    """The events of a streamed call."""
+
+    def __init__(self, call: Any) -> None:
+        self.ended = False
+        self._call = call
+
+    async def read(self) -> Sequence[stream_pb2.StreamEvent]:
+        """The next events, at least one; raises the server's error as a ChasquiError.
+
+        With the last ones `ended` turns true; nobody may read on after that.
+        """
+        try:
+            message = await self._call.read()
+        except grpc.aio.AioRpcError as error:
+            raise error_of_status(error) from error
+        if message is not grpc.aio.EOF:
+            events: Sequence[stream_pb2.StreamEvent] = message.events
+            self.ended = events[-1].HasField("completed")
+            return events
+        # A call that fails without a message reads as an end: its status says why.
+        call = self._call
+        code, details = await call.code(), await call.details()
+        failure = grpc.aio.AioRpcError(code, await call.initial_metadata(), await call.trailing_metadata(), details)
+        raise error_of_status(failure) from failure
+
+    def cancel(self) -> None:
+        """End the call; without effect if it has ended."""
+        self._call.cancel()

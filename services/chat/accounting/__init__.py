@@ -1,0 +1,1 @@
+"""The usage record of a call, and its log line, metrics and spans."""

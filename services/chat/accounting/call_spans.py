@@ -1,0 +1,167 @@
+"""A chat call's spans: the call in OpenTelemetry's words for generative AI, and below it where its time went."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.sdk.trace import Event
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
+from opentelemetry.semconv._incubating.attributes import user_attributes
+from opentelemetry.semconv.attributes import error_attributes
+from opentelemetry.trace import Status, StatusCode
+
+from chasqui.v1 import chat_pb2
+from services.telemetry import outcome
+from services.telemetry.spans import UNSET, child_of
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import SpanContext
+
+    from chasqui.v1.chat_service_pb2 import ChatRequest
+    from services.chat.accounting.settlement import Settlement
+    from services.telemetry.spans import Spans
+
+    Attributes = dict[str, str | int | float | bool | list[str]]
+
+PROVIDER: Final = "chasqui"
+_SAMPLING: Final = {
+    "max_tokens": gen_ai.GEN_AI_REQUEST_MAX_TOKENS,
+    "temperature": gen_ai.GEN_AI_REQUEST_TEMPERATURE,
+    "top_p": gen_ai.GEN_AI_REQUEST_TOP_P,
+    "top_k": gen_ai.GEN_AI_REQUEST_TOP_K,
+    "frequency_penalty": gen_ai.GEN_AI_REQUEST_FREQUENCY_PENALTY,
+    "presence_penalty": gen_ai.GEN_AI_REQUEST_PRESENCE_PENALTY,
+    "seed": gen_ai.GEN_AI_REQUEST_SEED,
+}
+# The event that carries what was said, where it is to be traced.
+_DETAILS: Final = "gen_ai.client.inference.operation.details"
+
+
+def request_attributes(request: ChatRequest, *, streamed: bool, content: bool) -> Attributes:
+    """What was asked. With `content` the conversation too, which else stays out of every trace."""
+    attributes: Attributes = {
+        gen_ai.GEN_AI_OPERATION_NAME: operation_of(request),
+        gen_ai.GEN_AI_PROVIDER_NAME: PROVIDER,
+        gen_ai.GEN_AI_REQUEST_MODEL: request.model,
+        gen_ai.GEN_AI_REQUEST_STREAM: streamed,
+    }
+    for message in (request, request.sampling):
+        for field, value in message.ListFields():
+            if field.name in _SAMPLING:
+                attributes[_SAMPLING[field.name]] = value
+    if request.n > 1:
+        attributes[gen_ai.GEN_AI_REQUEST_CHOICE_COUNT] = request.n
+    if request.HasField("response_format"):
+        form = request.response_format.WhichOneof("format")
+        attributes[gen_ai.GEN_AI_OUTPUT_TYPE] = "json" if form != "text" else "text"
+    if request.user:
+        # Enough to tell users apart, too little to tell who they are.
+        attributes[user_attributes.USER_HASH] = hashlib.sha256(request.user.encode()).hexdigest()[:16]
+    if content:
+        said = [_message(message) for message in request.messages] or [_part_of("user", request.prompt.text)]
+        attributes[gen_ai.GEN_AI_INPUT_MESSAGES] = json.dumps(said, ensure_ascii=False)
+    return attributes
+
+
+def operation_of(request: ChatRequest) -> str:
+    """The name of what the call does, as OpenTelemetry has it."""
+    return "text_completion" if request.HasField("prompt") else "chat"
+
+
+class CallSpans:
+    """Writes the spans of settled calls."""
+
+    def __init__(self, spans: Spans) -> None:
+        self._spans = spans
+
+    def write(self, settlement: Settlement, context: SpanContext, parent: SpanContext) -> None:
+        """The call as `context`, below `parent`, and its phases below it."""
+        facts = settlement.facts
+        end = time.time_ns()
+        start = end - _nanoseconds(settlement.seconds)
+        asked = dict(facts.asked)
+        said = asked.pop(gen_ai.GEN_AI_INPUT_MESSAGES, None)
+        events = []
+        if said is not None:
+            told = {gen_ai.GEN_AI_INPUT_MESSAGES: said, gen_ai.GEN_AI_OUTPUT_MESSAGES: _output(settlement)}
+            events.append(Event(_DETAILS, told, end))
+        failed = settlement.outcome != outcome.COMPLETED
+        self._spans.add(
+            f"{facts.operation} {facts.model}",
+            context,
+            parent,
+            start=start,
+            end=end,
+            attributes={**asked, **_answer_attributes(settlement)},
+            events=events,
+            status=Status(StatusCode.ERROR, settlement.error or settlement.outcome) if failed else UNSET,
+        )
+        self._phases(settlement, context, start)
+
+    def _phases(self, settlement: Settlement, parent: SpanContext, start: int) -> None:
+        """One span after the other; what a call never reached has none."""
+        timings, usage = settlement.timings, settlement.usage
+        cached = {gen_ai.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cached_tokens}
+        prompt = {gen_ai.GEN_AI_USAGE_INPUT_TOKENS: usage.prompt_tokens}
+        answer = {gen_ai.GEN_AI_USAGE_OUTPUT_TOKENS: usage.completion_tokens}
+        phases = (
+            ("tokenize", settlement.facts.tokenize_seconds, prompt),
+            ("queue", timings.queue, None),
+            ("prefill", timings.prefill, cached),
+            ("decode", timings.decode, answer),
+        )
+        for name, seconds, attributes in phases:
+            end = start + _nanoseconds(seconds)
+            if seconds > 0:
+                events = [Event("first_token", timestamp=start)] if name == "decode" else []
+                self._spans.add(
+                    name, child_of(parent), parent, start=start, end=end, attributes=attributes, events=events
+                )
+            start = end
+
+
+def _answer_attributes(settlement: Settlement) -> Attributes:
+    usage = settlement.usage
+    attributes: Attributes = {
+        gen_ai.GEN_AI_RESPONSE_ID: settlement.chat_id,
+        gen_ai.GEN_AI_RESPONSE_MODEL: settlement.facts.model,
+        gen_ai.GEN_AI_RESPONSE_FINISH_REASONS: list(settlement.finish_reasons),
+        gen_ai.GEN_AI_USAGE_INPUT_TOKENS: usage.prompt_tokens,
+        gen_ai.GEN_AI_USAGE_OUTPUT_TOKENS: usage.completion_tokens,
+        gen_ai.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cached_tokens,
+        "chasqui.request_id": settlement.facts.request_id,
+        "chasqui.outcome": settlement.outcome,
+        "chasqui.estimated_cost": usage.estimated_cost,
+    }
+    if settlement.outcome != outcome.COMPLETED:
+        attributes[error_attributes.ERROR_TYPE] = settlement.outcome
+    return attributes
+
+
+def _message(message: chat_pb2.Message) -> dict[str, object]:
+    """A message in the form of OpenTelemetry's conventions: a role, and parts with a type each."""
+    role = chat_pb2.Role.Name(message.role).removeprefix("ROLE_").lower()
+    parts: list[dict[str, object]] = [{"type": "text", "content": part.text} for part in message.content]
+    parts += [
+        {"type": "tool_call", "id": call.id, "name": call.function.name, "arguments": call.function.arguments}
+        for call in message.tool_calls
+    ]
+    return {"role": role, "parts": parts}
+
+
+def _part_of(role: str, text: str) -> dict[str, object]:
+    return {"role": role, "parts": [{"type": "text", "content": text}]}
+
+
+def _output(settlement: Settlement) -> str:
+    said = [_part_of("assistant", text) for text in settlement.output]
+    for message, reason in zip(said, settlement.finish_reasons, strict=False):
+        message["finish_reason"] = reason
+    return json.dumps(said, ensure_ascii=False)
+
+
+def _nanoseconds(seconds: float) -> int:
+    return round(seconds * 1e9)

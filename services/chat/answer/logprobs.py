@@ -1,0 +1,108 @@
+"""Keeps the log probabilities of a choice's tokens in step with the text that its caller sees."""
+
+from __future__ import annotations
+
+import codecs
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from chasqui.v1 import chat_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from services.engine.api import TokenLogprob
+    from services.engine.model.tokenizer import TextDecoder
+
+
+@dataclass(slots=True)
+class _Group:
+    """Tokens that share characters: it begins and ends where a character does. Nearly always a single token."""
+
+    tokens: list[TokenLogprob] = field(default_factory=list)
+    characters: int = 0
+
+
+class LogprobTrail:
+    """The tokens of a choice whose text has been made but not shown yet.
+
+    Tokens are told when all of their characters are shown, so that the bytes of what was told are those of the text. A
+    token that a stop sequence cuts is told with the bytes before the cut.
+    """
+
+    def __init__(self, decoder: TextDecoder) -> None:
+        self._decoder = decoder
+        self._groups: deque[_Group] = deque()
+        self._open = False  # the last group ends inside a character
+        self._shown = 0  # characters of the groups that wait
+
+    def push(self, tokens: Sequence[TokenLogprob]) -> str:
+        """The text that tokens complete. One without bytes ends an answer or is special, and never visible."""
+        texts = []
+        for token in tokens:
+            if not token.data:
+                continue
+            if not self._open:
+                self._groups.append(_Group())
+            text = self._decoder.push_bytes(token.data)
+            self._open = self._decoder.inside_character
+            group = self._groups[-1]
+            group.tokens.append(token)
+            group.characters += len(text)
+            texts.append(text)
+        return "".join(texts)
+
+    def flush(self) -> str:
+        """The end of the text: U+FFFD if the answer was cut inside a character."""
+        text = self._decoder.flush()
+        self._open = False
+        if text:
+            self._groups[-1].characters += len(text)
+        return text
+
+    def take(self, shown: int, *, last: bool = False) -> list[chat_pb2.TokenLogprob]:
+        """The tokens that `shown` more characters complete; with the `last` ones the token that is cut there, too."""
+        self._shown += shown
+        told: list[chat_pb2.TokenLogprob] = []
+        while len(self._groups) > self._open and self._groups[0].characters <= self._shown:
+            group = self._groups.popleft()
+            self._shown -= group.characters
+            told += [_entry(token, token.data) for token in group.tokens]
+        if last and self._groups and self._shown:
+            told += _cut(self._groups.popleft().tokens, self._shown)
+        return told
+
+
+def _cut(tokens: Sequence[TokenLogprob], characters: int) -> Iterator[chat_pb2.TokenLogprob]:
+    """The tokens of a group as far as its first `characters` reach."""
+    left = _bytes_of(b"".join(token.data for token in tokens), characters)
+    for token in tokens:
+        if left > 0:
+            yield _entry(token, token.data[:left])
+        left -= len(token.data)
+
+
+def _bytes_of(data: bytes, characters: int) -> int:
+    """How many of the bytes the first characters take, at least one."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    done = 0
+    for count in range(len(data)):
+        done += len(decoder.decode(data[count : count + 1]))
+        if done > characters:
+            return count  # bytes that are no character are noticed with the one after them
+        if done == characters:
+            return count + 1
+    return len(data)
+
+
+def _entry(token: TokenLogprob, data: bytes) -> chat_pb2.TokenLogprob:
+    return chat_pb2.TokenLogprob(
+        token=data.decode("utf-8", "replace"),
+        logprob=token.logprob,
+        bytes=data,
+        top_logprobs=[
+            chat_pb2.TopLogprob(token=other.decode("utf-8", "replace"), logprob=logprob, bytes=other)
+            for other, logprob in token.top
+        ],
+    )

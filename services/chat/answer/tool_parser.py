@@ -1,0 +1,248 @@
+"""Finds Llama 3.1's tool calls in an answer as it comes: text in, content and pieces of calls out.
+
+The model writes a call as `{"name": "f", "parameters": {...}}`, sometimes with `"type": "function"` first, sometimes
+with `arguments` for `parameters`, several of them separated by `;` or white space, with or without `<|python_tag|>`. A
+call begins where the answer begins, after another call, or at the beginning of a line. Everything else is content, also
+JSON that calls no offered tool, and JSON inside a line of prose. The tag itself is a mark and never content; a call can
+follow it anywhere.
+
+What comes out depends on the text alone and not on how it was cut: text is held back only while it can still become a
+call to an offered tool, which its next characters decide, and a call is announced when its arguments begin.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+from services.chat.answer.tool_call_head import BLANK, MOST_BLANKS, CallHead
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_PYTHON_TAG: Final = "<|python_tag|>"
+# Where a line of prose ends, or a call may begin in it.
+_PROSE_END: Final = re.compile(r"\n|<\|python_tag\|>")
+# The characters of JSON that change where its scanner is.
+_JSON_MARKS: Final = re.compile(r'["\\{}\[\]]')
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Text of the answer that belongs to no call."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallStart:
+    """A call begins; its arguments follow."""
+
+    index: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallArguments:
+    """The next characters of a call's arguments, as the model writes them."""
+
+    index: int
+    text: str
+
+
+Parsed = Content | CallStart | CallArguments
+
+
+class _State(Enum):
+    START = auto()  # nothing but white space so far
+    LINE_START = auto()  # prose, at the beginning of a line
+    PROSE = auto()  # prose, inside a line
+    HEAD = auto()  # held text that can still become a call
+    ARGUMENTS = auto()  # inside the arguments of a call
+    TAIL = auto()  # behind the arguments, before the brace that ends the call
+    AFTER = auto()  # behind a call
+
+
+class _Json:
+    """Follows one JSON object, character by character, to the brace that closes it."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+
+    def end(self, text: str, start: int) -> int:
+        """The index behind the closing brace, or -1 if it is not in `text[start:]`."""
+        position = start
+        while position < len(text):
+            if self._escaped:
+                self._escaped = False
+                position += 1
+                continue
+            mark = _JSON_MARKS.search(text, position)
+            if mark is None:
+                return -1
+            position = mark.end()
+            if self._closes(mark[0]):
+                return position
+        return -1
+
+    def _closes(self, mark: str) -> bool:
+        if self._in_string:
+            self._escaped = mark == "\\"
+            self._in_string = mark != '"'
+        elif mark == '"':
+            self._in_string = True
+        elif mark in "{[":
+            self._depth += 1
+        elif mark in "}]":
+            self._depth -= 1
+            return self._depth == 0
+        return False
+
+
+class ToolCallParser:
+    """Parses one answer; `names` are those of the offered tools.
+
+    Without `parallel`, the parser is `done` when the first call is complete, and what comes after that is dropped.
+    """
+
+    def __init__(self, names: Collection[str], *, parallel: bool) -> None:
+        self.calls = 0
+        self.done = False
+        self._names = names
+        self._parallel = parallel
+        self._state = _State.START
+        self._held = ""
+        self._json = _Json()
+        self._out: list[Parsed] = []
+
+    def push(self, text: str) -> list[Parsed]:
+        """What the text makes certain."""
+        text, self._held = self._held + text, ""
+        position = 0
+        while position < len(text) and not self.done:
+            position = self._step(text, position)
+        return self._take()
+
+    def flush(self) -> list[Parsed]:
+        """What was held back when the answer ended: it has become no call."""
+        held, self._held = self._held, ""
+        if held:
+            self._content(held)
+        return self._take()
+
+    def _take(self) -> list[Parsed]:
+        out, self._out = self._out, []
+        return out
+
+    def _step(self, text: str, position: int) -> int:
+        """Handle the text from `position` on in the current state; returns how far that went."""
+        if self._state in (_State.START, _State.AFTER):
+            return self._at_boundary(text, position)
+        if self._state is _State.LINE_START:
+            return self._at_line_start(text, position)
+        if self._state is _State.HEAD:
+            return self._in_head(text, position)
+        if self._state is _State.ARGUMENTS:
+            return self._in_arguments(text, position)
+        if self._state is _State.TAIL:
+            return self._in_tail(text, position)
+        return self._in_prose(text, position)
+
+    def _at_boundary(self, text: str, position: int) -> int:
+        """At the beginning, or behind a call: skip what separates calls, and see whether one begins."""
+        separators = BLANK if self._state is _State.START else BLANK + ";"
+        begin = position
+        while position < len(text) and text[position] in separators:
+            position += 1
+        rest = text[position:]
+        if rest.startswith("{"):
+            self._state = _State.HEAD
+            # White space before an answer is part of it if it turns out to be no call.
+            return begin if self.calls == 0 else position
+        if rest.startswith(_PYTHON_TAG):
+            # The white space before it goes with it.
+            return position + len(_PYTHON_TAG)
+        undecided = _PYTHON_TAG.startswith(rest)
+        if undecided and position - begin <= MOST_BLANKS:
+            # Behind a call, separators are gone for good; before the first, they may still be content.
+            self._held = text[begin:] if self.calls == 0 else rest
+            return len(text)
+        self._state = _State.PROSE
+        return begin if self.calls == 0 else position
+
+    def _at_line_start(self, text: str, position: int) -> int:
+        if text[position] == "{":
+            self._state = _State.HEAD
+            return position
+        if text[position] in BLANK:
+            self._content(text[position])
+            return position + 1
+        self._state = _State.PROSE
+        return position
+
+    def _in_prose(self, text: str, position: int) -> int:
+        end = _PROSE_END.search(text, position)
+        if end is None:
+            held = _begun_tag(text, position)
+            self._content(text[position : len(text) - held])
+            self._held = text[len(text) - held :]
+            return len(text)
+        self._content(text[position : end.start()] if end[0] == _PYTHON_TAG else text[position : end.end()])
+        self._state = _State.LINE_START
+        return end.end()
+
+    def _in_head(self, text: str, position: int) -> int:
+        head = CallHead(text[position:], self._names)
+        if head.undecided:
+            self._held = text[position:]
+            return len(text)
+        if head.name is None:
+            # No call after all. The brace is content, and the rest of its line with it.
+            self._state = _State.PROSE
+            return position
+        self._out.append(CallStart(self.calls, head.name))
+        self.calls += 1
+        if head.without_arguments:
+            self._out.append(CallArguments(self.calls - 1, "{}"))
+            self._end_call()
+        else:
+            self._json = _Json()
+            self._state = _State.ARGUMENTS
+        return position + head.length
+
+    def _in_arguments(self, text: str, position: int) -> int:
+        end = self._json.end(text, position)
+        if end >= 0:
+            self._state = _State.TAIL
+        end = len(text) if end < 0 else end
+        self._out.append(CallArguments(self.calls - 1, text[position:end]))
+        return end
+
+    def _in_tail(self, text: str, position: int) -> int:
+        """Only white space and the closing brace belong there; a call whose brace is missing ends too."""
+        if text[position] in BLANK:
+            return position + 1
+        self._end_call()
+        return position + 1 if text[position] == "}" else position
+
+    def _end_call(self) -> None:
+        self._state = _State.AFTER
+        self.done = not self._parallel
+
+    def _content(self, text: str) -> None:
+        if not text:
+            return
+        if self._out and isinstance(last := self._out[-1], Content):
+            self._out[-1] = Content(last.text + text)
+        else:
+            self._out.append(Content(text))
+
+
+def _begun_tag(text: str, start: int) -> int:
+    """How many characters at the end of `text[start:]` can still become a tag."""
+    begin = text.rfind("<", max(start, len(text) - len(_PYTHON_TAG) + 1))
+    return len(text) - begin if begin >= 0 and _PYTHON_TAG.startswith(text[begin:]) else 0

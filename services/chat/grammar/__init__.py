@@ -1,0 +1,1 @@
+"""Structured output: from a JSON Schema to the grammar that an engine enforces."""

@@ -1,0 +1,1 @@
+"""Admission control: which call runs, which waits, and which is refused."""

@@ -1,0 +1,1 @@
+"""gRPC in and out: servicers, the Relay, interceptors, status mapping, authentication, health."""

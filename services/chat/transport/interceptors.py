@@ -1,0 +1,125 @@
+"""What surrounds every RPC: its span and ids, its failures as statuses, and the check of credentials."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from services.chat.transport.status import abort
+from services.errors import ChasquiError, InvalidApiKey, InvalidValue
+from services.telemetry.call import current_call
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from services.chat.transport.authentication import Authentication
+    from services.telemetry.rpc import RpcObserver
+
+    Handler = grpc.RpcMethodHandler[Any, Any]
+    Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]
+    Behaviour = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]
+
+_OURS = "/chasqui.v1."
+_OPEN = "/grpc.health.v1.Health/"
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Gives each RPC of ours a span, a request id, and a status for whatever it raises.
+
+    OpenTelemetry's own interceptor for grpc.aio records an aborted call as OK and holds a context token across the
+    yields of a streaming handler, which fails when the stream is cancelled. Our handlers are coroutines that write, so
+    here a span begins and ends in one task.
+    """
+
+    def __init__(self, observer: RpcObserver) -> None:
+        self._observer = observer
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler | None:
+        """Wrap the handlers of our own services; health and reflection stay as they are."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith(_OURS):
+            return handler
+        streams = handler.response_streaming
+        make: Any = grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
+        behaviour: Any = handler.unary_stream if streams else handler.unary_unary
+        wrapped: Handler = make(
+            self._wrap(method, behaviour), _or_none(handler.request_deserializer), handler.response_serializer
+        )
+        return wrapped
+
+    def _wrap(self, method: str, behaviour: Behaviour) -> Behaviour:
+        async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            async def run() -> Any:
+                context.set_trailing_metadata((("x-request-id", current_call.get().request_id),))
+                if request is None:
+                    raise InvalidValue("The request is no message of this method.")
+                return await behaviour(request, context)
+
+            try:
+                return await self._observer.observe(method, metadata_of(context.invocation_metadata()), run)
+            except ChasquiError as error:
+                failure = error
+            # The library keeps the exception that an abort raises, and its traceback keeps this frame and the context
+            # that leads to it: a circle, which is not to hold megabytes until the garbage collector looks at it.
+            request = failure.__traceback__ = failure.__context__ = None
+            return await abort(context, failure)
+
+        return call
+
+
+class AuthenticationInterceptor(grpc.aio.ServerInterceptor):
+    """Lets a call in only with a known key; health is open to all."""
+
+    def __init__(self, authentication: Authentication) -> None:
+        self._authentication = authentication
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler | None:
+        """The handler, or one of the same kind that refuses."""
+        handler = await continuation(handler_call_details)
+        if handler is None or handler_call_details.method.startswith(_OPEN):
+            return handler
+        try:
+            self._authentication.check(metadata_of(handler_call_details.invocation_metadata).get("authorization"))
+        except InvalidApiKey as error:
+            return _refusal(handler, error, observed=handler_call_details.method.startswith(_OURS))
+        return handler
+
+
+def _or_none(deserializer: Any) -> Callable[[bytes], Any]:
+    """None for bytes that are no message: grpc.aio itself answers UNKNOWN, and logs a traceback."""
+
+    def deserialize(data: bytes) -> Any:
+        try:
+            return deserializer(data)
+        except DecodeError:
+            return None
+
+    return deserialize
+
+
+def metadata_of(pairs: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:
+    """A call's metadata by name; binary values, of which we take none, as their spelling."""
+    return {key: str(value) for key, value in pairs or ()}
+
+
+def _refusal(handler: Handler, error: InvalidApiKey, *, observed: bool) -> Handler:
+    async def refuse(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        if observed:
+            raise error
+        await abort(context, error)
+
+    make: Any = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[handler.request_streaming, handler.response_streaming]
+    refusal: Handler = make(refuse, handler.request_deserializer, handler.response_serializer)
+    return refusal

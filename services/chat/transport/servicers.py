@@ -1,0 +1,140 @@
+"""The RPCs of ChatService and ModelService: each asks the pipeline or the catalogue, and answers."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
+from services.chat.answer.fold import fold_response
+from services.chat.answer.outbox import AwaitedOutbox
+from services.chat.transport.interceptors import metadata_of
+from services.chat.transport.time_limit import seconds_of
+from services.errors import InvalidValue, SlowReader
+from services.telemetry.call import current_call
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    import grpc
+
+    from chasqui.v1 import chat_pb2
+    from services.chat.answer.call import ChatCall
+    from services.chat.pipeline import ChatPipeline
+    from services.chat.request.catalogue import Catalogue
+    from services.chat.transport.authentication import Authentication
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
+    """Chat over gRPC. A caller that lets a message lie for `reader_timeout` seconds is cut off."""
+
+    def __init__(self, pipeline: ChatPipeline, authentication: Authentication, reader_timeout: float) -> None:
+        self._pipeline = pipeline
+        self._authentication = authentication
+        self._reader_timeout = reader_timeout
+
+    async def Chat(  # noqa: N802 - the contract's name
+        self, request: chat_service_pb2.ChatRequest, context: Context
+    ) -> chat_service_pb2.ChatResponse:
+        """Answer in one message."""
+        outbox = AwaitedOutbox(streamed=False)
+        async with self._owned(request, context, outbox):
+            response = fold_response(await outbox.take())
+            _tell_timings(context, response.timings)
+            return response
+
+    async def StreamChat(  # type: ignore[override]  # noqa: N802 - grpc.aio takes coroutines that write too
+        self, request: chat_service_pb2.StreamChatRequest, context: Context
+    ) -> None:
+        """Answer in events. A coroutine that writes, not a generator: its `finally` runs when the RPC ends."""
+        outbox = AwaitedOutbox(streamed=True)
+        async with self._owned(request.chat, context, outbox) as call:
+            while True:
+                events = await outbox.take()
+                try:
+                    async with asyncio.timeout(self._reader_timeout):
+                        await context.write(chat_service_pb2.StreamChatResponse(events=events))
+                except TimeoutError:
+                    error = SlowReader()
+                    call.fail(error)
+                    raise error from None
+                if events[-1].HasField("completed"):
+                    _tell_timings(context, events[-1].completed.timings)
+                    return
+
+    @asynccontextmanager
+    async def _owned(
+        self, request: chat_service_pb2.ChatRequest, context: Context, outbox: AwaitedOutbox
+    ) -> AsyncIterator[ChatCall]:
+        """An accepted call, closed at the end of the block however that comes."""
+        metadata = metadata_of(context.invocation_metadata())
+        caller = self._authentication.caller(metadata.get("authorization"), metadata.get("x-client-address", ""))
+        remaining = _remaining(context, metadata)
+        call = await self._pipeline.start(request, current_call.get(), outbox, caller=caller, remaining=remaining)
+        try:
+            yield call
+        finally:
+            call.close()
+
+
+class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
+    """Descriptions of the model, and token counts."""
+
+    def __init__(self, catalogue: Catalogue, pipeline: ChatPipeline) -> None:
+        self._catalogue = catalogue
+        self._pipeline = pipeline
+
+    async def ListModels(  # noqa: N802 - the contract's name
+        self, request: model_service_pb2.ListModelsRequest, context: Context
+    ) -> model_service_pb2.ListModelsResponse:
+        """The one model that this server has."""
+        return model_service_pb2.ListModelsResponse(models=[self._catalogue.model])
+
+    async def GetModel(  # noqa: N802 - the contract's name
+        self, request: model_service_pb2.GetModelRequest, context: Context
+    ) -> model_service_pb2.GetModelResponse:
+        """The model of an id or alias."""
+        return model_service_pb2.GetModelResponse(model=self._catalogue.resolve(request.id))
+
+    async def CountTokens(  # noqa: N802 - the contract's name
+        self, request: model_service_pb2.CountTokensRequest, context: Context
+    ) -> model_service_pb2.CountTokensResponse:
+        """Tokens of a text, or of a chat as it would be rendered."""
+        model = self._catalogue.resolve(request.model)
+        kind = request.WhichOneof("input")
+        if kind is None:
+            raise InvalidValue("Either text or chat must be given.", param="input")
+        if kind == "text":
+            tokens = await self._pipeline.text_tokens(request.text, opened=request.add_special_tokens)
+        else:
+            tokens = await self._pipeline.chat_tokens(request.chat)
+        return model_service_pb2.CountTokensResponse(
+            count=len(tokens),
+            tokens=tokens if request.include_tokens else None,
+            context_length=model.context_length,
+        )
+
+    async def Detokenize(  # noqa: N802 - the contract's name
+        self, request: model_service_pb2.DetokenizeRequest, context: Context
+    ) -> model_service_pb2.DetokenizeResponse:
+        """The text of tokens."""
+        self._catalogue.resolve(request.model)
+        return model_service_pb2.DetokenizeResponse(text=await self._pipeline.text_of(request.tokens))
+
+
+def _tell_timings(context: Context, timings: chat_pb2.Timings) -> None:
+    """Add the times to the trailing metadata, in milliseconds and in the form of HTTP's Server-Timing."""
+    value = ", ".join(
+        f"{field.name};dur={duration.ToTimedelta().total_seconds() * 1e3:.3f}"
+        for field, duration in timings.ListFields()
+    )
+    context.set_trailing_metadata((*context.trailing_metadata(), ("server-timing", value)))
+
+
+def _remaining(context: Context, metadata: Mapping[str, str]) -> float | None:
+    """The caller's time in seconds, None for no limit; InvalidValue if `x-request-timeout` is no duration."""
+    limits = [context.time_remaining(), seconds_of(metadata.get("x-request-timeout"))]
+    return min((limit for limit in limits if limit is not None), default=None)

@@ -1,0 +1,1 @@
+"""The llama.cpp back end, embedded through xllamacpp."""

@@ -1,0 +1,248 @@
+"""The llama.cpp engine: any GGUF model, on CPUs or GPUs, through `xllamacpp`: llama.cpp's server core in this process.
+
+Its calls block, so each generation has a thread of a pool; its callbacks put events into one deque, and one
+`call_soon_threadsafe` per drain, never one per token, moves them into the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import tempfile
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from services.engine.api import (
+    Capabilities,
+    ChoiceEnd,
+    End,
+    EndReason,
+    EngineState,
+    EngineTimings,
+    Generation,
+    Heartbeat,
+    ModelInfo,
+    Piece,
+    Sink,
+)
+from services.engine.llama_cpp.answer import GRAMMAR_LOST, Answer, completion_request
+from services.engine.llama_cpp.grammar_follower import GrammarFollower
+from services.engine.load_error import EngineLoadError
+from services.engine.model.tokenizer import tokenizer_from_gguf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from services.engine.model.gguf_file import GgufModel
+
+_PARAMETERS = frozenset(
+    {
+        *("temperature", "top_p", "top_k", "min_p", "seed", "logit_bias"),
+        *("repetition_penalty", "presence_penalty", "frequency_penalty", "ignore_eos", "n"),
+        *("logprobs", "top_logprobs"),
+    }
+)
+
+# Tokens of a prompt between two looks at whether the call was cancelled; the core computes 512 at a time anyway.
+_PREFILL_BATCH = 512
+
+
+class LlamaCppHandle:
+    """A generation in llama.cpp. `cancelled_choices` is written in the loop's thread and read in the worker's."""
+
+    def __init__(
+        self, generation: Generation, sink: Sink, released: asyncio.Future[None], wake: Callable[[], None]
+    ) -> None:
+        self.generation = generation
+        self.sink = sink
+        self.released = released
+        self.submitted = time.monotonic()
+        self.started = self.submitted
+        self.answer = Answer(generation.n, len(generation.prompt), generation.top_logprobs)
+        self.cancelled_choices: set[int] = set()
+        self._wake = wake
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for any choice that still runs."""
+        return self.answer.open_choices <= self.cancelled_choices
+
+    def cancel(self, choice: int | None = None) -> None:
+        """End one choice or all: a running call notices at its next token or batch of the prompt."""
+        self.cancelled_choices |= set(range(self.generation.n)) if choice is None else {choice}
+        self._wake()
+
+
+class LlamaCppEngine:
+    """llama.cpp with `parallel` slots of `context_length` tokens each; `threads` 0 means one per core."""
+
+    def __init__(self, gguf: GgufModel, name: str, context_length: int, parallel: int, threads: int) -> None:
+        import xllamacpp  # heavy: it loads llama.cpp's libraries
+
+        self._xllamacpp: Any = xllamacpp
+        self._gguf = gguf
+        self._threads = threads
+        self.capabilities = Capabilities(context_length, len(gguf.tokens), _PARAMETERS, parallel, guided=True)
+        self.model = ModelInfo(
+            name=name,
+            quantization=gguf.quantization,
+            fingerprint=f"llama-cpp-{xllamacpp.__version__}-{gguf.digest}",
+            chat_template=gguf.chat_template,
+            bos_token=gguf.tokens[gguf.bos_id],
+            eos_token=gguf.tokens[gguf.eos_id],
+        )
+        self.tokenizer = tokenizer_from_gguf(gguf)
+        self._server: Any = None
+        self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="llama-cpp")
+        self._free_slots = parallel
+        self._waiting: deque[LlamaCppHandle] = deque()
+        self._running: set[LlamaCppHandle] = set()
+        self._inbox: deque[tuple[LlamaCppHandle, dict[str, Any] | None]] = deque()
+        self._drain_pending = False
+        self._progress = 0
+        self._loop: asyncio.AbstractEventLoop
+
+    async def start(self) -> None:
+        """Load the weights in a thread; EngineLoadError if llama.cpp refuses them."""
+        self._loop = asyncio.get_running_loop()
+        self._server = await self._loop.run_in_executor(self._pool, self._load)
+
+    def submit(self, generation: Generation, sink: Sink) -> LlamaCppHandle:
+        """Queue a generation; calls beyond the slots wait here, where they can still be cancelled."""
+        handle = LlamaCppHandle(generation, sink, self._loop.create_future(), self._sweep_soon)
+        self._waiting.append(handle)
+        self._loop.call_soon(self._dispatch)
+        return handle
+
+    def heartbeat(self) -> Heartbeat:
+        """Progress counts tokens and batches of prompts."""
+        state = EngineState.WORKING if self._running or self._waiting else EngineState.IDLE
+        return Heartbeat(state, self._progress, len(self._running), len(self._waiting))
+
+    async def close(self) -> None:
+        """Cancel everything, wait until the threads are back, and free the model."""
+        handles = [*self._running, *self._waiting]
+        for handle in handles:
+            handle.cancel()
+        if handles:
+            await asyncio.wait([handle.released for handle in handles])
+        self._server = None
+        self._pool.shutdown()
+
+    def _load(self) -> Any:
+        """llama.cpp's server core.
+
+        It insists on listening for HTTP. It gets a socket in a directory that is removed at once, and a random key:
+        nobody can connect to a socket without a name.
+        """
+        params = self._xllamacpp.CommonParams()
+        params.model.path = str(self._gguf.path)
+        params.n_parallel = self.capabilities.parallel
+        params.n_ctx = self.capabilities.parallel * self.capabilities.context_length
+        params.n_batch = _PREFILL_BATCH
+        if self._threads:
+            params.cpuparams.n_threads = self._threads
+        params.warmup = False  # the first token below does that
+        params.cache_ram_mib = 0  # no second copy of the KV cache in host memory
+        params.verbosity = 1  # errors only
+        params.api_keys = [secrets.token_hex(32)]
+        with tempfile.TemporaryDirectory(prefix="chasqui-llama-") as private:
+            params.hostnames = [str(Path(private) / "unreachable.sock")]
+            try:
+                server = self._xllamacpp.Server(params)
+            except RuntimeError as error:
+                raise EngineLoadError(f"llama.cpp cannot load {self._gguf.path}: {error}") from error
+        # A first token touches all weights. It also proves that the core's loop has begun: the order to stop is lost on
+        # a loop that has not, and destroying the core would wait for ever.
+        server.handle_completions({"prompt": [self._gguf.bos_id], "max_tokens": 1, "stream": True}, lambda _: False)
+        return server
+
+    def _dispatch(self) -> None:
+        """Start waiting generations while there are slots for all of their choices."""
+        while self._waiting and self._waiting[0].generation.n <= self._free_slots:
+            handle = self._waiting.popleft()
+            handle.started = time.monotonic()
+            self._free_slots -= handle.generation.n
+            self._running.add(handle)
+            self._pool.submit(self._run, handle)
+
+    def _run(self, handle: LlamaCppHandle) -> None:
+        """In a thread of the pool: generate, and push every message of llama.cpp."""
+        follower: GrammarFollower | None = None
+
+        def on_message(message: dict[str, Any]) -> bool:
+            if follower is not None and not follower.allows(message):
+                self._post(handle, GRAMMAR_LOST)
+                return True
+            self._post(handle, message)
+            return handle.cancelled
+
+        try:
+            if handle.generation.grammar is not None:
+                follower = GrammarFollower(handle.generation.grammar, handle.generation.n)
+            self._server.handle_completions(completion_request(handle.generation), on_message)
+        except Exception as error:  # noqa: BLE001 - whatever the binding raises ends this call only
+            self._post(handle, {"error": {"message": str(error)}})
+        self._post(handle, None)
+
+    def _post(self, handle: LlamaCppHandle, message: dict[str, Any] | None) -> None:
+        """Hand a message, or None for the end, to the loop; a wake-up that has not been served yet is shared."""
+        self._inbox.append((handle, message))
+        if not self._drain_pending:
+            self._drain_pending = True
+            self._loop.call_soon_threadsafe(self._drain)
+
+    def _drain(self) -> None:
+        # Cleared first: a message that comes from here on schedules a drain of its own.
+        self._drain_pending = False
+        while self._inbox:
+            handle, message = self._inbox.popleft()
+            if message is None:
+                self._finish(handle)
+                continue
+            self._progress += 1
+            for event in handle.answer.events(message):
+                self._push(handle, event)
+
+    def _push(self, handle: LlamaCppHandle, event: Piece | ChoiceEnd) -> None:
+        if event.choice in handle.cancelled_choices:
+            return  # its end was pushed when it was cancelled
+        if isinstance(event, Piece):
+            handle.answer.delivered_tokens += event.tokens
+            handle.sink.piece(event)
+        else:
+            handle.sink.choice_end(event)
+
+    def _sweep_soon(self) -> None:
+        self._loop.call_soon(self._sweep)
+
+    def _sweep(self) -> None:
+        """End cancelled choices for their callers, and drop cancelled generations that still wait."""
+        for handle in [*self._running, *self._waiting]:
+            for choice in sorted(handle.cancelled_choices & handle.answer.open_choices):
+                handle.answer.open_choices.discard(choice)
+                handle.sink.choice_end(ChoiceEnd(choice, EndReason.CANCELLED))
+        for handle in [waiting for waiting in self._waiting if waiting.cancelled]:
+            self._waiting.remove(handle)
+            self._end(handle)
+            handle.released.set_result(None)
+
+    def _finish(self, handle: LlamaCppHandle) -> None:
+        """The thread is back: end what llama.cpp left open, bill, and give the slots to others."""
+        for choice in sorted(handle.answer.open_choices):
+            handle.sink.choice_end(ChoiceEnd(choice, EndReason.CANCELLED))
+        self._running.discard(handle)
+        self._free_slots += handle.generation.n
+        self._end(handle)
+        handle.released.set_result(None)
+        self._dispatch()
+
+    def _end(self, handle: LlamaCppHandle) -> None:
+        answer = handle.answer
+        timings = EngineTimings(handle.started - handle.submitted, answer.prefill_seconds, answer.decode_seconds)
+        prompt = len(handle.generation.prompt)
+        lost = answer.grammar_lost
+        handle.sink.end(End(prompt, answer.cached_tokens, answer.delivered_tokens, timings, answer.error, lost))

@@ -1,0 +1,1 @@
+"""A back end without a model, for tests and measurements: deterministic tokens at a set rate."""

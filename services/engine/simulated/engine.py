@@ -1,0 +1,243 @@
+"""The simulated engine: deterministic token ids at a set pace, for benchmarks and tests without a model's arithmetic.
+
+It takes the tokeniser, template and context of a real model file and steps like TensorRT-LLM: all running generations
+gain one token per step. Ids depend only on the prompt, the seed and the choice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+import zlib
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from services.engine.api import (
+    Capabilities,
+    ChoiceEnd,
+    End,
+    EndReason,
+    EngineState,
+    EngineTimings,
+    Generation,
+    Heartbeat,
+    ModelInfo,
+    Piece,
+    Sink,
+    TokenLogprob,
+)
+from services.engine.model.tokenizer import tokenizer_from_gguf
+
+if TYPE_CHECKING:
+    from services.engine.model.gguf_file import GgufModel
+
+# There is no distribution that sampling could shape, so all of its fields hold by definition.
+_PARAMETERS = frozenset(
+    {
+        *("temperature", "top_p", "top_k", "min_p", "seed", "logit_bias"),
+        *("repetition_penalty", "presence_penalty", "frequency_penalty", "ignore_eos", "stop_token_ids", "n"),
+        *("min_tokens", "logprobs", "top_logprobs"),
+    }
+)
+_SHORTEST_ANSWER = 16
+_LONGEST_ANSWER = 128
+# Neighbouring positions pick distant tokens; the number is prime, so all plain tokens are visited.
+_STRIDE = 7919
+
+
+@dataclass(slots=True)
+class _Choice:
+    """A running choice: which token comes next, and when it ends."""
+
+    index: int
+    offset: int
+    length: int
+    reason: EndReason
+    sent: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class SimulatedHandle:
+    """A generation in the simulated engine."""
+
+    engine: SimulatedEngine
+    generation: Generation
+    sink: Sink
+    released: asyncio.Future[None]
+    open_choices: dict[int, _Choice]
+    cancelled: set[int]  # those of the open choices whose end is on its way
+    submitted: float
+    started: float = 0.0
+    first_token: float = 0.0
+    completion_tokens: int = 0
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    reader: asyncio.Task[None] | None = None
+
+    def cancel(self, choice: int | None = None) -> None:
+        """End one choice or all; their ends come with the loop's next turn."""
+        choices = list(self.open_choices) if choice is None else [choice]
+        self.cancelled.update(choices)
+        asyncio.get_running_loop().call_soon(self.engine.end_cancelled, self, choices)
+
+
+class SimulatedEngine:
+    """An engine without a model; see the module's first lines. `rate` is in tokens/s per choice, 0 flat out.
+
+    With `wake_per_call` a task of its own takes each generation's tokens, one wake-up per generation and step, as the
+    API of TensorRT-LLM has it; otherwise one callback pushes the whole step.
+    """
+
+    def __init__(
+        self,
+        gguf: GgufModel,
+        name: str,
+        context_length: int,
+        parallel: int,
+        rate: float,
+        *,
+        wake_per_call: bool = False,
+    ) -> None:
+        self.capabilities = Capabilities(context_length, len(gguf.tokens), _PARAMETERS, parallel, guided=False)
+        self.model = ModelInfo(
+            name=name,
+            quantization="none",
+            fingerprint=f"simulated-{gguf.digest}",
+            chat_template=gguf.chat_template,
+            bos_token=gguf.tokens[gguf.bos_id],
+            eos_token=gguf.tokens[gguf.eos_id],
+        )
+        self.tokenizer = tokenizer_from_gguf(gguf)
+        self._plain_ids = self.tokenizer.plain_ids()
+        self._gap = 1 / rate if rate else 0.0
+        self._wake_per_call = wake_per_call
+        self._waiting: deque[SimulatedHandle] = deque()
+        self._running: list[SimulatedHandle] = []
+        self._places = parallel
+        self._steps = 0
+        self._timer: asyncio.Handle | None = None
+
+    async def start(self) -> None:
+        """Nothing to load."""
+
+    def submit(self, generation: Generation, sink: Sink) -> SimulatedHandle:
+        """Queue a generation; its first tokens come with the second step from now, or later if it has to wait."""
+        loop = asyncio.get_running_loop()
+        choices = {index: self._plan(generation, index) for index in range(generation.n)}
+        handle = SimulatedHandle(self, generation, sink, loop.create_future(), choices, set(), time.monotonic())
+        self._waiting.append(handle)
+        self._schedule()
+        return handle
+
+    def heartbeat(self) -> Heartbeat:
+        """Working while there are generations; the timer cannot stall."""
+        busy = bool(self._running or self._waiting)
+        state = EngineState.WORKING if busy else EngineState.IDLE
+        return Heartbeat(state, self._steps, len(self._running), len(self._waiting))
+
+    def end_cancelled(self, handle: SimulatedHandle, choices: list[int]) -> None:
+        """End those of the choices that still run, and let others take the place."""
+        for index in choices:
+            if index in handle.open_choices:
+                self._end_choice(handle, index, EndReason.CANCELLED)
+        self._admit()
+
+    async def close(self) -> None:
+        """Cancel everything and wait until it has ended."""
+        handles = [*self._running, *self._waiting]
+        for handle in handles:
+            handle.cancel()
+        if handles:
+            await asyncio.wait([handle.released for handle in handles])
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _plan(self, generation: Generation, index: int) -> _Choice:
+        """What choice `index` will say: it follows from the prompt, the seed and the index."""
+        key = f"{generation.sampling.seed or 0}:{index}:{','.join(map(str, generation.prompt))}"
+        offset = zlib.crc32(key.encode())
+        natural = max(_SHORTEST_ANSWER + offset % (_LONGEST_ANSWER - _SHORTEST_ANSWER), generation.min_tokens)
+        if generation.ignore_eos or natural >= generation.max_tokens:
+            return _Choice(index, offset, generation.max_tokens, EndReason.LENGTH)
+        return _Choice(index, offset, natural, EndReason.STOP)
+
+    def _schedule(self) -> None:
+        if self._timer is None and (self._running or self._waiting):
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._gap, self._step) if self._gap else loop.call_soon(self._step)
+
+    def _step(self) -> None:
+        """Push one token per running choice, then admit what waits: its prompt is processed in the next step."""
+        self._timer = None
+        self._steps += 1
+        for handle in list(self._running):
+            if self._wake_per_call:
+                handle.woken.set()
+            else:
+                self._advance(handle)
+        self._admit()
+        self._schedule()
+
+    def _admit(self) -> None:
+        while self._waiting and self._waiting[0].generation.n <= self._places:
+            handle = self._waiting.popleft()
+            handle.started = time.monotonic()
+            self._places -= handle.generation.n
+            self._running.append(handle)
+            if self._wake_per_call:
+                handle.reader = asyncio.create_task(self._read(handle))
+
+    async def _read(self, handle: SimulatedHandle) -> None:
+        """Take a generation's tokens as they come."""
+        while handle.open_choices:
+            await handle.woken.wait()
+            handle.woken.clear()
+            self._advance(handle)
+
+    def _advance(self, handle: SimulatedHandle) -> None:
+        plain = self._plain_ids
+        generation, sink = handle.generation, handle.sink
+        if not handle.first_token:
+            handle.first_token = time.monotonic()
+        for choice in tuple(handle.open_choices.values()):
+            if choice.index in handle.cancelled:
+                continue
+            token = plain[(choice.offset + choice.sent * _STRIDE) % len(plain)]
+            choice.sent += 1
+            if token in generation.stop_token_ids and choice.sent > generation.min_tokens:
+                self._end_choice(handle, choice.index, EndReason.STOP)
+                continue
+            handle.completion_tokens += 1
+            piece = Piece(choice.index, 1, "", (token,))
+            if generation.top_logprobs is not None:
+                piece.logprobs = (self._logprob(choice, generation.top_logprobs),)
+            sink.piece(piece)
+            if choice.sent >= choice.length:
+                self._end_choice(handle, choice.index, choice.reason)
+
+    def _logprob(self, choice: _Choice, top: int) -> TokenLogprob:
+        """Of the token just sent: it has a probability of 1/2, the token that follows it 1/4, the next 1/8..."""
+        plain = self._plain_ids
+        ids = (plain[(choice.offset + (choice.sent - 1 + rank) * _STRIDE) % len(plain)] for rank in range(max(top, 1)))
+        candidates = [(self.tokenizer.token_bytes(token), -math.log(2) * (rank + 1)) for rank, token in enumerate(ids)]
+        return TokenLogprob(*candidates[0], candidates[:top])
+
+    def _end_choice(self, handle: SimulatedHandle, index: int, reason: EndReason) -> None:
+        del handle.open_choices[index]
+        handle.sink.choice_end(ChoiceEnd(index, reason))
+        if not handle.open_choices:
+            self._release(handle)
+
+    def _release(self, handle: SimulatedHandle) -> None:
+        now = time.monotonic()
+        if handle in self._running:
+            self._running.remove(handle)
+            self._places += handle.generation.n
+        else:
+            self._waiting.remove(handle)
+        handle.woken.set()  # for its reader to see the end
+        started, first = handle.started or now, handle.first_token or now
+        timings = EngineTimings(started - handle.submitted, first - started, now - first)
+        handle.sink.end(End(len(handle.generation.prompt), 0, handle.completion_tokens, timings))
+        handle.released.set_result(None)

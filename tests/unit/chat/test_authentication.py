@@ -1,0 +1,191 @@
+"""Who is let in: keys of the settings, or hashes in a file that may change while the server runs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.chat.transport.authentication import Authentication
+from services.errors import InvalidApiKey
+from services.settings import SettingsError
+from tests.support.wording import is_one_sentence
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Later than any clock, so that every write of a test changes a file's time.
+_times = count(2_000_000_000)
+
+
+def hashed(key: str) -> str:
+    """A line of a key file."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _write(path: Path, *lines: str) -> Path:
+    path.write_text("".join(line + "\n" for line in lines))
+    now = next(_times)
+    os.utime(path, (now, now))
+    return path
+
+
+def _lets_in(authentication: Authentication, key: str) -> bool:
+    try:
+        authentication.check(f"Bearer {key}")
+    except InvalidApiKey:
+        return False
+    return True
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A key file that holds `first`."""
+    return _write(tmp_path / "keys", hashed("first"))
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer whatever", "Basic eA=="])
+def test_without_keys_everyone_is_let_in(authorization: str | None) -> None:
+    authentication = Authentication("")
+    authentication.check(authorization)
+    assert not authentication.required
+
+
+@pytest.mark.parametrize("api_keys", ["one", "one,two", " two , one ", "two,,one,"])
+def test_each_of_the_keys_opens(api_keys: str) -> None:
+    authentication = Authentication(api_keys)
+    assert authentication.required
+    assert _lets_in(authentication, "one")
+    assert not _lets_in(authentication, "three")
+
+
+@pytest.mark.parametrize("api_keys", [",", " ", ", ,"])
+def test_a_setting_without_any_key_in_it_does_not_open_the_server(api_keys: str) -> None:
+    try:
+        authentication = Authentication(api_keys)
+    except SettingsError:
+        return
+    assert authentication.required
+
+
+@pytest.mark.parametrize("authorization", ["Bearer key", "bearer key", "BEARER key", "bEaReR key", "Bearer   key "])
+def test_the_schemes_case_and_the_spaces_around_the_key_do_not_matter(authorization: str) -> None:
+    Authentication("key").check(authorization)
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", " ", "Bearer", "Bearer ", "Bearer    ", "key", "Basic key", "Bearerkey", "Token key"],
+)
+def test_a_call_without_a_bearer_key_is_told_how_to_send_one(authorization: str | None) -> None:
+    with pytest.raises(InvalidApiKey, match="Authorization: Bearer"):
+        Authentication("key").check(authorization)
+
+
+@pytest.mark.parametrize("key", ["Key", "ke", "key2", "key key", "k\u00e9y", hashed("key"), "x" * 100_000])
+def test_a_wrong_key_is_refused_without_being_repeated(key: str) -> None:
+    with pytest.raises(InvalidApiKey) as caught:
+        Authentication("key").check(f"Bearer {key}")
+    assert key not in caught.value.message.split()
+
+
+def test_a_key_may_hold_any_characters() -> None:
+    assert _lets_in(Authentication("llave-ñ-🔑"), "llave-ñ-🔑")
+
+
+def test_a_file_opens_for_the_keys_whose_hashes_it_holds(tmp_path: Path) -> None:
+    path = _write(tmp_path / "keys", "# first", hashed("first"), "", f"  {hashed('second').upper()}  ")
+    authentication = Authentication(f"file:{path}")
+    assert [_lets_in(authentication, key) for key in ("first", "second", "third")] == [True, True, False]
+
+
+def test_a_comment_may_be_indented(tmp_path: Path) -> None:
+    path = _write(tmp_path / "keys", "  # first", hashed("first"))
+    assert _lets_in(Authentication(f"file:{path}"), "first")
+
+
+def test_the_hash_itself_is_no_key(file: Path) -> None:
+    assert not _lets_in(Authentication(f"file:{file}"), hashed("first"))
+
+
+def test_an_empty_file_lets_nobody_in(tmp_path: Path) -> None:
+    authentication = Authentication(f"file:{_write(tmp_path / 'keys')}")
+    assert authentication.required
+    assert not _lets_in(authentication, "first")
+
+
+def test_a_changed_file_is_read_again(file: Path) -> None:
+    authentication = Authentication(f"file:{file}")
+    _write(file, hashed("second"))
+    assert [_lets_in(authentication, key) for key in ("first", "second")] == [False, True]
+
+
+def test_a_replaced_file_is_read_again(file: Path) -> None:
+    authentication = Authentication(f"file:{file}")
+    _write(file.with_name("new"), hashed("second")).replace(file)
+    assert [_lets_in(authentication, key) for key in ("first", "second")] == [False, True]
+
+
+@pytest.mark.parametrize("line", ["no hash", "abc123", "first", hashed("second")[:-1], "clé"])
+def test_a_change_with_a_bad_line_keeps_the_keys_that_were_read_last(file: Path, line: str) -> None:
+    authentication = Authentication(f"file:{file}")
+    _write(file, hashed("second"), line)
+    assert [_lets_in(authentication, key) for key in ("first", "second")] == [True, False]
+    _write(file, hashed("second"))
+    assert [_lets_in(authentication, key) for key in ("first", "second")] == [False, True]
+
+
+def test_a_file_that_is_removed_keeps_its_keys_until_it_is_back(file: Path) -> None:
+    authentication = Authentication(f"file:{file}")
+    file.unlink()
+    assert _lets_in(authentication, "first")
+    _write(file, hashed("second"))
+    assert [_lets_in(authentication, key) for key in ("first", "second")] == [False, True]
+
+
+def test_a_file_that_is_missing_at_the_start_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Authentication(f"file:{tmp_path / 'absent'}")
+    message = str(caught.value)
+    assert is_one_sentence(message)
+    assert "CHASQUI_API_KEYS" in message
+    assert str(tmp_path / "absent") in message
+
+
+def test_a_bad_line_at_the_start_is_refused_by_number_without_being_repeated(tmp_path: Path) -> None:
+    path = _write(tmp_path / "keys", hashed("first"), "my-secret-key")
+    with pytest.raises(SettingsError) as caught:
+        Authentication(f"file:{path}")
+    message = str(caught.value)
+    assert is_one_sentence(message)
+    assert "CHASQUI_API_KEYS: entry 2" in message
+    assert "my-secret-key" not in message
+
+
+def test_where_keys_are_required_a_caller_is_its_key_wherever_it_calls_from() -> None:
+    authentication = Authentication("one,two")
+    first = authentication.caller("Bearer one", "10.0.0.1")
+    assert first == authentication.caller("bearer one ", "10.0.0.2")
+    assert first != authentication.caller("Bearer two", "10.0.0.1")
+    assert "one" not in first
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("10.0.0.1", "10.0.0.1", True),
+        ("10.0.0.1", "10.0.0.2", False),
+        ("2001:db8::1", "2001:db8::2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("", "", True),
+        ("/run/socket", "10.0.0.1", False),
+    ],
+)
+def test_without_keys_a_caller_is_its_address_or_network_whatever_key_it_shows(
+    first: str, second: str, same: bool
+) -> None:
+    authentication = Authentication("")
+    assert (authentication.caller("Bearer a", first) == authentication.caller("Bearer b", second)) is same

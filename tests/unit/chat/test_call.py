@@ -1,0 +1,405 @@
+"""A call from its acceptance to its bill, with an engine that is played by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chasqui.v1 import chat_pb2
+from services.chat.accounting.call_facts import CallFacts
+from services.chat.answer.call import ChatCall
+from services.chat.answer.outbox import AwaitedOutbox
+from services.engine.api import ChoiceEnd, EndReason, Piece
+from services.errors import DeadlineExceeded, EngineFailed
+from tests.support.engines import FakeHandle, an_end, text_piece
+from tests.support.gguf_files import demo_tokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from chasqui.v1 import stream_pb2
+    from services.chat.accounting.settlement import Settlement
+
+EXPIRED = DeadlineExceeded("The call's time ran out.")
+
+
+@dataclass
+class Played:
+    """A call, its engine's handle, its settlements, and what was told of its freed place."""
+
+    call: ChatCall
+    outbox: AwaitedOutbox
+    handle: FakeHandle
+    settled: list[Settlement]
+    freed: list[float]
+
+
+def facts(
+    *,
+    stops: Sequence[str] = (),
+    tools: Sequence[str] = (),
+    parallel: bool = True,
+    n: int = 1,
+    price: float = 2.0,
+    traces_output: bool = False,
+) -> CallFacts:
+    """What is known of a call."""
+    return CallFacts(
+        request_id="request-1",
+        trace_id="0" * 32,
+        operation="chat",
+        request_model="demo",
+        model="demo",
+        system_fingerprint="test-1",
+        stops=stops,
+        tool_names=frozenset(tools),
+        parallel_tool_calls=parallel,
+        call_is_named=False,
+        n=n,
+        logprobs=False,
+        id_prefix="chatcmpl-",
+        echo="",
+        price=price,
+        received=0.0,
+        grammar_param=None,
+        tokenize_seconds=0.5,
+        asked={},
+        traces_output=traces_output,
+    )
+
+
+def accept(*, streamed: bool = True, **fields: Any) -> Played:
+    """A call that has been accepted and that the engine has not got yet."""
+    settled: list[Settlement] = []
+    freed: list[float] = []
+    outbox = AwaitedOutbox(streamed=streamed)
+    call = ChatCall(facts(**fields), demo_tokenizer(), outbox, on_settled=settled.append, on_freed=freed.append)
+    call.accept()
+    return Played(call, outbox, FakeHandle(), settled, freed)
+
+
+def start(**fields: Any) -> Played:
+    """An accepted and submitted call."""
+    played = accept(**fields)
+    played.call.attach(played.handle)
+    return played
+
+
+def _stop(choice: int = 0) -> ChoiceEnd:
+    return ChoiceEnd(choice, EndReason.STOP)
+
+
+def _texts(events: Sequence[stream_pb2.StreamEvent]) -> dict[int, str]:
+    return {event.delta.index: event.delta.content for event in events if event.HasField("delta")}
+
+
+def _finishes(events: Sequence[stream_pb2.StreamEvent]) -> list[tuple[int, str, str | None]]:
+    finishes = [event.finish for event in events if event.HasField("finish")]
+    return [
+        (
+            finish.index,
+            chat_pb2.FinishReason.Name(finish.finish_reason).removeprefix("FINISH_REASON_"),
+            finish.stop_reason if finish.HasField("stop_reason") else None,
+        )
+        for finish in finishes
+    ]
+
+
+async def test_an_answer_is_its_text_its_finish_and_its_bill() -> None:
+    played = start()
+    played.call.piece(text_piece("Hello"))
+    played.call.piece(text_piece(" you", tokens=2))
+    played.call.choice_end(_stop())
+    played.call.end(an_end(prompt=10, cached=4))
+    events = await played.call.outbox.take()
+    assert _texts(events) == {0: "Hello you"}
+    assert _finishes(events) == [(0, "STOP", None)]
+    usage = events[-1].completed.usage
+    assert usage == chat_pb2.Usage(
+        prompt_tokens=10, completion_tokens=3, total_tokens=13, cached_tokens=4, estimated_cost=13 * 2.0 / 1e6
+    )
+    assert (played.call.outcome, played.call.usage, len(played.settled)) == ("completed", usage, 1)
+
+
+async def test_the_timings_are_the_engines_and_the_servers() -> None:
+    played = start()
+    played.call.choice_end(_stop())
+    played.call.end(an_end())
+    timings = (await played.call.outbox.take())[-1].completed.timings
+    assert [timings.queue.seconds, timings.prefill.seconds, timings.decode.seconds] == [1, 2, 3]
+    assert timings.tokenize.ToMilliseconds() == 500
+    assert timings.total.ToNanoseconds() > 0
+
+
+async def test_two_calls_have_different_ids_of_openais_form() -> None:
+    ids = {start().call.started.id, start().call.started.id}
+    assert len(ids) == 2
+    assert all(re.fullmatch(r"chatcmpl-[0-9a-f]{32}", one) for one in ids)
+
+
+async def test_ids_of_tokens_become_text_as_characters_become_whole() -> None:
+    played = start()
+    ids = demo_tokenizer().encode("🦙 ok")
+    for token in ids:
+        played.call.piece(Piece(0, 1, ids=(token,)))
+    assert _texts(await played.call.outbox.take()) == {0: "🦙 ok"}
+
+
+async def test_an_answer_cut_inside_a_character_ends_with_a_replacement_character() -> None:
+    played = start()
+    first, *_ = demo_tokenizer().encode("🦙")[-2:]
+    played.call.piece(Piece(0, 1, ids=(first,)))
+    played.call.choice_end(ChoiceEnd(0, EndReason.LENGTH))
+    played.call.end(an_end())
+    events = await played.call.outbox.take()
+    assert _texts(events) == {0: "\ufffd"}
+    assert _finishes(events) == [(0, "LENGTH", None)]
+
+
+async def test_a_stop_sequence_ends_the_choice_and_cancels_its_generation() -> None:
+    played = start(stops=["END"])
+    for text in ("one E", "N", "D two"):
+        played.call.piece(text_piece(text))
+    assert played.handle.cancels == [0]
+    played.call.piece(text_piece(" three", tokens=100))  # already on its way
+    played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED))
+    played.call.end(an_end())
+    events = await played.call.outbox.take()
+    assert _texts(events) == {0: "one "}
+    assert _finishes(events) == [(0, "STOP", "END")]
+    assert played.call.usage.completion_tokens == 3
+    assert played.call.outcome == "completed"
+
+
+@pytest.mark.parametrize("reason", EndReason)
+async def test_a_choice_that_met_a_stop_sequence_finishes_once_whatever_the_engine_says_later(
+    reason: EndReason,
+) -> None:
+    played = start(stops=["END"])
+    played.call.piece(text_piece("one END"))
+    played.call.choice_end(ChoiceEnd(0, reason))
+    played.call.end(an_end())
+    events = await played.call.outbox.take()
+    assert _texts(events) == {0: "one "}
+    assert _finishes(events) == [(0, "STOP", "END")]
+
+
+async def test_a_stop_sequence_in_one_choice_leaves_the_others_alone() -> None:
+    played = start(stops=["END"], n=2)
+    played.call.piece(text_piece("a END", choice=1))
+    played.call.piece(text_piece("b", choice=0))
+    assert played.handle.cancels == [1]
+    played.call.choice_end(ChoiceEnd(1, EndReason.CANCELLED))
+    played.call.piece(text_piece("c", choice=0))
+    played.call.choice_end(ChoiceEnd(0, EndReason.LENGTH))
+    played.call.end(an_end())
+    events = await played.call.outbox.take()
+    assert _texts(events) == {0: "bc", 1: "a "}
+    assert sorted(_finishes(events)) == [(0, "LENGTH", None), (1, "STOP", "END")]
+    assert played.call.usage.completion_tokens == 3
+
+
+async def test_text_held_back_for_a_stop_sequence_is_shown_when_the_choice_ends_without_it() -> None:
+    played = start(stops=["END"])
+    played.call.piece(text_piece("the EN"))
+    played.call.choice_end(_stop())
+    played.call.end(an_end())
+    events = await played.call.outbox.take()
+    assert _texts(events) == {0: "the EN"}
+    assert _finishes(events) == [(0, "STOP", None)]
+
+
+async def test_a_call_for_no_tokens_completes_without_an_engine() -> None:
+    played = start(n=2)
+    played.call.end_empty(an_end(prompt=7))
+    events = await played.call.outbox.take()
+    assert _finishes(events) == [(0, "LENGTH", None), (1, "LENGTH", None)]
+    assert events[-1].completed.usage.total_tokens == 7
+    assert (played.call.outcome, len(played.settled)) == ("completed", 1)
+
+
+async def test_a_caller_who_goes_cancels_everything_and_is_still_billed() -> None:
+    played = start(n=2)
+    played.call.piece(text_piece("a", tokens=5))
+    played.call.close()
+    assert played.handle.cancels == [None]
+    assert played.settled == []  # the engine has not let go yet
+    for choice in (0, 1):
+        played.call.choice_end(ChoiceEnd(choice, EndReason.CANCELLED))
+    played.call.end(an_end(prompt=10))
+    assert (played.call.outcome, len(played.settled)) == ("cancelled", 1)
+    assert played.call.usage.total_tokens == 15
+    [settlement] = played.settled
+    assert (settlement.usage.completion_tokens, settlement.finish_reasons) == (5, [])
+
+
+async def test_a_deadline_ends_a_stream_with_its_error_after_the_text_so_far() -> None:
+    played = start()
+    played.call.piece(text_piece("a", tokens=2))
+    played.call.expire_after(0, EXPIRED)
+    assert _texts(await played.call.outbox.take()) == {0: "a"}
+    with pytest.raises(DeadlineExceeded):
+        await played.call.outbox.take()
+    assert played.handle.cancels == [None]
+    played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED))
+    played.call.end(an_end(prompt=10))
+    assert (played.call.outcome, len(played.settled)) == ("deadline", 1)
+    assert played.call.usage.total_tokens == 12
+
+
+async def test_a_deadline_ends_an_unstreamed_call_with_its_error_alone() -> None:
+    played = start(streamed=False)
+    played.call.piece(text_piece("a"))
+    played.call.expire_after(0, EXPIRED)
+    with pytest.raises(DeadlineExceeded):
+        await played.call.outbox.take()
+
+
+async def test_a_deadline_that_has_passed_already_still_cancels_the_engine() -> None:
+    played = start()
+    played.call.expire_after(-5.0, EXPIRED)
+    await played.call.outbox.take()  # Started
+    with pytest.raises(DeadlineExceeded):
+        await played.call.outbox.take()
+    assert played.handle.cancels == [None]
+
+
+async def test_a_deadline_after_the_end_has_no_effect() -> None:
+    played = start()
+    played.call.expire_after(0, EXPIRED)
+    played.call.choice_end(_stop())
+    played.call.end(an_end())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert played.handle.cancels == []
+    assert played.call.outcome == "completed"
+
+
+async def test_a_failing_engine_ends_the_call_with_its_sentence() -> None:
+    played = start()
+    played.call.piece(text_piece("a"))
+    played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED))
+    played.call.end(an_end(prompt=10, error="Out of memory."))
+    assert _texts(await played.call.outbox.take()) == {0: "a"}
+    with pytest.raises(EngineFailed, match="Out of memory"):
+        await played.call.outbox.take()
+    assert (played.call.outcome, len(played.settled)) == ("failed", 1)
+    [settlement] = played.settled
+    assert (settlement.error, settlement.usage.completion_tokens) == ("Out of memory.", 1)
+
+
+@pytest.mark.parametrize("first", ["close", "deadline", "failure"])
+@pytest.mark.parametrize("second", ["close", "deadline", "failure"])
+async def test_the_first_end_decides_the_outcome_and_the_call_is_settled_once(first: str, second: str) -> None:
+    played = start()
+    ends: dict[str, Callable[[], None]] = {
+        "close": played.call.close,
+        "deadline": lambda: played.call.fail(EXPIRED),
+        "failure": lambda: played.call.fail(EngineFailed("It broke.")),
+    }
+    ends[first]()
+    ends[second]()
+    played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED))
+    played.call.end(an_end())
+    ends[second]()
+    assert played.call.outcome == {"close": "cancelled", "deadline": "deadline", "failure": "failed"}[first]
+    assert len(played.settled) == 1
+
+
+async def test_closing_an_answered_call_changes_nothing() -> None:
+    played = start()
+    played.call.choice_end(_stop())
+    played.call.end(an_end())
+    await played.call.outbox.take()
+    played.call.close()
+    assert (played.call.outcome, len(played.settled)) == ("completed", 1)
+
+
+async def test_the_settlement_holds_every_number() -> None:
+    played = start(n=2, price=1.0)
+    played.call.piece(text_piece("a", choice=1, tokens=3))
+    played.call.choice_end(ChoiceEnd(1, EndReason.LENGTH))
+    played.call.choice_end(_stop(0))
+    end = an_end(prompt=10, cached=8)
+    played.call.end(end)
+    [settlement] = played.settled
+    assert settlement.chat_id == played.call.started.id
+    assert (settlement.outcome, settlement.error, settlement.output) == ("completed", None, [])
+    assert settlement.finish_reasons == ["stop", "length"]
+    assert settlement.usage == chat_pb2.Usage(
+        prompt_tokens=10, completion_tokens=3, total_tokens=13, cached_tokens=8, estimated_cost=13 / 1e6
+    )
+    assert (settlement.timings.prefill, settlement.timings.decode) == (end.timings.prefill, end.timings.decode)
+    assert settlement.timings.queue >= end.timings.queue
+    assert settlement.seconds > 0
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_a_cancelled_call_tells_when_its_place_in_the_engine_is_free(cancelled: bool) -> None:
+    played = start()
+    if cancelled:
+        played.call.close()
+    played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED if cancelled else EndReason.STOP))
+    played.call.end(an_end())
+    assert played.freed == []  # the engine may keep the place beyond the call's end
+    played.handle.released.set_result(None)
+    await asyncio.sleep(0)
+    assert len(played.freed) == cancelled
+
+
+@pytest.mark.parametrize("traced", [True, False])
+async def test_what_the_model_wrote_is_kept_only_to_be_traced(traced: bool) -> None:
+    played = start(n=2, tools=["f"], traces_output=traced)
+    for text in ('{"name": "f", ', '"parameters": {}}'):
+        played.call.piece(text_piece(text, choice=0))
+    played.call.piece(text_piece("No.", choice=1))
+    for index in (0, 1):
+        played.call.choice_end(_stop(index))
+    played.call.end(an_end())
+    [settlement] = played.settled
+    assert settlement.output == (['{"name": "f", "parameters": {}}', "No."] if traced else [])
+
+
+async def test_a_call_that_is_given_up_while_it_waits_is_settled_once_and_costs_nothing() -> None:
+    played = accept()
+    played.call.close()
+    played.call.close()
+    [settlement] = played.settled
+    assert settlement.outcome == "cancelled"
+    assert (settlement.usage.prompt_tokens, settlement.usage.estimated_cost) == (0, 0)
+
+
+async def test_a_call_that_expires_while_it_waits_fails_and_costs_nothing() -> None:
+    played = accept()
+    played.call.expire_after(0, EXPIRED)
+    await played.outbox.take()
+    with pytest.raises(DeadlineExceeded):
+        await played.outbox.take()
+    played.call.close()
+    [settlement] = played.settled
+    assert (settlement.outcome, settlement.usage.prompt_tokens) == ("deadline", 0)
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [(0.02, "deadline"), (60.0, "cancelled")])
+async def test_a_caller_who_leaves_at_its_own_deadline_was_late_and_is_not_counted_as_gone(
+    seconds: float, outcome: str
+) -> None:
+    played = start()
+    played.call.expire_after(seconds, EXPIRED)
+    played.call.close()
+    played.call.end(an_end())
+    assert [settlement.outcome for settlement in played.settled] == [outcome]
+
+
+async def test_the_time_in_our_queue_is_added_to_the_engine_s() -> None:
+    played = accept()
+    await asyncio.sleep(0.02)
+    played.call.attach(played.handle)
+    played.call.choice_end(_stop())
+    played.call.end(an_end())
+    timings = (await played.outbox.take())[-1].completed.timings
+    assert timings.queue.ToTimedelta().total_seconds() >= 1.02

@@ -1,0 +1,187 @@
+"""Events gather while the writer is away, and leave in order."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chasqui.v1 import chat_pb2, stream_pb2
+from services.chat.answer.outbox import AwaitedOutbox
+from services.errors import EngineFailed
+from tests.support.events import completed, delta, finish
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STOP = chat_pb2.FINISH_REASON_STOP
+LENGTH = chat_pb2.FINISH_REASON_LENGTH
+
+
+def _text_of(events: Sequence[stream_pb2.StreamEvent], index: int) -> str:
+    return "".join(event.delta.content for event in events if event.HasField("delta") and event.delta.index == index)
+
+
+async def _everything_else_has_run() -> None:
+    """Let whatever is ready in the loop run; a woken task needs two turns."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_text_that_gathers_between_two_takes_is_one_event() -> None:
+    outbox = AwaitedOutbox(streamed=True)
+    outbox.add_text(0, "a")
+    outbox.add_text(0, "b")
+    assert await outbox.take() == [delta("ab")]
+    outbox.add_text(0, "c")
+    assert await outbox.take() == [delta("c")]
+
+
+async def test_choices_merge_apart_from_each_other() -> None:
+    outbox = AwaitedOutbox(streamed=True)
+    for choice, text in [(1, "x"), (0, "a"), (1, "y"), (0, "b")]:
+        outbox.add_text(choice, text)
+    assert sorted(await outbox.take(), key=lambda event: event.delta.index) == [delta("ab"), delta("xy", 1)]
+
+
+async def test_a_waiting_writer_is_woken_by_the_first_text() -> None:
+    outbox = AwaitedOutbox(streamed=True)
+    writer = asyncio.create_task(outbox.take())
+    await _everything_else_has_run()
+    assert not writer.done()
+    outbox.add_text(0, "a")
+    assert await writer == [delta("a")]
+
+
+async def test_a_writer_that_has_taken_everything_waits_for_more() -> None:
+    outbox = AwaitedOutbox(streamed=True)
+    outbox.add_text(0, "a")
+    await outbox.take()
+    writer = asyncio.create_task(outbox.take())
+    await _everything_else_has_run()
+    assert not writer.done()
+    outbox.complete(completed().completed)
+    assert await writer == [completed()]
+
+
+async def test_a_finish_follows_the_text_of_its_choice() -> None:
+    outbox = AwaitedOutbox(streamed=True)
+    outbox.add_text(0, "a")
+    outbox.add_finish(0, STOP, "\n")
+    outbox.add_text(1, "b")
+    events = await outbox.take()
+    assert events.index(delta("a")) < events.index(finish(0, STOP, "\n"))
+    assert delta("b", 1) in events
+
+
+async def test_a_finish_without_a_matched_stop_sequence_leaves_it_unset() -> None:
+    outbox = AwaitedOutbox(streamed=True)
+    outbox.add_finish(0, LENGTH, None)
+    [event] = await outbox.take()
+    assert event == finish(0, LENGTH)
+    assert not event.finish.HasField("stop_reason")
+
+
+async def test_the_last_batch_ends_with_the_completion() -> None:
+    outbox = AwaitedOutbox(streamed=True)
+    outbox.add_text(0, "a")
+    outbox.add_finish(0, STOP, None)
+    outbox.complete(completed().completed)
+    assert await outbox.take() == [delta("a"), finish(0), completed()]
+
+
+async def test_an_error_comes_after_the_text_that_was_pending_in_a_stream() -> None:
+    outbox = AwaitedOutbox(streamed=True)
+    error = EngineFailed("It broke.")
+    outbox.add_text(0, "a")
+    outbox.fail(error)
+    assert await outbox.take() == [delta("a")]
+    with pytest.raises(EngineFailed) as caught:
+        await outbox.take()
+    assert caught.value is error
+
+
+async def test_an_error_with_nothing_pending_wakes_the_writer() -> None:
+    outbox = AwaitedOutbox(streamed=True)
+    writer = asyncio.create_task(outbox.take())
+    await _everything_else_has_run()
+    outbox.fail(EngineFailed("It broke."))
+    with pytest.raises(EngineFailed):
+        await writer
+
+
+async def test_an_unstreamed_call_wakes_its_writer_once_with_the_whole_answer() -> None:
+    outbox = AwaitedOutbox(streamed=False)
+    writer = asyncio.create_task(outbox.take())
+    for text in ("a", "b", "c"):
+        outbox.add_text(0, text)
+        await _everything_else_has_run()
+    outbox.add_finish(0, STOP, None)
+    await _everything_else_has_run()
+    assert not writer.done()
+    outbox.complete(completed().completed)
+    assert await writer == [delta("abc"), finish(0), completed()]
+
+
+async def test_an_unstreamed_call_that_fails_shows_its_error_and_no_part_of_an_answer() -> None:
+    outbox = AwaitedOutbox(streamed=False)
+    outbox.add_text(0, "a")
+    outbox.add_finish(0, STOP, None)
+    outbox.fail(EngineFailed("It broke."))
+    with pytest.raises(EngineFailed):
+        await outbox.take()
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.text("ab🦙", min_size=1, max_size=3)) | st.none(), max_size=20),
+    st.booleans(),
+)
+def test_every_choice_reads_its_own_text_in_order_however_often_the_writer_comes(
+    steps: list[tuple[int, str] | None], streamed: bool
+) -> None:
+    async def run() -> list[stream_pb2.StreamEvent]:
+        outbox = AwaitedOutbox(streamed=streamed)
+        taken: list[stream_pb2.StreamEvent] = []
+        pending = False
+        for step in steps:
+            if step is not None:
+                outbox.add_text(*step)
+                pending = True
+            elif pending and streamed:
+                taken += await outbox.take()
+                pending = False
+        for choice in range(3):
+            outbox.add_finish(choice, STOP, None)
+        outbox.complete(completed().completed)
+        return taken + await outbox.take()
+
+    events = asyncio.run(run())
+    for choice in range(3):
+        assert _text_of(events, choice) == "".join(step[1] for step in steps if step and step[0] == choice)
+        assert [event for event in events if event.HasField("finish") and event.finish.index == choice] == [
+            finish(choice)
+        ]
+    assert events[-1] == completed()
+    assert events.count(completed()) == 1
+
+
+async def test_pieces_of_a_call_merge_until_the_writer_comes_and_id_and_name_come_once() -> None:
+    outbox = AwaitedOutbox(streamed=True)
+    outbox.add_text(0, "Well. ")
+    outbox.start_call(0, 0, "call_a", "f")
+    outbox.add_arguments(0, 0, '{"a"')
+    outbox.add_arguments(0, 0, ": 1")
+    (first,) = await outbox.take()
+    outbox.add_arguments(0, 0, "}")
+    outbox.start_call(0, 1, "call_b", "g")
+    (second,) = await outbox.take()
+    assert first.delta.content == "Well. "
+    (call,) = first.delta.tool_calls
+    assert (call.index, call.id, call.name, call.arguments) == (0, "call_a", "f", '{"a": 1')
+    ended, begun = second.delta.tool_calls
+    assert (ended.HasField("id"), ended.HasField("name"), ended.arguments) == (False, False, "}")
+    assert (begun.index, begun.id, begun.name, begun.arguments) == (1, "call_b", "g", "")

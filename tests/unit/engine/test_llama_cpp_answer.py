@@ -1,0 +1,179 @@
+"""llama.cpp's request and messages, translated without llama.cpp."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.engine.api import ChoiceEnd, EndReason, Generation, Piece, Sampling
+from services.engine.llama_cpp.answer import Answer, completion_request
+
+
+def message(
+    text: str, tokens: int, *, finish: str | None = None, index: int = 0, cached: int = 0, **timings: float
+) -> dict[str, Any]:
+    """A message of a completion; `tokens` is the count so far, as llama.cpp tells it."""
+    return {
+        "choices": [{"index": index, "text": text, "finish_reason": finish}],
+        "timings": {"predicted_n": tokens, "cache_n": cached, "prompt_ms": 0.0, "predicted_ms": 0.0, **timings},
+    }
+
+
+def _all(answer: Answer, *messages: dict[str, Any]) -> list[Piece | ChoiceEnd]:
+    return [event for one in messages for event in answer.events(one)]
+
+
+def test_every_field_of_a_generation_reaches_the_request() -> None:
+    sampling = Sampling(
+        temperature=0.5,
+        top_p=0.9,
+        top_k=40,
+        min_p=0.1,
+        repetition_penalty=1.1,
+        presence_penalty=0.2,
+        frequency_penalty=0.3,
+        seed=7,
+        logit_bias={5: -100.0, 6: 2.5},
+    )
+    request = completion_request(Generation((1, 2, 3), 20, sampling, n=2, ignore_eos=True))
+    wanted = {
+        "prompt": [1, 2, 3],
+        "max_tokens": 20,
+        "n": 2,
+        "ignore_eos": True,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "top_k": 40,
+        "min_p": 0.1,
+        "repeat_penalty": 1.1,
+        "presence_penalty": 0.2,
+        "frequency_penalty": 0.3,
+        "seed": 7,
+        "logit_bias": [[5, -100.0], [6, 2.5]],
+    }
+    assert wanted.items() <= request.items()
+
+
+def test_a_generation_without_wishes_is_neutral_and_has_no_seed() -> None:
+    request = completion_request(Generation((1,), 1))
+    neutral = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0, "logit_bias": []}
+    assert neutral.items() <= request.items()
+    assert "seed" not in request
+
+
+def test_penalties_look_at_the_whole_prompt_and_answer() -> None:
+    assert completion_request(Generation(range(100), 20))["repeat_last_n"] == 120
+
+
+@pytest.mark.parametrize(
+    ("seed", "sent"),
+    [(0, 0), (2**32 - 2, 2**32 - 2), (2**32 - 1, 0), (2**32, 1), (2**63 - 1, 2**31 - 1)],
+)
+def test_a_seed_is_folded_into_32_bits_and_never_means_random(seed: int, sent: int) -> None:
+    assert completion_request(Generation((1,), 1, Sampling(seed=seed)))["seed"] == sent
+
+
+def test_text_becomes_pieces_with_the_tokens_since_the_last_one() -> None:
+    events = _all(Answer(1, 10), message("a", 1), message("b", 2), message("cd", 4), message("", 4, finish="length"))
+    assert events == [
+        Piece(0, 1, text="a"),
+        Piece(0, 1, text="b"),
+        Piece(0, 2, text="cd"),
+        ChoiceEnd(0, EndReason.LENGTH),
+    ]
+
+
+def test_tokens_inside_a_character_count_when_it_is_whole() -> None:
+    events = _all(Answer(1, 10), message("", 1), message("", 2), message("🦙", 3))
+    assert events == [Piece(0, 3, text="🦙")]
+
+
+def test_the_token_that_ends_the_turn_is_not_counted() -> None:
+    answer = Answer(1, 10)
+    events = _all(answer, message("a", 1), message("", 2), message("", 2, finish="stop"))
+    assert events == [Piece(0, 1, text="a"), ChoiceEnd(0, EndReason.STOP)]
+    assert answer.open_choices == set()
+
+
+def test_an_empty_answer_has_no_piece() -> None:
+    assert _all(Answer(1, 10), message("", 1, finish="stop")) == [ChoiceEnd(0, EndReason.STOP)]
+
+
+def test_an_answer_cut_inside_a_character_counts_its_last_tokens() -> None:
+    events = _all(Answer(1, 10), message("a", 1), message("", 2), message("", 3, finish="length"))
+    assert sum(event.tokens for event in events if isinstance(event, Piece)) == 3
+    assert events[-1] == ChoiceEnd(0, EndReason.LENGTH)
+
+
+def test_choices_are_counted_apart() -> None:
+    answer = Answer(2, 10)
+    events = _all(
+        answer,
+        message("a", 1, index=0),
+        message("x", 1, index=1),
+        message("b", 2, index=0),
+        message("", 2, index=1, finish="stop"),
+    )
+    assert events == [
+        Piece(0, 1, text="a"),
+        Piece(1, 1, text="x"),
+        Piece(0, 1, text="b"),
+        ChoiceEnd(1, EndReason.STOP),
+    ]
+    assert answer.open_choices == {0}
+
+
+def test_nothing_follows_the_end_of_a_choice() -> None:
+    answer = Answer(1, 10)
+    _all(answer, message("a", 1, finish="length"))
+    assert _all(answer, message("b", 2), message("", 2, finish="stop")) == []
+
+
+def test_progress_of_the_prompt_is_no_event() -> None:
+    progress = {"choices": [{"index": 0, "text": "", "finish_reason": None}], "prompt_progress": {"processed": 5}}
+    assert _all(Answer(1, 10), progress, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [({"message": "No slot."}, "No slot."), ({"code": 500}, "500"), ({"message": ""}, "")]
+)
+def test_an_error_message_fails_the_answer_without_an_event(error: dict[str, Any], said: str) -> None:
+    answer = Answer(1, 10)
+    assert _all(answer, {"error": error}) == []
+    assert answer.error is not None
+    assert said in answer.error
+
+
+def test_times_and_cache_are_those_of_the_last_message() -> None:
+    answer = Answer(1, 10)
+    _all(
+        answer,
+        message("a", 1, cached=8, prompt_ms=250.0, predicted_ms=1.0),
+        message("b", 2, cached=8, prompt_ms=250.0, predicted_ms=1500.0),
+    )
+    assert (answer.prefill_seconds, answer.decode_seconds, answer.cached_tokens) == (0.25, 1.5, 8)
+
+
+def test_no_more_tokens_are_cached_than_the_prompt_has() -> None:
+    answer = Answer(1, 10)
+    _all(answer, message("a", 1, cached=12))
+    assert answer.cached_tokens == 10
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.sampled_from(["", "", "a", "🦙", "two"]), max_size=20), st.sampled_from(["stop", "length"]))
+def test_every_token_but_the_one_that_ends_the_turn_is_billed_once(texts: list[str], finish: str) -> None:
+    answer = Answer(1, 10)
+    messages = [message(text, count) for count, text in enumerate(texts, 1)]
+    if finish == "stop":  # the end token comes as one more message without text
+        messages.append(message("", len(texts) + 1))
+    messages.append(message("", len(messages), finish=finish))
+    events = _all(answer, *messages)
+    pieces = [event for event in events if isinstance(event, Piece)]
+    assert sum(piece.tokens for piece in pieces) == len(texts)
+    assert "".join(piece.text for piece in pieces) == "".join(texts)
+    assert all(piece.tokens > 0 for piece in pieces)
+    assert events[-1] == ChoiceEnd(0, EndReason.STOP if finish == "stop" else EndReason.LENGTH)
