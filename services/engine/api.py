@@ -80,15 +80,15 @@ class TokenLogprob:
 
 
 @dataclass(slots=True)
-class Piece:
+class TokenDelta:
     """The next tokens of a choice: as text, or as ids that the tokenizer's decoder turns into text.
 
-    With log probabilities asked for, `logprobs` holds all bytes of the piece, and nobody looks at text or ids. Not
+    With log probabilities asked for, `logprobs` holds all bytes of the delta, and text and ids are not read. Not
     frozen, because freezing makes construction three times as slow and this is made per token.
     """
 
     choice: int
-    tokens: int  # how many tokens the piece stands for; tokens that end an answer are never counted
+    tokens: int  # how many tokens the delta stands for; tokens that end a choice are never counted
     text: str = ""
     ids: Sequence[int] = ()
     logprobs: Sequence[TokenLogprob] = ()
@@ -117,7 +117,7 @@ class End:
 
     prompt_tokens: int
     cached_tokens: int  # of the prompt's tokens, those whose state the engine already had
-    completion_tokens: int  # the sum of the pieces' tokens
+    completion_tokens: int  # the sum of the token deltas' tokens
     timings: EngineTimings
     error: str | None = None  # a sentence, when the engine failed
     grammar_lost: bool = False  # the error is that the grammar could not be enforced to the end
@@ -126,10 +126,10 @@ class End:
 class Sink(Protocol):
     """Where an engine pushes a generation's events. Its methods never block, never raise, and run in the loop's thread.
 
-    Order: pieces, one `choice_end` per choice, then exactly one `end`.
+    Order: token deltas, one `choice_end` per choice, then exactly one `end`.
     """
 
-    def piece(self, piece: Piece) -> None:
+    def token_delta(self, delta: TokenDelta) -> None:
         """New tokens of a choice."""
 
     def choice_end(self, end: ChoiceEnd) -> None:
@@ -149,7 +149,7 @@ class Handle(Protocol):
     def cancel(self, choice: int | None = None) -> None:
         """End one choice, or the whole generation, early; idempotent, and without effect on what has ended.
 
-        No piece follows for what was cancelled; `choice_end` with CANCELLED does, and `end` after the last choice.
+        No token delta follows for what was cancelled, but `choice_end` with CANCELLED, and `end` after the last choice.
         """
 
 

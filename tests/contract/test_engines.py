@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.engine.api import ChoiceEnd, End, EndReason, Engine, EngineState, Generation, Piece, Sampling
+from services.engine.api import ChoiceEnd, End, EndReason, Engine, EngineState, Generation, Sampling, TokenDelta
 from services.engine.factory import build_engine
 from services.settings import Settings
 from tests.support.recording_sink import RecordingSink
@@ -57,15 +57,15 @@ async def run(engine: Engine, wanted: Generation) -> RecordingSink:
     return sink
 
 
-async def test_pieces_come_first_then_each_choice_ends_once_and_the_generation_ends_last(engine: Engine) -> None:
+async def test_deltas_come_first_then_each_choice_ends_once_and_the_generation_ends_last(engine: Engine) -> None:
     sink = await run(engine, generation(engine, n=2))
     assert sorted(end.choice for end in sink.choice_ends) == [0, 1]
     assert len(sink.ends) == 1
     assert isinstance(sink.events[-1], End)
     for choice in (0, 1):
-        of_choice = [e for e in sink.events if isinstance(e, Piece | ChoiceEnd) and e.choice == choice]
+        of_choice = [e for e in sink.events if isinstance(e, TokenDelta | ChoiceEnd) and e.choice == choice]
         assert isinstance(of_choice[-1], ChoiceEnd)
-        assert all(isinstance(event, Piece) for event in of_choice[:-1])
+        assert all(isinstance(event, TokenDelta) for event in of_choice[:-1])
 
 
 @pytest.mark.parametrize("max_tokens", [1, 2, 77])
@@ -75,7 +75,7 @@ async def test_without_end_tokens_an_answer_has_exactly_max_tokens(engine: Engin
     assert [end.reason for end in sink.choice_ends] == [EndReason.LENGTH]
 
 
-async def test_the_end_counts_the_prompt_once_and_the_tokens_of_all_pieces(engine: Engine) -> None:
+async def test_the_end_counts_the_prompt_once_and_the_tokens_of_all_deltas(engine: Engine) -> None:
     wanted = generation(engine, n=3)
     sink = await run(engine, wanted)
     end = sink.ends[0]
@@ -85,7 +85,7 @@ async def test_the_end_counts_the_prompt_once_and_the_tokens_of_all_pieces(engin
     assert end.error is None
 
 
-async def test_the_pieces_are_text_in_the_end(engine: Engine) -> None:
+async def test_the_deltas_are_text_in_the_end(engine: Engine) -> None:
     sink = await run(engine, generation(engine))
     assert sink.text(engine.tokenizer)
 
@@ -119,7 +119,7 @@ async def test_no_event_comes_from_within_submit(engine: Engine) -> None:
 async def test_a_cancelled_generation_ends_soon_and_frees_its_place(engine: Engine) -> None:
     sink = RecordingSink()
     handle = engine.submit(generation(engine, max_tokens=900), sink)
-    await sink.first_piece.wait()
+    await sink.first_delta.wait()
     handle.cancel()
     await handle.released
     assert [end.reason for end in sink.choice_ends] == [EndReason.CANCELLED]
@@ -128,15 +128,15 @@ async def test_a_cancelled_generation_ends_soon_and_frees_its_place(engine: Engi
     assert engine.heartbeat().running == 0
 
 
-async def test_no_piece_follows_a_cancel(engine: Engine) -> None:
+async def test_no_delta_follows_a_cancel(engine: Engine) -> None:
     sink = RecordingSink()
     handle = engine.submit(generation(engine, max_tokens=900), sink)
-    await sink.first_piece.wait()
+    await sink.first_delta.wait()
     handle.cancel()
     await asyncio.sleep(0)
-    seen = len(sink.pieces)
+    seen = len(sink.deltas)
     await handle.released
-    assert len(sink.pieces) == seen
+    assert len(sink.deltas) == seen
 
 
 async def test_cancelling_twice_or_after_the_end_changes_nothing(engine: Engine) -> None:
@@ -153,7 +153,7 @@ async def test_cancelling_twice_or_after_the_end_changes_nothing(engine: Engine)
 async def test_cancelling_one_choice_lets_the_other_finish(engine: Engine) -> None:
     sink = RecordingSink()
     handle = engine.submit(generation(engine, n=2, max_tokens=200), sink)
-    await sink.first_piece.wait()
+    await sink.first_delta.wait()
     handle.cancel(1)
     await handle.released
     assert {end.choice: end.reason for end in sink.choice_ends} == {0: EndReason.LENGTH, 1: EndReason.CANCELLED}
@@ -166,7 +166,7 @@ async def test_a_waiting_generation_can_be_cancelled_before_it_has_started(engin
     handles = [engine.submit(generation(engine, max_tokens=900), sink) for sink in running]
     waiting = RecordingSink()
     handle = engine.submit(generation(engine), waiting)
-    await asyncio.gather(*(sink.first_piece.wait() for sink in running))
+    await asyncio.gather(*(sink.first_delta.wait() for sink in running))
     handle.cancel()
     await handle.released
     assert waiting.tokens() == 0
@@ -195,7 +195,7 @@ async def test_the_heartbeat_moves_while_there_is_work_and_idles_otherwise(engin
     before = engine.heartbeat()
     sink = RecordingSink()
     handle = engine.submit(generation(engine), sink)
-    await sink.first_piece.wait()
+    await sink.first_delta.wait()
     during = engine.heartbeat()
     await handle.released
     assert before.state is engine.heartbeat().state is EngineState.IDLE
@@ -207,7 +207,7 @@ async def test_closing_ends_what_still_runs(engine: Engine) -> None:
     sinks = [RecordingSink() for _ in range(PARALLEL + 2)]
     for sink in sinks:
         engine.submit(generation(engine, max_tokens=900), sink)
-    await sinks[0].first_piece.wait()
+    await sinks[0].first_delta.wait()
     await engine.close()
     assert [len(sink.ends) for sink in sinks] == [1] * len(sinks)
 
@@ -238,7 +238,7 @@ async def test_log_probabilities_come_with_every_token_and_spell_the_text(engine
     sampling = Sampling(temperature=0.0)
     # The probabilities are the model's own: with ignore_eos the most probable token may be one that cannot come.
     sink = await run(engine, generation(engine, sampling=sampling, top_logprobs=3, ignore_eos=False))
-    told = [entry for piece in sink.pieces for entry in piece.logprobs]
+    told = [entry for delta in sink.deltas for entry in delta.logprobs]
     assert b"".join(entry.data for entry in told).decode("utf-8", "replace") == sink.text(engine.tokenizer)
     assert len(told) <= sink.tokens()
     for entry in told:
@@ -254,7 +254,7 @@ async def test_without_candidates_only_the_chosen_tokens_have_probabilities(engi
     if "logprobs" not in engine.capabilities.parameters:
         pytest.skip("the engine has no log probabilities, and its capabilities say so")
     told = [
-        entry for piece in (await run(engine, generation(engine, top_logprobs=0))).pieces for entry in piece.logprobs
+        entry for delta in (await run(engine, generation(engine, top_logprobs=0))).deltas for entry in delta.logprobs
     ]
     assert told
     assert all(entry.top == [] for entry in told)

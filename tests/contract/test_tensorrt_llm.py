@@ -116,7 +116,7 @@ async def test_every_shaping_field_reaches_the_engine_under_its_own_name(start: 
     assert (params.min_p, params.repetition_penalty, params.presence_penalty) == (0.1, 1.1, 0.2)
     assert (params.frequency_penalty, params.seed) == (0.3, 7)
     assert len(params.embedding_bias) == engine.capabilities.vocabulary_size
-    assert [list(piece.ids) for piece in sink.pieces] == [[11]] * 3
+    assert [list(delta.ids) for delta in sink.deltas] == [[11]] * 3
 
 
 async def test_greedy_choices_are_generated_once_and_billed_each(start: Any, release: Release) -> None:
@@ -141,9 +141,9 @@ async def test_the_choices_of_a_long_prompt_share_its_cache(start: Any, release:
 async def test_a_stop_token_is_neither_shown_nor_counted(start: Any) -> None:
     engine = await start()
     sampling = Sampling(temperature=0.0)
-    whole = [piece.ids[0] for piece in (await run(engine, sampling=sampling, ignore_eos=True)).pieces]
+    whole = [delta.ids[0] for delta in (await run(engine, sampling=sampling, ignore_eos=True)).deltas]
     sink = await run(engine, sampling=sampling, stop_token_ids=frozenset({whole[4]}))
-    assert [piece.ids[0] for piece in sink.pieces] == whole[:4]
+    assert [delta.ids[0] for delta in sink.deltas] == whole[:4]
     assert [end.reason for end in sink.choice_ends] == [EndReason.STOP]
     assert sink.ends[0].completion_tokens == 4
 
@@ -152,7 +152,7 @@ async def test_a_stop_token_is_neither_shown_nor_counted(start: Any) -> None:
 async def test_an_answer_that_ends_by_itself_shows_no_end_token(start: Any, from_engine: bool) -> None:
     engine = await start(from_engine=from_engine)
     sink = await run(engine, max_tokens=500)
-    ids = [token for piece in sink.pieces for token in piece.ids]
+    ids = [token for delta in sink.deltas for token in delta.ids]
     assert [end.reason for end in sink.choice_ends] == [EndReason.STOP]
     assert 16 <= len(ids) == sink.ends[0].completion_tokens <= 128
     assert not set(END_IDS) & set(ids)
@@ -204,7 +204,7 @@ async def test_a_request_that_fails_on_the_way_ends_alone(start: Any, release: R
     sink = RecordingSink()
     wanted = Generation(engine.tokenizer.encode("Hello"), 900, ignore_eos=True, n=2)
     handle = engine.submit(wanted, sink)
-    await sink.first_piece.wait()
+    await sink.first_delta.wait()
     llm_of(release).faults.mid_stream = RequestError("bad block")
     await handle.released
     assert sink.ends[0].error == "The engine failed the call: bad block"
@@ -217,7 +217,7 @@ async def test_a_fatal_error_ends_all_calls_and_the_engine_for_good(start: Any, 
     sinks = [RecordingSink() for _ in range(PARALLEL + 2)]
     prompt = engine.tokenizer.encode("Hello")
     handles = [engine.submit(Generation(prompt, 900, ignore_eos=True), sink) for sink in sinks]
-    await sinks[0].first_piece.wait()
+    await sinks[0].first_delta.wait()
     llm_of(release).faults.fatal = RuntimeError("CUDA error")
     await asyncio.wait([handle.released for handle in handles])
     assert [sink.ends[0].error for sink in sinks] == ["The engine broke: CUDA error"] * len(sinks)
@@ -257,7 +257,7 @@ async def test_an_abort_that_is_never_confirmed_gives_its_place_back(
     llm_of(release).faults.deaf_to_abort = True
     sink = RecordingSink()
     handle = engine.submit(Generation(engine.tokenizer.encode("Hello"), 900, ignore_eos=True), sink)
-    await sink.first_piece.wait()
+    await sink.first_delta.wait()
     handle.cancel()
     await sink.ended.wait()
     assert not handle.released.done()

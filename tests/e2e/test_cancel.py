@@ -110,7 +110,7 @@ async def _leave_engine(rig: Rig, way: Way, fields: dict[str, object], phase: st
     async with way(rig.front.port, fields, name) as end:
         await rig.submitted(before + 1)
         if phase == "in decode":
-            await rig.engine.submitted[-1][0].first_piece.wait()
+            await rig.engine.submitted[-1][0].first_delta.wait()
         end()
         await rig.idle()
 

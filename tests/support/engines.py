@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from services.engine.api import End, EngineTimings, Piece
+from services.engine.api import End, EngineTimings, TokenDelta
 
 
 class FakeHandle:
@@ -19,9 +19,9 @@ class FakeHandle:
         self.cancels.append(choice)
 
 
-def text_piece(text: str, *, choice: int = 0, tokens: int = 1) -> Piece:
-    """A piece as llama.cpp pushes it."""
-    return Piece(choice, tokens, text=text)
+def text_delta(text: str, *, choice: int = 0, tokens: int = 1) -> TokenDelta:
+    """A token delta as llama.cpp pushes it."""
+    return TokenDelta(choice, tokens, text=text)
 
 
 def an_end(*, prompt: int = 10, cached: int = 0, error: str | None = None) -> End:

@@ -8,7 +8,7 @@ from services.engine.api import Capabilities, Generation, Handle, Heartbeat, Mod
 from tests.support.recording_sink import RecordingSink
 
 if TYPE_CHECKING:
-    from services.engine.api import ChoiceEnd, End, Engine, Piece
+    from services.engine.api import ChoiceEnd, End, Engine, TokenDelta
     from services.engine.model.tokenizer import Tokenizer
 
 
@@ -19,10 +19,10 @@ class _Tee(RecordingSink):
         super().__init__()
         self._sink = sink
 
-    def piece(self, piece: Piece) -> None:
+    def token_delta(self, delta: TokenDelta) -> None:
         """Record and pass on."""
-        super().piece(piece)
-        self._sink.piece(piece)
+        super().token_delta(delta)
+        self._sink.token_delta(delta)
 
     def choice_end(self, end: ChoiceEnd) -> None:
         """Record and pass on."""

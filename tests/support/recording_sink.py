@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from services.engine.api import ChoiceEnd, End, Piece
+    from services.engine.api import ChoiceEnd, End, TokenDelta
     from services.engine.model.tokenizer import Tokenizer
 
 
@@ -15,19 +15,19 @@ class RecordingSink:
     """Records events in the order of their arrival, and the threads that pushed them."""
 
     def __init__(self) -> None:
-        self.events: list[Piece | ChoiceEnd | End] = []
-        self.pieces: list[Piece] = []
+        self.events: list[TokenDelta | ChoiceEnd | End] = []
+        self.deltas: list[TokenDelta] = []
         self.choice_ends: list[ChoiceEnd] = []
         self.ends: list[End] = []
         self.threads: set[int] = set()
-        self.first_piece = asyncio.Event()
+        self.first_delta = asyncio.Event()
         self.ended = asyncio.Event()
 
-    def piece(self, piece: Piece) -> None:
+    def token_delta(self, delta: TokenDelta) -> None:
         """Record."""
-        self._note(piece)
-        self.pieces.append(piece)
-        self.first_piece.set()
+        self._note(delta)
+        self.deltas.append(delta)
+        self.first_delta.set()
 
     def choice_end(self, end: ChoiceEnd) -> None:
         """Record."""
@@ -41,15 +41,15 @@ class RecordingSink:
         self.ended.set()
 
     def tokens(self, choice: int | None = None) -> int:
-        """How many tokens the pieces of a choice, or of all, stand for."""
-        return sum(piece.tokens for piece in self.pieces if choice in (None, piece.choice))
+        """How many tokens the deltas of a choice, or of all, stand for."""
+        return sum(delta.tokens for delta in self.deltas if choice in (None, delta.choice))
 
     def text(self, tokenizer: Tokenizer, choice: int = 0) -> str:
         """The text of a choice."""
         decoder = tokenizer.decoder()
-        parts = [piece.text or decoder.push(piece.ids) for piece in self.pieces if piece.choice == choice]
+        parts = [delta.text or decoder.push(delta.ids) for delta in self.deltas if delta.choice == choice]
         return "".join(parts) + decoder.flush()
 
-    def _note(self, event: Piece | ChoiceEnd | End) -> None:
+    def _note(self, event: TokenDelta | ChoiceEnd | End) -> None:
         self.events.append(event)
         self.threads.add(threading.get_ident())

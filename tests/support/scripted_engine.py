@@ -1,4 +1,4 @@
-"""An engine that answers what a test tells it to, one piece of text per turn of the event loop."""
+"""An engine that answers what a test tells it to, one token delta per turn of the event loop."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from services.engine.api import (
     Generation,
     Heartbeat,
     ModelInfo,
-    Piece,
     Sink,
+    TokenDelta,
 )
 from services.engine.model.gguf_file import read_gguf
 from services.engine.model.tokenizer import tokenizer_from_gguf
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 
 
 class ScriptedHandle:
-    """A scripted generation: a task that pushes its pieces."""
+    """A scripted generation: a task that pushes its token deltas."""
 
-    def __init__(self, generation: Generation, pieces: Sequence[str], sink: Sink) -> None:
+    def __init__(self, generation: Generation, deltas: Sequence[str], sink: Sink) -> None:
         self.released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.pushed = 0
         self._cancelled: set[int] = set()
-        self._task = asyncio.create_task(self._run(generation, pieces, sink))
+        self._task = asyncio.create_task(self._run(generation, deltas, sink))
 
     def cancel(self, choice: int | None = None) -> None:
-        """No further piece for the choice, or for any."""
+        """No further token delta for the choice, or for any."""
         self._cancelled |= set(range(4)) if choice is None else {choice}
 
-    async def _run(self, generation: Generation, pieces: Sequence[str], sink: Sink) -> None:
+    async def _run(self, generation: Generation, deltas: Sequence[str], sink: Sink) -> None:
         for choice in range(generation.n):
             reason = EndReason.STOP
-            for count, piece in enumerate(pieces):
+            for count, delta in enumerate(deltas):
                 await asyncio.sleep(0)
                 if choice in self._cancelled:
                     reason = EndReason.CANCELLED
@@ -50,7 +50,7 @@ class ScriptedHandle:
                 if count == generation.max_tokens:
                     reason = EndReason.LENGTH
                     break
-                sink.piece(Piece(choice, 1, text=piece))
+                sink.token_delta(TokenDelta(choice, 1, text=delta))
                 self.pushed += 1
             sink.choice_end(ChoiceEnd(choice, reason))
         sink.end(End(len(generation.prompt), 0, self.pushed, EngineTimings()))
@@ -58,7 +58,7 @@ class ScriptedHandle:
 
 
 class ScriptedEngine:
-    """`script` gets the text of a prompt, special tokens left out, and returns the pieces of the answer."""
+    """`script` gets the text of a prompt, special tokens left out, and returns the texts of the token deltas."""
 
     def __init__(self, script: Callable[[str], Sequence[str]]) -> None:
         gguf = read_gguf(DEMO_MODEL)

@@ -49,7 +49,10 @@ def _sentences(found: list[Import]) -> list[str]:
         ("import grpc.aio", ["grpc.aio"]),
         ("import a, b.c as d", ["a", "b.c"]),
         ("from services import engine", ["services.engine"]),
-        ("from services.engine.api import End, Piece", ["services.engine.api.End", "services.engine.api.Piece"]),
+        (
+            "from services.engine.api import End, TokenDelta",
+            ["services.engine.api.End", "services.engine.api.TokenDelta"],
+        ),
         ("from . import call", ["services.chat.call"]),
         ("from .call import ChatCall", ["services.chat.call.ChatCall"]),
         ("from ..engine import api", ["services.engine.api"]),

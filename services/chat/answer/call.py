@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from services.chat.accounting.call_facts import CallFacts
     from services.chat.answer.outbox import Outbox
     from services.chat.answer.tool_parser import Parsed
-    from services.engine.api import ChoiceEnd, Handle, Piece
+    from services.engine.api import ChoiceEnd, Handle, TokenDelta
     from services.engine.model.tokenizer import Tokenizer
 
 _FINISH_REASONS = {EndReason.STOP: chat_pb2.FINISH_REASON_STOP, EndReason.LENGTH: chat_pb2.FINISH_REASON_LENGTH}
@@ -120,26 +120,26 @@ class ChatCall:
 
     # What the engine pushes.
 
-    def piece(self, piece: Piece) -> None:
+    def token_delta(self, delta: TokenDelta) -> None:
         """Count the tokens and make them visible, unless their choice or the call has ended for the caller."""
-        choice = self._choices[piece.choice]
+        choice = self._choices[delta.choice]
         if choice.ended:
             return
-        self.outbox.tokens += piece.tokens
+        self.outbox.tokens += delta.tokens
         if self._closed:
             return
-        text = choice.push(piece)
+        text = choice.push(delta)
         if text:
-            self._show(piece.choice, text)
+            self._show(delta.choice, text)
             if self.outbox.unread > MOST_UNREAD:
                 self.fail(SlowReader())
         if self._facts.logprobs:
             matched = choice.stop_reason is not None
-            self.outbox.add_logprobs(piece.choice, choice.logprobs(len(text), last=matched))
-        parser = self._parsers[piece.choice]
+            self.outbox.add_logprobs(delta.choice, choice.logprobs(len(text), last=matched))
+        parser = self._parsers[delta.choice]
         if choice.stop_reason is not None or (parser is not None and parser.done):
-            self._end_choice(piece.choice, chat_pb2.FINISH_REASON_STOP)
-            self._cancel(piece.choice)
+            self._end_choice(delta.choice, chat_pb2.FINISH_REASON_STOP)
+            self._cancel(delta.choice)
 
     def choice_end(self, end: ChoiceEnd) -> None:
         """Show what was held back, and the finish, unless nobody is there to see it."""

@@ -1,4 +1,4 @@
-"""Turns an engine's pieces of one choice into the text that a caller may see: decoding, then stop sequences."""
+"""Turns an engine's token deltas of one choice into the text that a caller may see: decoding, then stop sequences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chasqui.v1 import chat_pb2
-    from services.engine.api import Piece
+    from services.engine.api import TokenDelta
     from services.engine.model.tokenizer import TextDecoder
 
 
@@ -69,12 +69,12 @@ class ChoiceText:
         """The stop sequence that matched."""
         return None if self._stop is None else self._stop.matched
 
-    def push(self, piece: Piece) -> str:
-        """The text that the piece makes visible."""
+    def push(self, delta: TokenDelta) -> str:
+        """The text that a token delta makes visible."""
         if self._trail is not None:
-            text = self._trail.push(piece.logprobs)
+            text = self._trail.push(delta.logprobs)
         else:
-            text = piece.text or self._decoder.push(piece.ids)
+            text = delta.text or self._decoder.push(delta.ids)
         return text if self._stop is None else self._stop.push(text)
 
     def logprobs(self, shown: int, *, last: bool = False) -> Sequence[chat_pb2.TokenLogprob]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from services.engine.api import ChoiceEnd, EndReason, Generation, Piece, TokenLogprob
+from services.engine.api import ChoiceEnd, EndReason, Generation, TokenDelta, TokenLogprob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,7 +52,7 @@ class Answer:
 
     def __init__(self, n: int, prompt_tokens: int, top_logprobs: int | None = None) -> None:
         self.open_choices = set(range(n))
-        self.delivered_tokens = 0  # counted by whoever pushes the pieces on
+        self.delivered_tokens = 0  # counted by whoever pushes the deltas on
         self.cached_tokens = 0
         self.prefill_seconds = 0.0
         self.decode_seconds = 0.0
@@ -62,7 +62,7 @@ class Answer:
         self._top = top_logprobs
         self._counted = [0] * n
 
-    def events(self, message: dict[str, Any]) -> Iterator[Piece | ChoiceEnd]:
+    def events(self, message: dict[str, Any]) -> Iterator[TokenDelta | ChoiceEnd]:
         """What a message means. An error message means that the whole generation has failed: see `error`.
 
         A token that ends the turn comes with empty text before the end is known, as do tokens inside a character; so
@@ -88,7 +88,7 @@ class Answer:
             new = max(total - self._counted[index], 0)
             if new or choice["text"]:
                 self._counted[index] += new
-                yield Piece(index, new, text=choice["text"], logprobs=self._logprobs(choice.get("logprobs")))
+                yield TokenDelta(index, new, text=choice["text"], logprobs=self._logprobs(choice.get("logprobs")))
             if finish is not None:
                 self.open_choices.discard(index)
                 yield ChoiceEnd(index, EndReason.STOP if finish == "stop" else EndReason.LENGTH)

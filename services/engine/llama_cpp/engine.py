@@ -25,8 +25,8 @@ from services.engine.api import (
     Generation,
     Heartbeat,
     ModelInfo,
-    Piece,
     Sink,
+    TokenDelta,
 )
 from services.engine.llama_cpp.answer import GRAMMAR_LOST, Answer, completion_request
 from services.engine.llama_cpp.grammar_follower import GrammarFollower
@@ -207,12 +207,12 @@ class LlamaCppEngine:
             for event in handle.answer.events(message):
                 self._push(handle, event)
 
-    def _push(self, handle: LlamaCppHandle, event: Piece | ChoiceEnd) -> None:
+    def _push(self, handle: LlamaCppHandle, event: TokenDelta | ChoiceEnd) -> None:
         if event.choice in handle.cancelled_choices:
             return  # its end was pushed when it was cancelled
-        if isinstance(event, Piece):
+        if isinstance(event, TokenDelta):
             handle.answer.delivered_tokens += event.tokens
-            handle.sink.piece(event)
+            handle.sink.token_delta(event)
         else:
             handle.sink.choice_end(event)
 

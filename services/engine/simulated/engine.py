@@ -24,8 +24,8 @@ from services.engine.api import (
     Generation,
     Heartbeat,
     ModelInfo,
-    Piece,
     Sink,
+    TokenDelta,
     TokenLogprob,
 )
 from services.engine.model.tokenizer import tokenizer_from_gguf
@@ -209,10 +209,10 @@ class SimulatedEngine:
                 self._end_choice(handle, choice.index, EndReason.STOP)
                 continue
             handle.completion_tokens += 1
-            piece = Piece(choice.index, 1, "", (token,))
+            delta = TokenDelta(choice.index, 1, "", (token,))
             if generation.top_logprobs is not None:
-                piece.logprobs = (self._logprob(choice, generation.top_logprobs),)
-            sink.piece(piece)
+                delta.logprobs = (self._logprob(choice, generation.top_logprobs),)
+            sink.token_delta(delta)
             if choice.sent >= choice.length:
                 self._end_choice(handle, choice.index, choice.reason)
 

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from services.engine.api import ChoiceEnd, End, EndReason, EngineTimings, Piece
+from services.engine.api import ChoiceEnd, End, EndReason, EngineTimings, TokenDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,10 +103,10 @@ class TensorRtLlmHandle:
         if self.copies:
             for choice in self.choices:
                 self.completion_tokens += count
-                self.sink.piece(Piece(choice, count, "", ids))
+                self.sink.token_delta(TokenDelta(choice, count, "", ids))
         elif submission in self.choices:
             self.completion_tokens += count
-            self.sink.piece(Piece(submission, count, "", ids))
+            self.sink.token_delta(TokenDelta(submission, count, "", ids))
 
     def _finish(self, submission: int, finish_reason: str | None, seen: int) -> None:
         choices = self.served_by(submission)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from services.engine.api import ChoiceEnd, End, Piece
+    from services.engine.api import ChoiceEnd, End, TokenDelta
 
 
 class SilentSink:
@@ -14,7 +14,7 @@ class SilentSink:
     def __init__(self) -> None:
         self.error: str | None = None
 
-    def piece(self, piece: Piece) -> None:
+    def token_delta(self, delta: TokenDelta) -> None:
         """Nothing to do."""
 
     def choice_end(self, end: ChoiceEnd) -> None:

@@ -13,9 +13,9 @@ from chasqui.v1 import chat_pb2
 from services.chat.accounting.call_facts import CallFacts
 from services.chat.answer.call import ChatCall
 from services.chat.answer.outbox import AwaitedOutbox
-from services.engine.api import ChoiceEnd, EndReason, Piece
+from services.engine.api import ChoiceEnd, EndReason, TokenDelta
 from services.errors import DeadlineExceeded, EngineFailed
-from tests.support.engines import FakeHandle, an_end, text_piece
+from tests.support.engines import FakeHandle, an_end, text_delta
 from tests.support.gguf_files import demo_tokenizer
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ def _finishes(events: Sequence[stream_pb2.StreamEvent]) -> list[tuple[int, str, 
 
 async def test_an_answer_is_its_text_its_finish_and_its_bill() -> None:
     played = start()
-    played.call.piece(text_piece("Hello"))
-    played.call.piece(text_piece(" you", tokens=2))
+    played.call.token_delta(text_delta("Hello"))
+    played.call.token_delta(text_delta(" you", tokens=2))
     played.call.choice_end(_stop())
     played.call.end(an_end(prompt=10, cached=4))
     events = await played.call.outbox.take()
@@ -145,14 +145,14 @@ async def test_ids_of_tokens_become_text_as_characters_become_whole() -> None:
     played = start()
     ids = demo_tokenizer().encode("🦙 ok")
     for token in ids:
-        played.call.piece(Piece(0, 1, ids=(token,)))
+        played.call.token_delta(TokenDelta(0, 1, ids=(token,)))
     assert _texts(await played.call.outbox.take()) == {0: "🦙 ok"}
 
 
 async def test_an_answer_cut_inside_a_character_ends_with_a_replacement_character() -> None:
     played = start()
     first, *_ = demo_tokenizer().encode("🦙")[-2:]
-    played.call.piece(Piece(0, 1, ids=(first,)))
+    played.call.token_delta(TokenDelta(0, 1, ids=(first,)))
     played.call.choice_end(ChoiceEnd(0, EndReason.LENGTH))
     played.call.end(an_end())
     events = await played.call.outbox.take()
@@ -163,9 +163,9 @@ async def test_an_answer_cut_inside_a_character_ends_with_a_replacement_characte
 async def test_a_stop_sequence_ends_the_choice_and_cancels_its_generation() -> None:
     played = start(stops=["END"])
     for text in ("one E", "N", "D two"):
-        played.call.piece(text_piece(text))
+        played.call.token_delta(text_delta(text))
     assert played.handle.cancels == [0]
-    played.call.piece(text_piece(" three", tokens=100))  # already on its way
+    played.call.token_delta(text_delta(" three", tokens=100))  # already on its way
     played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED))
     played.call.end(an_end())
     events = await played.call.outbox.take()
@@ -180,7 +180,7 @@ async def test_a_choice_that_met_a_stop_sequence_finishes_once_whatever_the_engi
     reason: EndReason,
 ) -> None:
     played = start(stops=["END"])
-    played.call.piece(text_piece("one END"))
+    played.call.token_delta(text_delta("one END"))
     played.call.choice_end(ChoiceEnd(0, reason))
     played.call.end(an_end())
     events = await played.call.outbox.take()
@@ -190,11 +190,11 @@ async def test_a_choice_that_met_a_stop_sequence_finishes_once_whatever_the_engi
 
 async def test_a_stop_sequence_in_one_choice_leaves_the_others_alone() -> None:
     played = start(stops=["END"], n=2)
-    played.call.piece(text_piece("a END", choice=1))
-    played.call.piece(text_piece("b", choice=0))
+    played.call.token_delta(text_delta("a END", choice=1))
+    played.call.token_delta(text_delta("b", choice=0))
     assert played.handle.cancels == [1]
     played.call.choice_end(ChoiceEnd(1, EndReason.CANCELLED))
-    played.call.piece(text_piece("c", choice=0))
+    played.call.token_delta(text_delta("c", choice=0))
     played.call.choice_end(ChoiceEnd(0, EndReason.LENGTH))
     played.call.end(an_end())
     events = await played.call.outbox.take()
@@ -205,7 +205,7 @@ async def test_a_stop_sequence_in_one_choice_leaves_the_others_alone() -> None:
 
 async def test_text_held_back_for_a_stop_sequence_is_shown_when_the_choice_ends_without_it() -> None:
     played = start(stops=["END"])
-    played.call.piece(text_piece("the EN"))
+    played.call.token_delta(text_delta("the EN"))
     played.call.choice_end(_stop())
     played.call.end(an_end())
     events = await played.call.outbox.take()
@@ -224,7 +224,7 @@ async def test_a_call_for_no_tokens_completes_without_an_engine() -> None:
 
 async def test_a_caller_who_goes_cancels_everything_and_is_still_billed() -> None:
     played = start(n=2)
-    played.call.piece(text_piece("a", tokens=5))
+    played.call.token_delta(text_delta("a", tokens=5))
     played.call.close()
     assert played.handle.cancels == [None]
     assert played.settled == []  # the engine has not let go yet
@@ -239,7 +239,7 @@ async def test_a_caller_who_goes_cancels_everything_and_is_still_billed() -> Non
 
 async def test_a_deadline_ends_a_stream_with_its_error_after_the_text_so_far() -> None:
     played = start()
-    played.call.piece(text_piece("a", tokens=2))
+    played.call.token_delta(text_delta("a", tokens=2))
     played.call.expire_after(0, EXPIRED)
     assert _texts(await played.call.outbox.take()) == {0: "a"}
     with pytest.raises(DeadlineExceeded):
@@ -253,7 +253,7 @@ async def test_a_deadline_ends_a_stream_with_its_error_after_the_text_so_far() -
 
 async def test_a_deadline_ends_an_unstreamed_call_with_its_error_alone() -> None:
     played = start(streamed=False)
-    played.call.piece(text_piece("a"))
+    played.call.token_delta(text_delta("a"))
     played.call.expire_after(0, EXPIRED)
     with pytest.raises(DeadlineExceeded):
         await played.call.outbox.take()
@@ -281,7 +281,7 @@ async def test_a_deadline_after_the_end_has_no_effect() -> None:
 
 async def test_a_failing_engine_ends_the_call_with_its_sentence() -> None:
     played = start()
-    played.call.piece(text_piece("a"))
+    played.call.token_delta(text_delta("a"))
     played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED))
     played.call.end(an_end(prompt=10, error="Out of memory."))
     assert _texts(await played.call.outbox.take()) == {0: "a"}
@@ -321,7 +321,7 @@ async def test_closing_an_answered_call_changes_nothing() -> None:
 
 async def test_the_settlement_holds_every_number() -> None:
     played = start(n=2, price=1.0)
-    played.call.piece(text_piece("a", choice=1, tokens=3))
+    played.call.token_delta(text_delta("a", choice=1, tokens=3))
     played.call.choice_end(ChoiceEnd(1, EndReason.LENGTH))
     played.call.choice_end(_stop(0))
     end = an_end(prompt=10, cached=8)
@@ -355,8 +355,8 @@ async def test_a_cancelled_call_tells_when_its_place_in_the_engine_is_free(cance
 async def test_what_the_model_wrote_is_kept_only_to_be_traced(traced: bool) -> None:
     played = start(n=2, tools=["f"], traces_output=traced)
     for text in ('{"name": "f", ', '"parameters": {}}'):
-        played.call.piece(text_piece(text, choice=0))
-    played.call.piece(text_piece("No.", choice=1))
+        played.call.token_delta(text_delta(text, choice=0))
+    played.call.token_delta(text_delta("No.", choice=1))
     for index in (0, 1):
         played.call.choice_end(_stop(index))
     played.call.end(an_end())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chasqui.v1 import chat_pb2
 from services.chat.answer.text import ChoiceText
-from services.engine.api import Piece, TokenLogprob
+from services.engine.api import TokenDelta, TokenLogprob
 from services.engine.model.tokenizer import TextDecoder
 
 BYTE_TOKENS = [bytes([byte]) for byte in range(256)]
@@ -22,7 +22,7 @@ def through(tokens: list[bytes], stops: list[str]) -> tuple[str, list[chat_pb2.T
     choice = ChoiceText(TextDecoder(BYTE_TOKENS), stops, logprobs=True)
     text, told, ahead = "", [], 0
     for number, token in enumerate(tokens):
-        new = choice.push(Piece(0, 1, logprobs=[TokenLogprob(token, -float(number))]))
+        new = choice.push(TokenDelta(0, 1, logprobs=[TokenLogprob(token, -float(number))]))
         text += new
         told += choice.logprobs(len(new), last=choice.stop_reason is not None)
         ahead = max(ahead, len(b"".join(entry.bytes for entry in told)) - len(text.encode()))
@@ -75,7 +75,7 @@ def test_bytes_that_are_no_utf8_add_up_to_the_text_too(tokens: list[bytes]) -> N
 
 def test_an_entry_has_text_bytes_and_candidates() -> None:
     choice = ChoiceText(TextDecoder(BYTE_TOKENS), [], logprobs=True)
-    shown = choice.push(Piece(0, 1, logprobs=[TokenLogprob(b"a", -0.5, [(b"a", -0.5), (b"\xf0", -2.0)])]))
+    shown = choice.push(TokenDelta(0, 1, logprobs=[TokenLogprob(b"a", -0.5, [(b"a", -0.5), (b"\xf0", -2.0)])]))
     assert list(choice.logprobs(len(shown))) == [
         chat_pb2.TokenLogprob(
             token="a",

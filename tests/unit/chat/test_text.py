@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.chat.answer.text import ChoiceText, StopMatcher
-from services.engine.api import Piece
+from services.engine.api import TokenDelta
 from services.engine.model.tokenizer import TextDecoder
 
 if TYPE_CHECKING:
@@ -44,21 +44,21 @@ def _uncut(text: str, stops: Sequence[str]) -> tuple[str, str | None]:
     return text, None
 
 
-def _through_matcher(pieces: Sequence[str], stops: Sequence[str]) -> tuple[str, str | None]:
+def _through_matcher(deltas: Sequence[str], stops: Sequence[str]) -> tuple[str, str | None]:
     matcher = StopMatcher(stops)
     shown = ""
-    for piece in pieces:
-        shown += matcher.push(piece)
+    for delta in deltas:
+        shown += matcher.push(delta)
         if matcher.matched is not None:
             return shown, matcher.matched
     return shown + matcher.flush(), None
 
 
-def _through_choice(pieces: Sequence[Piece], stops: Sequence[str]) -> tuple[str, str | None]:
+def _through_choice(deltas: Sequence[TokenDelta], stops: Sequence[str]) -> tuple[str, str | None]:
     choice = ChoiceText(TextDecoder(BYTE_TOKENS), stops)
     shown = ""
-    for piece in pieces:
-        shown += choice.push(piece)
+    for delta in deltas:
+        shown += choice.push(delta)
         if choice.stop_reason is not None:
             return shown, choice.stop_reason
     shown += choice.flush()
@@ -93,8 +93,8 @@ def test_the_first_stop_sequence_to_be_completed_ends_the_text_for_every_cut(
 @settings(deadline=None, max_examples=100)
 @given(LETTERS, STOPS, st.lists(st.integers(0, 20), max_size=12))
 def test_text_and_match_are_the_same_for_any_cut_as_uncut(text: str, stops: list[str], points: list[int]) -> None:
-    pieces = [text[part] for part in _cut(text, points)]
-    assert _through_matcher(pieces, stops) == _uncut(text, stops)
+    deltas = [text[part] for part in _cut(text, points)]
+    assert _through_matcher(deltas, stops) == _uncut(text, stops)
 
 
 @settings(deadline=None, max_examples=100)
@@ -165,21 +165,21 @@ def test_a_choice_of_ids_shows_the_same_for_any_cut_of_its_bytes(
     text: str, rubbish: bytes, stops: list[str], points: list[int]
 ) -> None:
     data = text.encode() + rubbish
-    pieces = [Piece(0, 1, ids=tuple(data[part])) for part in _cut(data, points)]
-    assert _through_choice(pieces, stops) == _uncut(data.decode("utf-8", "replace"), stops)
+    deltas = [TokenDelta(0, 1, ids=tuple(data[part])) for part in _cut(data, points)]
+    assert _through_choice(deltas, stops) == _uncut(data.decode("utf-8", "replace"), stops)
 
 
 @settings(deadline=None, max_examples=100)
 @given(LETTERS, STOPS, st.lists(st.integers(0, 20), max_size=12))
 def test_a_choice_of_texts_shows_the_same_as_one_of_ids(text: str, stops: list[str], points: list[int]) -> None:
     parts = [text[part] for part in _cut(text, points)]
-    texts = [Piece(0, 1, text=part) for part in parts]
-    ids = [Piece(0, 1, ids=tuple(part.encode())) for part in parts]
+    texts = [TokenDelta(0, 1, text=part) for part in parts]
+    ids = [TokenDelta(0, 1, ids=tuple(part.encode())) for part in parts]
     assert _through_choice(texts, stops) == _through_choice(ids, stops)
 
 
 def test_a_replacement_character_at_the_end_can_complete_a_stop_sequence() -> None:
     choice = ChoiceText(TextDecoder(BYTE_TOKENS), ["b\ufffd"])
-    assert choice.push(Piece(0, 2, ids=(*b"ab", 0xF0))) == "a"
+    assert choice.push(TokenDelta(0, 2, ids=(*b"ab", 0xF0))) == "a"
     assert choice.flush() == ""
     assert choice.stop_reason == "b\ufffd"

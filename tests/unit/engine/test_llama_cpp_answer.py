@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.engine.api import ChoiceEnd, EndReason, Generation, Piece, Sampling
+from services.engine.api import ChoiceEnd, EndReason, Generation, Sampling, TokenDelta
 from services.engine.llama_cpp.answer import Answer, completion_request
 
 
@@ -22,7 +22,7 @@ def message(
     }
 
 
-def _all(answer: Answer, *messages: dict[str, Any]) -> list[Piece | ChoiceEnd]:
+def _all(answer: Answer, *messages: dict[str, Any]) -> list[TokenDelta | ChoiceEnd]:
     return [event for one in messages for event in answer.events(one)]
 
 
@@ -76,35 +76,35 @@ def test_a_seed_is_folded_into_32_bits_and_never_means_random(seed: int, sent: i
     assert completion_request(Generation((1,), 1, Sampling(seed=seed)))["seed"] == sent
 
 
-def test_text_becomes_pieces_with_the_tokens_since_the_last_one() -> None:
+def test_text_becomes_deltas_with_the_tokens_since_the_last_one() -> None:
     events = _all(Answer(1, 10), message("a", 1), message("b", 2), message("cd", 4), message("", 4, finish="length"))
     assert events == [
-        Piece(0, 1, text="a"),
-        Piece(0, 1, text="b"),
-        Piece(0, 2, text="cd"),
+        TokenDelta(0, 1, text="a"),
+        TokenDelta(0, 1, text="b"),
+        TokenDelta(0, 2, text="cd"),
         ChoiceEnd(0, EndReason.LENGTH),
     ]
 
 
 def test_tokens_inside_a_character_count_when_it_is_whole() -> None:
     events = _all(Answer(1, 10), message("", 1), message("", 2), message("🦙", 3))
-    assert events == [Piece(0, 3, text="🦙")]
+    assert events == [TokenDelta(0, 3, text="🦙")]
 
 
 def test_the_token_that_ends_the_turn_is_not_counted() -> None:
     answer = Answer(1, 10)
     events = _all(answer, message("a", 1), message("", 2), message("", 2, finish="stop"))
-    assert events == [Piece(0, 1, text="a"), ChoiceEnd(0, EndReason.STOP)]
+    assert events == [TokenDelta(0, 1, text="a"), ChoiceEnd(0, EndReason.STOP)]
     assert answer.open_choices == set()
 
 
-def test_an_empty_answer_has_no_piece() -> None:
+def test_an_empty_answer_has_no_delta() -> None:
     assert _all(Answer(1, 10), message("", 1, finish="stop")) == [ChoiceEnd(0, EndReason.STOP)]
 
 
 def test_an_answer_cut_inside_a_character_counts_its_last_tokens() -> None:
     events = _all(Answer(1, 10), message("a", 1), message("", 2), message("", 3, finish="length"))
-    assert sum(event.tokens for event in events if isinstance(event, Piece)) == 3
+    assert sum(event.tokens for event in events if isinstance(event, TokenDelta)) == 3
     assert events[-1] == ChoiceEnd(0, EndReason.LENGTH)
 
 
@@ -118,9 +118,9 @@ def test_choices_are_counted_apart() -> None:
         message("", 2, index=1, finish="stop"),
     )
     assert events == [
-        Piece(0, 1, text="a"),
-        Piece(1, 1, text="x"),
-        Piece(0, 1, text="b"),
+        TokenDelta(0, 1, text="a"),
+        TokenDelta(1, 1, text="x"),
+        TokenDelta(0, 1, text="b"),
         ChoiceEnd(1, EndReason.STOP),
     ]
     assert answer.open_choices == {0}
@@ -172,8 +172,8 @@ def test_every_token_but_the_one_that_ends_the_turn_is_billed_once(texts: list[s
         messages.append(message("", len(texts) + 1))
     messages.append(message("", len(messages), finish=finish))
     events = _all(answer, *messages)
-    pieces = [event for event in events if isinstance(event, Piece)]
-    assert sum(piece.tokens for piece in pieces) == len(texts)
-    assert "".join(piece.text for piece in pieces) == "".join(texts)
-    assert all(piece.tokens > 0 for piece in pieces)
+    deltas = [event for event in events if isinstance(event, TokenDelta)]
+    assert sum(delta.tokens for delta in deltas) == len(texts)
+    assert "".join(delta.text for delta in deltas) == "".join(texts)
+    assert all(delta.tokens > 0 for delta in deltas)
     assert events[-1] == ChoiceEnd(0, EndReason.STOP if finish == "stop" else EndReason.LENGTH)
