@@ -108,6 +108,10 @@ types: setup ## Check types, strictly.
 proto: setup ## Generate the stubs again.
 	$(BIN)/python proto/build_stubs.py
 
+.PHONY: readme
+readme: setup ## Write the tables of the READMEs again that the code dictates, such as the settings.
+	$(BIN)/python -m tests.support.readme
+
 .PHONY: demo-model
 demo-model: setup ## Train the demo model again (twenty minutes on a GPU; without, a smaller one in 70; resumes).
 	$(BIN)/pip install --disable-pip-version-check --no-build-isolation --editable '.[train]'

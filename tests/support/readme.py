@@ -1,12 +1,27 @@
-"""The parts of README.md that the code dictates."""
+"""The READMEs, and the parts of them that the code dictates; `make readme` writes those parts again."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
 from services.settings import Settings, fields, variable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+ROOT: Final = Path(__file__).parents[2]
+# Folders of the repository; what is built or installed beside them may hold other people's READMEs.
+_FOLDERS: Final = ("docker", "edge", "proto", "services", "tests")
+
+
+def documents() -> list[Path]:
+    """Every Markdown file of the repository."""
+    return sorted([*ROOT.glob("*.md"), *(path for folder in _FOLDERS for path in (ROOT / folder).rglob("*.md"))])
 
 
 def settings_table() -> str:
-    """The table of all settings, as README.md must have it."""
+    """The table of all settings."""
     lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
     for setting in fields():
         default = getattr(Settings(), setting.name)
@@ -19,3 +34,29 @@ def settings_table() -> str:
         )
         lines.append(f"| `{variable(setting.name)}` | {value} | {meaning} |")
     return "\n".join(lines)
+
+
+# The name of a block between `<!-- BEGIN name (make readme) -->` and `<!-- END name -->` -> what it must hold.
+BLOCKS: Final[Mapping[str, Callable[[], str]]] = {"settings": settings_table}
+
+
+def filled(text: str) -> str:
+    """The text of a document with every block as the code dictates it."""
+    for name, content in BLOCKS.items():
+        begin, end = f"<!-- BEGIN {name} (make readme) -->\n", f"<!-- END {name} -->"
+        if begin in text:
+            before, _, rest = text.partition(begin)
+            text = f"{before}{begin}{content()}\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+def main() -> None:
+    """Write the blocks of all documents again."""
+    for path in documents():
+        text = path.read_text(encoding="utf-8")
+        if (new := filled(text)) != text:
+            path.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -184,15 +184,6 @@ def test_prometheus_asks_the_port_at_which_parts_show_their_metrics() -> None:
     assert {name: int(address.rpartition(":")[2]) for name, address in shown.items()} == asked
 
 
-def test_the_readme_names_files_and_targets_that_exist() -> None:
-    text = (DOCKER / "README.md").read_text()
-    files = re.findall(r"(?:docker|services|tests)/[\w/.-]+\.\w+", text)
-    assert files
-    assert [file for file in files if not (ROOT / file).exists()] == []
-    settings = set(re.findall(r"CHASQUI_[A-Z_]+", text))
-    assert settings <= {variable(setting.name) for setting in fields()}
-
-
 @pytest.mark.parametrize(
     ("free", "weights", "dtype", "said"),
     [

@@ -1,35 +1,105 @@
-"""What README.md says is what the code says."""
+"""What the READMEs say is what the code says."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from tests.support.readme import settings_table
+import pytest
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+from edge.openai.completion_schema import CompletionRequest, DetokenizeRequest, TokenizeRequest
+from edge.openai.fields import RULES
+from edge.openai.schema import ChatCompletionRequest, StreamOptionsBody
+from services.settings import fields, variable
+from tests.support.readme import BLOCKS, ROOT, documents, filled
+
+FOLDERS = ("proto", "services", "edge", "tests", "docker")
+LINES_OF_THE_FRONT_PAGE = 160
+WRITTEN_BY_USERS = {"docker/.env"}
+every_document = pytest.mark.parametrize(
+    "path", documents(), ids=[path.relative_to(ROOT).as_posix() for path in documents()]
+)
 
 
-def test_the_settings_table_is_that_of_the_code() -> None:
-    assert settings_table() in README, f"README.md needs this table:\n{settings_table()}"
+def _fenced(text: str) -> str:
+    return "\n".join(re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
 
 
-def test_every_file_that_it_names_exists() -> None:
-    named = re.findall(r"`((?:proto|services|edge|tests|docker)/[\w./-]+)`", README)
-    assert named
-    assert [name for name in named if not (ROOT / name).exists()] == []
+def _anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives to the headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_every_make_target_that_it_names_exists() -> None:
-    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"`make ([a-z0-9-]+)", README))
-    assert named
+def test_the_front_page_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= LINES_OF_THE_FRONT_PAGE
+
+
+@every_document
+def test_the_tables_are_those_of_the_code(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert filled(text) == text, "`make readme` writes the tables again"
+
+
+def test_every_table_of_the_code_is_in_one_document() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in documents()]
+    for name in BLOCKS:
+        assert sum(f"<!-- BEGIN {name} (make readme) -->" in text for text in texts) == 1, name
+
+
+@every_document
+def test_every_file_that_a_document_names_exists(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    named = set(re.findall(rf"(?<![\w/.-])((?:{'|'.join(FOLDERS)})/[\w./-]*\w)", text)) - WRITTEN_BY_USERS
+    assert [name for name in named if not (ROOT / name).exists() and not (path.parent / name).exists()] == []
+
+
+@every_document
+def test_every_link_leads_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", path.read_text(encoding="utf-8")):
+        name, _, anchor = target.partition("#")
+        linked = path.parent / name if name else path
+        assert linked.exists(), target
+        if anchor:
+            assert anchor in _anchors(linked.read_text(encoding="utf-8")), target
+
+
+@every_document
+def test_every_make_target_that_a_document_names_exists(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    command = r"(?:[A-Z_]+=\S+ )*make ([a-z][a-z0-9-]*)"
+    named = {*re.findall(rf"`{command}", text), *re.findall(rf"^{command}", _fenced(text), re.MULTILINE)}
     assert named <= targets
 
 
+@every_document
+def test_every_setting_that_a_document_names_exists(path: Path) -> None:
+    named = set(re.findall(r"\bCHASQUI_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8")))
+    assert named <= {variable(setting.name) for setting in fields()}
+
+
+def test_every_request_field_is_explained() -> None:
+    text = (ROOT / "edge" / "README.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", text))))
+    structs = (ChatCompletionRequest, CompletionRequest, StreamOptionsBody, TokenizeRequest, DetokenizeRequest)
+    known = {field for struct in structs for field in struct.__struct_fields__}
+    known |= {name for rules in RULES.values() for name in (*rules.unsupported, *rules.without_effect)}
+    assert known - words == set()
+
+
+def test_every_rpc_is_explained() -> None:
+    text = (ROOT / "proto" / "README.md").read_text(encoding="utf-8")
+    for proto in (ROOT / "proto" / "chasqui" / "v1").glob("*_service.proto"):
+        if proto.name != "relay_service.proto":  # private: callers cannot reach it
+            rpcs = re.findall(r"^  rpc (\w+)", proto.read_text(encoding="utf-8"), re.MULTILINE)
+            assert [rpc for rpc in rpcs if f"`{rpc}`" not in text] == []
+
+
 def test_every_feature_has_a_test_that_exists() -> None:
-    named = re.findall(r"^\| .* \| `(test_\w+\.py)::(test_\w+)` \|$", README, re.MULTILINE)
+    text = (ROOT / "edge" / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| .* \| `(test_\w+\.py)::(test_\w+)` \|$", text, re.MULTILINE)
     assert len(named) > 20
     for file, test in named:
-        assert re.search(rf"^(?:async )?def {test}\(", (ROOT / "tests/e2e" / file).read_text(), re.MULTILINE), test
+        source = (ROOT / "tests" / "e2e" / file).read_text(encoding="utf-8")
+        assert re.search(rf"^(?:async )?def {test}\(", source, re.MULTILINE), test
