@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import uvloop
 
 import services
 from services.engine.load_error import EngineLoadError
 from services.settings import Settings, SettingsError, fields, flag, read_environment, variable
-from services.telemetry.logs import configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -64,8 +61,7 @@ def up(settings: Settings) -> None:
     _check_single(settings)
     from services.up import run
 
-    configure_logging(settings, "up")
-    sys.exit(_run(run(settings)))
+    sys.exit(_run("up", settings, run(settings)))
 
 
 @main.command()
@@ -77,8 +73,7 @@ def server(settings: Settings) -> None:
     _check_single(settings)
     from services.chat.server import serve
 
-    configure_logging(settings, "server")
-    sys.exit(_run(serve(settings, settings.server_address)))
+    sys.exit(_run("server", settings, serve(settings, settings.server_address)))
 
 
 @main.command()
@@ -92,8 +87,7 @@ def edge(settings: Settings) -> None:
     _check_single(settings)
     from edge.worker import serve
 
-    configure_logging(settings, "edge")
-    _run(serve(settings))
+    _run("edge", settings, serve(settings))
 
 
 @main.command("envoy-config")
@@ -127,17 +121,13 @@ def envoy_config(settings: Settings) -> None:
 def probe(settings: Settings) -> None:
     """Ask the chat server at --server-address whether it serves; the exit status says so."""
     _check_single(settings)
-    import grpc
-    from grpc_health.v1 import health_pb2, health_pb2_grpc
+    from services.probe import serves
 
     try:
-        with grpc.insecure_channel(settings.server_address) as channel:
-            request = health_pb2.HealthCheckRequest()
-            answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=_PROBE_SECONDS)
-    except grpc.RpcError as error:
-        click.echo(f"chasqui: {settings.server_address} does not answer: {error.details()}", err=True)
+        sys.exit(0 if serves(settings.server_address, _PROBE_SECONDS) else 1)
+    except (OSError, ValueError) as error:
+        click.echo(f"chasqui: {settings.server_address} does not answer: {error}", err=True)
         sys.exit(1)
-    sys.exit(0 if answer.status == health_pb2.HealthCheckResponse.SERVING else 1)
 
 
 @main.command("build-engine")
@@ -184,6 +174,14 @@ def _check_single(settings: Settings) -> None:
             raise SettingsError(f"{variable(name)} is {given!r}, but must be one address: only Envoy takes several.")
 
 
-def _run(part: Coroutine[Any, Any, int | None]) -> int | None:
+def _run(part: str, settings: Settings, serving: Coroutine[Any, Any, int | None]) -> int | None:
+    # Imported here: a probe does without, and runs every few seconds.
+    import asyncio
+
+    import uvloop
+
+    from services.telemetry.logs import configure_logging
+
+    configure_logging(settings, part)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(part)
+        return runner.run(serving)
