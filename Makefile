@@ -102,7 +102,7 @@ lint: setup ## Check style, formatting and the contract.
 
 .PHONY: types
 types: setup ## Check types, strictly.
-	$(BIN)/mypy services edge tests/support proto/build_stubs.py
+	$(BIN)/mypy services edge tests proto/build_stubs.py
 
 .PHONY: proto
 proto: setup ## Generate the stubs again.

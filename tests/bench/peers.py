@@ -71,7 +71,7 @@ def _generation(model: Path, console: Console) -> list[dict[str, Any]]:
     numbers = (port, PARALLEL, CONTEXT, THREADS)
     command = [sys.executable, "-m", "tests.bench.llama_cpp_server", str(model), *map(str, numbers)]
     peer = Peer(port, "random-llama", {"llama.cpp": command})
-    settings = {"engine": "llama-cpp", "model": model, "parallel": PARALLEL, "context_length": CONTEXT}
+    settings: dict[str, Any] = {"engine": "llama-cpp", "model": model, "parallel": PARALLEL, "context_length": CONTEXT}
     rates: dict[int, dict[str, list[float]]] = {count: {"chasqui": [], "llama_cpp": []} for count in STREAMS}
     with Service(**settings, threads=THREADS, log_level="error") as service, peer:
         request = peer.request(PROMPT, TOKENS) | OPTIONS

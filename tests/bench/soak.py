@@ -125,7 +125,7 @@ class Soak:
 def soak(seconds: float, round_seconds: float, seed: int, advance: Callable[[float], None]) -> Soak:
     """Run one."""
     port = free_row(3)
-    settings = {"engine": "simulated", "simulated_rate": 200, "parallel": 64, "log_level": "warning"}
+    settings: dict[str, Any] = {"engine": "simulated", "simulated_rate": 200, "parallel": 64, "log_level": "warning"}
     with Service(**settings, metrics_address=f"127.0.0.1:{port}") as service:
         chance = random.Random(seed)  # noqa: S311 - repeatable, guards nothing
         running = Soak(service, port, Traffic(service.port, chance))

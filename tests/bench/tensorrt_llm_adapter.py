@@ -48,7 +48,7 @@ async def measured(read: Callable[[RequestOutput], Awaitable[None]]) -> float:
 
     executor: Any = NoExecutor(threading.get_ident())
     results = [RequestOutput(executor, index, [1], Parameters) for index in range(STREAMS)]
-    tasks = [asyncio.create_task(read(result)) for result in results]  # type: ignore[arg-type]
+    tasks = [asyncio.ensure_future(read(result)) for result in results]
     await asyncio.sleep(0)
     began = time.process_time()
     for step in range(TOKENS):

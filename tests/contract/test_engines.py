@@ -32,7 +32,7 @@ ENGINES: dict[str, Settings | TensorRtLlmMode] = {
 }
 
 
-@pytest.fixture(params=ENGINES.values(), ids=ENGINES.keys())
+@pytest.fixture(params=ENGINES.values(), ids=list(ENGINES))
 async def engine(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> AsyncIterator[Engine]:

@@ -90,7 +90,7 @@ async def test_llama_cpp_s_own_http_server_cannot_be_reached() -> None:
     def listening() -> set[object]:
         process = psutil.Process()
         tcp = {c.laddr for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
-        return tcp | {c.laddr for c in process.net_connections("unix") if c.laddr and Path(c.laddr).exists()}
+        return tcp | {c.laddr for c in process.net_connections("unix") if c.laddr and Path(str(c.laddr)).exists()}
 
     before = listening()
     engine = build_engine(SETTINGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -69,7 +70,8 @@ def asked(release: Release) -> dict[str, Any]:
 
 async def run(engine: TensorRtLlmEngine, **fields: Any) -> RecordingSink:
     sink = RecordingSink()
-    wanted = Generation(**({"prompt": engine.tokenizer.encode("Hello there"), "max_tokens": 20} | fields))
+    defaults: dict[str, Any] = {"prompt": engine.tokenizer.encode("Hello there"), "max_tokens": 20}
+    wanted = Generation(**(defaults | fields))
     await engine.submit(wanted, sink).released
     return sink
 
@@ -274,9 +276,10 @@ async def test_a_prefill_without_results_is_progress_as_long_as_the_engine_itera
     handle = engine.submit(Generation(engine.tokenizer.encode("Hello"), 900), RecordingSink())
 
     async def moved() -> int:
-        before = engine.heartbeat().progress
+        before: int = engine.heartbeat().progress
         await asyncio.sleep(0.1)
-        return engine.heartbeat().progress - before
+        after: int = engine.heartbeat().progress
+        return after - before
 
     assert await moved() > 0
     faults.frozen = True
@@ -302,7 +305,7 @@ async def test_a_shutdown_that_hangs_is_given_up_and_the_process_told_to_end(
 ) -> None:
     ends: list[int] = []
     monkeypatch.setattr(shutdown_module, "_EXIT_SECONDS", 0.0)
-    monkeypatch.setattr(shutdown_module.os, "_exit", ends.append)
+    monkeypatch.setattr(os, "_exit", ends.append)
     engine = await start()
     llm_of(release).faults.hang_at_shutdown = True
     await engine.close()

@@ -1,10 +1,10 @@
 """Finds what the held-out sets and a generated conversation have in common, so that the training leaves it out."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tests.demo_model.data.conversation import Conversation, Message, Tool
+from tests.demo_model.data.conversation import Conversation, Message
 from tests.demo_model.heldout import Case
 
 RUN = 6
@@ -27,7 +27,7 @@ class HeldOut:
                 self._runs |= set(_runs(words, RUN))
                 self._requests.add(words)
 
-    def names(self, tools: Iterable[Tool]) -> set[str]:
+    def names(self, tools: Iterable[Mapping[str, Any]]) -> set[str]:
         """Those that the tools have, too."""
         return self._names & set(_names(tools))
 

@@ -20,7 +20,7 @@ from tests.demo_model.data.language.wording import phrase
 from tests.demo_model.data.tools import catalogue, composed, sentences
 from tests.demo_model.heldout import all_cases
 from tests.demo_model.overlap import RUN, HeldOut
-from tests.demo_model.rendering import render
+from tests.demo_model.rendering import Message, render
 from tests.demo_model.scoring import Reply, correct, follows_schema, read_reply, repeats
 
 SEED = model.CONFIGS["full"].train.seed
@@ -37,7 +37,7 @@ def _has_cuda() -> bool:
         return False
     import torch
 
-    return torch.cuda.is_available()
+    return bool(torch.cuda.is_available())
 
 
 needs_torch = pytest.mark.skipif(
@@ -207,7 +207,10 @@ def test_tools_are_offered_in_the_first_user_turn_and_announced_in_the_system_tu
 
 
 def test_a_call_and_its_result_are_turns_of_assistant_and_ipython() -> None:
-    asked = [{"role": "user", "content": "Ring"}, {"role": "assistant", "tool_calls": [call("ring", {"n": 2})]}]
+    asked: list[Message] = [
+        {"role": "user", "content": "Ring"},
+        {"role": "assistant", "tool_calls": [call("ring", {"n": 2})]},
+    ]
     text = render([*asked, {"role": "tool", "content": "rung"}], [TOOL])
     assert f'\n\n{{"name": "ring", "parameters": {{"n": 2}}}}{model.EOT}' in text
     assert text.endswith(f"{model.HEADER_START}ipython{model.HEADER_END}\n\nrung{model.EOT}")

@@ -69,7 +69,7 @@ class Rig:
         assert (beat.running, beat.queued) == (0, 0)
 
 
-@pytest.fixture(params=SETTINGS.values(), ids=SETTINGS.keys())
+@pytest.fixture(params=SETTINGS.values(), ids=list(SETTINGS))
 async def rig(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
 ) -> AsyncIterator[Rig]:

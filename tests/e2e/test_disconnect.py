@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator
 
 import pytest
 
@@ -26,7 +27,7 @@ SETTINGS = [
 
 
 @pytest.fixture(params=SETTINGS, ids=["simulated", "llama-cpp"])
-def one_place(request: pytest.FixtureRequest) -> Service:
+def one_place(request: pytest.FixtureRequest) -> Iterator[Service]:
     """A service that can run one call at a time."""
     with Service(**request.param) as service:
         yield service

@@ -32,7 +32,8 @@ def channel(service: Service) -> Iterator[grpc.Channel]:
 
 def chat_request(**fields: Any) -> chat_service_pb2.ChatRequest:
     message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[chat_pb2.ContentPart(text="Hello!")])
-    return chat_service_pb2.ChatRequest(**({"model": REFERENCE_MODEL, "messages": [message], "max_tokens": 8} | fields))
+    defaults: dict[str, Any] = {"model": REFERENCE_MODEL, "messages": [message], "max_tokens": 8}
+    return chat_service_pb2.ChatRequest(**(defaults | fields))
 
 
 def events_of(channel: grpc.Channel, request: chat_service_pb2.ChatRequest) -> list[Any]:
@@ -53,7 +54,7 @@ def test_a_client_without_stubs_finds_and_calls_the_services_by_reflection(chann
         "maxTokens": 4,
         "ignoreEos": True,
     }
-    call = channel.unary_unary(
+    call: Any = channel.unary_unary(
         "/chasqui.v1.ChatService/Chat",
         request_serializer=lambda request: request.SerializeToString(),
         response_deserializer=GetMessageClass(method.output_type).FromString,
@@ -134,7 +135,7 @@ def test_a_deadline_that_passes_ends_the_stream_and_bills_what_was_made() -> Non
 
 
 def test_cancelling_a_stream_frees_the_engine_s_only_place() -> None:
-    settings = {"engine": "simulated", "simulated_rate": 50, "parallel": 1}
+    settings: dict[str, Any] = {"engine": "simulated", "simulated_rate": 50, "parallel": 1}
     with Service(**settings) as service, grpc.insecure_channel(service.target) as channel:
         stub = chat_service_pb2_grpc.ChatServiceStub(channel)
         endless = chat_service_pb2.StreamChatRequest(chat=chat_request(max_tokens=4000, ignore_eos=True))
@@ -178,8 +179,9 @@ def test_health_is_served_and_rpcs_beyond_the_allow_list_are_unimplemented(chann
     for name in ("", "chasqui.v1.ChatService"):
         answer = stub.Check(health_pb2.HealthCheckRequest(service=name))
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    relay: Any = channel.unary_unary("/chasqui.v1.RelayService/Relay")
     with pytest.raises(grpc.RpcError) as raised:
-        channel.unary_unary("/chasqui.v1.RelayService/Relay")(b"")
+        relay(b"")
     assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 

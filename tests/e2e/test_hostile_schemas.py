@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 from openai import OpenAI
+from openai.types.chat import ChatCompletion
 
 from tests.e2e.conftest import REFERENCE_MODEL
 from tests.support.hostile_schemas import HOSTILE_SCHEMAS
@@ -53,7 +54,8 @@ def test_what_would_stall_the_engine_or_escape_it_is_refused(client: OpenAI, nam
 
 
 def test_a_grammar_that_is_lost_within_a_stream_ends_it_with_an_error(client: OpenAI) -> None:
-    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": HOSTILE_SCHEMAS["1,000 optional letters"]}}
+    schema = HOSTILE_SCHEMAS["1,000 optional letters"]
+    form: Any = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
     with pytest.raises(openai.APIError) as raised:
         for chunk in client.chat.completions.create(**ASK, response_format=form, stream=True):
             assert all(choice.finish_reason is None for choice in chunk.choices)
@@ -63,7 +65,8 @@ def test_a_grammar_that_is_lost_within_a_stream_ends_it_with_an_error(client: Op
 
 def test_other_callers_are_served_while_hostile_schemas_come_all_at_once(client: OpenAI) -> None:
     def ask() -> str | None:
-        return client.chat.completions.create(**ASK, max_tokens=10, temperature=0).choices[0].message.content
+        answer: ChatCompletion = client.chat.completions.create(**ASK, max_tokens=10, temperature=0)
+        return answer.choices[0].message.content
 
     alone = ask()
     # Unknown to the service, so that none is refused from memory.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import openai
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BODY = {"model": "simulated", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 2}
-SETTINGS = {"engine": "simulated", "simulated_rate": 0, "model_name": "simulated"}
+SETTINGS: dict[str, Any] = {"engine": "simulated", "simulated_rate": 0, "model_name": "simulated"}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,8 @@ def test_models_need_a_key_and_health_does_not(locked: Service) -> None:
 
 def test_reflection_needs_a_key(locked: Service) -> None:
     with grpc.insecure_channel(locked.target) as channel:
-        call = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")(iter([b""]))
+        reflection: Any = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+        call = reflection(iter([b""]))
         with pytest.raises(grpc.RpcError) as raised:
             next(call)
     assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED

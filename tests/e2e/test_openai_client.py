@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
+from openai.types.chat import ChatCompletionMessageParam
 
 from tests.e2e.conftest import REFERENCE_MODEL
 from tests.support.service import Service
 
-HELLO = [{"role": "user", "content": "Hello!"}]
+HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello!"}]
 PRICE = 0.055 / 1e6
 
 
@@ -113,7 +115,7 @@ def test_zero_tokens_are_an_empty_answer_with_the_prompt_s_usage(client: OpenAI)
 
 
 def test_a_stop_sequence_ends_the_answer_and_is_not_part_of_it(client: OpenAI, service: Service) -> None:
-    fields = {"model": REFERENCE_MODEL, "messages": HELLO, "max_tokens": 60, "temperature": 0}
+    fields: dict[str, Any] = {"model": REFERENCE_MODEL, "messages": HELLO, "max_tokens": 60, "temperature": 0}
     whole = client.chat.completions.create(**fields, extra_body={"ignore_eos": True}).choices[0].message.content
     assert whole is not None
     stop = whole[20:26]
@@ -180,7 +182,7 @@ def test_a_refusal_names_the_field_before_any_stream_begins(
 
 def test_streamed_and_whole_answers_are_equal(simulated: Service) -> None:
     with OpenAI(base_url=simulated.url + "/v1", api_key="unused", max_retries=0) as client:
-        fields = {"model": REFERENCE_MODEL, "messages": HELLO, "n": 2, "seed": 3, "max_tokens": 100}
+        fields: dict[str, Any] = {"model": REFERENCE_MODEL, "messages": HELLO, "n": 2, "seed": 3, "max_tokens": 100}
         whole = client.chat.completions.create(**fields)
         texts = ["", ""]
         finishes: list[str | None] = [None, None]

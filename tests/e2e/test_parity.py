@@ -85,7 +85,7 @@ def typed_error(error: grpc.RpcError) -> dict[str, Any]:
     info = error_details_pb2.ErrorInfo()
     rpc_status.from_call(error).details[0].Unpack(info)
     return {
-        "message": error.details(),  # type: ignore[attr-defined]
+        "message": error.details(),
         "param": info.metadata.get("param"),
         "code": info.reason.lower(),
     }

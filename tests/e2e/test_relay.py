@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHAT = "/v1/chat/completions"
-HELLO = {"model": REFERENCE_MODEL, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 40}
+HELLO: dict[str, Any] = {
+    "model": REFERENCE_MODEL,
+    "messages": [{"role": "user", "content": "Hello!"}],
+    "max_tokens": 40,
+}
 LONG = {**HELLO, "max_tokens": 3900, "ignore_eos": True, "stream": True}
 
 

@@ -27,7 +27,7 @@ BODY = {
     "ignore_eos": True,
 }
 CALLERS = 4  # of each kind
-REFUSED = {"drain_delay": 0, "grace_period": 20}
+REFUSED: dict[str, Any] = {"drain_delay": 0, "grace_period": 20}
 
 
 class Load:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
@@ -20,7 +20,7 @@ TOKENS = 2
 # Envoy ends a call after 300 s without a byte, and comments come every 10 s. Here it is 1.5 s and 0.3 s, and between
 # two tokens there are 3 s.
 IDLE = {"stream_idle_timeout: 300s": "stream_idle_timeout: 1.5s"}
-SETTINGS = {"simulated_rate": 1 / 3, "model_name": "simulated"}
+SETTINGS: dict[str, Any] = {"simulated_rate": 1 / 3, "model_name": "simulated"}
 BODY = {
     "model": "simulated",
     "messages": [{"role": "user", "content": "Hello!"}],

@@ -13,6 +13,7 @@ from openai import OpenAI, Stream
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 from openai.types.chat.chat_completion import Choice
+from openai.types.shared_params import ResponseFormatJSONSchema
 from pydantic import BaseModel
 
 from chasqui.v1 import model_service_pb2, model_service_pb2_grpc
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ASK: dict[str, Any] = {"model": REFERENCE_MODEL, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 300}
-PERSON = {
+PERSON: dict[str, Any] = {
     "type": "object",
     "properties": {
         "name": {"type": "string", "maxLength": 12},
@@ -60,7 +61,7 @@ def client(llama_cpp: Service) -> Iterator[OpenAI]:
         yield client
 
 
-def json_schema(schema: dict[str, Any]) -> dict[str, Any]:
+def json_schema(schema: dict[str, Any]) -> ResponseFormatJSONSchema:
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
 
 
@@ -76,7 +77,7 @@ def tool(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "description": "d", "parameters": parameters}}
 
 
-COUNT = {"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"]}
+COUNT: dict[str, Any] = {"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"]}
 TOOLS = [tool("first", PERSON), tool("second", COUNT)]
 
 
@@ -224,7 +225,11 @@ def test_beside_tools_an_answer_is_content_by_its_schema_or_calls(
 ) -> None:
     only = COUNT | {"additionalProperties": False}
     strict = {"type": "function", "function": {**tool("second", only)["function"], "strict": True}}
-    schema = {"type": "object", "properties": {"reply": {"enum": ["Ana", "Bob"]}}, "required": ["reply"]}
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {"reply": {"enum": ["Ana", "Bob"]}},
+        "required": ["reply"],
+    }
     schema |= {"additionalProperties": False}
     fields: dict[str, Any] = {**ASK, "tools": [strict], "response_format": json_schema(schema), "temperature": 2}
     fields["parallel_tool_calls"] = False
@@ -234,7 +239,7 @@ def test_beside_tools_an_answer_is_content_by_its_schema_or_calls(
     for bias, finish in ((100, "stop"), (-100, "tool_calls")):
         for seed in range(4):
             wanted = {**fields, "seed": seed, "logit_bias": {str(begins): bias}}
-            choice = (
+            choice: Any = (
                 fold(client.chat.completions.create(**wanted, stream=True))
                 if stream
                 else client.chat.completions.create(**wanted).choices[0]
@@ -245,7 +250,7 @@ def test_beside_tools_an_answer_is_content_by_its_schema_or_calls(
                 assert not choice.message.tool_calls
             else:
                 assert not choice.message.content
-                (call,) = choice.message.tool_calls or ()
+                (call,) = choice.message.tool_calls
                 jsonschema.validate(json.loads(call.function.arguments), only)
 
 
@@ -255,22 +260,23 @@ def test_without_a_choice_between_content_and_calls_only_one_shapes_the_answer(
 ) -> None:
     schema = {"enum": ["red", "green"]}
     fields: dict[str, Any] = {**ASK, "tools": TOOLS[1:], "response_format": json_schema(schema), "tool_choice": choice}
-    answer = client.chat.completions.create(**fields, seed=2).choices[0]
+    answer: Any = client.chat.completions.create(**fields, seed=2).choices[0]
     assert answer.finish_reason == finish
     if finish == "stop":
         assert json.loads(answer.message.content or "") in schema["enum"]
     else:
         assert answer.message.content is None
-        (call,) = answer.message.tool_calls or ()
+        (call,) = answer.message.tool_calls
         jsonschema.validate(json.loads(call.function.arguments), COUNT)
 
 
 def test_an_engine_without_grammars_refuses_both_by_name(simulated: Service) -> None:
     with OpenAI(base_url=simulated.url + "/v1", api_key="unused", max_retries=0) as client:
-        for fields, param in (
+        refused: tuple[tuple[dict[str, Any], str], ...] = (
             ({"response_format": json_schema(PERSON)}, "response_format"),
             ({"tools": TOOLS, "tool_choice": "required"}, "tool_choice"),
-        ):
+        )
+        for fields, param in refused:
             with pytest.raises(openai.BadRequestError) as raised:
-                client.chat.completions.create(**ASK, **fields)  # type: ignore[call-overload]
+                client.chat.completions.create(**ASK, **fields)
             assert raised.value.param == param

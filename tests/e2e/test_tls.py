@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import openai
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BODY = {"model": "simulated", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 3}
-SETTINGS = {"engine": "simulated", "simulated_rate": 0, "model_name": "simulated"}
+SETTINGS: dict[str, Any] = {"engine": "simulated", "simulated_rate": 0, "model_name": "simulated"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def callers(folder: Path) -> Authority:
 
 
 @pytest.fixture(scope="module")
-def files(folder: Path, servers: Authority) -> dict[str, str]:
+def files(folder: Path, servers: Authority) -> dict[str, Any]:
     """The two settings of a server's certificate."""
     issued = servers.ca.issue_cert("127.0.0.1", "localhost")
     certificate, key = folder / "server.crt", folder / "server.key"
@@ -71,13 +71,13 @@ def files(folder: Path, servers: Authority) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def encrypted(files: dict[str, str]) -> Iterator[Service]:
+def encrypted(files: dict[str, Any]) -> Iterator[Service]:
     with Service(**SETTINGS, **files) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
-def mutual(files: dict[str, str], callers: Authority) -> Iterator[Service]:
+def mutual(files: dict[str, Any], callers: Authority) -> Iterator[Service]:
     with Service(**SETTINGS, **files, tls_client_ca=callers.path, api_keys="a-key") as service:
         yield service
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -21,7 +21,7 @@ from tests.support.service import Service, free_port
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SETTINGS = {"engine": "simulated", "simulated_rate": 200, "model_name": "simulated"}
+SETTINGS: dict[str, Any] = {"engine": "simulated", "simulated_rate": 200, "model_name": "simulated"}
 BODY = {
     "model": "simulated",
     "messages": [{"role": "user", "content": "Hello!"}],

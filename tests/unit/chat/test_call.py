@@ -115,7 +115,7 @@ async def test_an_answer_is_its_text_its_finish_and_its_bill() -> None:
     played.call.token_delta(text_delta(" you", tokens=2))
     played.call.choice_end(_stop())
     played.call.end(an_end(prompt=10, cached=4))
-    events = await played.call.outbox.take()
+    events = await played.outbox.take()
     assert _texts(events) == {0: "Hello you"}
     assert _finishes(events) == [(0, "STOP", None)]
     usage = events[-1].completed.usage
@@ -129,7 +129,7 @@ async def test_the_timings_are_the_engines_and_the_servers() -> None:
     played = start()
     played.call.choice_end(_stop())
     played.call.end(an_end())
-    timings = (await played.call.outbox.take())[-1].completed.timings
+    timings = (await played.outbox.take())[-1].completed.timings
     assert [timings.queue.seconds, timings.prefill.seconds, timings.decode.seconds] == [1, 2, 3]
     assert timings.tokenize.ToMilliseconds() == 500
     assert timings.total.ToNanoseconds() > 0
@@ -146,7 +146,7 @@ async def test_ids_of_tokens_become_text_as_characters_become_whole() -> None:
     ids = demo_tokenizer().encode("🦙 ok")
     for token in ids:
         played.call.token_delta(TokenDelta(0, 1, ids=(token,)))
-    assert _texts(await played.call.outbox.take()) == {0: "🦙 ok"}
+    assert _texts(await played.outbox.take()) == {0: "🦙 ok"}
 
 
 async def test_an_answer_cut_inside_a_character_ends_with_a_replacement_character() -> None:
@@ -155,7 +155,7 @@ async def test_an_answer_cut_inside_a_character_ends_with_a_replacement_characte
     played.call.token_delta(TokenDelta(0, 1, ids=(first,)))
     played.call.choice_end(ChoiceEnd(0, EndReason.LENGTH))
     played.call.end(an_end())
-    events = await played.call.outbox.take()
+    events = await played.outbox.take()
     assert _texts(events) == {0: "\ufffd"}
     assert _finishes(events) == [(0, "LENGTH", None)]
 
@@ -168,7 +168,7 @@ async def test_a_stop_sequence_ends_the_choice_and_cancels_its_generation() -> N
     played.call.token_delta(text_delta(" three", tokens=100))  # already on its way
     played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED))
     played.call.end(an_end())
-    events = await played.call.outbox.take()
+    events = await played.outbox.take()
     assert _texts(events) == {0: "one "}
     assert _finishes(events) == [(0, "STOP", "END")]
     assert played.call.usage.completion_tokens == 3
@@ -183,7 +183,7 @@ async def test_a_choice_that_met_a_stop_sequence_finishes_once_whatever_the_engi
     played.call.token_delta(text_delta("one END"))
     played.call.choice_end(ChoiceEnd(0, reason))
     played.call.end(an_end())
-    events = await played.call.outbox.take()
+    events = await played.outbox.take()
     assert _texts(events) == {0: "one "}
     assert _finishes(events) == [(0, "STOP", "END")]
 
@@ -197,7 +197,7 @@ async def test_a_stop_sequence_in_one_choice_leaves_the_others_alone() -> None:
     played.call.token_delta(text_delta("c", choice=0))
     played.call.choice_end(ChoiceEnd(0, EndReason.LENGTH))
     played.call.end(an_end())
-    events = await played.call.outbox.take()
+    events = await played.outbox.take()
     assert _texts(events) == {0: "bc", 1: "a "}
     assert sorted(_finishes(events)) == [(0, "LENGTH", None), (1, "STOP", "END")]
     assert played.call.usage.completion_tokens == 3
@@ -208,7 +208,7 @@ async def test_text_held_back_for_a_stop_sequence_is_shown_when_the_choice_ends_
     played.call.token_delta(text_delta("the EN"))
     played.call.choice_end(_stop())
     played.call.end(an_end())
-    events = await played.call.outbox.take()
+    events = await played.outbox.take()
     assert _texts(events) == {0: "the EN"}
     assert _finishes(events) == [(0, "STOP", None)]
 
@@ -216,7 +216,7 @@ async def test_text_held_back_for_a_stop_sequence_is_shown_when_the_choice_ends_
 async def test_a_call_for_no_tokens_completes_without_an_engine() -> None:
     played = start(n=2)
     played.call.end_empty(an_end(prompt=7))
-    events = await played.call.outbox.take()
+    events = await played.outbox.take()
     assert _finishes(events) == [(0, "LENGTH", None), (1, "LENGTH", None)]
     assert events[-1].completed.usage.total_tokens == 7
     assert (played.call.outcome, len(played.settled)) == ("completed", 1)
@@ -241,9 +241,9 @@ async def test_a_deadline_ends_a_stream_with_its_error_after_the_text_so_far() -
     played = start()
     played.call.token_delta(text_delta("a", tokens=2))
     played.call.expire_after(0, EXPIRED)
-    assert _texts(await played.call.outbox.take()) == {0: "a"}
+    assert _texts(await played.outbox.take()) == {0: "a"}
     with pytest.raises(DeadlineExceeded):
-        await played.call.outbox.take()
+        await played.outbox.take()
     assert played.handle.cancels == [None]
     played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED))
     played.call.end(an_end(prompt=10))
@@ -256,15 +256,15 @@ async def test_a_deadline_ends_an_unstreamed_call_with_its_error_alone() -> None
     played.call.token_delta(text_delta("a"))
     played.call.expire_after(0, EXPIRED)
     with pytest.raises(DeadlineExceeded):
-        await played.call.outbox.take()
+        await played.outbox.take()
 
 
 async def test_a_deadline_that_has_passed_already_still_cancels_the_engine() -> None:
     played = start()
     played.call.expire_after(-5.0, EXPIRED)
-    await played.call.outbox.take()  # Started
+    await played.outbox.take()  # Started
     with pytest.raises(DeadlineExceeded):
-        await played.call.outbox.take()
+        await played.outbox.take()
     assert played.handle.cancels == [None]
 
 
@@ -284,9 +284,9 @@ async def test_a_failing_engine_ends_the_call_with_its_sentence() -> None:
     played.call.token_delta(text_delta("a"))
     played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED))
     played.call.end(an_end(prompt=10, error="Out of memory."))
-    assert _texts(await played.call.outbox.take()) == {0: "a"}
+    assert _texts(await played.outbox.take()) == {0: "a"}
     with pytest.raises(EngineFailed, match="Out of memory"):
-        await played.call.outbox.take()
+        await played.outbox.take()
     assert (played.call.outcome, len(played.settled)) == ("failed", 1)
     [settlement] = played.settled
     assert (settlement.error, settlement.usage.completion_tokens) == ("Out of memory.", 1)
@@ -314,7 +314,7 @@ async def test_closing_an_answered_call_changes_nothing() -> None:
     played = start()
     played.call.choice_end(_stop())
     played.call.end(an_end())
-    await played.call.outbox.take()
+    await played.outbox.take()
     played.call.close()
     assert (played.call.outcome, len(played.settled)) == ("completed", 1)
 

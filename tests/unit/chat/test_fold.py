@@ -63,7 +63,7 @@ def test_texts_of_choices_do_not_mix(pieces: list[tuple[int, str]]) -> None:
 
 def test_pieces_of_calls_are_folded_into_calls_in_the_order_of_their_index() -> None:
     def delta(index: int, arguments: str, **head: str) -> stream_pb2.StreamEvent:
-        piece = tool_pb2.ToolCallDelta(index=index, arguments=arguments, **head)  # type: ignore[arg-type]
+        piece = tool_pb2.ToolCallDelta(index=index, arguments=arguments, **head)
         return stream_pb2.StreamEvent(delta=stream_pb2.ChoiceDelta(index=0, tool_calls=[piece]))
 
     finish = stream_pb2.ChoiceFinish(index=0, finish_reason=chat_pb2.FINISH_REASON_TOOL_CALLS)

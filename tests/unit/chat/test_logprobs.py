@@ -20,7 +20,8 @@ LETTERS = "ab🦙世e\u0301"
 def through(tokens: list[bytes], stops: list[str]) -> tuple[str, list[chat_pb2.TokenLogprob], int]:
     """The text and the entries of a choice, and the largest number of characters that entries ran ahead of it."""
     choice = ChoiceText(TextDecoder(BYTE_TOKENS), stops, logprobs=True)
-    text, told, ahead = "", [], 0
+    told: list[chat_pb2.TokenLogprob] = []
+    text, ahead = "", 0
     for number, token in enumerate(tokens):
         new = choice.push(TokenDelta(0, 1, logprobs=[TokenLogprob(token, -float(number))]))
         text += new

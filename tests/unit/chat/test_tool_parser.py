@@ -201,9 +201,9 @@ def test_prose_is_never_held_back() -> None:
 def test_without_parallel_calls_the_first_complete_one_is_the_end() -> None:
     parser = ToolCallParser(NAMES, parallel=False)
     parser.push(CALL[:-1])
-    assert not parser.done
+    before = parser.done
     assert parser.push("}; " + CALL) == []
-    assert parser.done
+    assert (before, parser.done) == (False, True)
     assert parse([CALL, ";", CALL], parallel=False) == ("", [("get_weather", PARIS)])
 
 

@@ -368,7 +368,7 @@ async def test_a_time_that_is_none_is_forwarded_as_it_is_for_the_server_to_judge
 @pytest.mark.parametrize("stream", [False, True], ids=["unstreamed", "streamed"])
 async def test_time_that_a_slow_body_took_is_not_given_to_the_server(edge: Edge, stream: bool) -> None:
     data = json.dumps(HELLO | {"stream": stream}).encode()
-    body = [data[:5], 0.05, data[5:]]
+    body: list[bytes | float] = [data[:5], 0.05, data[5:]]
     answer = await edge.begin("POST", CHAT, headers={"x-request-timeout": "3600"}, body=body).answer()
     assert answer.status == 200
     assert 3500 < float(edge.server.chat.calls[0].metadata["x-request-timeout"]) <= 3599.95
@@ -376,7 +376,7 @@ async def test_time_that_a_slow_body_took_is_not_given_to_the_server(edge: Edge,
 
 async def test_a_body_that_takes_all_of_the_time_is_answered_504_and_goes_no_further(edge: Edge) -> None:
     data = json.dumps(HELLO).encode()
-    body = [data[:5], 0.05, data[5:]]
+    body: list[bytes | float] = [data[:5], 0.05, data[5:]]
     answer = await edge.begin("POST", CHAT, headers={"x-request-timeout": "0.01"}, body=body).answer()
     assert (answer.status, answer.headers["x-should-retry"]) == (504, "false")
     assert edge.server.chat.calls == []

@@ -112,10 +112,10 @@ def test_opentelemetry_s_variables_say_where_envoy_s_spans_go(
 
 def test_callers_decide_what_is_traced_only_when_they_are_trusted() -> None:
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:4317", "OTEL_TRACES_SAMPLER": "parentbased_always_off"}
-    samplers = {trust: collector(environ, trusts_callers=trust) for trust in (True, False)}
-    assert samplers[True] is not None
-    assert samplers[False] is not None
-    assert (samplers[True].sampler, samplers[False].sampler) == ("parentbased_always_off", "always_off")
+    trusting, strict = (collector(environ, trusts_callers=trust) for trust in (True, False))
+    assert trusting is not None
+    assert strict is not None
+    assert (trusting.sampler, strict.sampler) == ("parentbased_always_off", "always_off")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"tls_client_ca": "a"}, "CHASQUI_TLS_CLIENT_CA is set, but without CHASQUI_TLS_CERTIFICATE there is no TLS."),
     ],
 )
-def test_a_setting_without_its_companion_is_refused(given: dict[str, str], message: str) -> None:
+def test_a_setting_without_its_companion_is_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(message)):
         tls(Settings(**given))
 

@@ -22,7 +22,8 @@ BOUNDS = (0.1, 0.5, 1.0)
 
 def points(histogram: Histogram) -> Sequence[HistogramDataPoint]:
     data: Any = histogram.metric().data
-    return data.data_points
+    found: Sequence[HistogramDataPoint] = data.data_points
+    return found
 
 
 def _plain(value: object) -> object:
