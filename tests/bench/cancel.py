@@ -117,7 +117,7 @@ async def _leave(
         await _submitted(engine, before + 1)
         sink, handle = engine.submitted[-1]
         if decode:
-            await sink.first_piece.wait()
+            await sink.first_delta.wait()
             await asyncio.sleep(0.02)
         freed: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 

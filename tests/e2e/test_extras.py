@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -72,7 +72,7 @@ def test_the_server_answers_a_client_that_has_the_stubs_alone(tmp_path: Path, ex
 
 def test_an_edge_worker_serves_and_writes_envoy_s_configuration(tmp_path: Path) -> None:
     edge = environment(tmp_path / "edge", "edge")
-    settings = {
+    settings: dict[str, Any] = {
         "server_address": f"unix:{tmp_path}/s",
         "relay_address": f"unix:{tmp_path}/r",
         "edge_address": f"unix:{tmp_path}/e",
