@@ -15,11 +15,11 @@ from edge.http.call_options import CallOptions
 from edge.http.exchange import current_exchange
 from edge.http.ignored import ignored_header
 from edge.openai import errors
-from edge.openai.response import server_timing
 from edge.openai.sse import DONE, ChunkFrames, EventStream, frame
 from edge.upstream.merge import merged_response
 from edge.upstream.several_calls import SeveralCalls
 from services.errors import ChasquiError
+from services.telemetry.server_timing import server_timing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

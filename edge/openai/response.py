@@ -185,12 +185,6 @@ def timings(measured: chat_pb2.Timings) -> TimingsBody:
     return TimingsBody(*(round(getattr(measured, name).ToTimedelta().total_seconds() * 1e3, 3) for name in names))
 
 
-def server_timing(measured: chat_pb2.Timings) -> str:
-    """The `Server-Timing` header: milliseconds, as W3C's Server Timing defines it."""
-    told = timings(measured)
-    return ", ".join(f"{name};dur={getattr(told, name):.3f}" for name in told.__struct_fields__)
-
-
 def model_body(model: Model) -> ModelBody:
     """The description of a model."""
     price = model.price.usd_per_million_tokens

@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from chasqui.v1 import chat_service_pb2, model_service_pb2, model_service_pb2_grpc
 from edge.upstream.relay import Relay
 from edge.upstream.stream_chat import StreamChat
-from edge.upstream.upstream_error import error_of_status
+from edge.upstream.upstream_error import error_of_rpc
 from services.settings import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
@@ -107,4 +107,4 @@ class Upstream:
         try:
             return await method(request, metadata=options.metadata)
         except grpc.aio.AioRpcError as error:
-            raise error_of_status(error) from error
+            raise error_of_rpc(error) from error

@@ -1,4 +1,4 @@
-"""The edge's end of the Relay: all chat calls of this worker share one stream to the chat server."""
+"""The edge's end of the Relay: all chat calls of a worker share one stream to the chat server."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _RECONNECT_SECONDS: Final = 0.2
-# Bytes of submits after which a message is full. The largest submit is a message of its own.
-_FULL: Final = 256 * 1024
-_LARGEST_SUBMIT: Final = MAX_MESSAGE_BYTES - _FULL
+# Bytes of new calls after which a message is full: a larger one delays the cancels and calls behind it.
+FULL: Final = 256 * 1024
+# The server takes no larger message; one call beyond the first 256 KiB still fits.
+_LARGEST_REQUEST: Final = MAX_MESSAGE_BYTES - 2 * FULL
 _OPTIONS: Final = (
-    # The other end is our own server: an answer with everything that can be asked for may be of any size.
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
@@ -46,7 +46,7 @@ class Relay:
         self._stub: Any = relay_service_pb2_grpc.RelayServiceStub(self._channel)
         self._last_id = 0
         self._calls: dict[int, RelayedCall] = {}
-        # What the writer has not come for yet.
+        # What the writer has not sent yet.
         self._submits: dict[int, relay_service_pb2.Submit] = {}
         self._cancels: list[int] = []
         self._wake = asyncio.Event()
@@ -60,7 +60,7 @@ class Relay:
             call.cancel()
 
     def stream_chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> RelayedCall:
-        """A streamed call, owned by whoever starts it: it is to be cancelled at the end."""
+        """A streamed call; the caller must cancel() it at the end."""
         return self._submit(request, options, streamed=True)
 
     async def run(self) -> None:
@@ -75,7 +75,7 @@ class Relay:
             except grpc.aio.AioRpcError as error:
                 if self.connected:
                     log.warning("the relay is broken: %s", error.details())
-                    self._tell_unsettled()
+                    self._log_lost()
             finally:
                 self.connected = False
                 stream.cancel()
@@ -87,7 +87,7 @@ class Relay:
         await self._channel.close()
 
     def _end(self, call_id: int, cancel: bool) -> None:
-        """Forget a call; events that still arrive for it are dropped. `cancel`: the server has not ended it yet."""
+        """Forget a call; events that still arrive for it are dropped. `cancel` if the server has not ended it yet."""
         if self._calls.pop(call_id, None) is None or not cancel:
             return
         if self._submits.pop(call_id, None) is None:
@@ -97,28 +97,21 @@ class Relay:
     def _submit(self, request: chat_service_pb2.ChatRequest, options: CallOptions, *, streamed: bool) -> RelayedCall:
         if not self.connected:
             raise not_connected()
-        if request.ByteSize() > _LARGEST_SUBMIT:
-            raise InvalidValue(f"The request is larger than {_LARGEST_SUBMIT:,} bytes.")
+        data = request.SerializeToString()
+        if len(data) > _LARGEST_REQUEST:
+            raise InvalidValue(f"The request is larger than {_LARGEST_REQUEST:,} bytes.")
         self._last_id += 1
         call_id = self._last_id
-        given = dict(options.metadata)
+        metadata = dict(options.metadata)
         self._submits[call_id] = relay_service_pb2.Submit(
-            call_id=call_id,
-            chat=request,
-            streamed=streamed,
-            authorization=given.get("authorization", ""),
-            traceparent=given.get("traceparent", ""),
-            tracestate=given.get("tracestate", ""),
-            request_id=given.get("x-request-id", ""),
-            request_timeout=given.get("x-request-timeout"),
-            client_address=given.get("x-client-address", ""),
+            call_id=call_id, chat=data, streamed=streamed, metadata=metadata
         )
-        call = self._calls[call_id] = RelayedCall(given.get("x-request-id", ""), partial(self._end, call_id))
+        call = self._calls[call_id] = RelayedCall(metadata.get("x-request-id", ""), partial(self._end, call_id))
         self._wake.set()
         return call
 
     async def _carry(self, stream: Any) -> None:
-        """Bring calls to the server and their progress back, until the stream ends; AioRpcError if it breaks."""
+        """Send calls and deliver their progress until the stream ends; AioRpcError if it breaks."""
         writer = asyncio.create_task(self._write(stream))
         calls = self._calls
         try:
@@ -146,20 +139,20 @@ class Relay:
                 await stream.write(self._gather())
 
     def _gather(self) -> relay_service_pb2.RelayRequest:
-        """One message, of everything that there is to say or as much as fills it."""
+        """One message: all cancels, and the new calls that fit."""
         message = relay_service_pb2.RelayRequest(cancels=self._cancels)
         self._cancels.clear()
         size = 0
-        while self._submits and size < _FULL:
+        while self._submits and size < FULL:
             submit = self._submits.pop(next(iter(self._submits)))
             size += submit.ByteSize()
             message.submits.append(submit)
         return message
 
-    def _tell_unsettled(self) -> None:
-        """The server is gone, and with it the bills of what it had begun: say what was delivered, for whoever settles.
+    def _log_lost(self) -> None:
+        """Log what was delivered of each call: a server that has died has written no usage records for them.
 
-        If it was the connection alone that broke, the server's own log has a bill for these calls, which counts.
+        If only the connection broke, the server has cancelled the calls and logged their usage, which counts.
         """
         for call in self._calls.values():
             fields = {
@@ -170,7 +163,7 @@ class Relay:
             log.warning("chat call unsettled", extra={"fields": fields})
 
     def _fail_all(self) -> None:
-        """End every call: nobody will hear of it any more."""
+        """End every call: the server has forgotten them."""
         calls = list(self._calls.values())
         self._calls.clear()
         self._submits.clear()

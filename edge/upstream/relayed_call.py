@@ -1,13 +1,16 @@
-"""A call on the Relay: filled by the stream's reader, which never waits, and emptied by the caller's own task."""
+"""A call on the Relay: the stream's reader fills it and never waits; the caller's task empties it."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from google.rpc.status_pb2 import Status
+
 from chasqui.v1 import stream_pb2
-from edge.upstream.upstream_error import error_of_failure
+from edge.upstream.upstream_error import error_of_status
 from services.errors import SlowReader
+from services.fold import ResponseFold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,16 +20,16 @@ if TYPE_CHECKING:
     from services.errors import ChasquiError
 
 # Bytes of events that may wait for a caller who does not read them.
-_MOST_UNREAD: Final = 1024 * 1024
-# What a kept event takes beside its content, about.
+MOST_UNREAD: Final = 1024 * 1024
+# About what a kept event takes beside its content, in bytes.
 _EVENT_BYTES: Final = 256
 
 
 class RelayedCall:
-    """The edge's side of a call; `ended` is set once its last event has been read.
+    """The edge's side of a call; `ended` is true once its last event has been read.
 
-    `tokens` and `characters` count what has arrived so far, in all choices. `on_end` is called when nothing more
-    is wanted from the server: with True if the server is still generating and must cancel the call.
+    `tokens` and `characters` count what has arrived so far, in all choices. `on_end` is called once no more events are
+    wanted: with True if the server is still generating and must cancel the call.
     """
 
     def __init__(self, request_id: str, on_end: Callable[[bool], None]) -> None:
@@ -37,14 +40,13 @@ class RelayedCall:
         self._on_end = on_end
         self._events: list[stream_pb2.StreamEvent | TextDelta] = []
         self._unread = 0
-        self._response: chat_service_pb2.ChatResponse | None = None
         self._failure: ChasquiError | None = None
         self._filled: asyncio.Future[None] | None = None
 
     async def read(self) -> Sequence[stream_pb2.StreamEvent | TextDelta]:
         """The next events, at least one; raises the server's error as a ChasquiError.
 
-        With the last ones `ended` turns true; nobody may read on after that.
+        `ended` is true once the last of them are returned; read() must not be called after that.
         """
         while not self._events:
             await self._wait()
@@ -57,10 +59,14 @@ class RelayedCall:
 
     async def response(self) -> chat_service_pb2.ChatResponse:
         """The whole answer; raises the server's error as a ChasquiError."""
-        while self._response is None:
-            await self._wait()
-        self._end()
-        return self._response
+        fold = ResponseFold()
+        while not self.ended:
+            for event in await self.read():
+                if isinstance(event, tuple):
+                    fold.add_text(*event)
+                else:
+                    fold.add(event)
+        return fold.response
 
     def cancel(self) -> None:
         """End the call; without effect if it has ended."""
@@ -76,17 +82,15 @@ class RelayedCall:
         size = len(content)
         self.characters += size
         self._unread += size + _EVENT_BYTES
-        if self._unread > _MOST_UNREAD:
+        if self._unread > MOST_UNREAD:
             self._overflow()
         if self._filled is not None and not self._filled.done():
             self._filled.set_result(None)
 
     def deliver(self, progress: relay_service_pb2.CallProgress) -> None:
-        """Whatever else the server has to say about this call."""
-        if progress.HasField("failure"):
-            self._failure = error_of_failure(progress.failure)
-        if progress.HasField("response"):
-            self._response = progress.response
+        """The next events, or the error, of the call."""
+        if progress.HasField("status"):
+            self._failure = error_of_status(Status.FromString(progress.status))
         self.tokens = progress.tokens
         behind = bool(self._events)
         for event in progress.events:
@@ -94,12 +98,12 @@ class RelayedCall:
             # For a caller who is behind, copies: one event keeps the whole message that brought it.
             self._events.append(_copy(event) if behind else event)
             self._unread += event.ByteSize() + _EVENT_BYTES
-        if self._unread > _MOST_UNREAD:
+        if self._unread > MOST_UNREAD:
             self._overflow()
         self._wake()
 
     def fail(self, error: ChasquiError) -> None:
-        """Nothing more will come; what is here can still be read."""
+        """End the call with an error; events that have arrived can still be read."""
         self._failure = error
         self._wake()
 

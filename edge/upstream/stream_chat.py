@@ -1,4 +1,4 @@
-"""One RPC per call to the chat server, as any gRPC client makes them: simple, and dear where tokens are many."""
+"""One RPC per call to the chat server, as any gRPC client makes them: expensive, one RPC message per token."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc
-from edge.upstream.upstream_error import error_of_status
+from edge.upstream.upstream_error import error_of_rpc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class StreamChat:
-    """Calls over ChatService. There is no connection to lose: `connected` is always true."""
+    """Calls over ChatService. Each RPC connects by itself, so `connected` is always true."""
 
     connected = True
 
@@ -30,20 +30,20 @@ class StreamChat:
         try:
             response: chat_service_pb2.ChatResponse = await self._stub.Chat(request, metadata=options.metadata)
         except grpc.aio.AioRpcError as error:
-            raise error_of_status(error) from error
+            raise error_of_rpc(error) from error
         return response
 
     def stream_chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> StreamChatCall:
-        """A streamed call, owned by whoever starts it: it is to be cancelled at the end."""
+        """A streamed call; the caller must cancel() it at the end."""
         streamed = chat_service_pb2.StreamChatRequest(chat=request)
         return StreamChatCall(self._stub.StreamChat(streamed, metadata=options.metadata))
 
     async def run(self) -> None:
-        """There is nothing to keep up; returns when it is cancelled, as every transport does."""
+        """Wait until cancelled: there is no connection of its own."""
         await asyncio.Event().wait()
 
     async def close(self) -> None:
-        """Nothing to end."""
+        """No connection of its own."""
 
 
 class StreamChatCall:
@@ -56,21 +56,21 @@ class StreamChatCall:
     async def read(self) -> Sequence[stream_pb2.StreamEvent]:
         """The next events, at least one; raises the server's error as a ChasquiError.
 
-        With the last ones `ended` turns true; nobody may read on after that.
+        `ended` is true once the last of them are returned; read() must not be called after that.
         """
         try:
             message = await self._call.read()
         except grpc.aio.AioRpcError as error:
-            raise error_of_status(error) from error
+            raise error_of_rpc(error) from error
         if message is not grpc.aio.EOF:
             events: Sequence[stream_pb2.StreamEvent] = message.events
             self.ended = events[-1].HasField("completed")
             return events
-        # A call that fails without a message reads as an end: its status says why.
+        # A call that fails before its first message reads as EOF; its status says why.
         call = self._call
         code, details = await call.code(), await call.details()
         failure = grpc.aio.AioRpcError(code, await call.initial_metadata(), await call.trailing_metadata(), details)
-        raise error_of_status(failure) from failure
+        raise error_of_rpc(failure) from failure
 
     def cancel(self) -> None:
         """End the call; without effect if it has ended."""

@@ -23,7 +23,7 @@ class ChatStream(Protocol):
     async def read(self) -> Sequence[stream_pb2.StreamEvent | TextDelta]:
         """The next events, at least one; raises the server's error as a ChasquiError.
 
-        With the last ones `ended` turns true; nobody may read on after that.
+        `ended` is true once the last of them are returned; read() must not be called after that.
         """
 
     def cancel(self) -> None:
@@ -39,10 +39,10 @@ class Transport(Protocol):
         """The whole answer; raises the server's error as a ChasquiError. Cancelling this cancels the call."""
 
     def stream_chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> ChatStream:
-        """A streamed call, owned by whoever starts it: it is to be cancelled at the end."""
+        """A streamed call; the caller must cancel() it at the end."""
 
     async def run(self) -> None:
-        """Keep the connection up until cancelled."""
+        """Keep the connection open until cancelled."""
 
     async def close(self) -> None:
         """Close the connection."""

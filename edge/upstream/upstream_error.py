@@ -1,11 +1,12 @@
-"""What goes wrong behind the edge, as our own errors."""
+"""Failures of the chat server and of the connection to it, as errors of ours."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from google.rpc import error_details_pb2
+from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from services.errors import ChasquiError, Code, Unavailable
@@ -13,13 +14,13 @@ from services.errors import ChasquiError, Code, Unavailable
 if TYPE_CHECKING:
     import grpc
 
-    from chasqui.v1.relay_service_pb2 import CallFailure
-
 log = logging.getLogger(__name__)
+
+_CODES: Final = frozenset(code.value for code in Code)
 
 
 class UpstreamError(ChasquiError):
-    """What the chat server answered instead of a result; `code` and `reason` are its own."""
+    """An error that the chat server answered with; `code` and `reason` are the server's."""
 
     def __init__(self, code: Code, message: str, *, reason: str, param: str | None, retry_after: float | None) -> None:
         super().__init__(message, param=param, retry_after=retry_after)
@@ -28,42 +29,37 @@ class UpstreamError(ChasquiError):
 
 
 def not_connected() -> Unavailable:
-    """The call was not begun."""
+    """The call was not begun: there is no connection."""
     return Unavailable("The chat server cannot be reached.", reason="NOT_READY", retry_after=1.0)
 
 
 def unreachable() -> Unavailable:
-    """The call could not be begun, or its end will never be known."""
+    """The call could not be begun, or the connection broke before its end."""
     return Unavailable("The chat server cannot be reached.", reason="UPSTREAM_UNAVAILABLE", retry_after=1.0)
 
 
-def error_of_failure(failure: CallFailure) -> ChasquiError:
-    """The server's error, as the Relay tells it."""
-    return UpstreamError(
-        Code(failure.code),
-        failure.message,
-        reason=failure.reason,
-        param=failure.param if failure.HasField("param") else None,
-        retry_after=failure.retry_after.ToTimedelta().total_seconds() or None,
-    )
-
-
-def error_of_status(error: grpc.aio.AioRpcError) -> ChasquiError:
-    """The server's error, or what a failed connection means to the caller."""
-    code = Code.__members__.get(error.code().name, Code.INTERNAL)
-    status = rpc_status.from_call(error)
+def error_of_status(status: Status) -> ChasquiError:
+    """The chat server's error, from the google.rpc.Status that it sends over gRPC and over the Relay."""
+    code = Code(status.code) if status.code in _CODES else Code.INTERNAL
     info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
-    for detail in status.details if status is not None else ():
+    for detail in status.details:
         for known in (info, retry):
             if detail.Is(known.DESCRIPTOR):
                 detail.Unpack(known)
     if not info.reason:
-        # Not the server's own words, but those of the RPC library.
+        # The message is the RPC library's, not the chat server's.
         if code is Code.UNAVAILABLE:
             return unreachable()
-        log.error("the chat server answered %s: %s", code.name, error.details())
+        log.error("the chat server answered %s: %s", code.name, status.message)
         return ChasquiError("The chat server failed; the operator's log says why.")
     retry_after = retry.retry_delay.ToTimedelta().total_seconds() or None
     return UpstreamError(
-        code, error.details() or "", reason=info.reason, param=info.metadata.get("param"), retry_after=retry_after
+        code, status.message, reason=info.reason, param=info.metadata.get("param"), retry_after=retry_after
     )
+
+
+def error_of_rpc(error: grpc.aio.AioRpcError) -> ChasquiError:
+    """The error of an RPC: the chat server's, or that of a connection which failed."""
+    number, _ = error.code().value
+    status = rpc_status.from_call(error)
+    return error_of_status(status if status is not None else Status(code=number, message=error.details() or ""))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from services.chat.scheduling.admission import Admission
     from services.chat.transport.health import HealthMonitor
-    from services.chat.transport.relay import RelayTraffic
+    from services.chat.transport.relay_session import RelayTraffic
     from services.engine.api import Engine
 
 

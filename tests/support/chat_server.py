@@ -20,8 +20,7 @@ from chasqui.v1 import (
     relay_service_pb2,
     relay_service_pb2_grpc,
 )
-from services.chat.transport.relay import failure_of
-from services.chat.transport.status import abort
+from services.chat.transport.status import abort, status_of
 from services.errors import ChasquiError, ModelNotFound
 from services.settings import MAX_MESSAGE_BYTES
 from tests.support import events
@@ -109,6 +108,7 @@ class FakeRelayService(relay_service_pb2_grpc.RelayServiceServicer):
     def __init__(self, chat: FakeChatService) -> None:
         self._chat = chat
         self.cancels: list[int] = []
+        self.sizes: list[int] = []  # of the messages that came, in bytes
         self._writing = asyncio.Lock()
 
     async def Relay(self, _: object, context: Context) -> None:  # type: ignore[override]  # noqa: N802 - the contract's name, and grpc.aio takes coroutines that read and write
@@ -117,6 +117,7 @@ class FakeRelayService(relay_service_pb2_grpc.RelayServiceServicer):
         calls: dict[int, asyncio.Task[None]] = {}
         try:
             while (message := await context.read()) is not grpc.aio.EOF:
+                self.sizes.append(message.ByteSize())
                 for submit in message.submits:
                     calls[submit.call_id] = asyncio.create_task(self._serve(submit, context))
                 for call_id in message.cancels:
@@ -128,29 +129,21 @@ class FakeRelayService(relay_service_pb2_grpc.RelayServiceServicer):
             await asyncio.gather(*calls.values(), return_exceptions=True)
 
     async def _serve(self, submit: relay_service_pb2.Submit, context: Context) -> None:
-        metadata = {
-            "authorization": submit.authorization,
-            "traceparent": submit.traceparent,
-            "tracestate": submit.tracestate,
-            "x-request-id": submit.request_id,
-            "x-request-timeout": submit.request_timeout,
-            "x-client-address": submit.client_address,
-        }
         chat = self._chat
-        with chat.noted(submit.chat, {name: value for name, value in metadata.items() if value}, None):
-            if submit.streamed:
-                for batch in chat.batches:
-                    await self._send(context, relay_service_pb2.CallProgress(call_id=submit.call_id, events=batch))
+        request = chat_service_pb2.ChatRequest.FromString(submit.chat)
+        with chat.noted(request, dict(submit.metadata), None):
+            for batch in chat.batches if submit.streamed else ():
+                await self._send(context, relay_service_pb2.CallProgress(call_id=submit.call_id, events=batch))
             if isinstance(chat.failure, ChasquiError):
-                failure = failure_of(chat.failure)
-                await self._send(context, relay_service_pb2.CallProgress(call_id=submit.call_id, failure=failure))
+                status = status_of(chat.failure).SerializeToString()
+                await self._send(context, relay_service_pb2.CallProgress(call_id=submit.call_id, status=status))
             elif chat.failure is not None:
                 await context.abort(chat.failure, "words that are not for callers")
             elif chat.hangs:
                 await asyncio.Event().wait()
             elif not submit.streamed:
-                progress = relay_service_pb2.CallProgress(call_id=submit.call_id, response=chat.response)
-                await self._send(context, progress)
+                answer = events.events_of(chat.response)
+                await self._send(context, relay_service_pb2.CallProgress(call_id=submit.call_id, events=answer))
 
     async def _send(self, context: Context, progress: relay_service_pb2.CallProgress) -> None:
         """One message, with texts in columns where they can be, as the real server sends them."""

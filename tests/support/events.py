@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from chasqui.v1 import chat_pb2, chat_service_pb2, stream_pb2
+from chasqui.v1 import chat_pb2, chat_service_pb2, stream_pb2, tool_pb2
+from services.fold import ResponseFold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ANSWER_ID = "chatcmpl-0123456789abcdef0123456789abcdef"
 CREATED = 1_700_000_000
@@ -93,3 +99,37 @@ def response(*choices: chat_pb2.Choice) -> chat_service_pb2.ChatResponse:
         timings=timings(),
         system_fingerprint=FINGERPRINT,
     )
+
+
+def events_of(response: chat_service_pb2.ChatResponse) -> list[stream_pb2.StreamEvent]:
+    """The events that a whole response is made of."""
+    events = [
+        stream_pb2.StreamEvent(
+            started=stream_pb2.Started(
+                id=response.id,
+                created=response.created,
+                model=response.model,
+                system_fingerprint=response.system_fingerprint,
+            )
+        )
+    ]
+    for choice in response.choices:
+        calls = [
+            tool_pb2.ToolCallDelta(index=index, id=call.id, name=call.function.name, arguments=call.function.arguments)
+            for index, call in enumerate(choice.message.tool_calls)
+        ]
+        content = "".join(part.text for part in choice.message.content)
+        logprobs = choice.logprobs if choice.HasField("logprobs") else None
+        delta = stream_pb2.ChoiceDelta(index=choice.index, content=content, tool_calls=calls, logprobs=logprobs)
+        stop_reason = choice.stop_reason if choice.HasField("stop_reason") else None
+        events += [stream_pb2.StreamEvent(delta=delta), finish(choice.index, choice.finish_reason, stop_reason)]
+    end = stream_pb2.Completed(usage=response.usage, timings=response.timings)
+    return [*events, stream_pb2.StreamEvent(completed=end)]
+
+
+def fold(events: Iterable[stream_pb2.StreamEvent]) -> chat_service_pb2.ChatResponse:
+    """The whole response that events make."""
+    folded = ResponseFold()
+    for event in events:
+        folded.add(event)
+    return folded.response

@@ -18,7 +18,7 @@ ENGINES = ("services.engine.llama_cpp", "services.engine.simulated", "services.e
 LAYERS = (
     ("services.errors", "services.settings"),
     ("services.limits",),
-    ("services.telemetry",),
+    ("services.fold", "services.telemetry"),
     ("services.engine.load_error",),
     ("services.engine.model",),
     ("services.engine.api",),
@@ -36,7 +36,14 @@ LAYERS = (
     ("edge",),
     ("services",),
 )
-SHARED = ("services.settings", "services.telemetry", "services.errors", "services.limits", "services.__version__")
+SHARED = (
+    "services.settings",
+    "services.telemetry",
+    "services.errors",
+    "services.limits",
+    "services.fold",
+    "services.__version__",
+)
 
 
 def _sentences(found: list[Import]) -> list[str]:

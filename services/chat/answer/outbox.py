@@ -17,30 +17,32 @@ if TYPE_CHECKING:
     from chasqui.v1.chat_pb2 import FinishReason, TokenLogprob
     from services.errors import ChasquiError
 
-# Characters of a streamed answer that may wait for a caller who does not read them.
+# Characters of an answer that may wait for a caller who does not read them.
 MOST_UNREAD: Final = 1024 * 1024
-# What a token's probability counts as, about.
-_ENTRY_CHARACTERS: Final = 32
+# Characters of an unstreamed answer that are collected at once, so that no answer makes a message of its own size.
+UNSTREAMED_BATCH: Final = 64 * 1024
+# About what a log probability takes, in characters of text.
+LOGPROB_CHARACTERS: Final = 32
 
-
-# Id and name, if the call has begun since the last message, and the pieces of its arguments.
+# Id and name, if the call has begun since the last message, and its arguments as they came.
 _GatheredCall = tuple[str | None, str | None, list[str]]
 
 
 class Outbox:
     """Filled by an engine's callbacks, emptied by one writer; both run in the event loop's thread.
 
-    `on_ready` is called with this outbox when there is something to collect, once until it is. Not `streamed`, that is
-    when the call has ended: the first batch is the whole answer.
+    `on_ready` is called with this outbox when there is something to collect, and not again before it is collected. Of
+    an answer that is not `streamed`, that is when the call has ended or a batch is full.
     """
 
     def __init__(self, *, streamed: bool, on_ready: Callable[[Any], None]) -> None:
         self.streamed = streamed
-        self.tokens = 0  # that the call has cost so far, counted by whoever fills this
-        self.unread = 0  # characters, counted for streamed answers
+        self.tokens = 0  # completion tokens of the call so far, counted by the owner
+        self.unread = 0  # characters
         self.only_text = True  # whether there is nothing to collect but text
         self.failure: ChasquiError | None = None  # set when the call has failed
         self._on_ready = on_ready
+        self._batch = 0 if streamed else UNSTREAMED_BATCH
         self._announced = False
         self._started: stream_pb2.Started | None = None
         # By choice; text and calls are separate parts of an answer.
@@ -62,16 +64,15 @@ class Outbox:
             self._texts[choice] = [text]
         else:
             parts.append(text)
-        if self.streamed:
-            self.unread += len(text)
-            if not self._announced:
-                self._announce()
+        self.unread += len(text)
+        if not self._announced and self.unread >= self._batch:
+            self._announce()
 
     def add_logprobs(self, choice: int, tokens: Sequence[TokenLogprob]) -> None:
         """The log probabilities of a choice's next tokens."""
         if tokens:
             self._logprobs.setdefault(choice, []).extend(tokens)
-            self._added(sum(_ENTRY_CHARACTERS * (1 + len(token.top_logprobs)) for token in tokens))
+            self._added(sum(LOGPROB_CHARACTERS * (1 + len(token.top_logprobs)) for token in tokens))
 
     def start_call(self, choice: int, index: int, call_id: str, name: str) -> None:
         """A tool call of a choice begins."""
@@ -96,7 +97,7 @@ class Outbox:
         self._announce()
 
     def fail(self, error: ChasquiError) -> None:
-        """End with an error; of a streamed answer, what has gathered before is still delivered."""
+        """End with an error. Events of a streamed answer that have gathered are still delivered, others dropped."""
         self.failure = error
         self.only_text = False
         if not self.streamed:
@@ -142,8 +143,8 @@ class Outbox:
     def _added(self, characters: int = 0) -> None:
         """Something else than text was added."""
         self.only_text = False
-        if self.streamed:
-            self.unread += characters
+        self.unread += characters
+        if self.unread >= self._batch:
             self._announce()
 
     def _announce(self) -> None:

@@ -1,4 +1,4 @@
-"""The RPCs of ChatService and ModelService: each asks the pipeline or the catalogue, and answers."""
+"""The RPCs of ChatService and ModelService."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
-from services.chat.answer.fold import fold_response
 from services.chat.answer.outbox import AwaitedOutbox
 from services.chat.transport.interceptors import metadata_of
-from services.chat.transport.time_limit import seconds_of
+from services.chat.transport.time_limit import remaining_seconds
 from services.errors import InvalidValue, SlowReader
+from services.fold import ResponseFold
 from services.telemetry.call import current_call
+from services.telemetry.server_timing import server_timing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
     import grpc
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
-    """Chat over gRPC. A caller that lets a message lie for `reader_timeout` seconds is cut off."""
+    """Chat over gRPC. A caller that reads no message for `reader_timeout` seconds is cut off."""
 
     def __init__(self, pipeline: ChatPipeline, authentication: Authentication, reader_timeout: float) -> None:
         self._pipeline = pipeline
@@ -42,9 +43,12 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
         """Answer in one message."""
         outbox = AwaitedOutbox(streamed=False)
         async with self._owned(request, context, outbox):
-            response = fold_response(await outbox.take())
-            _tell_timings(context, response.timings)
-            return response
+            fold = ResponseFold()
+            while not fold.complete:
+                for event in await outbox.take():
+                    fold.add(event)
+            _send_timings(context, fold.response.timings)
+            return fold.response
 
     async def StreamChat(  # type: ignore[override]  # noqa: N802 - grpc.aio takes coroutines that write too
         self, request: chat_service_pb2.StreamChatRequest, context: Context
@@ -62,7 +66,7 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
                     call.fail(error)
                     raise error from None
                 if events[-1].HasField("completed"):
-                    _tell_timings(context, events[-1].completed.timings)
+                    _send_timings(context, events[-1].completed.timings)
                     return
 
     @asynccontextmanager
@@ -72,7 +76,7 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
         """An accepted call, closed at the end of the block however that comes."""
         metadata = metadata_of(context.invocation_metadata())
         caller = self._authentication.caller(metadata.get("authorization"), metadata.get("x-client-address", ""))
-        remaining = _remaining(context, metadata)
+        remaining = remaining_seconds(metadata, context.time_remaining())
         call = await self._pipeline.start(request, current_call.get(), outbox, caller=caller, remaining=remaining)
         try:
             yield call
@@ -125,16 +129,6 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
         return model_service_pb2.DetokenizeResponse(text=await self._pipeline.text_of(request.tokens))
 
 
-def _tell_timings(context: Context, timings: chat_pb2.Timings) -> None:
-    """Add the times to the trailing metadata, in milliseconds and in the form of HTTP's Server-Timing."""
-    value = ", ".join(
-        f"{field.name};dur={duration.ToTimedelta().total_seconds() * 1e3:.3f}"
-        for field, duration in timings.ListFields()
-    )
-    context.set_trailing_metadata((*context.trailing_metadata(), ("server-timing", value)))
-
-
-def _remaining(context: Context, metadata: Mapping[str, str]) -> float | None:
-    """The caller's time in seconds, None for no limit; InvalidValue if `x-request-timeout` is no duration."""
-    limits = [context.time_remaining(), seconds_of(metadata.get("x-request-timeout"))]
-    return min((limit for limit in limits if limit is not None), default=None)
+def _send_timings(context: Context, timings: chat_pb2.Timings) -> None:
+    """Add the times to the trailing metadata, as HTTP's Server-Timing."""
+    context.set_trailing_metadata((*context.trailing_metadata(), ("server-timing", server_timing(timings))))

@@ -1,24 +1,31 @@
-"""The time limit that a caller without `grpc-timeout` sets, the header `x-request-timeout`."""
+"""The time limit of a call: its gRPC deadline, or the header `x-request-timeout` of callers that have none."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from services.errors import InvalidValue
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-def seconds_of(header: str | None) -> float | None:
-    """The header's seconds, None if it is absent; InvalidValue if it is no duration.
 
-    The edge passes it on and sets no deadline of its own: gRPC would cut the call on both sides at that moment, and
-    whether the caller reads why would be a matter of luck.
+def remaining_seconds(metadata: Mapping[str, str], grpc_remaining: float | None = None) -> float | None:
+    """The seconds that are left for a call, None for no limit; InvalidValue if `x-request-timeout` is no duration.
+
+    The edge forwards the header and sets no gRPC deadline: gRPC would end the call on both sides at that moment, and
+    whether the caller still received the error message would be a race.
     """
+    header = metadata.get("x-request-timeout")
     if header is None:
-        return None
+        return grpc_remaining
     try:
         seconds = float(header)
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
         raise InvalidValue(
-            f"x-request-timeout is {header!r}, but must be a positive number of seconds.", param="x-request-timeout"
+            f"x-request-timeout is {header[:80]!r}, but must be a positive number of seconds.",
+            param="x-request-timeout",
         )
-    return seconds
+    return seconds if grpc_remaining is None else min(seconds, grpc_remaining)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chasqui.v1 import chat_pb2, stream_pb2
-from services.chat.answer.outbox import AwaitedOutbox
+from services.chat.answer.outbox import UNSTREAMED_BATCH, AwaitedOutbox
 from services.errors import EngineFailed
 from tests.support.events import completed, delta, finish
 
@@ -185,3 +185,28 @@ async def test_pieces_of_a_call_merge_until_the_writer_comes_and_id_and_name_com
     ended, begun = second.delta.tool_calls
     assert (ended.HasField("id"), ended.HasField("name"), ended.arguments) == (False, False, "}")
     assert (begun.index, begun.id, begun.name, begun.arguments) == (1, "call_b", "g", "")
+
+
+async def test_log_probabilities_that_wait_count_about_as_much_as_they_take() -> None:
+    outbox = AwaitedOutbox(streamed=True)
+    top = [chat_pb2.TopLogprob(token="word", logprob=-1.5, bytes=b"word")] * 20
+    outbox.add_logprobs(0, [chat_pb2.TokenLogprob(token="word", logprob=-0.5, bytes=b"word", top_logprobs=top)] * 100)
+    counted = outbox.unread
+    size = sum(event.ByteSize() for event in await outbox.take())
+    assert size / 2 < counted < size * 2
+
+
+async def test_an_unstreamed_answer_is_collected_in_batches_and_not_as_one_message_of_any_size() -> None:
+    outbox = AwaitedOutbox(streamed=False)
+    batches = []
+    for _ in range(1000):
+        outbox.add_text(0, "a" * 1000)
+        if outbox.unread >= UNSTREAMED_BATCH:
+            batches.append(await outbox.take())
+    outbox.add_finish(0, STOP, None)
+    outbox.complete(completed().completed)
+    batches.append(await outbox.take())
+    texts = [_text_of(batch, 0) for batch in batches]
+    assert sum(map(len, texts)) == 1_000_000
+    assert max(map(len, texts)) < UNSTREAMED_BATCH + 1000
+    assert batches[-1][-2:] == [finish(0), completed()]

@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from google.rpc.status_pb2 import Status
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc, relay_service_pb2, relay_service_pb2_grpc
+from edge.upstream.upstream_error import error_of_status
 from services.chat.server import ChatServer
 from services.engine.factory import build_engine
+from services.errors import Code
 from services.settings import Settings
 from services.telemetry.spans import untraced
+from tests.support.events import fold
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from chasqui.v1 import stream_pb2
     from services.engine.api import Engine
 
 MODEL = "chasqui-demo-simulated"
@@ -33,7 +38,8 @@ class Worker:
         self.messages = 0
         self.texts: dict[int, dict[int, str]] = {}
         self.kinds: dict[int, list[str]] = {}  # kinds of events by call, in their order
-        self.ends: dict[int, list[Any]] = {}  # Completed events, responses and failures by call
+        self.events: dict[int, list[stream_pb2.StreamEvent]] = {}
+        self.ends: dict[int, list[Any]] = {}  # Completed events and errors by call
         self._last_id = 0
 
     async def submit(self, count: int = 1, **fields: Any) -> list[int]:
@@ -41,7 +47,8 @@ class Worker:
         chat = chat_request(**fields.pop("chat", {}))
         ids = range(self._last_id + 1, self._last_id + count + 1)
         self._last_id = ids[-1]
-        submits = [relay_service_pb2.Submit(**{"call_id": i, "chat": chat, "streamed": True, **fields}) for i in ids]
+        given = {"chat": chat.SerializeToString(), "streamed": True, **fields}
+        submits = [relay_service_pb2.Submit(**{"call_id": i, **given}) for i in ids]
         await self.stream.write(relay_service_pb2.RelayRequest(submits=submits))
         return list(ids)
 
@@ -82,11 +89,12 @@ class Worker:
                 self._text(progress.call_id, event.delta.index, event.delta.content)
             else:
                 self.kinds.setdefault(progress.call_id, []).append(kind)
+            self.events.setdefault(progress.call_id, []).append(event)
             if kind == "completed":
                 self.ends.setdefault(progress.call_id, []).append(event.completed)
-        for field in ("response", "failure"):
-            if progress.HasField(field):
-                self.ends.setdefault(progress.call_id, []).append(getattr(progress, field))
+        if progress.HasField("status"):
+            error = error_of_status(Status.FromString(progress.status))
+            self.ends.setdefault(progress.call_id, []).append(error)
 
 
 def chat_request(**fields: Any) -> chat_service_pb2.ChatRequest:
@@ -160,7 +168,7 @@ async def test_an_unstreamed_call_is_one_response(rig: Rig) -> None:
         (call,) = await worker.submit(streamed=False)
         await worker.read_until_ended([call])
         assert worker.messages == 1
-    (response,) = worker.ends[call]
+    response = fold(worker.events[call])
     expected = await rig.answer_over_grpc()
     assert response.choices == expected.choices
     assert response.usage == expected.usage
@@ -181,14 +189,14 @@ async def test_a_refusal_ends_its_call_alone(rig: Rig) -> None:
     async with rig.worker() as worker:
         (fine,) = await worker.submit()
         (unknown,) = await worker.submit(chat={"model": "gpt-9"})
-        (late,) = await worker.submit(request_timeout="soon")
+        (late,) = await worker.submit(metadata={"x-request-timeout": "soon"})
         (empty,) = await worker.submit(chat={"messages": []})
         await worker.read_until_ended([fine, unknown, late, empty])
     failures = [worker.ends[call][0] for call in (unknown, late, empty)]
     assert [(failure.code, failure.reason, failure.param) for failure in failures] == [
-        (grpc.StatusCode.NOT_FOUND.value[0], "MODEL_NOT_FOUND", "model"),
-        (grpc.StatusCode.INVALID_ARGUMENT.value[0], "INVALID_VALUE", "x-request-timeout"),
-        (grpc.StatusCode.INVALID_ARGUMENT.value[0], "INVALID_VALUE", "messages"),
+        (Code.NOT_FOUND, "MODEL_NOT_FOUND", "model"),
+        (Code.INVALID_ARGUMENT, "INVALID_VALUE", "x-request-timeout"),
+        (Code.INVALID_ARGUMENT, "INVALID_VALUE", "messages"),
     ]
     assert worker.ends[fine][0].usage.completion_tokens == 40
 
@@ -196,7 +204,7 @@ async def test_a_refusal_ends_its_call_alone(rig: Rig) -> None:
 async def test_each_call_needs_a_key_of_its_own(tmp_path: Path) -> None:
     async with serving(tmp_path, api_keys="secret") as rig, rig.worker() as worker:
         (keyless,) = await worker.submit()
-        (known,) = await worker.submit(authorization="Bearer secret")
+        (known,) = await worker.submit(metadata={"authorization": "Bearer secret"})
         await worker.read_until_ended([keyless, known])
     assert worker.ends[keyless][0].reason == "INVALID_API_KEY"
     assert worker.ends[known][0].usage.completion_tokens == 40
@@ -212,7 +220,7 @@ async def test_a_full_server_says_when_to_try_again(tmp_path: Path) -> None:
         await worker.cancel(first)
         await worker.read_until_ended([first])
     failure = worker.ends[second][0]
-    assert (failure.reason, failure.HasField("retry_after")) == ("OVERLOADED", True)
+    assert (failure.reason, failure.retry_after is not None) == ("OVERLOADED", True)
 
 
 async def test_a_cancelled_call_ends_once_and_frees_the_engine(tmp_path: Path) -> None:
@@ -232,7 +240,7 @@ async def test_a_cancelled_call_ends_once_and_frees_the_engine(tmp_path: Path) -
 
 async def test_a_passed_deadline_ends_the_call_after_what_it_has_said(tmp_path: Path) -> None:
     async with serving(tmp_path, simulated_rate=50.0) as rig, rig.worker() as worker:
-        (call,) = await worker.submit(chat={"max_tokens": 4000}, request_timeout="0.3")
+        (call,) = await worker.submit(chat={"max_tokens": 4000}, metadata={"x-request-timeout": "0.3"})
         await worker.read_until_ended([call])
         await rig.idle()
     assert worker.ends[call][0].reason == "DEADLINE_EXCEEDED"

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from edge.openai import errors
-from edge.upstream.upstream_error import UpstreamError, error_of_status
+from edge.upstream.upstream_error import UpstreamError, error_of_rpc
 from services.chat.transport.status import status_of
 from services.errors import (
     ChasquiError,
@@ -114,7 +114,7 @@ def test_a_failure_becomes_its_status_and_code(error: ChasquiError, status: int,
 
 @pytest.mark.parametrize(("error", "status", "code"), FAILURES, ids=[code for _, _, code in FAILURES])
 def test_a_failure_of_the_chat_server_is_told_as_if_it_were_ours(error: ChasquiError, status: int, code: str) -> None:
-    here, there = errors.response(error), errors.response(error_of_status(over_the_wire(error)))
+    here, there = errors.response(error), errors.response(error_of_rpc(over_the_wire(error)))
     assert there.status_code == status
     assert told(there) == told(here)
     assert dict(there.headers) == dict(here.headers)
@@ -167,7 +167,7 @@ def test_only_a_missing_key_is_challenged(code: Code) -> None:
 def test_a_status_that_is_not_our_servers_own_is_told_without_its_words(
     code: grpc.StatusCode, status: int, word: str, retry_after: str | None
 ) -> None:
-    response = errors.response(error_of_status(foreign(code)))
+    response = errors.response(error_of_rpc(foreign(code)))
     assert response.status_code == status
     assert told(response)["code"] == word
     assert "private" not in told(response)["message"]

@@ -9,7 +9,7 @@ import pytest
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, relay_service_pb2
 from edge.http.call_options import CallOptions
-from edge.upstream.relay import Relay
+from edge.upstream.relay import FULL, Relay
 from edge.upstream.relayed_call import RelayedCall
 from services.errors import ChasquiError, InvalidValue, SlowReader, Unavailable
 from services.settings import MAX_MESSAGE_BYTES
@@ -208,6 +208,27 @@ async def test_a_caller_who_reads_in_time_may_read_any_amount() -> None:
             call.deliver_text(0, "abcd")
         assert len(await call.read()) == 2_000
     assert ends == []
+
+
+async def test_an_event_that_waits_does_not_keep_the_message_that_brought_it() -> None:
+    call = RelayedCall("request-7", lambda _: None)
+    call.deliver(relay_service_pb2.CallProgress(call_id=7, events=[events.delta("a")]))
+    message = relay_service_pb2.RelayResponse()
+    progress = message.calls.add(call_id=7, events=[events.delta("b")])
+    call.deliver(progress)
+    # A part of a message shares its memory: what still sees a change keeps all of it.
+    progress.events[0].delta.content = "changed"
+    assert await call.read() == [events.delta("a"), events.delta("b")]
+
+
+async def test_new_calls_that_fill_a_message_leave_the_others_to_the_next(server: FakeChatServer, relay: Relay) -> None:
+    part = chat_pb2.ContentPart(text="a" * 100_000)
+    message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[part])
+    request = chat_service_pb2.ChatRequest(messages=[message])
+    await asyncio.gather(*(relay.chat(request, PLAIN) for _ in range(20)))
+    assert [call.request for call in server.chat.calls] == [request] * 20
+    assert max(server.relay.sizes) <= FULL + 100_200
+    assert len(server.relay.sizes) < 20
 
 
 async def test_events_that_wait_are_counted_like_texts() -> None:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from google.protobuf.duration_pb2 import Duration
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chasqui.v1 import chat_pb2
-from edge.openai.response import ChunkSequence, completion, model_body, server_timing
+from edge.openai.response import ChunkSequence, completion, model_body
 from tests.support import events
 from tests.support.chat_server import demo_model
 
@@ -241,18 +240,6 @@ def test_in_any_order_of_events_each_choice_has_one_role_then_text_then_one_fini
     assert {(chunk["id"], chunk["created"], chunk["model"]) for chunk in chunks} == {
         (events.ANSWER_ID, events.CREATED, events.MODEL)
     }
-
-
-def test_server_timing_lists_the_phases_in_order_in_milliseconds() -> None:
-    assert server_timing(events.timings()) == (
-        "queue;dur=0.500, tokenize;dur=1.250, prefill;dur=20.000, decode;dur=1000.001, total;dur=61000.000"
-    )
-
-
-def test_server_timing_lists_phases_that_took_no_time() -> None:
-    assert server_timing(chat_pb2.Timings(total=Duration(nanos=999))) == (
-        "queue;dur=0.000, tokenize;dur=0.000, prefill;dur=0.000, decode;dur=0.000, total;dur=0.000"
-    )
 
 
 def test_a_model_is_described_with_everything_that_the_contract_tells() -> None:

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chasqui.v1 import chat_pb2, stream_pb2, tool_pb2
-from services.chat.answer.fold import fold_response
-from tests.support.events import completed, delta, finish, response, started
+from services.fold import ResponseFold
+from tests.support.events import completed, delta, finish, fold, response, started
 
 STOP, LENGTH = chat_pb2.FINISH_REASON_STOP, chat_pb2.FINISH_REASON_LENGTH
 
@@ -37,18 +37,32 @@ def choice(
 def test_events_fold_into_the_answer_that_they_tell(
     events: list[stream_pb2.StreamEvent], choices: list[chat_pb2.Choice]
 ) -> None:
-    assert fold_response([started(), *events, completed()]) == response(*choices)
+    assert fold([started(), *events, completed()]) == response(*choices)
 
 
 def test_an_unmatched_stop_sequence_stays_unset() -> None:
-    folded = fold_response([started(), finish(0), completed()])
+    folded = fold([started(), finish(0), completed()])
     assert not folded.choices[0].HasField("stop_reason")
 
 
 @pytest.mark.parametrize("events", [[], [started()], [started(), delta("a")], [started(), delta("a"), finish(0)]])
-def test_events_that_are_not_whole_are_no_answer(events: list[stream_pb2.StreamEvent]) -> None:
-    with pytest.raises(ValueError, match="complete"):
-        fold_response(events)
+def test_a_response_is_complete_only_after_the_last_event(events: list[stream_pb2.StreamEvent]) -> None:
+    fold = ResponseFold()
+    for event in events:
+        fold.add(event)
+    assert not fold.complete
+    fold.add(completed())
+    assert fold.complete
+
+
+def test_text_without_an_event_belongs_to_its_choice() -> None:
+    fold = ResponseFold()
+    for event in (started(), delta("a")):
+        fold.add(event)
+    fold.add_text(0, "b")
+    for event in (finish(0), completed()):
+        fold.add(event)
+    assert fold.response == response(choice(0, "ab"))
 
 
 @settings(deadline=None, max_examples=100)
@@ -57,7 +71,7 @@ def test_texts_of_choices_do_not_mix(pieces: list[tuple[int, str]]) -> None:
     deltas = [delta(text, index) for index, text in pieces]
     finishes = [finish(index) for index in (2, 0, 3, 1)]
     texts = ["".join(text for index, text in pieces if index == wanted) for wanted in range(4)]
-    folded = fold_response([started(), *deltas, *finishes, completed()])
+    folded = fold([started(), *deltas, *finishes, completed()])
     assert folded == response(*(choice(index, text) for index, text in enumerate(texts)))
 
 
@@ -67,7 +81,7 @@ def test_pieces_of_calls_are_folded_into_calls_in_the_order_of_their_index() -> 
         return stream_pb2.StreamEvent(delta=stream_pb2.ChoiceDelta(index=0, tool_calls=[piece]))
 
     finish = stream_pb2.ChoiceFinish(index=0, finish_reason=chat_pb2.FINISH_REASON_TOOL_CALLS)
-    response = fold_response(
+    response = fold(
         [
             stream_pb2.StreamEvent(started=stream_pb2.Started(id="x")),
             delta(0, '{"a"', id="call_a", name="f"),

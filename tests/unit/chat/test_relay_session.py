@@ -1,0 +1,108 @@
+"""One worker's stream as the session sees it: calls whose answers a test writes, and a stream that it reads."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from chasqui.v1 import chat_service_pb2, relay_service_pb2
+from services.chat.transport.authentication import Authentication
+from services.chat.transport.relay_session import FULL, RelaySession, RelayTraffic
+from services.telemetry.rpc import RpcObserver
+from services.telemetry.spans import untraced
+from tests.support.events import completed, finish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from services.chat.answer.outbox import Outbox
+
+TEXT = "a" * 100_000
+
+
+@dataclass
+class ScriptedCall:
+    """An accepted call; it is known when it was closed."""
+
+    closed: bool = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class ScriptedPipeline:
+    """Accepts every call, and lets `answer` fill its outbox."""
+
+    answer: Callable[[Outbox], None]
+    calls: list[ScriptedCall] = field(default_factory=list)
+
+    async def start(self, request: object, context: object, outbox: Outbox, **_: object) -> ScriptedCall:
+        self.calls.append(ScriptedCall())
+        self.answer(outbox)
+        return self.calls[-1]
+
+
+@dataclass
+class ScriptedStream:
+    """The stream's other end: what it sends is read in order, and what is written to it is kept."""
+
+    requests: list[relay_service_pb2.RelayRequest]
+    written: list[relay_service_pb2.RelayResponse] = field(default_factory=list)
+    stays_open: bool = False
+
+    async def read(self) -> Any:
+        if self.requests:
+            return self.requests.pop(0)
+        if self.stays_open:
+            await asyncio.Event().wait()
+        return grpc.aio.EOF
+
+    async def write(self, message: relay_service_pb2.RelayResponse) -> None:
+        await asyncio.sleep(0.001)
+        self.written.append(message)
+
+
+def session(stream: ScriptedStream, answer: Callable[[Outbox], None]) -> RelaySession:
+    pipeline: Any = ScriptedPipeline(answer)
+    context: Any = stream
+    return RelaySession(pipeline, Authentication(""), RpcObserver(untraced()), RelayTraffic(), context, 60.0)
+
+
+def submits(count: int) -> relay_service_pb2.RelayRequest:
+    chat = chat_service_pb2.ChatRequest(model="demo").SerializeToString()
+    calls = [relay_service_pb2.Submit(call_id=number, chat=chat, streamed=True) for number in range(1, count + 1)]
+    return relay_service_pb2.RelayRequest(submits=calls)
+
+
+def _answer(outbox: Outbox) -> None:
+    outbox.add_text(0, TEXT)
+    outbox.add_finish(0, finish().finish.finish_reason, None)
+    outbox.complete(completed().completed)
+
+
+async def test_answers_that_fill_a_message_leave_the_others_to_the_next() -> None:
+    stream = ScriptedStream([submits(20)])
+    await session(stream, _answer).run()
+    assert max(message.ByteSize() for message in stream.written) <= FULL + len(TEXT) + 1000
+    assert len(stream.written) < 20
+    ended = [progress.call_id for message in stream.written for progress in message.calls]
+    assert sorted(ended) == list(range(1, 21))
+
+
+async def test_a_request_that_is_no_message_ends_its_call_alone() -> None:
+    request = submits(2)
+    request.submits[0].chat = b"\xff\xff"
+    stream = ScriptedStream([request])
+    await session(stream, _answer).run()
+    failed = {p.call_id: p.HasField("status") for message in stream.written for p in message.calls}
+    assert failed == {1: True, 2: False}
+
+
+async def test_a_session_that_is_closed_before_it_runs_ends_at_once() -> None:
+    closed = session(ScriptedStream([], stays_open=True), _answer)
+    closed.close()
+    await asyncio.wait_for(closed.run(), 5)
