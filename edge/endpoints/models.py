@@ -8,8 +8,8 @@ import msgspec
 from starlette.responses import Response
 
 from edge.http.call_options import CallOptions
+from edge.openai.answer_schema import ModelList
 from edge.openai.response import model_body
-from edge.openai.schema import ModelList
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -11,9 +11,10 @@ from chasqui.v1 import model_service_pb2
 from edge.http.body import read_json_body
 from edge.http.call_options import CallOptions
 from edge.http.ignored import ignored_header
-from edge.openai.completion_schema import DetokenizeAnswer, DetokenizeRequest, TokenizeAnswer, TokenizeRequest
+from edge.openai.answer_schema import DetokenizeAnswer, TokenizeAnswer
 from edge.openai.decode import decode_request
 from edge.openai.request import token_id
+from edge.openai.request_schema import DetokenizeRequest, TokenizeRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge.openai.completion import CompletionSequence, text_completion, to_prompt_requests
-from edge.openai.completion_schema import CompletionRequest
 from edge.openai.decode import decode_chat_request, decode_request
 from edge.openai.request import to_chat_request
+from edge.openai.request_schema import CompletionRequest, StreamOptionsBody
 from edge.openai.response import ChunkSequence, completion
-from edge.openai.schema import StreamOptionsBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     import msgspec
 
     from chasqui.v1.chat_service_pb2 import ChatRequest, ChatResponse
-    from edge.openai.schema import GenerationRequest
+    from edge.openai.request_schema import GenerationRequest
     from edge.openai.sse import Chunks
 
 

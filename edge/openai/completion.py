@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET
 
 from chasqui.v1 import chat_pb2, chat_service_pb2
-from edge.openai.completion_schema import Completion, CompletionChoice, CompletionLogprobs
+from edge.openai.answer_schema import Completion, CompletionChoice, CompletionLogprobs
 from edge.openai.request import common_fields, token_id, whole
 from edge.openai.response import FINISH_REASONS, timings, usage
 from services.errors import InvalidValue
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chasqui.v1.stream_pb2 import Started, StreamEvent
-    from edge.openai.completion_schema import CompletionRequest
+    from edge.openai.request_schema import CompletionRequest
 
 # What OpenAI generates when a text completion names no limit.
 _DEFAULT_MAX_TOKENS: Final = 16

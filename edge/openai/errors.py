@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from edge.http.exchange import CLIENT_CLOSED_REQUEST, current_exchange
-from edge.openai.schema import ErrorBody, ErrorEnvelope
+from edge.openai.answer_schema import ErrorBody, ErrorEnvelope
 from services.errors import NOT_ADMITTED, ChasquiError, Code
 
 if TYPE_CHECKING:

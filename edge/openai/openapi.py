@@ -6,24 +6,19 @@ from typing import Any, Final
 
 import msgspec
 
-from edge.openai.completion_schema import (
-    Completion,
-    CompletionRequest,
-    DetokenizeAnswer,
-    DetokenizeRequest,
-    TokenizeAnswer,
-    TokenizeRequest,
-)
-from edge.openai.fields import RULES
-from edge.openai.request import ROLES
-from edge.openai.schema import (
+from edge.openai.answer_schema import (
     ChatCompletion,
     ChatCompletionChunk,
-    ChatCompletionRequest,
+    Completion,
+    DetokenizeAnswer,
     ErrorEnvelope,
     ModelBody,
     ModelList,
+    TokenizeAnswer,
 )
+from edge.openai.fields import RULES
+from edge.openai.request import ROLES
+from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
 from services import __version__
 from services.limits import LIMITS, MAX_PROMPTS, MAX_STOPS
 

@@ -11,7 +11,7 @@ from services.limits import LIMITS
 if TYPE_CHECKING:
     from msgspec import Raw
 
-    from edge.openai.schema import (
+    from edge.openai.request_schema import (
         ChatCompletionRequest,
         ContentPartBody,
         GenerationRequest,

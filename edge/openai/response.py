@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET
 
 from chasqui.v1 import chat_pb2
-from edge.openai.schema import (
+from edge.openai.answer_schema import (
     AnswerCall,
+    AnswerFunction,
     AnswerMessage,
     CallDelta,
     ChatCompletion,
@@ -16,7 +17,6 @@ from edge.openai.schema import (
     ChoiceBody,
     ChunkChoice,
     DeltaBody,
-    FunctionCallBody,
     FunctionDelta,
     LimitBody,
     LogprobsBody,
@@ -133,8 +133,7 @@ class ChunkSequence:
 def _message(message: chat_pb2.Message) -> AnswerMessage:
     text = "".join(part.text for part in message.content)
     calls = [
-        AnswerCall(call.id, FunctionCallBody(call.function.name, call.function.arguments))
-        for call in message.tool_calls
+        AnswerCall(call.id, AnswerFunction(call.function.name, call.function.arguments)) for call in message.tool_calls
     ]
     return AnswerMessage(text or (None if calls else ""), tool_calls=calls or UNSET)
 

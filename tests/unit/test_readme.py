@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from edge.openai.completion_schema import CompletionRequest, DetokenizeRequest, TokenizeRequest
 from edge.openai.fields import RULES
-from edge.openai.schema import ChatCompletionRequest, StreamOptionsBody
+from edge.openai.request_schema import (
+    ChatCompletionRequest,
+    CompletionRequest,
+    DetokenizeRequest,
+    StreamOptionsBody,
+    TokenizeRequest,
+)
 from services.settings import fields, variable
 from tests.support.readme import BLOCKS, ROOT, documents, filled
 

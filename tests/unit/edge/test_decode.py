@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge.openai.decode import decode_chat_request
 from edge.openai.request import to_chat_request
-from edge.openai.schema import ChatCompletionRequest
+from edge.openai.request_schema import ChatCompletionRequest
 from services.errors import InvalidValue, UnsupportedParameter
 
 # A loaded machine is no reason to fail.

@@ -11,8 +11,8 @@ import pytest
 from edge.openai.decode import decode_chat_request
 from edge.openai.fields import RULES
 from edge.openai.openapi import openapi_document
+from edge.openai.request_schema import ChatCompletionRequest
 from edge.openai.response import ChunkSequence, completion
-from edge.openai.schema import ChatCompletionRequest
 from services.errors import InvalidValue
 from services.limits import LIMITS
 from tests.support import events

@@ -1,133 +1,10 @@
-"""The JSON of OpenAI's chat API as typed structs: what is read from a request, and what is written in an answer."""
+"""The JSON of responses as typed structs: completions, chunks, tokens, models and errors."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import UNSET, Raw, Struct, UnsetType, field
-
-# An absent field and an explicit null mean the same: unset.
-_NULL = Raw(b"null")
-
-
-class FunctionCallBody(Struct):
-    """`function` of a tool call in an assistant message; `arguments` is JSON text."""
-
-    name: str
-    arguments: str
-
-
-class ToolCallBody(Struct):
-    """A tool call in an assistant message of the history."""
-
-    id: str
-    function: FunctionCallBody
-    type: Literal["function"] | None = None
-
-
-class ContentPartBody(Struct):
-    """A part of a message's content; only parts of type "text" are taken."""
-
-    type: str
-    text: str | None = None
-
-
-class MessageBody(Struct):
-    """A message of the conversation."""
-
-    role: str
-    content: str | list[ContentPartBody] | None = None
-    tool_calls: list[ToolCallBody] | None = None
-    tool_call_id: str | None = None
-
-
-class FunctionBody(Struct):
-    """`function` of a tool; `parameters` is kept verbatim."""
-
-    name: str
-    description: str | None = None
-    parameters: Raw = field(default_factory=lambda: _NULL)
-    strict: bool | None = None
-
-
-class ToolBody(Struct):
-    """A tool that is offered."""
-
-    type: Literal["function"]
-    function: FunctionBody
-
-
-class NamedFunctionBody(Struct):
-    """The function that a tool choice names."""
-
-    name: str
-
-
-class ToolChoiceBody(Struct):
-    """A tool choice that names a function."""
-
-    type: Literal["function"]
-    function: NamedFunctionBody
-
-
-class JsonSchemaBody(Struct):
-    """`json_schema` of a response format; `schema` is kept verbatim."""
-
-    name: str
-    description: str | None = None
-    schema: Raw = field(default_factory=lambda: _NULL)
-    strict: bool | None = None
-
-
-class ResponseFormatBody(Struct):
-    """The form that the answer must have."""
-
-    type: Literal["text", "json_object", "json_schema"]
-    json_schema: JsonSchemaBody | None = None
-
-
-class StreamOptionsBody(Struct):
-    """Options of a stream."""
-
-    include_usage: bool | None = None
-    include_timings: bool | None = None
-
-
-class GenerationRequest(Struct, kw_only=True):
-    """What every request for an answer may hold."""
-
-    model: str
-    stream: bool | None = None
-    stream_options: StreamOptionsBody | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    repetition_penalty: float | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    seed: int | None = None
-    logit_bias: dict[str, float] | None = None
-    max_tokens: int | None = None
-    min_tokens: int | None = None
-    stop: str | list[str] | None = None
-    stop_token_ids: list[int] | None = None
-    ignore_eos: bool | None = None
-    n: int | None = None
-    user: str | None = None
-
-
-class ChatCompletionRequest(GenerationRequest, kw_only=True):
-    """The fields of a chat completion request that have an effect here or in an engine."""
-
-    messages: list[MessageBody]
-    max_completion_tokens: int | None = None
-    logprobs: bool | None = None
-    top_logprobs: int | None = None
-    tools: list[ToolBody] | None = None
-    tool_choice: str | ToolChoiceBody | None = None
-    parallel_tool_calls: bool | None = None
-    response_format: ResponseFormatBody | None = None
+from msgspec import UNSET, Struct, UnsetType
 
 
 class PromptTokensDetails(Struct):
@@ -146,11 +23,18 @@ class UsageBody(Struct):
     estimated_cost: float
 
 
+class AnswerFunction(Struct):
+    """`function` of a tool call; `arguments` is JSON text."""
+
+    name: str
+    arguments: str
+
+
 class AnswerCall(Struct):
     """A tool call of an answer."""
 
     id: str
-    function: FunctionCallBody
+    function: AnswerFunction
     type: Literal["function"] = "function"
 
 
@@ -264,6 +148,55 @@ class ChatCompletionChunk(Struct):
     usage: UsageBody | UnsetType | None = UNSET
     timings: TimingsBody | UnsetType = UNSET
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+
+
+class CompletionLogprobs(Struct):
+    """The probabilities of a choice's tokens, in columns; in a chunk only the new ones.
+
+    `text_offset` counts characters from the beginning of the choice; `top_logprobs` is null when none were asked for.
+    """
+
+    tokens: list[str]
+    token_logprobs: list[float]
+    top_logprobs: list[dict[str, float]] | None
+    text_offset: list[int]
+
+
+class CompletionChoice(Struct):
+    """One of the answers, or its next text in a chunk; `finish_reason` is null until the end."""
+
+    index: int
+    text: str
+    logprobs: CompletionLogprobs | None = None
+    finish_reason: str | None = None
+    stop_reason: str | UnsetType = UNSET
+
+
+class Completion(Struct):
+    """A whole answer, or an event of a streamed one."""
+
+    id: str
+    created: int
+    model: str
+    system_fingerprint: str
+    choices: list[CompletionChoice]
+    usage: UsageBody | UnsetType | None = UNSET
+    timings: TimingsBody | UnsetType = UNSET
+    object: Literal["text_completion"] = "text_completion"
+
+
+class TokenizeAnswer(Struct):
+    """The tokens of a text."""
+
+    tokens: list[int]
+    count: int
+    max_model_len: int
+
+
+class DetokenizeAnswer(Struct):
+    """The text of tokens."""
+
+    prompt: str
 
 
 class LimitBody(Struct):

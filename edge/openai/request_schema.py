@@ -1,0 +1,153 @@
+"""The JSON of requests as typed structs: OpenAI's chat and text completions, vLLM's tokenize and detokenize."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Raw, Struct, field
+
+# An absent field and an explicit null mean the same: unset.
+_NULL = Raw(b"null")
+
+
+class FunctionCallBody(Struct):
+    """`function` of a tool call in an assistant message; `arguments` is JSON text."""
+
+    name: str
+    arguments: str
+
+
+class ToolCallBody(Struct):
+    """A tool call in an assistant message of the history."""
+
+    id: str
+    function: FunctionCallBody
+    type: Literal["function"] | None = None
+
+
+class ContentPartBody(Struct):
+    """A part of a message's content; only parts of type "text" are taken."""
+
+    type: str
+    text: str | None = None
+
+
+class MessageBody(Struct):
+    """A message of the conversation."""
+
+    role: str
+    content: str | list[ContentPartBody] | None = None
+    tool_calls: list[ToolCallBody] | None = None
+    tool_call_id: str | None = None
+
+
+class FunctionBody(Struct):
+    """`function` of a tool; `parameters` is kept verbatim."""
+
+    name: str
+    description: str | None = None
+    parameters: Raw = field(default_factory=lambda: _NULL)
+    strict: bool | None = None
+
+
+class ToolBody(Struct):
+    """A tool that is offered."""
+
+    type: Literal["function"]
+    function: FunctionBody
+
+
+class NamedFunctionBody(Struct):
+    """The function that a tool choice names."""
+
+    name: str
+
+
+class ToolChoiceBody(Struct):
+    """A tool choice that names a function."""
+
+    type: Literal["function"]
+    function: NamedFunctionBody
+
+
+class JsonSchemaBody(Struct):
+    """`json_schema` of a response format; `schema` is kept verbatim."""
+
+    name: str
+    description: str | None = None
+    schema: Raw = field(default_factory=lambda: _NULL)
+    strict: bool | None = None
+
+
+class ResponseFormatBody(Struct):
+    """The form that the answer must have."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchemaBody | None = None
+
+
+class StreamOptionsBody(Struct):
+    """Options of a stream."""
+
+    include_usage: bool | None = None
+    include_timings: bool | None = None
+
+
+class GenerationRequest(Struct, kw_only=True):
+    """What every request for an answer may hold."""
+
+    model: str
+    stream: bool | None = None
+    stream_options: StreamOptionsBody | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    seed: int | None = None
+    logit_bias: dict[str, float] | None = None
+    max_tokens: int | None = None
+    min_tokens: int | None = None
+    stop: str | list[str] | None = None
+    stop_token_ids: list[int] | None = None
+    ignore_eos: bool | None = None
+    n: int | None = None
+    user: str | None = None
+
+
+class ChatCompletionRequest(GenerationRequest, kw_only=True):
+    """The fields of a chat completion request that have an effect here or in an engine."""
+
+    messages: list[MessageBody]
+    max_completion_tokens: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    tools: list[ToolBody] | None = None
+    tool_choice: str | ToolChoiceBody | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormatBody | None = None
+
+
+class CompletionRequest(GenerationRequest, kw_only=True):
+    """A text to continue: one prompt or several, each as text or as ids of tokens."""
+
+    prompt: str | list[str | int | list[int]]
+    echo: bool | None = None
+    logprobs: int | None = None
+
+
+class TokenizeRequest(Struct):
+    """A text whose tokens are wanted; `add_special_tokens` puts the begin-of-text token before them, default true."""
+
+    model: str
+    prompt: str
+    add_special_tokens: bool | None = None
+
+
+class DetokenizeRequest(Struct):
+    """Tokens whose text is wanted."""
+
+    model: str
+    tokens: list[int]
