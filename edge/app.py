@@ -50,7 +50,14 @@ def build_app(upstream: Upstream, health: Health, keep_alive: KeepAlive, spans: 
             _Route(f"{prefix}/models", models.list),
             _Route(f"{prefix}/models/{{id:path}}", models.get),
         ]
-    return Starlette(routes=routes, middleware=[Middleware(Observer, spans)], exception_handlers=EXCEPTION_HANDLERS)
+    counted = [(method, route.path_format) for route in routes for method in _methods(route)]
+    observer = Middleware(Observer, spans, counted)
+    return Starlette(routes=routes, middleware=[observer], exception_handlers=EXCEPTION_HANDLERS)
+
+
+def _methods(route: Route) -> set[str]:
+    """Those that are counted: starlette adds HEAD to GET, and probes are left out."""
+    return (route.methods or set()) - {"HEAD"} if isinstance(route, _Route) else set()
 
 
 class _Route(Route):

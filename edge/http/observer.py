@@ -26,7 +26,7 @@ from services.telemetry.histogram import histogram
 from services.telemetry.tracing import remote_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator
+    from collections.abc import Awaitable, Iterator, Sequence
 
     from opentelemetry.metrics import CallbackOptions
     from opentelemetry.util.types import AttributeValue
@@ -52,7 +52,8 @@ _OUTCOMES: Final = {
 class Observer:
     """An application around another one. Endpoints tell what they know by way of `current_exchange`."""
 
-    def __init__(self, app: ASGIApp, spans: Spans) -> None:
+    def __init__(self, app: ASGIApp, spans: Spans, routes: Sequence[tuple[str, str]] = ()) -> None:
+        """`routes`, pairs of method and pattern, have a series in the metrics before their first request."""
         self._app = app
         self._spans = spans
         self._open = 0
@@ -62,6 +63,8 @@ class Observer:
             "How long requests take, to the last byte of their answers.",
             _DURATIONS,
         )
+        for method, route in routes:
+            self._duration.begin({**_labels(method, 200, outcome.COMPLETED), http_attributes.HTTP_ROUTE: route})
         meter.create_observable_gauge(
             "chasqui.edge.open_requests", [self._observe_open], "{request}", "Requests that are being answered."
         )
@@ -95,11 +98,7 @@ class Observer:
         span = exchange.span
         status = CLIENT_CLOSED_REQUEST if exchange.hung_up else exchange.status or 500
         word = _outcome(status, exchange)
-        labels: dict[str, str | int] = {
-            http_attributes.HTTP_REQUEST_METHOD: method,
-            http_attributes.HTTP_RESPONSE_STATUS_CODE: status,
-            "chasqui.outcome": word,
-        }
+        labels = _labels(method, status, word)
         if exchange.route is not None:
             labels[http_attributes.HTTP_ROUTE] = exchange.route
             span.name = f"{method} {exchange.route}"
@@ -131,6 +130,14 @@ class Observer:
 
     def _observe_open(self, _: CallbackOptions) -> Iterator[Observation]:
         yield Observation(self._open)
+
+
+def _labels(method: str, status: int, word: str) -> dict[str, str | int]:
+    return {
+        http_attributes.HTTP_REQUEST_METHOD: method,
+        http_attributes.HTTP_RESPONSE_STATUS_CODE: status,
+        "chasqui.outcome": word,
+    }
 
 
 def _request_attributes(scope: Scope, headers: Headers) -> dict[str, AttributeValue]:

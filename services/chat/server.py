@@ -41,13 +41,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_SERVICES = tuple(
-    descriptor.services_by_name[name].full_name
-    for descriptor, name in (
-        (chat_service_pb2.DESCRIPTOR, "ChatService"),
-        (model_service_pb2.DESCRIPTOR, "ModelService"),
-    )
+_DESCRIPTORS = (
+    chat_service_pb2.DESCRIPTOR.services_by_name["ChatService"],
+    model_service_pb2.DESCRIPTOR.services_by_name["ModelService"],
 )
+_SERVICES = tuple(service.full_name for service in _DESCRIPTORS)
+_METHODS = tuple(f"{service.full_name}/{method.name}" for service in _DESCRIPTORS for method in service.methods)
 # For streams to send their last messages.
 _CLOSE_SECONDS = 1.0
 # A client may ping this often during a long call, with or without calls, and is never told "too many pings".
@@ -83,10 +82,10 @@ class ChatServer:
             log.warning("CHASQUI_API_KEYS is not set: everyone who reaches the port is let in")
         self.admission = Admission(engine.capabilities.parallel, settings.max_queue, settings.max_queue_tokens)
         catalogue = Catalogue(engine, settings)
-        accounts = Accounts(spans, traces_content=settings.trace_content == "on")
+        accounts = Accounts(spans, engine.model.name, traces_content=settings.trace_content == "on")
         self._pipeline = ChatPipeline(engine, catalogue, self.admission, accounts, settings)
         self._health = HealthMonitor(engine, _SERVICES, settings.stall_timeout)
-        observer = RpcObserver(spans)
+        observer = RpcObserver(spans, _METHODS)
         interceptors = [CallInterceptor(observer), AuthenticationInterceptor(authentication)]
         self._grpc: grpc.aio.Server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
         chat = ChatServicer(self._pipeline, authentication, settings.reader_timeout)

@@ -60,6 +60,10 @@ class Histogram:
             series = self._series.setdefault(key, _Series(len(self._bounds) + 1))
         series.add(bisect_left(self._bounds, seconds), seconds, span)
 
+    def begin(self, labels: Mapping[str, str | int]) -> None:
+        """Show values with these labels from now on, at zero: a rate sees the first only as an increase from there."""
+        self._series.setdefault(tuple(labels.items()), _Series(len(self._bounds) + 1))
+
     def metric(self) -> Metric:
         """All that was recorded so far."""
         now = time.time_ns()
@@ -96,12 +100,12 @@ class _Series:
             attributes=attributes,
             start_time_unix_nano=began,
             time_unix_nano=now,
-            count=sum(counts),
+            count=(count := sum(counts)),
             sum=self._sum,
             bucket_counts=counts,
             explicit_bounds=bounds,
-            min=self._smallest,
-            max=self._largest,
+            min=self._smallest if count else 0.0,
+            max=self._largest if count else 0.0,
             exemplars=[example for example in self._examples if example is not None],
         )
 

@@ -48,8 +48,9 @@ async def watch_event_loop() -> None:
     tasks = meter.create_gauge("chasqui.event_loop.tasks", "{task}", "Tasks of the event loop.")
     lag = histogram("chasqui.event_loop.lag", "How much later than due the event loop gets to a timer.", _LAG_BUCKETS)
     loop = asyncio.get_running_loop()
+    lag.begin({})
     while True:
+        tasks.set(len(asyncio.all_tasks()))
         due = loop.time() + _INTERVAL
         await asyncio.sleep(_INTERVAL)
         lag.record(max(loop.time() - due, 0.0), {})
-        tasks.set(len(asyncio.all_tasks()))

@@ -13,6 +13,7 @@ REFUSED: Final = "refused"  # the service is full, or stops
 DEADLINE: Final = "deadline"  # the caller's time ran out
 SLOW_READER: Final = "slow_reader"  # the caller did not read its answer
 FAILED: Final = "failed"  # our mistake
+ALL: Final = (COMPLETED, CANCELLED, INVALID, REFUSED, DEADLINE, SLOW_READER, FAILED)
 
 _BY_CODE: Final = {
     Code.CANCELLED: CANCELLED,

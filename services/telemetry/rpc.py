@@ -7,7 +7,8 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from opentelemetry import trace
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import Observation
 from opentelemetry.semconv._incubating.attributes import rpc_attributes
 from opentelemetry.semconv._incubating.metrics import rpc_metrics
 from opentelemetry.semconv.attributes import error_attributes
@@ -20,7 +21,9 @@ from services.telemetry.histogram import histogram
 from services.telemetry.tracing import remote_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+
+    from opentelemetry.metrics import CallbackOptions
 
     from services.telemetry.spans import BegunSpan, Spans
 
@@ -32,13 +35,22 @@ _SYSTEM: Final = rpc_attributes.RpcSystemNameValues.GRPC.value
 # In seconds, as OpenTelemetry's conventions for RPC advise, and beyond: answers take longer than most RPCs.
 _DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
+_COMPLETED: Final = {rpc_attributes.RPC_RESPONSE_STATUS_CODE: "OK", "chasqui.outcome": outcome.COMPLETED}
+
 
 class RpcObserver:
     """Watches the calls of a server, one `observe` each."""
 
-    def __init__(self, spans: Spans) -> None:
+    def __init__(self, spans: Spans, methods: Sequence[str] = ()) -> None:
+        """`methods` ("package.Service/Method") have a series in the metrics before their first call."""
         self._spans = spans
         self._duration = histogram(rpc_metrics.RPC_SERVER_CALL_DURATION, "How long calls take.", _DURATIONS)
+        for method in methods:
+            self._duration.begin({**_labels(method), **_COMPLETED})
+        self._ended = dict.fromkeys(outcome.ALL, 0)
+        metrics.get_meter("chasqui.server").create_observable_counter(
+            "chasqui.calls", [self._observe_ended], "{call}", "Calls that have ended, by outcome."
+        )
 
     async def observe(
         self, method: str, metadata: Mapping[str, str], run: Callable[[], Awaitable[Response]]
@@ -50,7 +62,7 @@ class RpcObserver:
         """
         name = method.removeprefix("/")
         began = time.monotonic()
-        labels = {rpc_attributes.RPC_SYSTEM_NAME: _SYSTEM, rpc_attributes.RPC_METHOD: name}
+        labels = _labels(name)
         span = self._spans.begin(name, remote_parent(metadata))
         trace_id = trace.format_trace_id(span.context.trace_id)
         call = CallContext(request_id_from(metadata.get("x-request-id")), trace_id, span.context)
@@ -76,6 +88,7 @@ class RpcObserver:
     ) -> None:
         """Tell the span, the metric and the log how a call ended; an accepted chat call has a log line of its own."""
         word = outcome.COMPLETED if error is None else outcome.outcome_of(error)
+        self._ended[word] += 1
         ended = {rpc_attributes.RPC_RESPONSE_STATUS_CODE: "OK" if error is None else error.code.name}
         if error is not None:
             ended[error_attributes.ERROR_TYPE] = error.reason
@@ -96,3 +109,11 @@ class RpcObserver:
                 "seconds": round(seconds, 6),
             }
             log.info("call ended", extra={"fields": fields})
+
+    def _observe_ended(self, _: CallbackOptions) -> Iterator[Observation]:
+        for word, count in self._ended.items():
+            yield Observation(count, {"chasqui.outcome": word})
+
+
+def _labels(method: str) -> dict[str, str]:
+    return {rpc_attributes.RPC_SYSTEM_NAME: _SYSTEM, rpc_attributes.RPC_METHOD: method}

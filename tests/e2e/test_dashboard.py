@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import yaml
@@ -12,7 +13,6 @@ import yaml
 from tests.e2e.conftest import REFERENCE_MODEL
 from tests.support.http import get, open_stream, post
 from tests.support.promql import labels_of, metrics_of
-from tests.support.replicas import wait_until
 from tests.support.service import Service, free_row
 
 OBSERVABILITY = Path(__file__).parents[2] / "docker" / "observability"
@@ -35,36 +35,59 @@ def alerts() -> list[tuple[str, str]]:
     return [(rule["alert"], rule["expr"]) for group in groups for rule in group["rules"]]
 
 
+class Scraped(NamedTuple):
+    """What server, edge and Envoy show before the first call, and after calls that end in different ways."""
+
+    before: str
+    after: str
+
+
 @pytest.fixture(scope="module")
-def shown() -> dict[str, set[str]]:
-    """Every metric that server, edge and Envoy show, with its labels, after calls that end in different ways."""
+def scraped() -> Scraped:
     port = free_row(3)
     body = {"model": REFERENCE_MODEL, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 4}
     with Service(engine="simulated", simulated_rate=50, metrics_address=f"127.0.0.1:{port}") as service:
+
+        def scrape() -> str:
+            return "\n".join(get(f"http://127.0.0.1:{port + part}/metrics").body.decode() for part in range(3))
+
+        before = scrape()
         post(service.url + CHAT, body)
         post(service.url + CHAT, {**body, "temperature": -1})
         gone = {"x-request-id": "gone"}
         open_stream(service.url + CHAT, {**body, "stream": True, "max_tokens": 500, "ignore_eos": True}, gone).close()
         service.settled("gone")
+        return Scraped(before, scrape())
 
-        def text(part: int) -> str:
-            return get(f"http://127.0.0.1:{port + part}/metrics").body.decode()
 
-        wait_until(lambda: "event_loop_tasks" in text(0) and "event_loop_tasks" in text(1))  # told from time to time
-        everything = "\n".join(text(part) for part in range(3))
-    found: dict[str, set[str]] = {}
-    for name, labels in re.findall(r"^(\w+)(?:\{(.*)\})? ", everything, flags=re.MULTILINE):
-        found.setdefault(name, set()).update(re.findall(r'(\w+)="', labels))
+def labels_shown(text: str) -> dict[str, dict[str, set[str]]]:
+    """Each metric's labels, with the values that they have."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for name, labels in re.findall(r"^(\w+)(?:\{(.*)\})? ", text, flags=re.MULTILINE):
+        metric = found.setdefault(name, {})
+        for label, value in re.findall(r'(\w+)="([^"]*)"', labels):
+            metric.setdefault(label, set()).add(value)
     return found
 
 
 @pytest.mark.parametrize(("title", "expression"), panels() + alerts())
-def test_an_expression_asks_for_what_there_is(shown: dict[str, set[str]], title: str, expression: str) -> None:
+def test_an_expression_asks_for_what_there_is(scraped: Scraped, title: str, expression: str) -> None:
     names = metrics_of(expression)
     assert names
+    shown = labels_shown(scraped.after)
     assert names - {KV_CACHE} <= set(shown)
-    known = OF_PROMETHEUS.union(*(shown.get(name, set()) for name in names))
+    known = OF_PROMETHEUS.union(*(shown.get(name, {}) for name in names))
     assert labels_of(expression) <= known
+
+
+@pytest.mark.parametrize(("title", "expression"), panels() + alerts())
+def test_what_an_expression_counts_is_at_zero_before_the_first_call(
+    scraped: Scraped, title: str, expression: str
+) -> None:
+    shown = labels_shown(scraped.before)
+    assert metrics_of(expression) - {KV_CACHE} <= set(shown)
+    counted = re.findall(r'(\w+)\{chasqui_outcome="(\w+)"\}', expression)
+    assert [pair for pair in counted if pair[1] not in shown[pair[0]]["chasqui_outcome"]] == []
 
 
 def test_the_operator_s_questions_have_a_row_each() -> None:

@@ -37,9 +37,12 @@ class CallTrace:
 class Accounts:
     """One for all calls of a server."""
 
-    def __init__(self, spans: Spans, *, traces_content: bool) -> None:
-        """With `traces_content` spans carry what was said, which they else never do."""
-        self._metrics = CallMetrics()
+    def __init__(self, spans: Spans, model: str, *, traces_content: bool) -> None:
+        """`model` is the served model's name.
+
+        With `traces_content` spans carry what was said, which they else never do.
+        """
+        self._metrics = CallMetrics(model)
         self._spans = spans
         self._call_spans = CallSpans(spans)
         self._traces_content = traces_content

@@ -44,7 +44,8 @@ class _Bill:
 class CallMetrics:
     """What calls came to. Sums too are kept here and told when somebody asks."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: str) -> None:
+        """What the first chat calls of `model` will change has a series from the start."""
         meter = metrics.get_meter("chasqui.server")
         self._bills: defaultdict[tuple[str, str, str], _Bill] = defaultdict(_Bill)
         self._duration = histogram(
@@ -77,6 +78,16 @@ class CallMetrics:
         )
         meter.create_observable_counter("chasqui.cost", [self._costs], "USD", "What the calls are billed.")
 
+        self._begin(model)
+
+    def _begin(self, model: str) -> None:
+        operation = gen_ai.GenAiOperationNameValues.CHAT.value
+        self._bills[operation, model, outcome.COMPLETED] = _Bill()
+        labels = _labels(operation, model, model)
+        for series in (self._duration, self._first_token, self._token, self._queue):
+            series.begin(labels)
+        self._release.begin({})
+
     def record(self, settlement: Settlement, span: SpanContext) -> None:
         """Count a call, of which `span` tells more."""
         facts, usage, timings = settlement.facts, settlement.usage, settlement.timings
@@ -85,12 +96,7 @@ class CallMetrics:
         bill.completion += usage.completion_tokens
         bill.cached += usage.cached_tokens
         bill.cost += usage.estimated_cost
-        labels = {
-            gen_ai.GEN_AI_OPERATION_NAME: facts.operation,
-            gen_ai.GEN_AI_PROVIDER_NAME: PROVIDER,
-            gen_ai.GEN_AI_REQUEST_MODEL: facts.request_model,
-            gen_ai.GEN_AI_RESPONSE_MODEL: facts.model,
-        }
+        labels = _labels(facts.operation, facts.request_model, facts.model)
         self._queue.record(timings.queue, labels, span)
         if usage.completion_tokens:
             self._first_token.record(facts.tokenize_seconds + timings.queue + timings.prefill, labels, span)
@@ -126,3 +132,12 @@ class CallMetrics:
                 },
                 bill,
             )
+
+
+def _labels(operation: str, asked: str, answered: str) -> dict[str, str]:
+    return {
+        gen_ai.GEN_AI_OPERATION_NAME: operation,
+        gen_ai.GEN_AI_PROVIDER_NAME: PROVIDER,
+        gen_ai.GEN_AI_REQUEST_MODEL: asked,
+        gen_ai.GEN_AI_RESPONSE_MODEL: answered,
+    }

@@ -66,3 +66,14 @@ def test_each_bucket_gives_its_latest_sampled_span_as_an_example() -> None:
     histogram.record(0.05, {})
     [point] = points(histogram)
     assert [(each.value, each.span_id, each.trace_id) for each in point.exemplars] == [(0.3, 2, 7), (9.0, 4, 7)]
+
+
+def test_a_series_that_has_begun_is_shown_at_zero_and_counts_on_from_there() -> None:
+    histogram = Histogram("h", "d", BOUNDS)
+    histogram.begin({"label": "a"})
+    [point] = points(histogram)
+    assert (point.count, point.sum, point.min, point.max, list(point.bucket_counts)) == (0, 0.0, 0.0, 0.0, [0] * 4)
+    histogram.record(0.3, {"label": "a"})
+    histogram.begin({"label": "a"})
+    [point] = points(histogram)
+    assert (point.count, point.min, point.max) == (1, 0.3, 0.3)
