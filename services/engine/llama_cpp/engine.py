@@ -32,6 +32,7 @@ from services.engine.llama_cpp.answer import GRAMMAR_LOST, Answer, completion_re
 from services.engine.llama_cpp.grammar_follower import GrammarFollower
 from services.engine.load_error import EngineLoadError
 from services.engine.model.tokenizer import tokenizer_from_gguf
+from services.engine.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +67,11 @@ class LlamaCppHandle:
         self._wake = wake
 
     @property
+    def slots(self) -> int:
+        """One per choice."""
+        return self.generation.n
+
+    @property
     def cancelled(self) -> bool:
         """Whether nobody waits for any choice that still runs."""
         return self.answer.open_choices <= self.cancelled_choices
@@ -97,9 +103,7 @@ class LlamaCppEngine:
         self.tokenizer = tokenizer_from_gguf(gguf)
         self._server: Any = None
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="llama-cpp")
-        self._free_slots = parallel
-        self._waiting: deque[LlamaCppHandle] = deque()
-        self._running: set[LlamaCppHandle] = set()
+        self._slots = Slots[LlamaCppHandle](parallel)
         self._inbox: deque[tuple[LlamaCppHandle, dict[str, Any] | None]] = deque()
         self._drain_pending = False
         self._progress = 0
@@ -113,18 +117,18 @@ class LlamaCppEngine:
     def submit(self, generation: Generation, sink: Sink) -> LlamaCppHandle:
         """Queue a generation; calls beyond the slots wait here, where they can still be cancelled."""
         handle = LlamaCppHandle(generation, sink, self._loop.create_future(), self._sweep_soon)
-        self._waiting.append(handle)
+        self._slots.queue(handle)
         self._loop.call_soon(self._dispatch)
         return handle
 
     def heartbeat(self) -> Heartbeat:
         """Progress counts tokens and batches of prompts."""
-        state = EngineState.WORKING if self._running or self._waiting else EngineState.IDLE
-        return Heartbeat(state, self._progress, len(self._running), len(self._waiting))
+        state = EngineState.WORKING if self._slots else EngineState.IDLE
+        return Heartbeat(state, self._progress, len(self._slots.running), len(self._slots.waiting))
 
     async def close(self) -> None:
         """Cancel everything, wait until the threads are back, and free the model."""
-        handles = [*self._running, *self._waiting]
+        handles = list(self._slots)
         for handle in handles:
             handle.cancel()
         if handles:
@@ -162,11 +166,8 @@ class LlamaCppEngine:
 
     def _dispatch(self) -> None:
         """Start waiting generations while there are slots for all of their choices."""
-        while self._waiting and self._waiting[0].generation.n <= self._free_slots:
-            handle = self._waiting.popleft()
+        while (handle := self._slots.start_next()) is not None:
             handle.started = time.monotonic()
-            self._free_slots -= handle.generation.n
-            self._running.add(handle)
             self._pool.submit(self._run, handle)
 
     def _run(self, handle: LlamaCppHandle) -> None:
@@ -221,23 +222,18 @@ class LlamaCppEngine:
 
     def _sweep(self) -> None:
         """End cancelled choices for their callers, and drop cancelled generations that still wait."""
-        for handle in [*self._running, *self._waiting]:
+        for handle in self._slots:
             for choice in sorted(handle.cancelled_choices & handle.answer.open_choices):
                 handle.answer.open_choices.discard(choice)
                 handle.sink.choice_end(ChoiceEnd(choice, EndReason.CANCELLED))
-        for handle in [waiting for waiting in self._waiting if waiting.cancelled]:
-            self._waiting.remove(handle)
+        for handle in [waiting for waiting in self._slots.waiting if waiting.cancelled]:
             self._end(handle)
-            handle.released.set_result(None)
 
     def _finish(self, handle: LlamaCppHandle) -> None:
         """The thread is back: end what llama.cpp left open, bill, and give the slots to others."""
         for choice in sorted(handle.answer.open_choices):
             handle.sink.choice_end(ChoiceEnd(choice, EndReason.CANCELLED))
-        self._running.discard(handle)
-        self._free_slots += handle.generation.n
         self._end(handle)
-        handle.released.set_result(None)
         self._dispatch()
 
     def _end(self, handle: LlamaCppHandle) -> None:
@@ -246,3 +242,4 @@ class LlamaCppEngine:
         prompt = len(handle.generation.prompt)
         lost = answer.grammar_lost
         handle.sink.end(End(prompt, answer.cached_tokens, answer.delivered_tokens, timings, answer.error, lost))
+        self._slots.release(handle)

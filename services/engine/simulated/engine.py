@@ -10,7 +10,6 @@ import asyncio
 import math
 import time
 import zlib
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,7 @@ from services.engine.api import (
     TokenLogprob,
 )
 from services.engine.model.tokenizer import tokenizer_from_gguf
+from services.engine.slots import Slots
 
 if TYPE_CHECKING:
     from services.engine.model.gguf_file import GgufModel
@@ -75,6 +75,11 @@ class SimulatedHandle:
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     reader: asyncio.Task[None] | None = None
 
+    @property
+    def slots(self) -> int:
+        """One per choice."""
+        return self.generation.n
+
     def cancel(self, choice: int | None = None) -> None:
         """End one choice or all; their ends come with the loop's next turn."""
         choices = list(self.open_choices) if choice is None else [choice]
@@ -112,9 +117,7 @@ class SimulatedEngine:
         self._plain_ids = self.tokenizer.plain_ids()
         self._gap = 1 / rate if rate else 0.0
         self._wake_per_call = wake_per_call
-        self._waiting: deque[SimulatedHandle] = deque()
-        self._running: list[SimulatedHandle] = []
-        self._places = parallel
+        self._slots = Slots[SimulatedHandle](parallel)
         self._steps = 0
         self._timer: asyncio.Handle | None = None
 
@@ -126,18 +129,17 @@ class SimulatedEngine:
         loop = asyncio.get_running_loop()
         choices = {index: self._plan(generation, index) for index in range(generation.n)}
         handle = SimulatedHandle(self, generation, sink, loop.create_future(), choices, set(), time.monotonic())
-        self._waiting.append(handle)
+        self._slots.queue(handle)
         self._schedule()
         return handle
 
     def heartbeat(self) -> Heartbeat:
         """Working while there are generations; the timer cannot stall."""
-        busy = bool(self._running or self._waiting)
-        state = EngineState.WORKING if busy else EngineState.IDLE
-        return Heartbeat(state, self._steps, len(self._running), len(self._waiting))
+        state = EngineState.WORKING if self._slots else EngineState.IDLE
+        return Heartbeat(state, self._steps, len(self._slots.running), len(self._slots.waiting))
 
     def end_cancelled(self, handle: SimulatedHandle, choices: list[int]) -> None:
-        """End those of the choices that still run, and let others take the place."""
+        """End those of the choices that still run, and let others take the slots."""
         for index in choices:
             if index in handle.open_choices:
                 self._end_choice(handle, index, EndReason.CANCELLED)
@@ -145,7 +147,7 @@ class SimulatedEngine:
 
     async def close(self) -> None:
         """Cancel everything and wait until it has ended."""
-        handles = [*self._running, *self._waiting]
+        handles = list(self._slots)
         for handle in handles:
             handle.cancel()
         if handles:
@@ -163,7 +165,7 @@ class SimulatedEngine:
         return _Choice(index, offset, natural, EndReason.STOP)
 
     def _schedule(self) -> None:
-        if self._timer is None and (self._running or self._waiting):
+        if self._timer is None and self._slots:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._gap, self._step) if self._gap else loop.call_soon(self._step)
 
@@ -171,7 +173,7 @@ class SimulatedEngine:
         """Push one token per running choice, then admit what waits: its prompt is processed in the next step."""
         self._timer = None
         self._steps += 1
-        for handle in list(self._running):
+        for handle in self._slots.running:
             if self._wake_per_call:
                 handle.woken.set()
             else:
@@ -180,11 +182,8 @@ class SimulatedEngine:
         self._schedule()
 
     def _admit(self) -> None:
-        while self._waiting and self._waiting[0].generation.n <= self._places:
-            handle = self._waiting.popleft()
+        while (handle := self._slots.start_next()) is not None:
             handle.started = time.monotonic()
-            self._places -= handle.generation.n
-            self._running.append(handle)
             if self._wake_per_call:
                 handle.reader = asyncio.create_task(self._read(handle))
 
@@ -231,13 +230,8 @@ class SimulatedEngine:
 
     def _release(self, handle: SimulatedHandle) -> None:
         now = time.monotonic()
-        if handle in self._running:
-            self._running.remove(handle)
-            self._places += handle.generation.n
-        else:
-            self._waiting.remove(handle)
         handle.woken.set()  # for its reader to see the end
         started, first = handle.started or now, handle.first_token or now
         timings = EngineTimings(started - handle.submitted, first - started, now - first)
         handle.sink.end(End(len(handle.generation.prompt), 0, handle.completion_tokens, timings))
-        handle.released.set_result(None)
+        self._slots.release(handle)

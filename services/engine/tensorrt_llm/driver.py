@@ -1,14 +1,14 @@
-"""Runs generations on an LLM: places, submissions, readers, aborts and failures, all in one loop and thread."""
+"""Runs generations on an LLM: slots, submissions, readers, aborts and failures, all in one loop and thread."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from services.engine.api import EndReason, Generation, Sink
+from services.engine.slots import Slots
 from services.engine.tensorrt_llm.generation import (
     EmptyAnswerError,
     Progress,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # The engine confirms an abort with a final step. One that never comes, as in the middle of a prefill, must not keep the
-# place for ever.
+# slot for ever.
 _ABORT_SECONDS = 30.0
 # An engine without KV-cache blocks answers nothing until it is restarted; one odd answer is no proof of that.
 _EMPTY_ANSWERS = 3
@@ -37,17 +37,15 @@ _STATS_SECONDS = 1.0
 
 
 class Driver:
-    """`llm` with `places` sequences at a time; further generations wait here. Belongs to the running loop."""
+    """`llm` with `parallel` sequences at a time; further generations wait here. Belongs to the running loop."""
 
-    def __init__(self, runtime: Runtime, llm: Any, checkpoint: Checkpoint, places: int) -> None:
-        self.waiting: deque[TensorRtLlmHandle] = deque()
-        self.running: set[TensorRtLlmHandle] = set()
+    def __init__(self, runtime: Runtime, llm: Any, checkpoint: Checkpoint, parallel: int) -> None:
+        self.slots = Slots[TensorRtLlmHandle](parallel)
         self.failure: str | None = None
         self.progress = Progress()
         self._runtime = runtime
         self._llm = llm
         self._checkpoint = checkpoint
-        self._places = places
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stats: asyncio.Task[None] | None = None
@@ -55,7 +53,7 @@ class Driver:
         self._empty_answers = 0
 
     def submit(self, generation: Generation, sink: Sink) -> TensorRtLlmHandle:
-        """Queue a generation; until it has a place it can be cancelled at once."""
+        """Queue a generation; until it has slots it can be cancelled at once."""
         handle = TensorRtLlmHandle(
             generation,
             sink,
@@ -65,7 +63,7 @@ class Driver:
             self.progress,
             copies=generation.n > 1 and is_greedy(generation.sampling),
         )
-        self.waiting.append(handle)
+        self.slots.queue(handle)
         self._loop.call_soon(self._dispatch)
         return handle
 
@@ -75,15 +73,15 @@ class Driver:
             return
         self.failure = failure
         log.error("%s", failure)
-        for handle in list(self.running):
+        for handle in self.slots.running:
             handle.end(failure)
         self._dispatch()
-        # Later, because a task that is cancelled before its first step never gets to give its place back.
+        # Later, because a task that is cancelled before its first step never gets to release its slot.
         self._loop.call_soon(self._cancel_tasks)
 
     async def close(self, deadline: float) -> None:
         """Cancel everything and wait up to `deadline` seconds for the engine to confirm."""
-        handles = [*self.running, *self.waiting]
+        handles = list(self.slots)
         for handle in handles:
             handle.cancel()
         if handles:
@@ -97,37 +95,34 @@ class Driver:
             task.cancel()
 
     def _dispatch(self) -> None:
-        """Start waiting generations while there are places for all of their sequences."""
-        while self.waiting and self.failure is not None:
-            handle = self.waiting.popleft()
-            handle.end(self.failure)
-            handle.released.set_result(None)
-        while self.waiting and self.waiting[0].submissions <= self._places:
-            self._start(self.waiting.popleft())
-        if self.running and (self._stats is None or self._stats.done()):
+        """Start waiting generations while there are slots for all of their sequences."""
+        if self.failure is not None:
+            for handle in self.slots.waiting:
+                handle.end(self.failure)
+                self.slots.release(handle)
+        while (started := self.slots.start_next()) is not None:
+            self._start(started)
+        if self.slots.running and (self._stats is None or self._stats.done()):
             self._stats = self._spawn(self._watch_iterations())
 
     def _start(self, handle: TensorRtLlmHandle) -> None:
         handle.started = time.monotonic()
-        handle.held = handle.submissions
-        self.running.add(handle)
-        self._places -= handle.held
         self._submit(handle, 0)
-        if handle.submissions > 1 and len(handle.generation.prompt) >= _SHARED_PROMPT:
+        if handle.slots > 1 and len(handle.generation.prompt) >= _SHARED_PROMPT:
             self._spawn(self._submit_others(handle))
         else:
-            for submission in range(1, handle.submissions):
+            for submission in range(1, handle.slots):
                 self._submit(handle, submission)
 
     async def _submit_others(self, handle: TensorRtLlmHandle) -> None:
         submission = 1
         try:
             await handle.first_token.wait()
-            while submission < handle.submissions:
+            while submission < handle.slots:
                 self._submit(handle, submission)
                 submission += 1
         finally:
-            for _ in range(submission, handle.submissions):
+            for _ in range(submission, handle.slots):
                 self._give_back(handle)
 
     def _submit(self, handle: TensorRtLlmHandle, submission: int) -> None:
@@ -179,9 +174,8 @@ class Driver:
         for index in sorted(handle.choices) if choice is None else [choice]:
             if index in handle.choices:
                 handle.end_choice(index, EndReason.CANCELLED)
-        if not handle.choices and handle in self.waiting:
-            self.waiting.remove(handle)
-            handle.released.set_result(None)
+        if not handle.choices and handle in self.slots.waiting:
+            self.slots.release(handle)
         self._abort_unwanted(handle)
 
     def _end_with(self, handle: TensorRtLlmHandle, error: str) -> None:
@@ -199,7 +193,7 @@ class Driver:
             self._loop.call_later(_ABORT_SECONDS, self._give_up, handle, submission)
 
     def _give_up(self, handle: TensorRtLlmHandle, submission: int) -> None:
-        """The engine has not confirmed an abort: let others have the place."""
+        """The engine has not confirmed an abort: let others have the slot."""
         if handle.results.pop(submission, None) is not None:
             log.warning("the engine has not confirmed an abort for %.0f s", _ABORT_SECONDS)
             self._give_back(handle)
@@ -207,22 +201,18 @@ class Driver:
     def _give_back(self, handle: TensorRtLlmHandle) -> None:
         """A submission no longer occupies the engine."""
         self.progress.count += 1
-        self._places += 1
-        handle.held -= 1
-        if handle.held == 0:
-            self.running.discard(handle)
-            handle.released.set_result(None)
+        self.slots.release(handle, 1)
         self._loop.call_soon(self._dispatch)
 
     async def _watch_iterations(self) -> None:
         """Count the engine's iterations while there is work; there is one queue of them, and this its only reader."""
-        while self.running:
+        while self.slots.running:
             async for record in self._llm.get_stats_async(timeout=_STATS_SECONDS):
                 self.progress.count += 1
                 blocks = record.get("kvCacheStats")
                 if blocks:
                     self.kv_cache_use = blocks["usedNumBlocks"] / blocks["maxNumBlocks"]
-                if not self.running:
+                if not self.slots.running:
                     return
             # After a silence the queue counts as finished until the next submission.
             await asyncio.sleep(_STATS_SECONDS)

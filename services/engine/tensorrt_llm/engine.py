@@ -30,7 +30,7 @@ _CLOSE_SECONDS = 20.0
 
 
 class TensorRtLlmEngine:
-    """A model on TensorRT-LLM, with places for `model.options.parallel` sequences."""
+    """A model on TensorRT-LLM, with slots for `model.options.parallel` sequences."""
 
     def __init__(
         self, runtime: Runtime, model: LoadableModel, name: str, close_seconds: float = _CLOSE_SECONDS
@@ -92,9 +92,9 @@ class TensorRtLlmEngine:
         driver = self._driver
         if not self._closed and not self._is_alive():
             driver.fail("The engine's worker has died.")
-        busy = bool(driver.running or driver.waiting)
-        state = EngineState.FAILED if driver.failure else EngineState.WORKING if busy else EngineState.IDLE
-        return Heartbeat(state, driver.progress.count, len(driver.running), len(driver.waiting), driver.kv_cache_use)
+        slots = driver.slots
+        state = EngineState.FAILED if driver.failure else EngineState.WORKING if slots else EngineState.IDLE
+        return Heartbeat(state, driver.progress.count, len(slots.running), len(slots.waiting), driver.kv_cache_use)
 
     async def close(self) -> None:
         """Cancel everything and free the GPU; past a deadline the workers are killed and the process ends."""

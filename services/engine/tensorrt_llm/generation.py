@@ -47,7 +47,6 @@ class TensorRtLlmHandle:
     submitted: float = field(default_factory=time.monotonic)
     started: float = 0.0
     first_token: asyncio.Event = field(default_factory=asyncio.Event)  # or there will be none
-    held: int = 0  # submissions that occupy the engine
     results: dict[int, Any] = field(default_factory=dict)
     completion_tokens: int = 0
     cached_tokens: int = 0
@@ -58,8 +57,8 @@ class TensorRtLlmHandle:
         self.choices.update(range(self.generation.n))
 
     @property
-    def submissions(self) -> int:
-        """How many sequences the engine runs for it."""
+    def slots(self) -> int:
+        """One per submission, which is one sequence of the engine."""
         return 1 if self.copies else self.generation.n
 
     def cancel(self, choice: int | None = None) -> None:
