@@ -1,4 +1,4 @@
-"""The slots of an engine, the generations that hold them, and those that wait for them, first come, first served."""
+"""The slots of an engine, the generations that hold them, and those that wait for them, in first-come order."""
 
 from __future__ import annotations
 

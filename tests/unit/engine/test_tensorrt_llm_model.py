@@ -137,7 +137,7 @@ def test_a_checkpoint_without_one_of_its_files_is_a_sentence(tmp_path: Path, mis
 def test_a_checkpoint_with_a_damaged_config_is_a_sentence(tmp_path: Path, text: str) -> None:
     path = write_checkpoint(tmp_path / "model")
     (path / "config.json").write_text(text)
-    with pytest.raises(EngineLoadError, match="is no checkpoint of a chat model"):
+    with pytest.raises(EngineLoadError, match="is not a checkpoint of a chat model"):
         read_checkpoint(path)
 
 
