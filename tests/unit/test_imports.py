@@ -21,7 +21,7 @@ LAYERS = (
     ("services.fold", "services.telemetry"),
     ("services.engine.load_error",),
     ("services.engine.model",),
-    ("services.engine.api",),
+    ("services.engine.api", "services.engine.slots"),
     ("services.engine.llama_cpp", "services.engine.simulated", "services.engine.tensorrt_llm"),
     ("services.engine.factory",),
     ("services.chat.accounting", "services.chat.grammar", "services.chat.scheduling"),
