@@ -25,7 +25,7 @@ def build_tensorrt_llm(settings: Settings) -> TensorRtLlmEngine:
 
 
 def options_of(settings: Settings) -> Options:
-    """The part of the settings that concerns TensorRT-LLM."""
+    """The settings of the TensorRT-LLM engine."""
     return Options(
         context_length=settings.context_length,
         parallel=settings.parallel,
@@ -47,6 +47,6 @@ def options_of(settings: Settings) -> Options:
 
 
 def _traces_endpoint() -> str:
-    """Where OpenTelemetry's variables send traces: TensorRT-LLM adds a span of its own to each call's trace."""
+    """The OTLP endpoint of OpenTelemetry's variables, or "". TensorRT-LLM adds a span of its own to each trace."""
     names = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
     return next((os.environ[name] for name in names if os.environ.get(name)), "")
