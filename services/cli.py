@@ -11,6 +11,7 @@ import click
 
 import services
 from services.engine.load_error import EngineLoadError
+from services.setting_values import text_of
 from services.settings import Settings, SettingsError, fields, flag, read_environment, variable
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def _takes_settings(command: Callable[[Settings], None]) -> Callable[..., None]:
 
 def _help(name: str, metadata: Any) -> str:
     default = Settings.__dataclass_fields__[name].default
-    shown = ",".join(default) if isinstance(default, tuple) else str(default)
+    shown = text_of(default)
     unit = f" {metadata['unit']}" if metadata["unit"] else ""
     choices = f" One of: {', '.join(metadata['choices'])}." if metadata["choices"] else ""
     return f"{metadata['help']}{choices}  [{variable(name)}{f'; default: {shown}{unit}' if shown else ''}]"
@@ -108,7 +109,7 @@ def envoy_config(settings: Settings) -> None:
             edge_addresses=_addresses(settings.edge_address),
             admin_socket=Path("/tmp/envoy-admin.sock"),  # noqa: S108 - of a container of its own
             metrics_address=settings.metrics_address,
-            collector=collector(os.environ, trusts_callers=settings.trust_traceparent == "on"),
+            collector=collector(os.environ, trusts_callers=settings.trust_traceparent),
             tls=tls(settings),  # Envoy's files: they may be on another machine than this
         )
         click.echo(render(config))

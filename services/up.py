@@ -69,7 +69,7 @@ class Service:
             edge_addresses=edge_addresses,
             admin_socket=private / "envoy-admin.sock",
             metrics_address=_metrics_address(settings, 1 + len(edge_addresses)),
-            collector=collector(os.environ, trusts_callers=settings.trust_traceparent == "on"),
+            collector=collector(os.environ, trusts_callers=settings.trust_traceparent),
             tls=public_tls,
         )
         bootstrap = private / "envoy.yaml"

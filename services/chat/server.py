@@ -82,7 +82,7 @@ class ChatServer:
             log.warning("CHASQUI_API_KEYS is not set: everyone who reaches the port is let in")
         self.admission = Admission(engine.capabilities.parallel, settings.max_queue, settings.max_queue_tokens)
         catalogue = Catalogue(engine, settings)
-        accounts = Accounts(spans, engine.model.name, traces_content=settings.trace_content == "on")
+        accounts = Accounts(spans, engine.model.name, traces_content=settings.trace_content)
         self._pipeline = ChatPipeline(engine, catalogue, self.admission, accounts, settings)
         self._health = HealthMonitor(engine, _SERVICES, settings.stall_timeout)
         observer = RpcObserver(spans, _METHODS)
