@@ -127,7 +127,7 @@ def probe(settings: Settings) -> None:
     try:
         sys.exit(0 if serves(settings.server_address, _PROBE_SECONDS) else 1)
     except (OSError, ValueError) as error:
-        click.echo(f"chasqui: {settings.server_address} did not answer: {error}", err=True)
+        click.echo(f"chasqui: {settings.server_address} does not answer: {error}", err=True)
         sys.exit(1)
 
 

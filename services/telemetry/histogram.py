@@ -61,7 +61,7 @@ class Histogram:
         series.add(bisect_left(self._bounds, seconds), seconds, span)
 
     def begin(self, labels: Mapping[str, str | int]) -> None:
-        """Create a series with these labels at zero: a rate counts the first value only as an increase of one that exists."""
+        """Create a series with these labels at zero: a rate counts a first value only if its series existed before."""
         self._series.setdefault(tuple(labels.items()), _Series(len(self._bounds) + 1))
 
     def metric(self) -> Metric:
