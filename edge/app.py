@@ -1,4 +1,4 @@
-"""Builds the edge's ASGI application: routes, middleware and exception handlers."""
+"""The edge as three lists: routes, middleware, and handlers of failures."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def _methods(route: Route) -> set[str]:
 
 
 class _Route(Route):
-    """Records the matched path pattern, which is the route label of spans and metrics."""
+    """Tells which pattern a path matched, by which requests are counted."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request whose path matched."""
+        """Answer a request that matched."""
         current_exchange.get().route = self.path_format
         await super().handle(scope, receive, send)

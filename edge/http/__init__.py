@@ -1,1 +1,1 @@
-"""HTTP requests: body, headers, and what is recorded about each."""
+"""One HTTP request: its body, its headers, and what is recorded of it."""

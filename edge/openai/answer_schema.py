@@ -8,13 +8,13 @@ from msgspec import UNSET, Struct, UnsetType
 
 
 class PromptTokensDetails(Struct):
-    """Details of the prompt's tokens; `cached_tokens` were reused from an earlier prompt."""
+    """Where the prompt's tokens came from."""
 
     cached_tokens: int
 
 
 class UsageBody(Struct):
-    """Token counts; `estimated_cost` is in USD."""
+    """What a call is billed for; `estimated_cost` is in USD."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -31,7 +31,7 @@ class AnswerFunction(Struct):
 
 
 class AnswerCall(Struct):
-    """A tool call."""
+    """A tool call of an answer."""
 
     id: str
     function: AnswerFunction
@@ -39,7 +39,7 @@ class AnswerCall(Struct):
 
 
 class AnswerMessage(Struct):
-    """The message of a choice; `content` is null if there are only tool calls."""
+    """The message of an answer; `content` is null when there is nothing but calls."""
 
     content: str | None
     role: Literal["assistant"] = "assistant"
@@ -48,7 +48,7 @@ class AnswerMessage(Struct):
 
 
 class TopLogprobBody(Struct):
-    """A token that could have been sampled; `bytes` are its exact bytes."""
+    """A token that could have been chosen; `bytes` are its exact bytes."""
 
     token: str
     logprob: float
@@ -56,7 +56,7 @@ class TopLogprobBody(Struct):
 
 
 class TokenLogprobBody(Struct):
-    """A sampled token with its log probability."""
+    """A token of the answer with its probability."""
 
     token: str
     logprob: float
@@ -65,14 +65,14 @@ class TokenLogprobBody(Struct):
 
 
 class LogprobsBody(Struct):
-    """The log probabilities of a choice's tokens; in a chunk only the new ones."""
+    """The probabilities of a choice's tokens; in a chunk only the new ones."""
 
     content: list[TokenLogprobBody]
     refusal: None = None
 
 
 class ChoiceBody(Struct):
-    """A choice."""
+    """One of the answers of a completion."""
 
     index: int
     message: AnswerMessage
@@ -82,7 +82,7 @@ class ChoiceBody(Struct):
 
 
 class ChatCompletion(Struct):
-    """An unstreamed response."""
+    """A whole answer."""
 
     id: str
     created: int
@@ -94,14 +94,14 @@ class ChatCompletion(Struct):
 
 
 class FunctionDelta(Struct, omit_defaults=True):
-    """The next part of a call's function: its name at first, then its arguments."""
+    """The next piece of a called function: its name at first, then its arguments."""
 
     arguments: str
     name: str | None = None
 
 
 class CallDelta(Struct, omit_defaults=True):
-    """The next part of a tool call; id and type are in its first delta only."""
+    """The next piece of a tool call; id and type stand in its first piece only."""
 
     index: int
     function: FunctionDelta
@@ -110,7 +110,7 @@ class CallDelta(Struct, omit_defaults=True):
 
 
 class DeltaBody(Struct, omit_defaults=True):
-    """What a chunk adds to a choice's message."""
+    """What a chunk adds to a choice."""
 
     role: Literal["assistant"] | None = None
     content: str | None = None
@@ -118,7 +118,7 @@ class DeltaBody(Struct, omit_defaults=True):
 
 
 class ChunkChoice(Struct):
-    """A choice of a chunk."""
+    """A choice's part of a chunk."""
 
     index: int
     delta: DeltaBody
@@ -128,7 +128,7 @@ class ChunkChoice(Struct):
 
 
 class TimingsBody(Struct):
-    """The time of each phase of a call, in milliseconds; the names are those of the `Server-Timing` header."""
+    """Where the time of a call went, in milliseconds; the names are those of the `Server-Timing` header."""
 
     queue: float
     tokenize: float
@@ -138,7 +138,7 @@ class TimingsBody(Struct):
 
 
 class ChatCompletionChunk(Struct):
-    """A chunk of a stream."""
+    """An event of a streamed answer."""
 
     id: str
     created: int
@@ -151,9 +151,9 @@ class ChatCompletionChunk(Struct):
 
 
 class CompletionLogprobs(Struct):
-    """The log probabilities of a choice's tokens, in columns; in a chunk only the new ones.
+    """The probabilities of a choice's tokens, in columns; in a chunk only the new ones.
 
-    `text_offset` counts characters from the beginning of the choice; `top_logprobs` is null unless they were requested.
+    `text_offset` counts characters from the beginning of the choice; `top_logprobs` is null when none were asked for.
     """
 
     tokens: list[str]
@@ -163,7 +163,7 @@ class CompletionLogprobs(Struct):
 
 
 class CompletionChoice(Struct):
-    """A choice, or its next text in a chunk; `finish_reason` is null until the end."""
+    """One of the answers, or its next text in a chunk; `finish_reason` is null until the end."""
 
     index: int
     text: str
@@ -173,7 +173,7 @@ class CompletionChoice(Struct):
 
 
 class Completion(Struct):
-    """An unstreamed response, or a chunk of a stream."""
+    """A whole answer, or an event of a streamed one."""
 
     id: str
     created: int
@@ -200,7 +200,7 @@ class DetokenizeAnswer(Struct):
 
 
 class LimitBody(Struct):
-    """The range of a numeric field; `default` is null if there is no fixed one."""
+    """The range of a numeric field; `default` is null where absence means something else."""
 
     minimum: float
     maximum: float
@@ -217,7 +217,7 @@ class PricingBody(Struct):
 
 
 class ModelBody(Struct):
-    """A served model. `id`, `object`, `created` and `owned_by` are OpenAI's fields."""
+    """A served model. `object` to `owned_by` are OpenAI's; the rest tells what a caller may send."""
 
     id: str
     created: int
@@ -242,7 +242,7 @@ class ModelList(Struct):
 
 
 class ErrorBody(Struct):
-    """An error; `param` is the path of the field that caused it, `code` the kind of error."""
+    """What went wrong; `param` names the field, `code` the kind."""
 
     message: str
     type: str

@@ -1,4 +1,4 @@
-"""Errors as HTTP responses: the status of each error code, and OpenAI's error envelope."""
+"""Failures as HTTP: one table from our codes to statuses, and OpenAI's envelope for every error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ExceptionHandler
 
-# edge/README.md has this table.
+# The published mapping between gRPC and HTTP.
 _STATUSES: Final = {
     Code.INVALID_ARGUMENT: 400,
     Code.UNAUTHENTICATED: 401,
@@ -32,7 +32,7 @@ _STATUSES: Final = {
     Code.UNAVAILABLE: 503,
     Code.DEADLINE_EXCEEDED: 504,
 }
-# Refused by the router, the body reader and the header limits.
+# What the router and the body reader refuse by themselves.
 _HTTP_CODES: Final = {
     404: "not_found",
     405: "method_not_allowed",
@@ -40,17 +40,17 @@ _HTTP_CODES: Final = {
     415: "unsupported_media_type",
     431: "headers_too_large",
 }
-# Generation had begun and is billed: a client that retries by itself would pay twice.
+# After these the work was begun and is billed: a client that repeats the call by itself would pay twice.
 _NOT_RETRIED: Final = frozenset({500, 504})
 
 
 def envelope(error: ChasquiError) -> bytes:
-    """The JSON of an error, for a response's body or an event of a stream."""
+    """The JSON body of an error, as in an answer or in an event of a stream."""
     return _encode(_STATUSES[error.code], error.message, error.param, error.reason.lower())
 
 
 def response(error: ChasquiError) -> Response:
-    """The HTTP response for an error."""
+    """The whole answer that an error becomes."""
     status = _STATUSES[error.code]
     headers: dict[str, str] = {}
     if error.retry_after is not None:
@@ -78,7 +78,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         raise error
     status = error.status_code
     path = request.scope["path"]
-    message = {404: f"There is no endpoint at {path}.", 405: f"{request.method} is not allowed at {path}."}.get(
+    message = {404: f"There is nothing at {path}.", 405: f"{request.method} is not allowed at {path}."}.get(
         status, error.detail
     )
     body = _encode(status, message, None, _HTTP_CODES.get(status))
@@ -86,7 +86,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def _on_disconnect(_: Request, __: Exception) -> Response:
-    """The caller disconnected while sending the body: nobody reads this response."""
+    """The caller has hung up inside the body; nobody reads this."""
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 

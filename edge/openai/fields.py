@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The known fields of an object that its struct does not have."""
+    """Known fields of an object beside those of its struct."""
 
-    # Refused, but for null and these values, which have no effect.
+    # They mean something which this service does not do; with the values that change nothing.
     unsupported: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    # Accepted and ignored.
+    # Accepted, and documented as such.
     without_effect: frozenset[str] = frozenset()
 
 
@@ -40,7 +40,7 @@ RULES: Final[Mapping[type[msgspec.Struct], Rules]] = {
         },
         frozenset({"metadata", "prompt_cache_key", "safety_identifier"}),
     ),
-    # OpenAI's own responses have these; clients send them back as history.
+    # An answer of OpenAI's, sent back as it came, has these.
     MessageBody: Rules({"audio": (), "function_call": ()}, frozenset({"refusal", "annotations"})),
     CompletionRequest: Rules({"suffix": ("",), "best_of": (1,), "response_format": ()}),
 }

@@ -1,1 +1,1 @@
-"""Model files: locating them, reading their metadata, and their tokenizers."""
+"""Model files: finding them, reading their metadata, and tokenizing as they say."""

@@ -1,4 +1,4 @@
-"""The only file that imports `tensorrt_llm`; detects what the installed release has."""
+"""The one file that imports `tensorrt_llm`: what this installation offers, found by looking and not by trying."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from services.engine.load_error import EngineLoadError
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The parts of the package that the adapter uses. `Any`, because the package has no type stubs."""
+    """The names of the package that the adapter uses. It has no type stubs, hence `Any`."""
 
     version: str
     llmapi: Any  # the module, for its parameter classes
     llm_class: Any  # of the PyTorch back end
-    compiled_llm_class: Any | None  # of the back end for compiled engines; None on releases without it
+    compiled_llm_class: Any | None  # of the back end for compiled engines, on releases that have it
     torch: Any
 
     @property
     def takes_sampler_type(self) -> bool:
-        """Whether the release has a choice of samplers."""
+        """Whether the sampler can be chosen; later releases have one only."""
         return "sampler_type" in self.llmapi.TorchLlmArgs.model_fields
 
 

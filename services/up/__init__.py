@@ -1,1 +1,0 @@
-"""`chasqui up`: one replica and its Envoy as processes of this machine."""
