@@ -13,6 +13,8 @@ INSTALLED := $(VENV)/.installed
 PROTOS := $(wildcard proto/chasqui/v1/*.proto)
 # On npm; the release of the linter that the protos pass.
 BUF := @bufbuild/buf@1.75.0
+# The last release before this commit, against which the contract must not break; empty where there is none.
+RELEASE = $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2> /dev/null)
 # Other people's clients, and Meta's reference for prompts: too heavy for the environment of every developer.
 CLIENTS := 'langchain>=1.0' 'langchain-openai>=1.0' 'llm>=0.27' 'schemathesis>=4.0' 'llama-models==0.3.0'
 
@@ -98,7 +100,11 @@ $(INSTALLED): pyproject.toml constraints.txt proto/build_stubs.py $(PROTOS)
 lint: setup ## Check style, formatting and the contract.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@if command -v npx > /dev/null; then echo 'buf lint proto'; npx --yes $(BUF) lint proto; else echo 'buf is skipped: there is no Node.js here'; fi
+	@if ! command -v npx > /dev/null; then echo 'buf is skipped: there is no Node.js here'; exit; fi; \
+	echo 'buf lint proto'; npx --yes $(BUF) lint proto; \
+	if [ -z '$(RELEASE)' ]; then echo 'buf breaking is skipped: there is no release yet'; exit; fi; \
+	echo 'buf breaking proto: against $(RELEASE)'; \
+	npx --yes $(BUF) breaking proto --against "$$(git rev-parse --git-common-dir)#format=git,tag=$(RELEASE),subdir=proto"
 
 .PHONY: types
 types: setup ## Check types, strictly.

@@ -1,4 +1,4 @@
-"""The edge as three lists: routes, middleware, and handlers of failures."""
+"""Builds the edge's ASGI application: routes, middleware and exception handlers."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def _methods(route: Route) -> set[str]:
 
 
 class _Route(Route):
-    """Tells which pattern a path matched, by which requests are counted."""
+    """Records the matched path pattern, which is the route label of spans and metrics."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request that matched."""
+        """Handle a request whose path matched."""
         current_exchange.get().route = self.path_format
         await super().handle(scope, receive, send)

@@ -1,4 +1,4 @@
-"""An edge worker: one process with one socket, one channel to the chat server and its own readiness."""
+"""An edge worker: one process with its own socket, connections to the chat server, and readiness."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# One connection of Envoy carries all streams of a worker; granian's default of 200 would make the others wait.
+# One connection of Envoy carries all streams of a worker; granian's default of 200 would queue the others.
 _HTTP2 = HTTP2Settings(max_concurrent_streams=16_384)
 
 
 class RunningCalls:
-    """Counts the requests inside an application, so that a stop can wait for them."""
+    """Counts the running requests of an application, so that a shutdown can wait for them."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -40,7 +40,7 @@ class RunningCalls:
         self._none.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, counted."""
+        """Handle a request, counted."""
         self._count += 1
         self._none.clear()
         try:
@@ -51,7 +51,7 @@ class RunningCalls:
                 self._none.set()
 
     async def ended(self) -> None:
-        """Wait until no request is inside."""
+        """Wait until no request is running."""
         await self._none.wait()
 
 
@@ -76,11 +76,11 @@ async def serve(settings: Settings) -> None:
         websockets=False,
         log_enabled=False,
     )
-    parts = (upstream.watch_health(), upstream.transport.run(), keep_alive.run(), watch_event_loop(), server.serve())
-    tasks = [asyncio.create_task(part) for part in parts]
+    running = (upstream.watch_health(), upstream.transport.run(), keep_alive.run(), watch_event_loop(), server.serve())
+    tasks = [asyncio.create_task(each) for each in running]
     stopping = asyncio.create_task(stop.wait())
     log.info("serving", extra={"fields": {"address": settings.edge_address, "server": settings.server_address}})
-    # None of the parts ends by itself: one that does has failed, and awaiting it says why.
+    # None of these tasks ends by itself: one that does has failed, and awaiting it raises its error.
     await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         if task.done():
@@ -97,7 +97,7 @@ async def serve(settings: Settings) -> None:
 
 
 async def _drain(health: Health, calls: RunningCalls, settings: Settings) -> None:
-    """Be unready, until those who send requests know it, and then until running calls have ended."""
+    """Become unready, wait for load balancers to notice, and then until running calls have ended."""
     health.draining = True
     log.info("draining")
     await asyncio.sleep(settings.drain_delay)
@@ -111,7 +111,7 @@ def _listener(address: str) -> dict[str, Any]:
     """Arguments for granian that make it listen on `unix:PATH` or `HOST:PORT`."""
     if address.startswith("unix:"):
         path = Path(address.removeprefix("unix:"))
-        # A worker that was killed leaves its socket behind, and granian does not take the place of one.
+        # A worker that was killed leaves its socket behind, and granian does not replace one.
         if path.is_socket():
             path.unlink()
         return {"uds": path}

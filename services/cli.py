@@ -1,4 +1,4 @@
-"""The command `chasqui`: `up` runs everything, `server` and `edge` run one part each, `build-engine` compiles."""
+"""The command `chasqui`: `up` runs everything, `server` and `edge` one process each, `build-engine` compiles."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import click
 
 import services
 from services.engine.load_error import EngineLoadError
+from services.setting_values import text_of
 from services.settings import Settings, SettingsError, fields, flag, read_environment, variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-# Exit status of a command whose settings or model are wrong: trying again will not help.
+# Exit status of a command whose settings or model are wrong: starting it again will not help.
 _USAGE_ERROR = 2
 _PROBE_SECONDS = 5.0
 _POSITIVE = click.IntRange(min=1)
@@ -29,7 +30,7 @@ def main() -> None:
 
 
 def _takes_settings(command: Callable[[Settings], None]) -> Callable[..., None]:
-    """Give a command one flag per setting, and read them all before it runs."""
+    """Give a command one flag per setting; the settings are read before it runs."""
 
     def run(**flags: str | None) -> None:
         given = {name: text for name, text in flags.items() if text is not None}
@@ -48,7 +49,7 @@ def _takes_settings(command: Callable[[Settings], None]) -> Callable[..., None]:
 
 def _help(name: str, metadata: Any) -> str:
     default = Settings.__dataclass_fields__[name].default
-    shown = ",".join(default) if isinstance(default, tuple) else str(default)
+    shown = text_of(default)
     unit = f" {metadata['unit']}" if metadata["unit"] else ""
     choices = f" One of: {', '.join(metadata['choices'])}." if metadata["choices"] else ""
     return f"{metadata['help']}{choices}  [{variable(name)}{f'; default: {shown}{unit}' if shown else ''}]"
@@ -59,7 +60,7 @@ def _help(name: str, metadata: Any) -> str:
 def up(settings: Settings) -> None:
     """Run chat server, edge and Envoy on this machine."""
     _check_single(settings)
-    from services.up import run
+    from services.up.service import run
 
     sys.exit(_run("up", settings, run(settings)))
 
@@ -93,7 +94,7 @@ def edge(settings: Settings) -> None:
 @main.command("envoy-config")
 @_takes_settings
 def envoy_config(settings: Settings) -> None:
-    """Print the configuration of an Envoy that runs apart, in front of --server-address and --edge-address."""
+    """Print the configuration of a separate Envoy in front of --server-address and --edge-address."""
     if not settings.edge_address or not settings.server_address:
         raise SettingsError("--edge-address and --server-address are needed to configure Envoy.")
     from edge.envoy.config import EnvoyConfig, render
@@ -108,7 +109,7 @@ def envoy_config(settings: Settings) -> None:
             edge_addresses=_addresses(settings.edge_address),
             admin_socket=Path("/tmp/envoy-admin.sock"),  # noqa: S108 - of a container of its own
             metrics_address=settings.metrics_address,
-            collector=collector(os.environ, trusts_callers=settings.trust_traceparent == "on"),
+            collector=collector(os.environ, trusts_callers=settings.trust_traceparent),
             tls=tls(settings),  # Envoy's files: they may be on another machine than this
         )
         click.echo(render(config))
@@ -119,7 +120,7 @@ def envoy_config(settings: Settings) -> None:
 @main.command()
 @_takes_settings
 def probe(settings: Settings) -> None:
-    """Ask the chat server at --server-address whether it serves; the exit status says so."""
+    """Check the health of the chat server at --server-address; exit status 0 if it is serving, else 1."""
     _check_single(settings)
     from services.probe import serves
 
@@ -141,8 +142,8 @@ def probe(settings: Settings) -> None:
     show_default=True,
     help="fp8 halves the KV cache; auto keeps 16 bits.",
 )
-@click.option("--max-batch-size", type=_POSITIVE, default=64, show_default=True, help="Answers at the same time.")
-@click.option("--max-seq-len", type=_POSITIVE, default=8192, show_default=True, help="Tokens of prompt and answer.")
+@click.option("--max-batch-size", type=_POSITIVE, default=64, show_default=True, help="Sequences at the same time.")
+@click.option("--max-seq-len", type=_POSITIVE, default=8192, show_default=True, help="Tokens of prompt and completion.")
 @click.option("--max-num-tokens", type=_POSITIVE, default=8192, show_default=True, help="Tokens of a step.")
 @click.option("--max-beam-width", type=_POSITIVE, default=1, show_default=True)
 @click.option("--tensor-parallel", type=_POSITIVE, default=1, show_default=True, help="GPUs that share every layer.")
@@ -151,7 +152,7 @@ def build_engine(model: str, out: Path, **limits: Any) -> None:
     """Compile MODEL, a checkpoint directory or org/repo, into the directory OUT for this machine's GPU.
 
     Needs TensorRT-LLM 1.2, the last that runs compiled engines. The server refuses an engine that does not fit its
-    machine, and compiling what is there already does nothing.
+    machine. An engine that is already there is not compiled again.
     """
     from services.engine.factory import compile_engine
 
@@ -174,14 +175,14 @@ def _check_single(settings: Settings) -> None:
             raise SettingsError(f"{variable(name)} is {given!r}, but must be one address: only Envoy takes several.")
 
 
-def _run(part: str, settings: Settings, serving: Coroutine[Any, Any, int | None]) -> int | None:
-    # Imported here: a probe does without, and runs every few seconds.
+def _run(process: str, settings: Settings, serving: Coroutine[Any, Any, int | None]) -> int | None:
+    # Imported here: a probe needs none of it and runs every few seconds.
     import asyncio
 
     import uvloop
 
     from services.telemetry.logs import configure_logging
 
-    configure_logging(settings, part)
+    configure_logging(settings, process)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(serving)

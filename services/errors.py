@@ -1,4 +1,4 @@
-"""The failures that a caller can see; transports translate them, nothing here knows one.
+"""The errors that a caller can see, independent of the transport, which translates them.
 
 ChasquiError                     code               reason
 ├── InvalidValue                 INVALID_ARGUMENT   INVALID_VALUE
@@ -21,8 +21,8 @@ from typing import ClassVar, Final
 
 # The `domain` of every google.rpc.ErrorInfo of ours.
 ERROR_DOMAIN = "chasqui"
-# Response header, or trailing metadata of an RPC, of a call that this replica did not begin and another may take. The
-# proxy in front tries one, and takes the header off.
+# Response header, or trailing metadata of an RPC, of a call that this replica did not start and another may take. The
+# proxy in front retries the call at another replica and removes the header.
 NOT_ADMITTED: Final = ("x-not-admitted", "1")
 _NOT_ADMITTED_REASONS: Final = frozenset({"DRAINING", "NOT_READY"})
 
@@ -44,9 +44,9 @@ class Code(Enum):
 
 
 class ChasquiError(Exception):
-    """A failure with a canonical `code`, a `reason` in upper snake case and, where one is to blame, the field `param`.
+    """An error with a canonical `code`, a `reason` in upper snake case and, if a field caused it, its path in `param`.
 
-    `retry_after` is in seconds and set where trying again makes sense.
+    `retry_after` is in seconds, and set where a retry makes sense.
     """
 
     code: ClassVar[Code] = Code.INTERNAL
@@ -60,7 +60,7 @@ class ChasquiError(Exception):
 
     @property
     def not_admitted(self) -> bool:
-        """Whether nothing was begun, and another replica would do; an overload may be everywhere."""
+        """Whether the call was not started and another replica may take it. An overload may affect all of them."""
         return self.reason in _NOT_ADMITTED_REASONS
 
 
@@ -72,7 +72,7 @@ class InvalidValue(ChasquiError):
 
 
 class UnsupportedParameter(InvalidValue):
-    """A field is known and means something, but the running engine or this service does not honour it."""
+    """A known field that the running engine or this service does not honour."""
 
     reason = "UNSUPPORTED_PARAMETER"
 
@@ -91,21 +91,21 @@ class ModelNotFound(ChasquiError):
 
 
 class InvalidApiKey(ChasquiError):
-    """The call carries no key, or one that nobody was given."""
+    """The call carries no API key, or an unknown one."""
 
     code = Code.UNAUTHENTICATED
     reason = "INVALID_API_KEY"
 
 
 class DeadlineExceeded(ChasquiError):
-    """The caller's time ran out before the answer was complete."""
+    """The deadline passed before the response was complete."""
 
     code = Code.DEADLINE_EXCEEDED
     reason = "DEADLINE_EXCEEDED"
 
 
 class SlowReader(ChasquiError):
-    """The caller left so much of a streamed answer unread, or read nothing for so long, that it was ended."""
+    """A streamed call was ended because its caller left too much unread, or read nothing for too long."""
 
     code = Code.RESOURCE_EXHAUSTED
     reason = "SLOW_READER"
@@ -115,14 +115,14 @@ class SlowReader(ChasquiError):
 
 
 class Cancelled(ChasquiError):
-    """The caller ended the call."""
+    """The caller cancelled the call."""
 
     code = Code.CANCELLED
     reason = "CANCELLED"
 
 
 class Unavailable(ChasquiError):
-    """We cannot take the call now and it was not started: trying again, here or elsewhere, is safe."""
+    """The call cannot be taken now and was not started: a retry, here or elsewhere, is safe."""
 
     code = Code.UNAVAILABLE
 

@@ -1,4 +1,4 @@
-"""The ranges of numeric request fields: one table for gRPC, REST, the API page and the model's description."""
+"""The ranges of numeric request fields: one table for gRPC, REST, the API documentation and the model's description."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from services.errors import InvalidValue
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The range of a field: `minimum` (exclusive if so marked) to `maximum`, and what an absent field stands for."""
+    """The range of a field, from `minimum` (exclusive if marked so) to `maximum`, and its default."""
 
     parameter: str
     minimum: float

@@ -1,15 +1,19 @@
-"""The settings of every part: one frozen dataclass, read once from `CHASQUI_*` variables and flags of the same name."""
+"""The settings of all processes: one frozen dataclass, read once from `CHASQUI_*` variables and flags of that name."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from services.setting_values import SettingsError, parse, setting, text_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+__all__ = ["Settings", "SettingsError", "fields", "flag", "read_environment", "variable"]
 
 PREFIX = "CHASQUI_"
 ENGINES = ("llama-cpp", "tensorrt-llm", "simulated")
@@ -21,197 +25,195 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 
-class SettingsError(Exception):
-    """A setting is unknown or has a value that it cannot have; the message is one sentence for the terminal."""
-
-
-def _setting(
-    default: Any,
-    help_text: str,
-    *,
-    unit: str = "",
-    choices: tuple[str, ...] = (),
-    minimum: float | None = None,
-    maximum: float | None = None,
-) -> Any:
-    """Declare a field; the bounds are inclusive and belong to numbers."""
-    metadata = {"help": help_text, "unit": unit, "choices": choices, "minimum": minimum, "maximum": maximum}
-    return field(default=default, metadata=metadata)
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Every setting with its default. Field `x_y` is variable `CHASQUI_X_Y` and flag `--x-y`."""
 
-    host: str = _setting("127.0.0.1", "Address of the public port; leave it on loopback while no key is set.")
-    port: int = _setting(8080, "Public port, REST and gRPC alike.", minimum=1, maximum=65535)
-    engine: str = _setting("llama-cpp", "What generates the answers.", choices=ENGINES)
-    model: str = _setting(
+    host: str = setting(
+        "127.0.0.1", "Address that the public port listens on; keep it on loopback while no API key is set."
+    )
+    port: int = setting(8080, "Public port, for REST and gRPC.", minimum=1, maximum=65535)
+    engine: str = setting("llama-cpp", "Inference engine.", choices=ENGINES)
+    model: str = setting(
         "",
-        "A GGUF file or org/repo[:file] on the Hugging Face hub; empty: the demo model. For TensorRT-LLM a checkpoint "
-        "directory, org/repo, or a compiled engine.",
+        "GGUF file, or org/repo[:file] on the Hugging Face hub; empty: the demo model. For TensorRT-LLM: "
+        "checkpoint directory, org/repo, or compiled engine.",
     )
-    model_name: str = _setting("", "The name that answers carry; empty: the one in the model file.")
-    model_aliases: tuple[str, ...] = _setting(
-        ("meta-llama/Meta-Llama-3.1-8B-Instruct",), "Other names that reach the model, separated by commas."
+    model_name: str = setting("", "Model name in responses; empty: the name in the model file.")
+    model_aliases: tuple[str, ...] = setting(
+        ("meta-llama/Meta-Llama-3.1-8B-Instruct",), "Other model names that requests may use, separated by commas."
     )
-    context_length: int = _setting(
-        0, "Tokens of prompt and answer together; 0: the model's own.", unit="tokens", minimum=0, maximum=1_048_576
+    context_length: int = setting(
+        0,
+        "Context length, prompt and completion together; 0: the model's own.",
+        unit="tokens",
+        minimum=0,
+        maximum=1_048_576,
     )
-    parallel: int = _setting(4, "Answers generated at the same time.", minimum=1, maximum=4096)
-    max_queue: int = _setting(
+    parallel: int = setting(4, "Sequences that are generated at the same time.", minimum=1, maximum=4096)
+    max_queue: int = setting(
         256,
-        "Answers that may wait for a free place, n of a call; more are refused. One caller alone may fill half.",
+        "Sequences that may wait for a slot (a request with n choices needs n slots); further requests are "
+        "refused. One caller may take at most half.",
         minimum=0,
     )
-    max_queue_tokens: int = _setting(
+    max_queue_tokens: int = setting(
         2_097_152,
-        "Tokens that may wait: the prompt and max_tokens of every waiting answer.",
+        "Tokens that may wait: prompt plus max_tokens of every queued sequence.",
         unit="tokens",
         minimum=1,
     )
-    threads: int = _setting(0, "CPU threads of llama.cpp; 0: one per core.", minimum=0, maximum=1024)
-    tensor_parallel: int = _setting(
+    threads: int = setting(0, "llama.cpp: CPU threads; 0: one per core.", minimum=0, maximum=1024)
+    tensor_parallel: int = setting(
         1,
-        "TensorRT-LLM: GPUs that share every layer; less time per token and less memory on each.",
+        "TensorRT-LLM: tensor parallel size, the GPUs that share every layer; less time per token and less memory "
+        "on each.",
         minimum=1,
         maximum=64,
     )
-    pipeline_parallel: int = _setting(
+    pipeline_parallel: int = setting(
         1,
-        "TensorRT-LLM: groups of GPUs that share the layers between them; less memory on each.",
+        "TensorRT-LLM: pipeline parallel size, the groups of GPUs that divide the layers among them; less memory "
+        "on each.",
         minimum=1,
         maximum=64,
     )
-    batch_tokens: int = _setting(
+    batch_tokens: int = setting(
         8192,
-        "TensorRT-LLM: tokens of a step, prompts included; more is faster on long prompts and takes memory.",
+        "TensorRT-LLM: tokens of a step, prompts included (max_num_tokens); more is faster on long prompts and "
+        "takes memory.",
         unit="tokens",
         minimum=64,
         maximum=1_048_576,
     )
-    kv_cache_fraction: float = _setting(
+    kv_cache_fraction: float = setting(
         0.85,
-        "TensorRT-LLM: part of the GPU memory beside the weights that becomes KV cache; more holds more calls.",
+        "TensorRT-LLM: fraction of the GPU memory beside the weights that becomes KV cache; more holds more sequences.",
         minimum=0.01,
         maximum=0.98,
     )
-    kv_cache_dtype: str = _setting(
+    kv_cache_dtype: str = setting(
         "auto",
-        "TensorRT-LLM: numbers of the KV cache; fp8 halves its size, auto is as the checkpoint says.",
+        "TensorRT-LLM: data type of the KV cache; fp8 halves its size, auto follows the checkpoint.",
         choices=("auto", "fp8"),
     )
-    kv_cache_reuse: str = _setting(
-        "on", "TensorRT-LLM: whether prompts that begin alike are computed once.", choices=("on", "off")
+    kv_cache_reuse: bool = setting(True, "TensorRT-LLM: reuse the KV cache of prompts that begin with the same tokens.")
+    chunked_prefill: bool = setting(
+        True,
+        "TensorRT-LLM: prefill long prompts in chunks between decoding steps; off: prompts longer than a step are "
+        "refused.",
     )
-    chunked_prefill: str = _setting(
-        "on",
-        "TensorRT-LLM: long prompts in pieces, so that answers flow meanwhile; off: no prompt longer than a step.",
-        choices=("on", "off"),
-    )
-    guided_decoding: str = _setting(
-        "on", "TensorRT-LLM: whether grammars are enforced; off refuses structured output.", choices=("on", "off")
-    )
-    sampler: str = _setting(
+    guided_decoding: bool = setting(True, "TensorRT-LLM: enforce grammars; off: structured output is refused.")
+    sampler: str = setting(
         "auto",
-        "TensorRT-LLM: trtllm honours penalties, min_p and seed on release 1.2, torch does not; auto takes what "
-        "honours most.",
+        "TensorRT-LLM: on release 1.2 trtllm honours penalties, min_p and seed, torch does not; auto takes the one "
+        "that honours most.",
         choices=("auto", "trtllm", "torch"),
     )
-    speculative: str = _setting(
+    speculative: str = setting(
         "none",
-        "TensorRT-LLM: drafts that are verified in one step, faster at small loads; ngram takes them from the text, "
-        "eagle3 from a draft model.",
+        "TensorRT-LLM: speculative decoding, faster at small loads; ngram drafts from the text so far, eagle3 with "
+        "a draft model.",
         choices=("none", "ngram", "eagle3"),
     )
-    speculative_model: str = _setting("", "TensorRT-LLM: directory of the eagle3 draft model.")
-    speculative_tokens: int = _setting(4, "TensorRT-LLM: most tokens of a draft.", unit="tokens", minimum=1, maximum=64)
-    load_format: str = _setting(
-        "auto", "TensorRT-LLM: dummy fills the model with random weights, to measure speed.", choices=("auto", "dummy")
+    speculative_model: str = setting("", "TensorRT-LLM: directory of the eagle3 draft model.")
+    speculative_tokens: int = setting(4, "TensorRT-LLM: longest draft.", unit="tokens", minimum=1, maximum=64)
+    load_format: str = setting(
+        "auto", "TensorRT-LLM: dummy loads random weights, to measure speed.", choices=("auto", "dummy")
     )
-    simulated_rate: float = _setting(
-        50.0, "Pace of the simulated engine per answer; 0: as fast as it can.", unit="tokens/s", minimum=0.0
+    simulated_rate: float = setting(
+        50.0, "Simulated engine: pace of each sequence; 0: as fast as possible.", unit="tokens/s", minimum=0.0
     )
-    simulated_shape: str = _setting(
+    simulated_shape: str = setting(
         "step",
-        "What the simulated engine wakes: the server once per step, or each call by itself, as TensorRT-LLM does.",
+        "Simulated engine: step delivers the tokens of all sequences together, call those of each sequence by "
+        "itself, as TensorRT-LLM does.",
         choices=("step", "call"),
     )
-    default_max_tokens: int = _setting(
-        4096, "Longest answer when a request names none.", unit="tokens", minimum=1, maximum=1_000_000
+    default_max_tokens: int = setting(
+        4096, "max_tokens of a request that sets none.", unit="tokens", minimum=1, maximum=1_000_000
     )
-    price: float = _setting(0.055, "Price of prompt and completion tokens.", unit="USD per million tokens", minimum=0.0)
-    api_keys: str = _setting(
-        "", "Keys separated by commas, or file:PATH with one SHA-256 hash (hex) a line; empty: everyone is let in."
+    price: float = setting(
+        0.055, "Price of prompt and completion tokens alike.", unit="USD per million tokens", minimum=0.0
     )
-    keep_alive: float = _setting(
-        10.0, "Time between `: keep-alive` comments in a silent stream.", unit="seconds", minimum=0.01
+    api_keys: str = setting(
+        "",
+        "API keys separated by commas, or file:PATH of a file with one SHA-256 hash (hexadecimal) per line; empty: "
+        "no authentication.",
     )
-    reader_timeout: float = _setting(
-        60.0, "A caller that reads nothing of its answer for this long is cut off.", unit="seconds", minimum=0.1
+    keep_alive: float = setting(
+        10.0, "Interval of `: keep-alive` comments in a silent SSE stream.", unit="seconds", minimum=0.01
     )
-    stall_timeout: float = _setting(
-        30.0, "A working engine without progress for this long is not ready.", unit="seconds", minimum=0.1
+    reader_timeout: float = setting(
+        60.0,
+        "A streamed call is cancelled when its caller has read nothing for this long.",
+        unit="seconds",
+        minimum=0.1,
     )
-    drain_delay: float = _setting(
+    stall_timeout: float = setting(
+        30.0,
+        "The server is not ready while a busy engine has made no progress for this long.",
+        unit="seconds",
+        minimum=0.1,
+    )
+    drain_delay: float = setting(
         2.0,
-        "Time between turning unready and refusing calls; Envoy notices within 0.5 s and sends calls elsewhere.",
+        "Time between becoming unready and refusing new calls, for load balancers to notice; Envoy notices within "
+        "0.5 s.",
         unit="seconds",
         minimum=0,
     )
-    grace_period: float = _setting(
-        30.0, "Time that running answers have to end after SIGTERM.", unit="seconds", minimum=0
+    grace_period: float = setting(
+        30.0, "Time that running calls have to finish after SIGTERM.", unit="seconds", minimum=0
     )
-    edge_transport: str = _setting(
+    edge_transport: str = setting(
         "relay",
-        "How the edge reaches the chat server: one stream for all calls of a worker, or one RPC per call.",
+        "How edge workers call the chat server: relay is one stream for all calls of a worker, stream-chat one RPC "
+        "per call.",
         choices=("relay", "stream-chat"),
     )
-    edge_workers: int = _setting(1, "Edge processes, each with a socket of its own.", minimum=1, maximum=256)
-    server_address: str = _setting(
+    edge_workers: int = setting(1, "Edge processes, each with a socket of its own.", minimum=1, maximum=256)
+    server_address: str = setting(
         "",
-        "Where the chat server listens: unix:PATH or HOST:PORT; empty: a private socket. For an Envoy in front of "
-        "several replicas those of all, separated by commas.",
+        "Where the chat server listens: unix:PATH or HOST:PORT; empty: a private socket. `envoy-config` takes "
+        "those of all replicas, separated by commas.",
     )
-    relay_address: str = _setting(
-        "", "Where the chat server takes edge workers, unix:PATH or HOST:PORT; empty: a private socket."
+    relay_address: str = setting(
+        "", "Where the chat server listens for edge workers: unix:PATH or HOST:PORT; empty: a private socket."
     )
-    edge_address: str = _setting(
+    edge_address: str = setting(
         "",
-        "Where the edge listens: unix:PATH or HOST:PORT (worker i adds i to the port); empty: a private socket. For an "
-        "Envoy in front of several workers those of all, separated by commas.",
+        "Where the edge listens: unix:PATH or HOST:PORT (worker i adds i to the port); empty: a private socket. "
+        "`envoy-config` takes those of all workers, separated by commas.",
     )
-    metrics_address: str = _setting(
+    metrics_address: str = setting(
         "",
-        "HOST:PORT where a part shows Prometheus its metrics; `up` counts on from it: server, edge workers, Envoy. "
-        "Empty: nowhere. OTLP has OpenTelemetry's own variables.",
+        "HOST:PORT of the Prometheus endpoint; `up` gives it to the server, the next ports to the edge workers, "
+        "the one after to Envoy. Empty: none. OTLP export has OpenTelemetry's own variables.",
     )
-    trace_content: str = _setting(
-        "off", "Whether traces carry what was said: prompts and answers.", choices=("on", "off")
+    trace_content: bool = setting(False, "Record prompts and completions in traces.")
+    trust_traceparent: bool = setting(
+        False,
+        "Let a caller's traceparent decide whether its call is sampled; off: OTEL_TRACES_SAMPLER decides, and the "
+        "caller's trace is continued.",
     )
-    trust_traceparent: str = _setting(
-        "off",
-        "Whether a caller's traceparent decides that a call is traced; off: its trace is continued, and "
-        "OTEL_TRACES_SAMPLER decides.",
-        choices=("on", "off"),
-    )
-    tls_certificate: str = _setting("", "PEM file with the public port's certificate and its chain; empty: no TLS.")
-    tls_key: str = _setting("", "PEM file with that certificate's key.")
-    tls_client_ca: str = _setting(
+    tls_certificate: str = setting("", "PEM file with the certificate chain of the public port; empty: no TLS.")
+    tls_key: str = setting("", "PEM file with the private key of that certificate.")
+    tls_client_ca: str = setting(
         "",
-        "PEM file with authorities of client certificates: gRPC callers need one of theirs, REST callers none. "
-        "Empty: nobody does.",
+        "PEM file with the authorities of client certificates: gRPC callers must show one, REST callers need none. "
+        "Empty: no client certificates.",
     )
-    log_level: str = _setting("info", "Least severity that is logged.", choices=("debug", "info", "warning", "error"))
-    log_format: str = _setting(
-        "auto", "Form of log lines; auto: text on a terminal, JSON elsewhere.", choices=("auto", "text", "json")
+    log_level: str = setting("info", "Lowest severity that is logged.", choices=("debug", "info", "warning", "error"))
+    log_format: str = setting(
+        "auto", "Format of log lines; auto: text on a terminal, JSON elsewhere.", choices=("auto", "text", "json")
     )
 
     @classmethod
     def read(cls, environ: Mapping[str, str], flags: Mapping[str, str] | None = None) -> Settings:
         """Settings from the environment, overridden by `flags` (field name -> text).
 
-        SettingsError if a `CHASQUI_*` variable is unknown or a value is not what its field takes.
+        SettingsError if a `CHASQUI_*` variable is unknown or has a value that its field does not take.
         """
         names = {variable(name): name for name in cls.__dataclass_fields__}
         given: dict[str, tuple[str, str]] = {}
@@ -224,7 +226,7 @@ class Settings:
             given[name] = (flag(name), text)
         hints = get_type_hints(cls)
         parsed = {
-            name: _parse(source, text, hints[name], cls.__dataclass_fields__[name].metadata)
+            name: parse(source, text, hints[name], cls.__dataclass_fields__[name].metadata)
             for name, (source, text) in given.items()
         }
         return cls(**parsed)
@@ -233,7 +235,7 @@ class Settings:
         """The variables that make another process read these settings; defaults are left out."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {
-            variable(name): ",".join(value) if isinstance(value, tuple) else str(value)
+            variable(name): text_of(value)
             for name, value in values.items()
             if value != self.__dataclass_fields__[name].default
         }
@@ -261,28 +263,3 @@ def flag(name: str) -> str:
 def read_environment(flags: Mapping[str, str] | None = None) -> Settings:
     """Settings of this process."""
     return Settings.read(os.environ, flags)
-
-
-def _parse(source: str, text: str, kind: Any, metadata: Mapping[str, Any]) -> Any:
-    """The value of `text`, which came from `source`; SettingsError names both and what was expected."""
-    if kind is str:
-        if metadata["choices"] and text not in metadata["choices"]:
-            raise SettingsError(f"{source} is {text!r}, but must be one of {', '.join(metadata['choices'])}.")
-        return text
-    if kind in (int, float):
-        return _parse_number(source, text, kind, metadata)
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _parse_number(source: str, text: str, kind: type[int] | type[float], metadata: Mapping[str, Any]) -> int | float:
-    low, high = metadata["minimum"], metadata["maximum"]
-    bounds = f" from {low:g} to {high:,}" if high is not None else f" of at least {low:g}"
-    expected = ("a whole number" if kind is int else "a number") + bounds
-    try:
-        value = kind(text)
-    except ValueError:
-        raise SettingsError(f"{source} is {text!r}, but must be {expected}.") from None
-    # The comparison is written so that NaN fails it.
-    if not (value >= low and (high is None or value <= high)) or value == float("inf"):
-        raise SettingsError(f"{source} is {text!r}, but must be {expected}.")
-    return value

@@ -1,4 +1,4 @@
-"""Endpoints that generate: read the request, submit it, and write the answer whole or as a stream."""
+"""The generation endpoints: decode the request, submit its calls, send a whole response or a stream of events."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 
 class Generation:
-    """An endpoint, an ASGI application of its own: it needs the bare `receive` to notice a caller that hangs up.
+    """A generation endpoint. It is an ASGI application because it needs `receive` itself, to notice a disconnect.
 
-    `read` makes calls out of a body, and says how the answer is written.
+    `read` translates a body into the calls to submit and the writers of their results.
     """
 
     def __init__(self, read: Callable[[bytes], Asked], upstream: Upstream, keep_alive: KeepAlive) -> None:
@@ -46,7 +46,7 @@ class Generation:
         self._keep_alive = keep_alive
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; raises the ChasquiError or HTTPException that refuses it."""
+        """Handle one request; raises the ChasquiError or HTTPException that refuses it."""
         http = Request(scope, receive)
         options = CallOptions.from_headers(http.headers)
         try:
@@ -70,7 +70,7 @@ class Generation:
                 await Response(body, 200, headers, "application/json")(scope, receive, send)
 
     async def _whole(self, asked: Asked, options: CallOptions) -> chat_service_pb2.ChatResponse:
-        """The answer to all requests; the first that fails ends the others."""
+        """The merged response of all calls; the first one that fails cancels the others."""
         if len(asked.requests) == 1:
             return await self._upstream.chat(asked.requests[0], options)
         calls = [asyncio.ensure_future(self._upstream.chat(request, options)) for request in asked.requests]
@@ -82,11 +82,11 @@ class Generation:
             await asyncio.gather(*calls, return_exceptions=True)
 
     def _start(self, asked: Asked, options: CallOptions) -> ChatStream:
-        """The answer to all requests as one stream."""
+        """Submit all calls; their events are one stream."""
         calls: list[ChatStream] = []
         try:
             for request in asked.requests:
-                calls.append(self._upstream.stream_chat(request, options))  # noqa: PERF401 - those begun are ended below
+                calls.append(self._upstream.stream_chat(request, options))  # noqa: PERF401 - those submitted are cancelled below
         except ChasquiError:
             for call in calls:
                 call.cancel()
@@ -94,7 +94,7 @@ class Generation:
         return calls[0] if len(calls) == 1 else SeveralCalls(calls, asked.n)
 
     async def _stream(self, call: ChatStream, chunks: ChunkFrames, stream: EventStream) -> None:
-        """Write the answer as it comes. Refusals come before the first event and keep their status."""
+        """Send events as they arrive. The first read raises refusals, before any header is sent."""
         try:
             events = await call.read()
             _note(events[0])
@@ -110,7 +110,7 @@ class Generation:
 async def _write(
     call: ChatStream, events: Sequence[StreamEvent | TextDelta], chunks: ChunkFrames, stream: EventStream
 ) -> None:
-    """Write each batch of events with one write, and end with [DONE]; a failure is an event, and no [DONE] follows."""
+    """Send each batch of events with one write, [DONE] at the end; a failure is an error event without a [DONE]."""
     while True:
         data = chunks.frames(events)
         if call.ended:
@@ -128,7 +128,7 @@ async def _write(
 
 
 def _note(event: StreamEvent | TextDelta) -> None:
-    """Keep what an answer's first and last event say of it."""
+    """Record the model that the first event names and the usage that the last one holds."""
     if not isinstance(event, tuple):
         exchange = current_exchange.get()
         if event.HasField("started"):
@@ -139,7 +139,7 @@ def _note(event: StreamEvent | TextDelta) -> None:
 
 @asynccontextmanager
 async def _until_disconnect(receive: Receive) -> AsyncIterator[Callable[[], None]]:
-    """Run the block until it ends, the caller hangs up, or the function that it gets is called; that is no error."""
+    """Run the block; cancel it when the caller disconnects or the yielded function is called. Neither is an error."""
     task = asyncio.current_task()
     given_up = False
 

@@ -1,4 +1,4 @@
-"""`GET /openapi.json` and `GET /docs`: what the API is, for programs and for people."""
+"""`GET /openapi.json` and `GET /docs`: the API's description, for programs and for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _PAGE: Final = Path(__file__).parent / "web" / "docs.html"
-# Everything is in the page itself: it works without a network, and nothing foreign runs in it.
+# The page loads nothing: it works without a network, and no third-party script can run in it.
 _POLICY: Final = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -22,7 +22,7 @@ _POLICY: Final = (
 
 
 class Documentation:
-    """The two pages, made once."""
+    """Both endpoints; their bodies are built once, at start."""
 
     def __init__(self) -> None:
         self._document = msgspec.json.encode(openapi_document())
@@ -33,5 +33,5 @@ class Documentation:
         return Response(self._document, media_type="application/json")
 
     async def page(self, _: Request) -> Response:
-        """A page to read the document and to try the API in a browser."""
+        """The page that shows the document and sends requests from a browser."""
         return Response(self._page, 200, {"content-security-policy": _POLICY}, "text/html; charset=utf-8")

@@ -1,4 +1,4 @@
-"""`GET /healthz`, the edge process, and `GET /readyz`, the whole replica."""
+"""`GET /healthz`: this process is alive. `GET /readyz`: the replica can serve requests."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 class Health:
-    """Both endpoints. `draining` is set when this process is about to stop."""
+    """Both endpoints. `draining` is true once this process is shutting down."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
         self.draining = False
 
     async def live(self, _: Request) -> Response:
-        """The process answers."""
+        """200 while the process runs."""
         return JSONResponse({"status": "ok"})
 
     async def ready(self, _: Request) -> Response:
-        """The chat server is healthy and nothing drains; 503 otherwise. Nothing is generated to find out."""
+        """200 if the chat server is healthy and nothing is draining, else 503. No tokens are generated to find out."""
         if self.draining:
             raise Unavailable("The edge is shutting down.", reason="DRAINING", retry_after=1.0)
         if not self._upstream.ready:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Models:
-    """The two endpoints."""
+    """Both endpoints."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
@@ -30,7 +30,7 @@ class Models:
         return Response(msgspec.json.encode(body), media_type="application/json")
 
     async def get(self, request: Request) -> Response:
-        """One model by id or alias; either may hold slashes, raw or as %2F."""
+        """One model by its id or an alias, which may contain slashes, raw or as %2F."""
         options = CallOptions.from_headers(request.headers)
         answer = await self._upstream.get_model(request.path_params["id"], options)
         return Response(msgspec.json.encode(model_body(answer.model)), media_type="application/json")

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 class Tokens:
-    """The two endpoints."""
+    """Both endpoints."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
 
     async def tokenize(self, request: Request) -> Response:
-        """The tokens of a text."""
+        """Tokenize a text."""
         decoded = decode_request(TokenizeRequest, await read_json_body(request))
         body = decoded.body
         counted = await self._upstream.count_tokens(
@@ -47,7 +47,7 @@ class Tokens:
         return _json(answer, decoded.ignored)
 
     async def detokenize(self, request: Request) -> Response:
-        """The text of tokens."""
+        """Turn token ids into text."""
         decoded = decode_request(DetokenizeRequest, await read_json_body(request))
         body = decoded.body
         answer = await self._upstream.detokenize(

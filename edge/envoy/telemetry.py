@@ -1,4 +1,4 @@
-"""Envoy's tracing and statistics, as parts of its configuration; pure."""
+"""Envoy's tracing and statistics, as pieces of its configuration; pure."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ class Collector:
 
 
 def collector(environ: Mapping[str, str], *, trusts_callers: bool) -> Collector | None:
-    """What OpenTelemetry's variables say; None if spans are not exported.
+    """The collector that OpenTelemetry's variables name; None if spans are not exported.
 
-    Without trust a caller's `traceparent` does not decide what is traced: Envoy is where callers come in, and all
-    parts behind it follow its decision. SettingsError for a value that cannot be.
+    Unless callers are trusted, their `traceparent` does not decide what is sampled: Envoy decides, and the processes
+    behind it follow. SettingsError for an invalid value.
     """
     if not otlp.exported("TRACES", environ):
         return None
     given = otlp.endpoint("TRACES", environ)
-    # As the exporters of the other parts read it: without a scheme it is HOST:PORT.
+    # As the exporters of the other processes read it: without a scheme it is HOST:PORT.
     url = urlsplit(given if "//" in given or given.startswith("unix:") else f"http://{given}")
     try:
         port = url.port or _DEFAULT_PORTS[url.scheme]
         ratio = float(environ.get("OTEL_TRACES_SAMPLER_ARG") or 1.0)
     except (KeyError, ValueError) as error:
-        raise SettingsError(f"Of OpenTelemetry's variables one is wrong: {error}.") from error
+        raise SettingsError(f"One of OpenTelemetry's variables is wrong: {error}.") from error
     sampler = environ.get("OTEL_TRACES_SAMPLER") or "parentbased_always_on"
     if sampler.removeprefix(_PARENT_BASED) not in ("always_on", "always_off", "traceidratio"):
         raise SettingsError(f"OTEL_TRACES_SAMPLER is {sampler!r}, which is none of OpenTelemetry's samplers.")
     if not url.hostname or not 0 <= ratio <= 1:
-        raise SettingsError(f"The OTLP endpoint is {given!r} and the sampling ratio {ratio}; one of them cannot be.")
+        raise SettingsError(f"The OTLP endpoint is {given!r} and the sampling ratio {ratio}; one of them is invalid.")
     if not trusts_callers:
         sampler = sampler.removeprefix(_PARENT_BASED)
     return Collector(url.hostname, port, url.scheme == "https", otlp.headers("TRACES", environ), sampler, ratio)
@@ -69,7 +69,7 @@ def tracing(target: Collector) -> dict[str, Any]:
     headers = [{"key": name, "value": value} for name, value in target.headers.items()]
     return {
         "spawn_upstream_span": False,
-        "operation": "%REQ(:METHOD)%",  # what HTTP's conventions call a span without a route
+        "operation": "%REQ(:METHOD)%",  # the span name of HTTP's conventions where there is no route
         "provider": {
             "name": "envoy.tracers.opentelemetry",
             "typed_config": {
@@ -112,7 +112,7 @@ def otlp_cluster(target: Collector, discovery: Mapping[str, Any], endpoint: Mapp
 
 
 def metrics_listener(address: Mapping[str, Any]) -> dict[str, Any]:
-    """A listener that shows Envoy's statistics in Prometheus' form, and nothing else of its admin interface."""
+    """A listener that serves Envoy's statistics in Prometheus' format, and nothing else of its admin interface."""
     route = {
         "match": {"path": "/metrics"},
         "route": {"cluster": ADMIN_CLUSTER, "prefix_rewrite": "/stats/prometheus"},

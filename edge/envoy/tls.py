@@ -1,4 +1,4 @@
-"""TLS on the public port, as parts of Envoy's configuration; pure but for `check_files`."""
+"""TLS on the public port, as pieces of Envoy's configuration; pure but for `check_files`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CONTEXT: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Paths of PEM files. With `client_ca` gRPC callers need a certificate that one of its authorities has signed."""
+    """Paths of PEM files. With `client_ca`, gRPC callers need a certificate signed by one of its authorities."""
 
     certificate: str
     key: str
@@ -24,7 +24,7 @@ class Tls:
 
 
 def tls(settings: Settings) -> Tls | None:
-    """What the settings ask for; SettingsError if something is missing."""
+    """The TLS settings, None without TLS; SettingsError if they are incomplete."""
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         given, missing = ("certificate", "key") if settings.tls_certificate else ("key", "certificate")
         raise SettingsError(f"CHASQUI_TLS_{given.upper()} is set, but CHASQUI_TLS_{missing.upper()} is not.")
@@ -36,22 +36,22 @@ def tls(settings: Settings) -> Tls | None:
 
 
 def check_files(tls: Tls) -> None:
-    """SettingsError unless the files can be read, hold what they should, and belong together.
+    """SettingsError unless the files can be read, are PEM, and belong together.
 
-    Envoy would say so too, in words that are hard to read.
+    Envoy's own messages for this are hard to read.
     """
     for name in ("certificate", "key", "client_ca"):
         path = getattr(tls, name)
         if not path:
             continue
         try:
-            with open(path, "rb"):  # noqa: PTH123 - to see whether it can be
+            with open(path, "rb"):  # noqa: PTH123 - only to see whether it is readable
                 pass
         except OSError as error:
             raise SettingsError(f"CHASQUI_TLS_{name.upper()} is {path!r}, but: {error.strerror}.") from error
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        # A key that needs a password is refused: nobody is there to type it when Envoy is started again.
+        # A key with a password is refused: nobody can type it when Envoy is restarted.
         context.load_cert_chain(tls.certificate, tls.key, password=lambda: "")
     except (ssl.SSLError, ValueError) as error:
         raise SettingsError(
@@ -70,8 +70,7 @@ def transport_socket(tls: Tls) -> dict[str, Any]:
     certificate = {"certificate_chain": {"filename": tls.certificate}, "private_key": {"filename": tls.key}}
     common: dict[str, Any] = {"tls_certificates": [certificate], "alpn_protocols": ["h2", "http/1.1"]}
     if tls.client_ca:
-        # A client is asked for a certificate and may have none; one that no authority of ours has signed ends the
-        # handshake.
+        # A certificate is requested and optional; one that no configured authority has signed fails the handshake.
         common["validation_context"] = {"trusted_ca": {"filename": tls.client_ca}}
     context = {"@type": _CONTEXT, "common_tls_context": common}
     return {
@@ -81,6 +80,6 @@ def transport_socket(tls: Tls) -> dict[str, Any]:
 
 
 def refusal() -> dict[str, Any]:
-    """The route of gRPC callers who have shown no certificate: UNAUTHENTICATED. REST callers have keys."""
+    """The route of gRPC callers without a client certificate: UNAUTHENTICATED. REST callers have keys."""
     match = {"prefix": "/", "grpc": {}, "tls_context": {"presented": False}}
     return {"match": match, "direct_response": {"status": 401}}

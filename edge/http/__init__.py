@@ -1,1 +1,1 @@
-"""One HTTP request: its body, its headers, and what is recorded of it."""
+"""HTTP requests: body, headers, and what is recorded about each."""

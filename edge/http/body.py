@@ -11,15 +11,15 @@ from services.settings import MAX_BODY_BYTES
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-# A body that is too large is read on without being kept, up to here: most clients look for an answer only when they
-# have sent everything, and take a connection that is closed before as a failure of the network.
+# Up to this size, a body that is too large is still read, and discarded: most clients read the response only after
+# sending everything, and report a connection that is closed earlier as a network failure.
 _MAX_DISCARDED_BYTES = 8 * MAX_BODY_BYTES
 
 
 async def read_json_body(request: Request) -> bytes:
-    """The body's bytes; HTTPException 415 unless they are declared as plain JSON, 413 when they are too many.
+    """The body; HTTPException 415 unless it is declared as uncompressed JSON, 413 if it is too large.
 
-    Raises starlette's ClientDisconnect if the caller goes away in the middle.
+    Raises starlette's ClientDisconnect if the caller disconnects before the end.
     """
     content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if content_type != "application/json":

@@ -1,4 +1,4 @@
-"""What is known of the HTTP request that is being answered: kept for its span, its metric and its log line."""
+"""The state of the current HTTP request, for its span, metric and log line."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
     from services.errors import ChasquiError
     from services.telemetry.spans import BegunSpan
 
-# How a caller that hangs up is counted; nobody is sent this.
+# nginx's status for a caller who disconnected; only recorded, never sent.
 CLIENT_CLOSED_REQUEST: Final = 499
 
 
 @dataclass(slots=True)
 class Exchange:
-    """A request and its answer. `trace_id` has 32 hexadecimal digits."""
+    """A request and its response. `trace_id` has 32 hexadecimal digits."""
 
     request_id: str
     trace_id: str
     span: BegunSpan
-    route: str | None = None  # the pattern that the path matched
-    status: int | None = None  # as sent; None until then
-    error: ChasquiError | None = None  # that refused the request or ended its stream
-    hung_up: bool = False  # whether the caller left before the end
-    model: str | None = None  # that answered
-    usage: Usage | None = None  # once the answer is complete
+    route: str | None = None  # the path pattern that matched
+    status: int | None = None  # None until it is sent
+    error: ChasquiError | None = None  # why the request was refused or its stream ended early
+    hung_up: bool = False  # whether the caller disconnected before the end
+    model: str | None = None  # the model that generated
+    usage: Usage | None = None  # None until generation has completed
 
 
 current_exchange: ContextVar[Exchange] = ContextVar("current_exchange")

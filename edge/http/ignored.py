@@ -1,4 +1,4 @@
-"""The header that names the fields of a request that nobody knows."""
+"""The response header that names unknown request fields."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# So many are named, and so much of each name.
 _MOST_NAMES = 20
 _LONGEST_NAME = 64
 
 
 def ignored_header(names: Sequence[str]) -> dict[str, str]:
-    """Names that a caller chose, percent-encoded and of bounded length; nothing if there are none."""
+    """The header, or nothing. Callers choose these names: they are percent-encoded, and cut in number and length."""
     if not names:
         return {}
     listed = [quote(name[:_LONGEST_NAME]) for name in names[:_MOST_NAMES]]

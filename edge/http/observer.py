@@ -1,4 +1,4 @@
-"""One span, one metric and one log line for every HTTP request; nothing per chunk of an answer."""
+"""Records one span, one metric point and one log line per HTTP request; nothing per chunk."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# In seconds, as OpenTelemetry's conventions for HTTP advise, and beyond: answers take longer than most requests.
+# In seconds: the buckets of OpenTelemetry's HTTP conventions, and longer ones for generation.
 _DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0)
-# Asked every second or so by machines, and of no interest to people.
+# Probes come every second or so, and are not recorded.
 _PROBES: Final = frozenset({"/healthz", "/readyz"})
 _LONGEST_USER_AGENT: Final = 256
 _OUTCOMES: Final = {
@@ -50,7 +50,7 @@ _OUTCOMES: Final = {
 
 
 class Observer:
-    """An application around another one. Endpoints tell what they know by way of `current_exchange`."""
+    """ASGI middleware. Endpoints add what they know to `current_exchange`."""
 
     def __init__(self, app: ASGIApp, spans: Spans, routes: Sequence[tuple[str, str]] = ()) -> None:
         """`routes`, pairs of method and pattern, have a series in the metrics before their first request."""
@@ -60,17 +60,17 @@ class Observer:
         meter = metrics.get_meter("chasqui.edge")
         self._duration = histogram(
             http_metrics.HTTP_SERVER_REQUEST_DURATION,
-            "How long requests take, to the last byte of their answers.",
+            "Duration of HTTP requests, to the last byte of the response.",
             _DURATIONS,
         )
         for method, route in routes:
             self._duration.begin({**_labels(method, 200, outcome.COMPLETED), http_attributes.HTTP_ROUTE: route})
         meter.create_observable_gauge(
-            "chasqui.edge.open_requests", [self._observe_open], "{request}", "Requests that are being answered."
+            "chasqui.edge.open_requests", [self._observe_open], "{request}", "Requests that are running."
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and tell how it went."""
+        """Run the wrapped application and record the outcome."""
         if scope["type"] != "http" or scope["path"] in _PROBES:
             await self._app(scope, receive, send)
             return
@@ -154,7 +154,7 @@ def _request_attributes(scope: Scope, headers: Headers) -> dict[str, AttributeVa
 
 
 def _outcome(status: int, exchange: Exchange) -> str:
-    """An error that ended a stream came after its status; it decides."""
+    """The outcome of a request. A stream's error comes after its status 200, and takes precedence."""
     if exchange.error is not None and not exchange.hung_up:
         return outcome.outcome_of(exchange.error)
     if status < 400:

@@ -8,13 +8,13 @@ from msgspec import UNSET, Struct, UnsetType
 
 
 class PromptTokensDetails(Struct):
-    """Where the prompt's tokens came from."""
+    """Details of the prompt's tokens; `cached_tokens` were reused from an earlier prompt."""
 
     cached_tokens: int
 
 
 class UsageBody(Struct):
-    """What a call is billed for; `estimated_cost` is in USD."""
+    """Token counts; `estimated_cost` is in USD."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -31,7 +31,7 @@ class AnswerFunction(Struct):
 
 
 class AnswerCall(Struct):
-    """A tool call of an answer."""
+    """A tool call."""
 
     id: str
     function: AnswerFunction
@@ -39,7 +39,7 @@ class AnswerCall(Struct):
 
 
 class AnswerMessage(Struct):
-    """The message of an answer; `content` is null when there is nothing but calls."""
+    """The message of a choice; `content` is null if there are only tool calls."""
 
     content: str | None
     role: Literal["assistant"] = "assistant"
@@ -48,7 +48,7 @@ class AnswerMessage(Struct):
 
 
 class TopLogprobBody(Struct):
-    """A token that could have been chosen; `bytes` are its exact bytes."""
+    """A token that could have been sampled; `bytes` are its exact bytes."""
 
     token: str
     logprob: float
@@ -56,7 +56,7 @@ class TopLogprobBody(Struct):
 
 
 class TokenLogprobBody(Struct):
-    """A token of the answer with its probability."""
+    """A sampled token with its log probability."""
 
     token: str
     logprob: float
@@ -65,14 +65,14 @@ class TokenLogprobBody(Struct):
 
 
 class LogprobsBody(Struct):
-    """The probabilities of a choice's tokens; in a chunk only the new ones."""
+    """The log probabilities of a choice's tokens; in a chunk only the new ones."""
 
     content: list[TokenLogprobBody]
     refusal: None = None
 
 
 class ChoiceBody(Struct):
-    """One of the answers of a completion."""
+    """A choice."""
 
     index: int
     message: AnswerMessage
@@ -82,7 +82,7 @@ class ChoiceBody(Struct):
 
 
 class ChatCompletion(Struct):
-    """A whole answer."""
+    """An unstreamed response."""
 
     id: str
     created: int
@@ -94,14 +94,14 @@ class ChatCompletion(Struct):
 
 
 class FunctionDelta(Struct, omit_defaults=True):
-    """The next piece of a called function: its name at first, then its arguments."""
+    """The next part of a call's function: its name at first, then its arguments."""
 
     arguments: str
     name: str | None = None
 
 
 class CallDelta(Struct, omit_defaults=True):
-    """The next piece of a tool call; id and type stand in its first piece only."""
+    """The next part of a tool call; id and type are in its first delta only."""
 
     index: int
     function: FunctionDelta
@@ -110,7 +110,7 @@ class CallDelta(Struct, omit_defaults=True):
 
 
 class DeltaBody(Struct, omit_defaults=True):
-    """What a chunk adds to a choice."""
+    """What a chunk adds to a choice's message."""
 
     role: Literal["assistant"] | None = None
     content: str | None = None
@@ -118,7 +118,7 @@ class DeltaBody(Struct, omit_defaults=True):
 
 
 class ChunkChoice(Struct):
-    """A choice's part of a chunk."""
+    """A choice of a chunk."""
 
     index: int
     delta: DeltaBody
@@ -128,7 +128,7 @@ class ChunkChoice(Struct):
 
 
 class TimingsBody(Struct):
-    """Where the time of a call went, in milliseconds; the names are those of the `Server-Timing` header."""
+    """The time of each phase of a call, in milliseconds; the names are those of the `Server-Timing` header."""
 
     queue: float
     tokenize: float
@@ -138,7 +138,7 @@ class TimingsBody(Struct):
 
 
 class ChatCompletionChunk(Struct):
-    """An event of a streamed answer."""
+    """A chunk of a stream."""
 
     id: str
     created: int
@@ -151,9 +151,9 @@ class ChatCompletionChunk(Struct):
 
 
 class CompletionLogprobs(Struct):
-    """The probabilities of a choice's tokens, in columns; in a chunk only the new ones.
+    """The log probabilities of a choice's tokens, in columns; in a chunk only the new ones.
 
-    `text_offset` counts characters from the beginning of the choice; `top_logprobs` is null when none were asked for.
+    `text_offset` counts characters from the beginning of the choice; `top_logprobs` is null unless they were requested.
     """
 
     tokens: list[str]
@@ -163,7 +163,7 @@ class CompletionLogprobs(Struct):
 
 
 class CompletionChoice(Struct):
-    """One of the answers, or its next text in a chunk; `finish_reason` is null until the end."""
+    """A choice, or its next text in a chunk; `finish_reason` is null until the end."""
 
     index: int
     text: str
@@ -173,7 +173,7 @@ class CompletionChoice(Struct):
 
 
 class Completion(Struct):
-    """A whole answer, or an event of a streamed one."""
+    """An unstreamed response, or a chunk of a stream."""
 
     id: str
     created: int
@@ -200,7 +200,7 @@ class DetokenizeAnswer(Struct):
 
 
 class LimitBody(Struct):
-    """The range of a numeric field; `default` is null where absence means something else."""
+    """The range of a numeric field; `default` is null if there is no fixed one."""
 
     minimum: float
     maximum: float
@@ -217,7 +217,7 @@ class PricingBody(Struct):
 
 
 class ModelBody(Struct):
-    """A served model. `object` to `owned_by` are OpenAI's; the rest tells what a caller may send."""
+    """A served model. `id`, `object`, `created` and `owned_by` are OpenAI's fields."""
 
     id: str
     created: int
@@ -242,7 +242,7 @@ class ModelList(Struct):
 
 
 class ErrorBody(Struct):
-    """What went wrong; `param` names the field, `code` the kind."""
+    """An error; `param` is the path of the field that caused it, `code` the kind of error."""
 
     message: str
     type: str

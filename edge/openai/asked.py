@@ -1,4 +1,4 @@
-"""What a caller asks for, in the words of the contract, and how the answer is to be written; pure."""
+"""From a request body to the calls to submit and the writers of their results; pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The calls of one HTTP request, each with `n` choices; `ignored` are the paths of its unknown fields."""
+    """The calls of one HTTP request, each with `n` choices; `ignored` holds the paths of unknown fields."""
 
     requests: Sequence[ChatRequest]
     n: int
@@ -34,7 +34,7 @@ class Asked:
 
 
 def asked_chat(data: bytes) -> Asked:
-    """A chat completion; InvalidValue or UnsupportedParameter names the field that is wrong."""
+    """A chat completion: one call. InvalidValue or UnsupportedParameter names the field that is wrong."""
     decoded = decode_chat_request(data)
     request = to_chat_request(decoded.body)
     n = request.n or 1
@@ -43,7 +43,7 @@ def asked_chat(data: bytes) -> Asked:
 
 
 def asked_completion(data: bytes) -> Asked:
-    """A text completion: one call for each prompt; errors as above."""
+    """A text completion: one call per prompt; errors as above."""
     decoded = decode_request(CompletionRequest, data)
     requests = to_prompt_requests(decoded.body)
     n = requests[0].n or 1

@@ -1,4 +1,4 @@
-"""From text completions to chat calls with a prompt, and back; pure."""
+"""Translates text completions to `ChatRequest`s with a prompt, and responses and events back; pure."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from chasqui.v1.stream_pb2 import Started, StreamEvent
     from edge.openai.request_schema import CompletionRequest
 
-# What OpenAI generates when a text completion names no limit.
+# OpenAI's default for text completions.
 _DEFAULT_MAX_TOKENS: Final = 16
 
 
 def to_prompt_requests(body: CompletionRequest) -> list[chat_service_pb2.ChatRequest]:
-    """One call for each prompt; InvalidValue for what the contract cannot express."""
+    """One request per prompt; InvalidValue for values that the proto cannot hold."""
     fields = common_fields(body)
     if fields["max_tokens"] is None:
         fields["max_tokens"] = _DEFAULT_MAX_TOKENS
@@ -65,7 +65,7 @@ def _prompts(body: CompletionRequest) -> list[chat_pb2.Prompt]:
 
 
 def text_completion(response: chat_service_pb2.ChatResponse) -> Completion:
-    """A whole answer."""
+    """An unstreamed response."""
     return Completion(
         response.id,
         response.created.seconds,
@@ -86,9 +86,9 @@ def text_completion(response: chat_service_pb2.ChatResponse) -> Completion:
 
 
 class CompletionSequence:
-    """Turns the events of one streamed answer of `choices` choices into chunks.
+    """Turns the events of one stream with `choices` choices into chunks.
 
-    Usage and timings stand as in a chat's chunks.
+    Usage and timings are placed as in `ChunkSequence`.
     """
 
     def __init__(self, *, choices: int, include_usage: bool, include_timings: bool = False) -> None:
@@ -100,11 +100,11 @@ class CompletionSequence:
         self._started: Started
 
     def text(self, index: int, content: str) -> Completion:
-        """The chunk of a choice's next text."""
+        """The chunk for a text delta."""
         return self._chunk(CompletionChoice(index, content))
 
     def chunks(self, event: StreamEvent) -> Iterator[Completion]:
-        """The chunks that an event stands for; Started comes first, and has none."""
+        """The chunks for any other event; Started comes first, and has none."""
         kind = event.WhichOneof("event")
         if kind == "started":
             self._started = event.started
@@ -142,24 +142,24 @@ class CompletionSequence:
 
 
 class _LogprobColumns:
-    """Follows one choice, to know where in the text each token begins."""
+    """The log probabilities of one choice; keeps count of characters, for `text_offset`."""
 
     def __init__(self) -> None:
         self._characters = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def columns(self, told: chat_pb2.ChoiceLogprobs) -> CompletionLogprobs | None:
-        """The next entries; None if there are none."""
-        if not told.content:
+    def columns(self, logprobs: chat_pb2.ChoiceLogprobs) -> CompletionLogprobs | None:
+        """The columns for the next tokens; None if there are none."""
+        if not logprobs.content:
             return None
         offsets = []
-        for entry in told.content:
+        for entry in logprobs.content:
             offsets.append(self._characters)
             self._characters += len(self._decoder.decode(entry.bytes))
-        tops = [{other.token: other.logprob for other in entry.top_logprobs} for entry in told.content]
+        tops = [{other.token: other.logprob for other in entry.top_logprobs} for entry in logprobs.content]
         return CompletionLogprobs(
-            [entry.token for entry in told.content],
-            [entry.logprob for entry in told.content],
+            [entry.token for entry in logprobs.content],
+            [entry.logprob for entry in logprobs.content],
             tops if any(tops) else None,
             offsets,
         )

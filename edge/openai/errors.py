@@ -1,4 +1,4 @@
-"""Failures as HTTP: one table from our codes to statuses, and OpenAI's envelope for every error."""
+"""Errors as HTTP responses: the status of each error code, and OpenAI's error envelope."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ExceptionHandler
 
-# The published mapping between gRPC and HTTP.
+# edge/README.md has this table.
 _STATUSES: Final = {
     Code.INVALID_ARGUMENT: 400,
     Code.UNAUTHENTICATED: 401,
@@ -32,7 +32,7 @@ _STATUSES: Final = {
     Code.UNAVAILABLE: 503,
     Code.DEADLINE_EXCEEDED: 504,
 }
-# What the router and the body reader refuse by themselves.
+# Refused by the router, the body reader and the header limits.
 _HTTP_CODES: Final = {
     404: "not_found",
     405: "method_not_allowed",
@@ -40,17 +40,17 @@ _HTTP_CODES: Final = {
     415: "unsupported_media_type",
     431: "headers_too_large",
 }
-# After these the work was begun and is billed: a client that repeats the call by itself would pay twice.
+# Generation had begun and is billed: a client that retries by itself would pay twice.
 _NOT_RETRIED: Final = frozenset({500, 504})
 
 
 def envelope(error: ChasquiError) -> bytes:
-    """The JSON body of an error, as in an answer or in an event of a stream."""
+    """The JSON of an error, for a response's body or an event of a stream."""
     return _encode(_STATUSES[error.code], error.message, error.param, error.reason.lower())
 
 
 def response(error: ChasquiError) -> Response:
-    """The whole answer that an error becomes."""
+    """The HTTP response for an error."""
     status = _STATUSES[error.code]
     headers: dict[str, str] = {}
     if error.retry_after is not None:
@@ -78,7 +78,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         raise error
     status = error.status_code
     path = request.scope["path"]
-    message = {404: f"There is nothing at {path}.", 405: f"{request.method} is not allowed at {path}."}.get(
+    message = {404: f"There is no endpoint at {path}.", 405: f"{request.method} is not allowed at {path}."}.get(
         status, error.detail
     )
     body = _encode(status, message, None, _HTTP_CODES.get(status))
@@ -86,7 +86,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def _on_disconnect(_: Request, __: Exception) -> Response:
-    """The caller has hung up inside the body; nobody reads this."""
+    """The caller disconnected while sending the body: nobody reads this response."""
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Known fields of an object beside those of its struct."""
+    """The known fields of an object that its struct does not have."""
 
-    # They mean something which this service does not do; with the values that change nothing.
+    # Refused, but for null and these values, which have no effect.
     unsupported: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    # Accepted, and documented as such.
+    # Accepted and ignored.
     without_effect: frozenset[str] = frozenset()
 
 
@@ -40,7 +40,7 @@ RULES: Final[Mapping[type[msgspec.Struct], Rules]] = {
         },
         frozenset({"metadata", "prompt_cache_key", "safety_identifier"}),
     ),
-    # An answer of OpenAI's, sent back as it came, has these.
+    # OpenAI's own responses have these; clients send them back as history.
     MessageBody: Rules({"audio": (), "function_call": ()}, frozenset({"refusal", "annotations"})),
     CompletionRequest: Rules({"suffix": ("",), "best_of": (1,), "response_format": ()}),
 }

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the REST API, made of the structs that decode requests and encode answers; pure."""
+"""The OpenAPI document of the REST API, generated from the structs of requests and responses; pure."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _MODEL: Final = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 _CHAT_EXAMPLE: Final = {"model": _MODEL, "messages": [{"role": "user", "content": "Hello!"}], "stream": True}
 _COMPLETION_EXAMPLE: Final = {"model": _MODEL, "prompt": "Once upon a time", "max_tokens": 32}
 _ERRORS: Final = {
-    "400": "A field is wrong or not supported; `param` names it.",
+    "400": "A field is invalid or not supported; `param` names it.",
     "401": "The key is missing or unknown.",
-    "404": "There is no such model, or nothing at this path.",
-    "405": "The path takes another method.",
+    "404": "There is no such model or path.",
+    "405": "The path does not allow this method.",
     "413": "The body is larger than 8 MiB.",
-    "415": "The body is not declared as JSON.",
-    "429": "The caller's own limit is reached.",
+    "415": "The body is not declared as uncompressed JSON.",
+    "429": "A limit of the caller is exceeded.",
     "500": "The service failed.",
     "503": "The service is full, draining or not ready; `Retry-After` says when to try again.",
-    "504": "The caller's time ran out.",
+    "504": "The deadline passed.",
 }
 
 
@@ -52,8 +52,8 @@ def openapi_document() -> dict[str, Any]:
         "info": {
             "title": "Chasqui",
             "version": __version__,
-            "description": "An OpenAI-compatible API for chat and text. A field that nobody knows is accepted, "
-            "and named in the answer's header `x-ignored-parameters`.",
+            "description": "An OpenAI-compatible API for chat and text. Unknown fields are accepted, "
+            "and named in the response header `x-ignored-parameters`.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": _paths(),
@@ -69,12 +69,20 @@ def _paths() -> dict[str, Any]:
     return {
         "/v1/chat/completions": {
             "post": _generates(
-                "Chat, whole or streamed", ChatCompletionRequest, ChatCompletion, ChatCompletionChunk, _CHAT_EXAMPLE
+                "Chat, optionally streamed",
+                ChatCompletionRequest,
+                ChatCompletion,
+                ChatCompletionChunk,
+                _CHAT_EXAMPLE,
             )
         },
         "/v1/completions": {
             "post": _generates(
-                "Continue a text, whole or streamed", CompletionRequest, Completion, Completion, _COMPLETION_EXAMPLE
+                "Continue a text, optionally streamed",
+                CompletionRequest,
+                Completion,
+                Completion,
+                _COMPLETION_EXAMPLE,
             )
         },
         "/v1/models": {"get": _operation("The served models", ModelList)},
@@ -103,7 +111,7 @@ def _operation(
 ) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": summary,
-        "responses": {"200": {"description": "The answer.", "content": {"application/json": _schema(answer)}}}
+        "responses": {"200": {"description": "The response.", "content": {"application/json": _schema(answer)}}}
         | {
             status: {"description": words, "content": {"application/json": _schema(ErrorEnvelope)}}
             for status, words in _ERRORS.items()
@@ -122,18 +130,18 @@ def _generates(
     chunk: type[msgspec.Struct],
     example: dict[str, Any],
 ) -> dict[str, Any]:
-    """An operation that answers whole, or with `stream: true` in server-sent events that each hold a chunk."""
+    """An operation with a JSON response or, with `stream: true`, server-sent events that hold a chunk each."""
     operation = _operation(summary, answer, request, example)
     rules = RULES[request]
     operation["description"] = "\n\n".join(
         f"{words}: {', '.join(f'`{name}`' for name in sorted(names))}."
         for words, names in (
-            ("Refused by name unless the value changes nothing", frozenset(rules.unsupported)),
+            ("Refused by name unless the value has no effect", frozenset(rules.unsupported)),
             ("Accepted without effect", rules.without_effect),
         )
         if names
     )
-    # OpenAPI 3.1 has no words for what each event of a stream holds.
+    # OpenAPI 3.1 cannot describe the schema of an event.
     operation["responses"]["200"]["content"]["text/event-stream"] = {"x-event-schema": _schema(chunk)["schema"]}
     timeout = {"type": "number", "exclusiveMinimum": 0}
     operation["parameters"] = [
@@ -147,7 +155,7 @@ def _schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    """The components, with the ranges of the limits' table."""
+    """The components, with ranges from the table of limits."""
     _, schemas = msgspec.json.schema_components(_STRUCTS, ref_template="#/components/schemas/{name}")
     for struct in (ChatCompletionRequest, CompletionRequest):
         schema, rules = schemas[struct.__name__], RULES[struct]
@@ -165,7 +173,7 @@ def _schemas() -> dict[str, Any]:
 
 
 def _bound(name: str, schema: dict[str, Any]) -> None:
-    """Put a field's range into its schema, if it has one."""
+    """Add a field's range and default to its schema, if it has a range."""
     limit = LIMITS.get(name)
     if limit is None:
         return
@@ -176,7 +184,7 @@ def _bound(name: str, schema: dict[str, Any]) -> None:
 
 
 def _restrict(schema: dict[str, Any], kind: str, **bounds: float) -> None:
-    """Bound that option of a field which is of the kind."""
+    """Add bounds to that alternative of a field's type which is of the kind."""
     for option in schema.get("anyOf", (schema,)):
         if option.get("type") == kind:
             option.update(bounds)

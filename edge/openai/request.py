@@ -1,4 +1,4 @@
-"""From an OpenAI chat request to `chasqui.v1.ChatRequest`; pure."""
+"""Translates an OpenAI chat request to `chasqui.v1.ChatRequest`; pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LARGEST_TOKEN_ID = 2**32 - 1
 
 
 def to_chat_request(body: ChatCompletionRequest) -> chat_service_pb2.ChatRequest:
-    """The same request in the contract's words; InvalidValue or UnsupportedParameter for what it cannot express."""
+    """The request as a proto; InvalidValue or UnsupportedParameter for what that cannot hold."""
     return chat_service_pb2.ChatRequest(
         **{**common_fields(body), "max_tokens": _max_tokens(body)},
         messages=[_message(message, f"messages[{index}]") for index, message in enumerate(body.messages)],
@@ -50,7 +50,7 @@ def to_chat_request(body: ChatCompletionRequest) -> chat_service_pb2.ChatRequest
 
 
 def common_fields(body: GenerationRequest) -> dict[str, Any]:
-    """The fields of the contract that every request for an answer may hold; InvalidValue as above."""
+    """The proto fields that chat and text completions share; InvalidValue as above."""
     return {
         "model": body.model,
         "sampling": _sampling(body),
@@ -111,15 +111,15 @@ def _max_tokens(body: ChatCompletionRequest) -> int | None:
 
 
 def whole(name: str, value: int | None, param: str | None = None) -> int | None:
-    """The value, if it is in the table's range: JSON's integers are larger than the contract's can be."""
+    """The value; InvalidValue if it is out of range. JSON integers may exceed those of the proto."""
     if value is not None:
         LIMITS[name].check(value, param)
     return value
 
 
 def token_id(text: str, field: str) -> int:
-    """The id that a text spells; InvalidValue, naming the field, if that is no number of 32 bits."""
-    # The length first: Python refuses to read a number of thousands of digits.
+    """The token id that a text spells; InvalidValue, naming the field, unless it is an integer of 32 bits."""
+    # The length is checked first: Python raises for numbers of thousands of digits.
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _LARGEST_TOKEN_ID):
         raise InvalidValue(f"{field}: {text[:40]!r} is not the id of a token.", param=field)
     return int(text)
@@ -171,7 +171,7 @@ def _response_format(form: ResponseFormatBody | None) -> chat_pb2.ResponseFormat
 
 
 def _verbatim(raw: Raw, param: str) -> str:
-    """The JSON text itself; null and absent are empty."""
+    """The JSON text; empty for null and absent."""
     try:
         text = bytes(raw).decode()
     except UnicodeDecodeError as error:

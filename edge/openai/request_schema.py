@@ -6,19 +6,19 @@ from typing import Literal
 
 from msgspec import Raw, Struct, field
 
-# An absent field and an explicit null mean the same: unset.
+# null and absent both mean unset.
 _NULL = Raw(b"null")
 
 
 class FunctionCallBody(Struct):
-    """`function` of a tool call in an assistant message; `arguments` is JSON text."""
+    """`function` of a tool call; `arguments` is JSON text."""
 
     name: str
     arguments: str
 
 
 class ToolCallBody(Struct):
-    """A tool call in an assistant message of the history."""
+    """A tool call in an assistant message."""
 
     id: str
     function: FunctionCallBody
@@ -26,7 +26,7 @@ class ToolCallBody(Struct):
 
 
 class ContentPartBody(Struct):
-    """A part of a message's content; only parts of type "text" are taken."""
+    """A part of a message's content; only parts of type "text" are supported."""
 
     type: str
     text: str | None = None
@@ -51,14 +51,14 @@ class FunctionBody(Struct):
 
 
 class ToolBody(Struct):
-    """A tool that is offered."""
+    """A tool that the model may call."""
 
     type: Literal["function"]
     function: FunctionBody
 
 
 class NamedFunctionBody(Struct):
-    """The function that a tool choice names."""
+    """`function` of a tool choice."""
 
     name: str
 
@@ -80,7 +80,7 @@ class JsonSchemaBody(Struct):
 
 
 class ResponseFormatBody(Struct):
-    """The form that the answer must have."""
+    """The required form of the content."""
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchemaBody | None = None
@@ -94,7 +94,7 @@ class StreamOptionsBody(Struct):
 
 
 class GenerationRequest(Struct, kw_only=True):
-    """What every request for an answer may hold."""
+    """The fields that chat and text completions share."""
 
     model: str
     stream: bool | None = None
@@ -118,7 +118,7 @@ class GenerationRequest(Struct, kw_only=True):
 
 
 class ChatCompletionRequest(GenerationRequest, kw_only=True):
-    """The fields of a chat completion request that have an effect here or in an engine."""
+    """A chat completion request; the fields that have an effect."""
 
     messages: list[MessageBody]
     max_completion_tokens: int | None = None
@@ -131,7 +131,7 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
 
 
 class CompletionRequest(GenerationRequest, kw_only=True):
-    """A text to continue: one prompt or several, each as text or as ids of tokens."""
+    """A text completion request: one prompt or several, each a text or a list of token ids."""
 
     prompt: str | list[str | int | list[int]]
     echo: bool | None = None
@@ -139,7 +139,7 @@ class CompletionRequest(GenerationRequest, kw_only=True):
 
 
 class TokenizeRequest(Struct):
-    """A text whose tokens are wanted; `add_special_tokens` puts the begin-of-text token before them, default true."""
+    """A text to tokenize; `add_special_tokens`, default true, puts the begin-of-text token first."""
 
     model: str
     prompt: str
@@ -147,7 +147,7 @@ class TokenizeRequest(Struct):
 
 
 class DetokenizeRequest(Struct):
-    """Tokens whose text is wanted."""
+    """Token ids to turn into text."""
 
     model: str
     tokens: list[int]

@@ -1,4 +1,4 @@
-"""From the contract's answers and events to OpenAI's JSON; pure."""
+"""Translates `ChatResponse`s, stream events and models to OpenAI's JSON; pure."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FINISH_REASONS = {
 
 
 def completion(response: ChatResponse) -> ChatCompletion:
-    """A whole answer."""
+    """An unstreamed response."""
     return ChatCompletion(
         id=response.id,
         created=response.created.seconds,
@@ -65,11 +65,11 @@ def completion(response: ChatResponse) -> ChatCompletion:
 
 
 class ChunkSequence:
-    """Turns the events of one streamed answer of `n` choices into chunks.
+    """Turns the events of one stream with `n` choices into chunks.
 
-    The first chunk of each choice carries the role. Usage stands on the last finish chunk, as the reference service has
-    it; with `include_usage` in a chunk of its own without choices, and null in all others, as OpenAI has it. With
-    `include_timings` the same chunk says where the time went.
+    The first chunk of each choice carries the role. Usage is on the last chunk with a `finish_reason`, as in the
+    reference service; with `include_usage` it is in a last chunk without choices, and null in all others, as in
+    OpenAI's API. With `include_timings` the chunk that has the usage also has the timings.
     """
 
     def __init__(self, *, n: int, include_usage: bool, include_timings: bool = False) -> None:
@@ -81,11 +81,11 @@ class ChunkSequence:
         self._started: Started
 
     def text(self, index: int, content: str) -> ChatCompletionChunk:
-        """The chunk of a choice's next text."""
+        """The chunk for a text delta."""
         return self._chunk(ChunkChoice(index, DeltaBody(content=content)))
 
     def chunks(self, event: StreamEvent) -> Iterator[ChatCompletionChunk]:
-        """The chunks that an event stands for; Started comes first."""
+        """The chunks for any other event; Started comes first."""
         kind = event.WhichOneof("event")
         if kind == "delta":
             yield self._chunk(ChunkChoice(event.delta.index, _delta(event.delta), _logprobs(event.delta.logprobs)))
@@ -103,7 +103,7 @@ class ChunkSequence:
             yield last
 
     def _finish(self, finish: ChoiceFinish) -> Iterator[ChatCompletionChunk]:
-        """The last finish chunk waits for the usage, unless that comes in a chunk of its own."""
+        """The last finish chunk is held back until the usage is known, unless that has a chunk of its own."""
         self._finishes += 1
         chunk = self._chunk(
             ChunkChoice(
@@ -151,8 +151,8 @@ def _delta(delta: ChoiceDelta) -> DeltaBody:
     return DeltaBody(content=delta.content or None, tool_calls=calls or None)
 
 
-def _logprobs(told: chat_pb2.ChoiceLogprobs) -> LogprobsBody | None:
-    if not told.content:
+def _logprobs(logprobs: chat_pb2.ChoiceLogprobs) -> LogprobsBody | None:
+    if not logprobs.content:
         return None
     return LogprobsBody(
         [
@@ -162,13 +162,13 @@ def _logprobs(told: chat_pb2.ChoiceLogprobs) -> LogprobsBody | None:
                 list(entry.bytes),
                 [TopLogprobBody(other.token, other.logprob, list(other.bytes)) for other in entry.top_logprobs],
             )
-            for entry in told.content
+            for entry in logprobs.content
         ]
     )
 
 
 def usage(counted: chat_pb2.Usage) -> UsageBody:
-    """What the call is billed for."""
+    """The usage."""
     return UsageBody(
         counted.prompt_tokens,
         counted.completion_tokens,
@@ -179,7 +179,7 @@ def usage(counted: chat_pb2.Usage) -> UsageBody:
 
 
 def timings(measured: chat_pb2.Timings) -> TimingsBody:
-    """Where the time went."""
+    """The time of each phase."""
     names = TimingsBody.__struct_fields__
     return TimingsBody(*(round(getattr(measured, name).ToTimedelta().total_seconds() * 1e3, 3) for name in names))
 

@@ -26,7 +26,7 @@ _HEADERS: Final = {
     "x-accel-buffering": "no",
 }
 _ENCODER: Final = msgspec.json.Encoder()
-# Stands where the text will be; nothing else in a chunk can be this.
+# A placeholder that is replaced by the text; random, so that nothing else in a chunk can equal it.
 _PLACEHOLDER: Final = f"\0{uuid4()}\0"
 
 
@@ -36,19 +36,19 @@ def frame(data: bytes) -> bytes:
 
 
 class Chunks(Protocol):
-    """Turns the events of one streamed answer into chunks."""
+    """Turns the events of one stream into chunks."""
 
     def text(self, index: int, content: str) -> msgspec.Struct:
-        """The chunk of a choice's next text."""
+        """The chunk for a text delta."""
 
     def chunks(self, event: StreamEvent) -> Iterable[msgspec.Struct]:
-        """The chunks that any other event stands for; Started comes first."""
+        """The chunks for any other event; Started comes first."""
 
 
 class ChunkFrames:
-    """The events of one streamed answer as server-sent events.
+    """Encodes the events of one stream as server-sent events.
 
-    Nearly all chunks differ from each other in a text alone: what stands around it is encoded once per choice.
+    Nearly all chunks differ only in their text: the bytes around it are encoded once per choice.
     """
 
     def __init__(self, chunks: Chunks) -> None:
@@ -56,7 +56,7 @@ class ChunkFrames:
         self._around: dict[int, tuple[bytes, bytes]] = {}
 
     def frames(self, events: Iterable[StreamEvent | TextDelta]) -> bytes:
-        """The events, ready for one write."""
+        """The events, as bytes for one write."""
         return b"".join([self._text(*event) if isinstance(event, tuple) else self._others(event) for event in events])
 
     def _text(self, index: int, content: str) -> bytes:
@@ -72,27 +72,27 @@ class ChunkFrames:
 
 
 class EventStream:
-    """The answer side of one request, once it is a stream; `headers` are beside those of every stream.
+    """The response of one streamed request; `headers` are added to those of every stream.
 
     `on_stuck` is called when the caller has read nothing for too long.
     """
 
     def __init__(self, send: Send, headers: Mapping[str, str], on_stuck: Callable[[], None]) -> None:
-        self.stuck_ticks = 0  # of the keep-alive, during which nothing that was on its way got through
+        self.stuck_ticks = 0  # consecutive keep-alive ticks with a write pending and none completed
         self.on_stuck = on_stuck
         self._send = send
         self._headers = {**_HEADERS, **headers}
         self._comment: asyncio.Task[None] | None = None
         self._writing = False
-        self._written = False  # since the keep-alive last looked
+        self._written = False  # since the last keep-alive tick
 
     async def open(self) -> None:
-        """Send the status and the headers."""
+        """Send status and headers."""
         pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers.items()]
         await self._send({"type": "http.response.start", "status": 200, "headers": pairs})
 
     async def write(self, data: bytes, *, last: bool = False) -> None:
-        """Send events. A comment that is on its way goes first: two writes at once would mix."""
+        """Send events, after a pending keep-alive comment: two concurrent writes would interleave."""
         self._writing = self._written = True
         if self._comment is not None:
             await self._comment
@@ -100,11 +100,11 @@ class EventStream:
         self._writing = last  # nothing may follow the end
 
     def keep_alive(self) -> None:
-        """Start to send a comment if nothing was written since the last call and nothing is on its way."""
-        on_its_way = self._writing or (self._comment is not None and not self._comment.done())
+        """Start to send a comment if nothing was written since the last call and no write is pending."""
+        is_pending = self._writing or (self._comment is not None and not self._comment.done())
         if self._written:
             self.stuck_ticks = 0
-        elif on_its_way:
+        elif is_pending:
             self.stuck_ticks += 1
         else:
             self.stuck_ticks = 0
@@ -112,12 +112,12 @@ class EventStream:
         self._written = False
 
     def close(self) -> None:
-        """Drop a comment that is still on its way; nothing may be written afterwards."""
+        """Cancel a pending comment; nothing may be written afterwards."""
         if self._comment is not None:
             self._comment.cancel()
 
     async def _write_comment(self) -> None:
-        # A caller that is gone is noticed by whoever reads from it; here there is nobody to tell.
+        # The endpoint notices a disconnect by itself.
         with suppress(OSError, RuntimeError):
             await self._send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
 
@@ -125,7 +125,7 @@ class EventStream:
 class KeepAlive:
     """One ticker for all streams of a worker. Times are in seconds.
 
-    Every `interval` a silent stream gets a comment; one whose caller has read nothing for `reader_timeout` is given up.
+    A silent stream gets a comment every `interval`; one whose caller has read nothing for `reader_timeout` is cut off.
     """
 
     def __init__(self, interval: float, reader_timeout: float) -> None:
@@ -138,7 +138,7 @@ class KeepAlive:
         self._streams.add(stream)
 
     def discard(self, stream: EventStream) -> None:
-        """Forget a stream."""
+        """Stop watching a stream."""
         self._streams.discard(stream)
 
     async def run(self) -> None:

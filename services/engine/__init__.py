@@ -1,1 +1,1 @@
-"""The engine interface and its back ends; knows nothing of gRPC or HTTP."""
+"""The engine interface and its back ends; imports neither gRPC nor HTTP code."""

@@ -1,10 +1,10 @@
-"""The engine seam: what the chat server asks of a back end, and what a back end pushes back.
+"""The engine interface: what the chat server calls on a back end, and the events that a back end pushes.
 
 An engine takes a prompt of token ids and pushes events into a sink, always in the event loop's thread. It pushes: an
 async generator would wake one task per token and stream, which costs more than all other work on that token. All events
-of an engine step are pushed within one callback of the loop, so that a consumer woken by the first of them finds all.
+of an engine step are pushed within one callback of the loop, so that a consumer woken by the first finds all of them.
 
-The engine knows nothing of gRPC, HTTP or chat: only ids, text and numbers.
+An engine handles token ids, text and numbers; gRPC, HTTP and chat messages stay outside.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class EndReason(Enum):
-    """Why a choice ended, as the engine sees it."""
+    """Why the engine ended a choice."""
 
     STOP = "stop"  # a token that ends the model's turn, or one of the generation's stop tokens
     LENGTH = "length"  # max_tokens, or the context is full
@@ -29,16 +29,16 @@ class EndReason(Enum):
 
 
 class EngineState(Enum):
-    """What the heartbeat of an engine says."""
+    """The state in an engine's heartbeat."""
 
     IDLE = "idle"  # nothing to do
-    WORKING = "working"  # there is work; whether it moves shows in the heartbeat's progress
+    WORKING = "working"  # there is work; the heartbeat's progress shows whether the engine advances
     FAILED = "failed"  # it can never work again; only a new process helps
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are chosen; every field has been validated. The defaults are neutral."""
+    """Sampling parameters, already validated. The defaults are neutral."""
 
     temperature: float = 1.0
     top_p: float = 1.0
@@ -60,21 +60,21 @@ class Generation:
     sampling: Sampling = Sampling()
     n: int = 1
     ignore_eos: bool = False
-    grammar: str | None = None  # llguidance's form of Lark, checked beforehand; choices follow it, or `end` tells
+    grammar: str | None = None  # llguidance's Lark format, compiled once beforehand; see End.grammar_lost
     stop_token_ids: frozenset[int] = frozenset()
     trace_headers: Mapping[str, str] = field(default_factory=dict)  # W3C: traceparent, tracestate
-    min_tokens: int = 0  # per choice; no token ends an answer before it has so many
-    top_logprobs: int | None = None  # how many candidates each token's probability comes with; None: no probabilities
+    min_tokens: int = 0  # per choice; no stop token ends a choice before that many
+    top_logprobs: int | None = None  # candidates per token; None: no log probabilities
 
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """A token of an answer with the model's probability of it, before sampling options shape that.
+    """A generated token and the model's log probability of it, before sampling parameters are applied.
 
-    llama.cpp tells a character that spans tokens as one token, with the probability of the last of them.
+    llama.cpp reports a character that spans tokens as one token, with the probability of the last of them.
     """
 
-    data: bytes  # what the token adds to the text
+    data: bytes  # the token's bytes
     logprob: float  # natural logarithm
     top: Sequence[tuple[bytes, float]] = ()  # the most probable tokens here, best first
 
@@ -113,18 +113,18 @@ class EngineTimings:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The last event of a generation, whatever happened to it."""
+    """The last event of a generation; every generation gets exactly one."""
 
     prompt_tokens: int
-    cached_tokens: int  # of the prompt's tokens, those whose state the engine already had
+    cached_tokens: int  # tokens of the prompt whose KV cache was reused
     completion_tokens: int  # the sum of the token deltas' tokens
     timings: EngineTimings
-    error: str | None = None  # a sentence, when the engine failed
-    grammar_lost: bool = False  # the error is that the grammar could not be enforced to the end
+    error: str | None = None  # one sentence, if the engine failed
+    grammar_lost: bool = False  # the error is that the engine stopped enforcing the grammar
 
 
 class Sink(Protocol):
-    """Where an engine pushes a generation's events. Its methods never block, never raise, and run in the loop's thread.
+    """Receives a generation's events. Its methods must not block or raise; engines call them in the loop's thread.
 
     Order: token deltas, one `choice_end` per choice, then exactly one `end`.
     """
@@ -155,12 +155,12 @@ class Handle(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an engine really honours; the chat server refuses everything else by name."""
+    """What an engine supports; the chat server rejects every other parameter by name."""
 
-    context_length: int  # tokens of prompt and answer together
+    context_length: int  # tokens of prompt and completion together
     vocabulary_size: int
     parameters: frozenset[str]  # names of the optional fields of Sampling and Generation that have an effect
-    parallel: int  # choices generated at the same time; a generation's n is at most this
+    parallel: int  # number of slots; a generation's n is at most this
     guided: bool  # whether a generation's grammar is enforced
 
 
@@ -178,13 +178,13 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A sign of life. `progress` is a counter that every engine step moves, prefill included."""
+    """The engine's liveness. Every engine step increments `progress`, prefill steps included."""
 
     state: EngineState
     progress: int
-    running: int  # generations that occupy the engine
-    queued: int  # generations that wait
-    kv_cache_use: float | None = None  # share of the KV cache that is in use, 0 to 1; None if the engine does not say
+    running: int  # generations that hold slots
+    queued: int  # generations that wait for slots
+    kv_cache_use: float | None = None  # used share of the KV cache, 0 to 1; None if the engine does not report it
 
 
 class Engine(Protocol):
@@ -198,10 +198,10 @@ class Engine(Protocol):
         """Load the model; EngineLoadError if that fails."""
 
     def submit(self, generation: Generation, sink: Sink) -> Handle:
-        """Queue a generation; its events come later, never from within this call."""
+        """Queue a generation; its events are pushed later, never from within this call."""
 
     def heartbeat(self) -> Heartbeat:
-        """Whether the engine moves; generates nothing."""
+        """The engine's state and counters; generates nothing."""
 
     async def close(self) -> None:
-        """Cancel what runs, deliver its ends, and free the model."""
+        """Cancel all generations, push their ends, and free the model."""

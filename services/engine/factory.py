@@ -1,4 +1,4 @@
-"""Builds the engine that the settings name; back ends are imported here and nowhere else."""
+"""Builds the engine that the settings name; the only module that imports back ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from services.engine.api import Engine
     from services.settings import Settings
 
-# A slot's KV cache is reserved at start: 128 KiB a token for an 8B model, so 4 slots of this take 4 GiB.
+# The KV cache of all slots is allocated at start: 128 KiB per token for an 8B model, 4 GiB for 4 slots of this length.
 _LARGEST_DEFAULT_CONTEXT = 8192
 
 

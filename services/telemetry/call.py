@@ -1,4 +1,4 @@
-"""What identifies a call in logs and traces, on either side of the wire."""
+"""What identifies a call in logs and traces, in the edge and in the chat server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CallContext:
     request_id: str
     trace_id: str
     span: SpanContext
-    accepted: bool = False  # whether it is a chat call that the engine was given: its bill has a log line of its own
+    accepted: bool = False  # whether it is a chat call that was submitted to the engine: its usage record is a log line
 
 
 current_call: ContextVar[CallContext] = ContextVar("current_call")

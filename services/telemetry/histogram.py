@@ -1,8 +1,8 @@
-"""Histograms that are cheap to record, and take OpenTelemetry's form when somebody asks for them.
+"""Histograms that are cheap to record and are converted to OpenTelemetry's form when they are collected.
 
-A call records six values. OpenTelemetry's own instruments take 20 to 40 µs for each, which is most of what metrics
-cost; these take about two. Their values are cumulative, whatever `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`
-says of other metrics.
+A call records six values. OpenTelemetry's own instruments take 20 to 40 µs for each, most of the cost of metrics;
+these take about 2 µs. Their temporality is always cumulative, whatever
+`OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` says.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     Labels = tuple[tuple[str, str | int], ...]
 
 MOST_SERIES: Final = 1000
-"""Sets of labels that a histogram tells apart; what comes beyond is counted together."""
+"""Sets of labels of one histogram; further ones share the overflow series."""
 _OVERFLOW: Final[Labels] = (("otel.metric.overflow", "true"),)
 _SCOPE: Final = InstrumentationScope("chasqui", services.__version__)
 _histograms: Final[dict[str, Histogram]] = {}
 
 
 class Histogram:
-    """Durations in seconds. Records in one thread and is read in others, which may see a call a little later."""
+    """Durations in seconds. Recorded in one thread, read in others without a lock: a reader may miss the latest."""
 
     def __init__(self, name: str, description: str, bounds: Sequence[float]) -> None:
-        """`bounds` are the buckets' upper ends, inclusive and ascending; a bucket beyond the last is added."""
+        """`bounds` are the upper bounds of the buckets, inclusive and ascending; an unbounded last bucket is added."""
         self.name = name
         self._description = description
         self._bounds = bounds
@@ -51,7 +51,7 @@ class Histogram:
         self._series: dict[Labels, _Series] = {}
 
     def record(self, seconds: float, labels: Mapping[str, str | int], span: SpanContext | None = None) -> None:
-        """Count a value; `span` is an example of it, if it is sampled."""
+        """Count a value; `span`, if it is sampled, becomes its exemplar."""
         key = tuple(labels.items())
         series = self._series.get(key)
         if series is None:
@@ -61,11 +61,11 @@ class Histogram:
         series.add(bisect_left(self._bounds, seconds), seconds, span)
 
     def begin(self, labels: Mapping[str, str | int]) -> None:
-        """Show values with these labels from now on, at zero: a rate sees the first only as an increase from there."""
+        """Create a series with these labels at zero: a rate counts a first value only if its series existed before."""
         self._series.setdefault(tuple(labels.items()), _Series(len(self._bounds) + 1))
 
     def metric(self) -> Metric:
-        """All that was recorded so far."""
+        """Everything that was recorded so far."""
         now = time.time_ns()
         points = [series.point(dict(key), self._began, now, self._bounds) for key, series in list(self._series.items())]
         data = HistogramData(points, AggregationTemporality.CUMULATIVE)
@@ -73,13 +73,13 @@ class Histogram:
 
 
 class _Series:
-    """The values of one set of labels."""
+    """The series of one set of labels."""
 
-    __slots__ = ("_counts", "_examples", "_largest", "_smallest", "_sum")
+    __slots__ = ("_counts", "_exemplars", "_largest", "_smallest", "_sum")
 
     def __init__(self, buckets: int) -> None:
         self._counts = [0] * buckets
-        self._examples: list[Exemplar | None] = [None] * buckets
+        self._exemplars: list[Exemplar | None] = [None] * buckets
         self._sum = 0.0
         self._smallest = float("inf")
         self._largest = float("-inf")
@@ -90,7 +90,7 @@ class _Series:
         self._smallest = min(self._smallest, value)
         self._largest = max(self._largest, value)
         if span is not None and span.trace_flags.sampled:
-            self._examples[bucket] = Exemplar({}, value, time.time_ns(), span.span_id, span.trace_id)
+            self._exemplars[bucket] = Exemplar({}, value, time.time_ns(), span.span_id, span.trace_id)
 
     def point(
         self, attributes: dict[str, str | int], began: int, now: int, bounds: Sequence[float]
@@ -106,7 +106,7 @@ class _Series:
             explicit_bounds=bounds,
             min=self._smallest if count else 0.0,
             max=self._largest if count else 0.0,
-            exemplars=[example for example in self._examples if example is not None],
+            exemplars=[example for example in self._exemplars if example is not None],
         )
 
 
@@ -116,7 +116,7 @@ def histogram(name: str, description: str, bounds: Sequence[float]) -> Histogram
 
 
 def with_histograms(data: MetricsData) -> MetricsData:
-    """What a reader collected, and the process's histograms."""
+    """The metrics that a reader collected, plus the process's histograms."""
     first, *others = data.resource_metrics
     recorded = [metric for metric in map(Histogram.metric, list(_histograms.values())) if metric.data.data_points]
     ours = ScopeMetrics(_SCOPE, recorded, "")

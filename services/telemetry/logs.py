@@ -19,16 +19,16 @@ _JSON: Final = msgspec.json.Encoder(enc_hook=str)
 class JsonFormatter(logging.Formatter):
     """A record as one line of JSON; `extra={"fields": {...}}` of a log call becomes members of the object."""
 
-    def __init__(self, part: str) -> None:
+    def __init__(self, process: str) -> None:
         super().__init__()
-        self._part = part
+        self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """The line, without a newline."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "part": self._part,
+            "part": self._process,
             "logger": record.name,
             "message": record.getMessage(),
             **getattr(record, "fields", {}),
@@ -39,23 +39,23 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A record for people: time, part, message, and its fields as `name=value`."""
+    """A record for people: time, process, message, and its fields as `name=value`."""
 
-    def __init__(self, part: str) -> None:
-        super().__init__(f"%(asctime)s {part:6} %(levelname)-7s %(message)s", "%H:%M:%S")
+    def __init__(self, process: str) -> None:
+        super().__init__(f"%(asctime)s {process:6} %(levelname)-7s %(message)s", "%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end; fields without a value are left out."""
+        """The line, without a newline; fields without a value are left out."""
         fields = getattr(record, "fields", {})
         pairs = "".join(f" {name}={value}" for name, value in fields.items() if value not in (None, "", []))
         return super().format(record) + pairs
 
 
-def configure_logging(settings: Settings, part: str) -> None:
-    """Send all log lines of this process, which plays `part`, to standard error."""
+def configure_logging(settings: Settings, process: str) -> None:
+    """Send all log lines of this process, whose name is `process`, to standard error."""
     text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(TextFormatter(part) if text else JsonFormatter(part))
+    handler.setFormatter(TextFormatter(process) if text else JsonFormatter(process))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())

@@ -1,4 +1,4 @@
-"""Who asks for metrics: a collector that they are pushed to, and Prometheus."""
+"""Metric readers: one pushes to an OTLP collector, one is scraped by Prometheus."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def pushing_reader() -> MetricReader:
     return _PushingReader(OTLPMetricExporter())
 
 
-def shown_at(address: str) -> MetricReader:
-    """A reader that answers `GET /metrics` on `HOST:PORT`, in a thread of its own: a busy loop is still seen.
+def prometheus_reader(address: str) -> MetricReader:
+    """A reader that serves `GET /metrics` on `HOST:PORT` in its own thread, so that a busy event loop can be scraped.
 
     SettingsError if it cannot listen there.
     """
@@ -40,5 +40,5 @@ def shown_at(address: str) -> MetricReader:
     try:
         start_http_server(int(port), host)
     except (OSError, ValueError, OverflowError) as error:
-        raise SettingsError(f"Metrics cannot be shown at {address!r}, which must be HOST:PORT: {error}.") from error
+        raise SettingsError(f"Metrics cannot be served at {address!r}, which must be HOST:PORT: {error}.") from error
     return _PrometheusReader(scope_info_enabled=False)

@@ -1,4 +1,4 @@
-"""OpenTelemetry metrics: one provider per process, pushed over OTLP and shown to Prometheus where that is asked for."""
+"""OpenTelemetry metrics: one provider per process, pushed over OTLP and scraped by Prometheus as configured."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _INTERVAL: Final = 0.5
 _LAG_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
-def configure_metrics(part: str, settings: Settings) -> MeterProvider:
-    """Install the provider of this process, which plays `part`. Without anybody to see them, nothing is recorded.
+def configure_metrics(process: str, settings: Settings) -> MeterProvider:
+    """Install the provider of the process named `process`. Without a reader nothing is recorded.
 
-    Metrics are pushed when an `OTEL_EXPORTER_OTLP_*ENDPOINT` is set, and shown at `metrics_address`; SettingsError if
-    that address cannot be had.
+    Metrics are pushed when an `OTEL_EXPORTER_OTLP_*ENDPOINT` is set, and served at `metrics_address`; SettingsError if
+    that address is not available.
     """
     readers: list[MetricReader] = []
     pushed = exported("METRICS")
@@ -35,18 +35,18 @@ def configure_metrics(part: str, settings: Settings) -> MeterProvider:
         if pushed:
             readers.append(metric_readers.pushing_reader())
         if settings.metrics_address:
-            readers.append(metric_readers.shown_at(settings.metrics_address))
-    provider = MeterProvider(readers, resource_of(part, settings), shutdown_on_exit=False)
+            readers.append(metric_readers.prometheus_reader(settings.metrics_address))
+    provider = MeterProvider(readers, resource_of(process, settings), shutdown_on_exit=False)
     if readers:
         metrics.set_meter_provider(provider)
     return provider
 
 
 async def watch_event_loop() -> None:
-    """Record how late this process's event loop is, and how many tasks it has, until cancelled."""
+    """Record the lag of this process's event loop and the number of its tasks, until cancelled."""
     meter = metrics.get_meter("chasqui")
     tasks = meter.create_gauge("chasqui.event_loop.tasks", "{task}", "Tasks of the event loop.")
-    lag = histogram("chasqui.event_loop.lag", "How much later than due the event loop gets to a timer.", _LAG_BUCKETS)
+    lag = histogram("chasqui.event_loop.lag", "Delay of a timer of the event loop beyond its due time.", _LAG_BUCKETS)
     loop = asyncio.get_running_loop()
     lag.begin({})
     while True:

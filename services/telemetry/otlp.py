@@ -1,4 +1,4 @@
-"""Where telemetry is exported to, by OpenTelemetry's own variables; pure but for reading the environment."""
+"""Where telemetry is exported to, from OpenTelemetry's own variables; pure but for reading the environment."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def exported(signal: str, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether `signal`, TRACES or METRICS, leaves this process over OTLP.
+    """Whether `signal`, TRACES or METRICS, is exported over OTLP.
 
-    SettingsError for a protocol that is not spoken here: spans that go nowhere would be missed too late.
+    SettingsError for a protocol other than gRPC: ignoring it would lose the telemetry in silence.
     """
     if environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or environ.get(f"OTEL_{signal}_EXPORTER") == "none":
         return False
@@ -27,12 +27,12 @@ def exported(signal: str, environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def endpoint(signal: str, environ: Mapping[str, str] = os.environ) -> str:
-    """The collector's address as it was given, `http://HOST:PORT` as a rule; empty if there is none."""
+    """The collector's address as configured, usually `http://HOST:PORT`; empty if there is none."""
     return _specific(signal, "ENDPOINT", environ)
 
 
 def headers(signal: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What goes beside every export, such as a key: `name=value,name=value`."""
+    """Headers of every export, such as a key; the variable holds `name=value,name=value`."""
     pairs = (pair.partition("=") for pair in _specific(signal, "HEADERS", environ).split(",") if pair)
     return {name.strip().lower(): value.strip() for name, _, value in pairs}
 

@@ -1,4 +1,4 @@
-"""How a call ended, in one word: the label by which metrics and log lines of every part tell calls apart."""
+"""How a call ended, in one word: the `outcome` of metrics and log lines in every process."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from services.errors import ChasquiError, Code, SlowReader
 
 COMPLETED: Final = "completed"
 CANCELLED: Final = "cancelled"  # by the caller
-INVALID: Final = "invalid"  # the caller's mistake
-REFUSED: Final = "refused"  # the service is full, or stops
-DEADLINE: Final = "deadline"  # the caller's time ran out
-SLOW_READER: Final = "slow_reader"  # the caller did not read its answer
-FAILED: Final = "failed"  # our mistake
+INVALID: Final = "invalid"  # a wrong request
+REFUSED: Final = "refused"  # overloaded, draining or not ready
+DEADLINE: Final = "deadline"  # the deadline passed
+SLOW_READER: Final = "slow_reader"  # the caller did not read its response
+FAILED: Final = "failed"  # the service failed
 ALL: Final = (COMPLETED, CANCELLED, INVALID, REFUSED, DEADLINE, SLOW_READER, FAILED)
 
 _BY_CODE: Final = {
@@ -26,5 +26,5 @@ _BY_CODE: Final = {
 
 
 def outcome_of(error: ChasquiError) -> str:
-    """The word for a call that ended with an error."""
+    """The outcome of a call that ended with an error."""
     return SLOW_READER if isinstance(error, SlowReader) else _BY_CODE.get(error.code, INVALID)

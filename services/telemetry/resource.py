@@ -1,4 +1,4 @@
-"""Which process telemetry comes from."""
+"""The OpenTelemetry resource: which process the telemetry comes from."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from services.settings import Settings
 
 
-def resource_of(part: str, settings: Settings) -> Resource:
-    """A process that plays `part`: "server" or "edge". `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` win.
+def resource_of(process: str, settings: Settings) -> Resource:
+    """The resource of `process`, "server" or "edge". `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` override it.
 
-    The instance tells apart what must not be added up twice: replicas, and the workers of an edge.
+    The instance id is unique per replica and per edge worker, whose metrics must not be merged.
     """
-    address = settings.edge_address if part == "edge" else settings.server_address
+    address = settings.edge_address if process == "edge" else settings.server_address
     ours = {
-        service_attributes.SERVICE_NAME: f"chasqui-{part}",
+        service_attributes.SERVICE_NAME: f"chasqui-{process}",
         service_attributes.SERVICE_NAMESPACE: "chasqui",
         service_attributes.SERVICE_VERSION: services.__version__,
         service_attributes.SERVICE_INSTANCE_ID: f"{socket.gethostname()}:{address or os.getpid()}",

@@ -1,4 +1,4 @@
-"""One span, one request id, one log line and one kind of failure for every call, whichever transport brought it."""
+"""One span, one request id, one log line and one kind of error for every RPC, over every transport."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ Response = TypeVar("Response")
 log = logging.getLogger(__name__)
 
 _SYSTEM: Final = rpc_attributes.RpcSystemNameValues.GRPC.value
-# In seconds, as OpenTelemetry's conventions for RPC advise, and beyond: answers take longer than most RPCs.
+# In seconds, as OpenTelemetry's conventions for RPC advise, and beyond: generation takes longer than most RPCs.
 _DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 _COMPLETED: Final = {rpc_attributes.RPC_RESPONSE_STATUS_CODE: "OK", "chasqui.outcome": outcome.COMPLETED}
 
 
 class RpcObserver:
-    """Watches the calls of a server, one `observe` each."""
+    """Records the RPCs of a server; `observe` runs one."""
 
     def __init__(self, spans: Spans, methods: Sequence[str] = ()) -> None:
         """`methods` ("package.Service/Method") have a series in the metrics before their first call."""
         self._spans = spans
-        self._duration = histogram(rpc_metrics.RPC_SERVER_CALL_DURATION, "How long calls take.", _DURATIONS)
+        self._duration = histogram(rpc_metrics.RPC_SERVER_CALL_DURATION, "Duration of RPCs.", _DURATIONS)
         for method in methods:
             self._duration.begin({**_labels(method), **_COMPLETED})
         self._ended = dict.fromkeys(outcome.ALL, 0)
@@ -55,10 +55,10 @@ class RpcObserver:
     async def observe(
         self, method: str, metadata: Mapping[str, str], run: Callable[[], Awaitable[Response]]
     ) -> Response:
-        """Run a call of `method` ("/package.Service/Method") as a span, with itself as `current_call`.
+        """Run an RPC of `method` ("/package.Service/Method") in a span and set `current_call`.
 
-        `metadata` holds `traceparent`, `tracestate` and `x-request-id` where the caller gave them. Whatever fails is
-        raised as a ChasquiError; a cancellation passes through.
+        `metadata` holds `traceparent`, `tracestate` and `x-request-id` where the caller sent them. Every exception is
+        raised as a ChasquiError, except cancellation, which passes through.
         """
         name = method.removeprefix("/")
         began = time.monotonic()
@@ -86,13 +86,13 @@ class RpcObserver:
     def _end(
         self, span: BegunSpan, labels: dict[str, str], call: CallContext, seconds: float, error: ChasquiError | None
     ) -> None:
-        """Tell the span, the metric and the log how a call ended; an accepted chat call has a log line of its own."""
+        """Record the end of an RPC in span, metric and log; an accepted chat call is logged by its usage record."""
         word = outcome.COMPLETED if error is None else outcome.outcome_of(error)
         self._ended[word] += 1
         ended = {rpc_attributes.RPC_RESPONSE_STATUS_CODE: "OK" if error is None else error.code.name}
         if error is not None:
             ended[error_attributes.ERROR_TYPE] = error.reason
-            # Not the message, which may hold what the caller wrote.
+            # Not the message, which may quote the request.
             span.status = Status(StatusCode.ERROR, f"{error.reason} {error.param or ''}".strip())
         span.attributes = {**labels, **ended, "chasqui.request_id": call.request_id}
         self._spans.end(span)

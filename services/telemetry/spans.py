@@ -1,7 +1,7 @@
-"""Spans: a begun one is a name, ids and a time; all are written down when they are over.
+"""Spans that are recorded at their end: an open one is only a name, ids and a start time.
 
-A call's phases become spans after the fact, from times that were measured anyway: nothing is held or ended while it
-runs. OpenTelemetry's tracer would hold a live span for what only needs its end, and cost as much again for each.
+The phases of a call become spans at its end, from times that were measured anyway. OpenTelemetry's tracer keeps a
+live object per open span, at twice the cost.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ UNSET: Final = Status(StatusCode.UNSET)
 
 @dataclass(slots=True)
 class BegunSpan:
-    """A request that is being served. Its name and attributes may change until it ends."""
+    """The open span of a request. Its name and attributes may change until `end`."""
 
     name: str
     context: SpanContext
@@ -46,7 +46,7 @@ class BegunSpan:
 
 
 class Spans:
-    """Decides what is traced, and hands it to a processor, as a tracer would."""
+    """Samples spans and passes them to a processor, as a tracer does."""
 
     def __init__(self, sampler: Sampler, resource: Resource, processor: SpanProcessor | None) -> None:
         self._sampler = sampler
@@ -54,10 +54,10 @@ class Spans:
         self._processor = processor
 
     def begin(self, name: str, remote: Context) -> BegunSpan:
-        """A request that comes with the `remote` context.
+        """The span of a request that arrives with the `remote` context.
 
-        It has ids even if it is not traced. Where nothing is, it stands for its caller's span, which whoever comes next
-        continues.
+        It has ids even if it is not sampled. Without a processor it keeps the ids of the caller's span, so that the
+        next service continues the caller's trace.
         """
         given = trace.get_current_span(remote).get_span_context()
         parent = given if given.is_valid else None
@@ -73,11 +73,11 @@ class Spans:
         return BegunSpan(name, context, parent, time.time_ns())
 
     def records(self, context: SpanContext) -> bool:
-        """Whether that span, and what is below it, will be written down."""
+        """Whether the span of `context` and its children are recorded."""
         return self._processor is not None and context.trace_flags.sampled
 
     def end(self, span: BegunSpan) -> None:
-        """Write a request down, which ends now."""
+        """Record the span of a request that ends now."""
         end = time.time_ns()
         self._write(
             span.name, span.context, span.parent, SpanKind.SERVER, span.start, end, span.attributes, (), span.status
@@ -95,7 +95,7 @@ class Spans:
         events: Sequence[Event] = (),
         status: Status = UNSET,
     ) -> None:
-        """A span of our own work between two times, in nanoseconds since 1970."""
+        """Record an internal span between two times, in nanoseconds since 1970."""
         self._write(name, context, parent, SpanKind.INTERNAL, start, end, attributes, events, status)
 
     def _write(
@@ -127,13 +127,13 @@ class Spans:
             self._processor.on_end(span)
 
     def shutdown(self) -> None:
-        """Export what is left, for a few seconds at most; blocks."""
+        """Export the remaining spans; blocks for a few seconds at most."""
         if self._processor is not None:
             self._processor.shutdown()
 
 
 def untraced() -> Spans:
-    """Spans that nobody will see: requests have their ids, for logs and for whoever continues the trace."""
+    """Spans that are not exported: requests still have ids, for logs and for services that continue the trace."""
     return Spans(ALWAYS_OFF, Resource.get_empty(), None)
 
 

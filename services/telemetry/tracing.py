@@ -1,4 +1,4 @@
-"""OpenTelemetry tracing, configured by the standard `OTEL_*` variables, and the W3C headers that carry a trace."""
+"""OpenTelemetry tracing, configured by the standard `OTEL_*` variables, and the W3C trace context headers."""
 
 from __future__ import annotations
 
@@ -24,28 +24,27 @@ if TYPE_CHECKING:
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
-def configure_tracing(part: str, settings: Settings) -> Spans:
-    """The spans of this process, which plays `part`.
+def configure_tracing(process: str, settings: Settings) -> Spans:
+    """The spans of the process named `process`.
 
-    They are exported over OTLP/gRPC when an `OTEL_EXPORTER_OTLP_*ENDPOINT` is set; `OTEL_TRACES_SAMPLER` chooses
-    which.
+    They are exported over OTLP/gRPC when an `OTEL_EXPORTER_OTLP_*ENDPOINT` is set, sampled by `OTEL_TRACES_SAMPLER`.
     """
     if not exported("TRACES"):
         return untraced()
     from services.telemetry.span_exporter import SpanExporter  # heavy, rarely needed
 
-    # The provider is what reads the sampler's variables.
+    # The provider reads the sampler's variables.
     sampler = TracerProvider(shutdown_on_exit=False).sampler
-    return Spans(sampler, resource_of(part, settings), BatchSpanProcessor(SpanExporter()))
+    return Spans(sampler, resource_of(process, settings), BatchSpanProcessor(SpanExporter()))
 
 
 def remote_parent(carrier: Mapping[str, str]) -> Context:
-    """The context that a caller's `traceparent` and `tracestate` continue; an empty one if they are absent or wrong."""
+    """The context that a caller's `traceparent` and `tracestate` continue; empty if they are absent or malformed."""
     return _PROPAGATOR.extract(carrier)
 
 
 def trace_headers(context: SpanContext) -> dict[str, str]:
-    """A span as `traceparent` and `tracestate` for whoever continues it."""
+    """A span as `traceparent` and `tracestate` headers for the next service."""
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier, trace.set_span_in_context(trace.NonRecordingSpan(context)))
     return carrier

@@ -1,4 +1,4 @@
-"""What every engine promises to the chat server; the same suite runs against each of them."""
+"""The contract of an engine; the same suite runs against every back end."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_deltas_come_first_then_each_choice_ends_once_and_the_generation_e
 
 
 @pytest.mark.parametrize("max_tokens", [1, 2, 77])
-async def test_without_end_tokens_an_answer_has_exactly_max_tokens(engine: Engine, max_tokens: int) -> None:
+async def test_without_end_tokens_a_choice_has_exactly_max_tokens(engine: Engine, max_tokens: int) -> None:
     sink = await run(engine, generation(engine, max_tokens=max_tokens))
     assert sink.tokens() == max_tokens
     assert [end.reason for end in sink.choice_ends] == [EndReason.LENGTH]
@@ -85,38 +85,38 @@ async def test_the_end_counts_the_prompt_once_and_the_tokens_of_all_deltas(engin
     assert end.error is None
 
 
-async def test_the_deltas_are_text_in_the_end(engine: Engine) -> None:
+async def test_the_deltas_decode_to_text(engine: Engine) -> None:
     sink = await run(engine, generation(engine))
     assert sink.text(engine.tokenizer)
 
 
-async def test_the_end_says_where_the_time_went(engine: Engine) -> None:
+async def test_the_end_reports_queue_prefill_and_decode_seconds(engine: Engine) -> None:
     timings = (await run(engine, generation(engine))).ends[0].timings
     assert timings.queue >= 0
     assert timings.prefill >= 0
     assert timings.decode > 0
 
 
-async def test_an_answer_may_fill_the_context_to_the_last_token(engine: Engine) -> None:
+async def test_a_completion_may_fill_the_context_to_the_last_token(engine: Engine) -> None:
     prompt = engine.tokenizer.encode("word " * 2000)[: CONTEXT - 7]
     sink = await run(engine, Generation(prompt=prompt, max_tokens=7, ignore_eos=True))
     assert sink.tokens() == 7
     assert sink.ends[0].error is None
 
 
-async def test_events_come_in_the_thread_of_the_event_loop(engine: Engine) -> None:
+async def test_events_are_pushed_in_the_thread_of_the_event_loop(engine: Engine) -> None:
     sink = await run(engine, generation(engine))
     assert sink.threads == {threading.get_ident()}
 
 
-async def test_no_event_comes_from_within_submit(engine: Engine) -> None:
+async def test_no_event_is_pushed_within_submit(engine: Engine) -> None:
     sink = RecordingSink()
     handle = engine.submit(generation(engine), sink)
     assert not sink.events
     await handle.released
 
 
-async def test_a_cancelled_generation_ends_soon_and_frees_its_place(engine: Engine) -> None:
+async def test_a_cancelled_generation_ends_soon_and_releases_its_slot(engine: Engine) -> None:
     sink = RecordingSink()
     handle = engine.submit(generation(engine, max_tokens=900), sink)
     await sink.first_delta.wait()
@@ -176,7 +176,7 @@ async def test_a_waiting_generation_can_be_cancelled_before_it_has_started(engin
     await asyncio.wait([other.released for other in handles])
 
 
-async def test_more_generations_than_places_wait_and_all_get_their_tokens(engine: Engine) -> None:
+async def test_more_generations_than_slots_wait_and_all_get_their_tokens(engine: Engine) -> None:
     sinks = [RecordingSink() for _ in range(32)]
     handles = [
         engine.submit(generation(engine, f"Story number {index}", max_tokens=50), sink)
@@ -191,7 +191,7 @@ async def test_more_generations_than_places_wait_and_all_get_their_tokens(engine
     assert [sink.ends[0].completion_tokens for sink in sinks] == [50] * 32
 
 
-async def test_the_heartbeat_moves_while_there_is_work_and_idles_otherwise(engine: Engine) -> None:
+async def test_progress_grows_while_there_is_work_and_the_state_is_idle_otherwise(engine: Engine) -> None:
     before = engine.heartbeat()
     sink = RecordingSink()
     handle = engine.submit(generation(engine), sink)
@@ -212,9 +212,9 @@ async def test_closing_ends_what_still_runs(engine: Engine) -> None:
     assert [len(sink.ends) for sink in sinks] == [1] * len(sinks)
 
 
-async def test_the_same_seed_gives_the_same_answer_again(engine: Engine) -> None:
+async def test_the_same_seed_generates_the_same_text_again(engine: Engine) -> None:
     if "seed" not in engine.capabilities.parameters:
-        pytest.skip("the engine does not claim to honour seeds, and the chat server refuses them")
+        pytest.skip("the engine does not support seeds")
     wanted = generation(engine, sampling=Sampling(temperature=1.0, seed=7))
     first, second = await run(engine, wanted), await run(engine, wanted)
     assert first.text(engine.tokenizer) == second.text(engine.tokenizer)
@@ -225,7 +225,7 @@ async def test_the_choices_of_a_generation_differ(engine: Engine) -> None:
     assert sink.text(engine.tokenizer, 0) != sink.text(engine.tokenizer, 1)
 
 
-def test_the_model_says_what_it_is(engine: Engine) -> None:
+def test_the_engine_describes_its_model(engine: Engine) -> None:
     assert engine.model.name
     assert engine.model.fingerprint
     assert engine.capabilities.context_length == CONTEXT
@@ -234,35 +234,35 @@ def test_the_model_says_what_it_is(engine: Engine) -> None:
 
 async def test_log_probabilities_come_with_every_token_and_spell_the_text(engine: Engine) -> None:
     if "logprobs" not in engine.capabilities.parameters:
-        pytest.skip("the engine has no log probabilities, and its capabilities say so")
+        pytest.skip("the engine does not support log probabilities")
     sampling = Sampling(temperature=0.0)
     # The probabilities are the model's own: with ignore_eos the most probable token may be one that cannot come.
     sink = await run(engine, generation(engine, sampling=sampling, top_logprobs=3, ignore_eos=False))
-    told = [entry for delta in sink.deltas for entry in delta.logprobs]
-    assert b"".join(entry.data for entry in told).decode("utf-8", "replace") == sink.text(engine.tokenizer)
-    assert len(told) <= sink.tokens()
-    for entry in told:
+    entries = [entry for delta in sink.deltas for entry in delta.logprobs]
+    assert b"".join(entry.data for entry in entries).decode("utf-8", "replace") == sink.text(engine.tokenizer)
+    assert len(entries) <= sink.tokens()
+    for entry in entries:
         assert entry.logprob <= 0
         assert [logprob for _, logprob in entry.top] == sorted((logprob for _, logprob in entry.top), reverse=True)
         assert len(entry.top) == 3
         assert sum(math.exp(logprob) for _, logprob in entry.top) <= 1 + 1e-6
-    greedy = [entry.top[0] == (entry.data, entry.logprob) for entry in told]
+    greedy = [entry.top[0] == (entry.data, entry.logprob) for entry in entries]
     assert all(greedy), "at temperature 0 the most probable token is chosen"
 
 
 async def test_without_candidates_only_the_chosen_tokens_have_probabilities(engine: Engine) -> None:
     if "logprobs" not in engine.capabilities.parameters:
-        pytest.skip("the engine has no log probabilities, and its capabilities say so")
-    told = [
+        pytest.skip("the engine does not support log probabilities")
+    entries = [
         entry for delta in (await run(engine, generation(engine, top_logprobs=0))).deltas for entry in delta.logprobs
     ]
-    assert told
-    assert all(entry.top == [] for entry in told)
+    assert entries
+    assert all(entry.top == [] for entry in entries)
 
 
-async def test_an_answer_has_at_least_min_tokens_where_the_engine_honours_it(engine: Engine) -> None:
+async def test_a_choice_has_at_least_min_tokens_where_the_engine_supports_it(engine: Engine) -> None:
     if "min_tokens" not in engine.capabilities.parameters:
-        pytest.skip("the engine cannot honour min_tokens, and its capabilities say so")
+        pytest.skip("the engine does not support min_tokens")
     wanted = generation(engine, max_tokens=400, min_tokens=300, ignore_eos=False)
     sink = await run(engine, wanted)
     assert sink.tokens() == 300

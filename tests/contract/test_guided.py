@@ -1,4 +1,4 @@
-"""Generated schemas on llama.cpp: an answer that ends by itself satisfies its schema, or the schema was refused."""
+"""Generated schemas on llama.cpp: text that ends by itself satisfies its schema, or the schema was rejected."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from services.engine.api import Engine
 
-# More of them are a matter of patience: TEST_SCHEMAS=1000 pytest tests/contract/test_guided.py
+# For a longer run: TEST_SCHEMAS=1000 pytest tests/contract/test_guided.py
 SCHEMAS = int(os.environ.get("TEST_SCHEMAS", "150"))
 
 

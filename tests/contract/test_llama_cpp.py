@@ -1,4 +1,4 @@
-"""What only the llama.cpp engine has to prove: its end tokens, sampling options, failures, and that it is private."""
+"""Behaviour of the llama.cpp engine alone: end tokens, sampling options, failures, and its private listener."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def run(engine: Engine, wanted: Generation) -> RecordingSink:
     return sink
 
 
-async def test_a_token_that_ends_the_turn_is_neither_shown_nor_counted(engine: Engine) -> None:
+async def test_a_token_that_ends_the_turn_is_neither_pushed_nor_counted(engine: Engine) -> None:
     end = read_gguf(DEMO_MODEL).eos_id
     prompt = engine.tokenizer.encode("Hello")
     sink = await run(engine, Generation(prompt=prompt, max_tokens=5, sampling=Sampling(logit_bias={end: 100.0})))
@@ -56,7 +56,7 @@ async def test_a_logit_bias_makes_a_token_certain(engine: Engine) -> None:
     assert sink.text(engine.tokenizer) == expected
 
 
-async def test_an_answer_cut_inside_a_character_still_counts_its_tokens(engine: Engine) -> None:
+async def test_text_cut_inside_a_character_still_counts_its_tokens(engine: Engine) -> None:
     first_byte_of_four = read_gguf(DEMO_MODEL).tokens.index("ð")
     prompt = engine.tokenizer.encode("Hello")
     sampling = Sampling(logit_bias={first_byte_of_four: 100.0})
@@ -71,19 +71,19 @@ async def test_a_prompt_that_was_seen_before_is_cached(engine: Engine) -> None:
     assert end.cached_tokens == end.prompt_tokens - 1
 
 
-async def test_what_llama_cpp_refuses_ends_the_generation_with_an_error(engine: Engine) -> None:
+async def test_what_llama_cpp_rejects_ends_the_generation_with_an_error(engine: Engine) -> None:
     sink = await run(engine, Generation(prompt=[10**6], max_tokens=3))
     assert sink.ends[0].error is not None
     assert len(sink.choice_ends) == 1
 
 
-async def test_greedy_sampling_gives_the_same_answer_whatever_the_seed(engine: Engine) -> None:
+async def test_greedy_sampling_generates_the_same_text_with_every_seed(engine: Engine) -> None:
     prompt = engine.tokenizer.encode("Hello there")
-    answers = [
+    runs = [
         await run(engine, Generation(prompt=prompt, max_tokens=20, sampling=Sampling(temperature=0.0, seed=seed)))
         for seed in (1, 2)
     ]
-    assert answers[0].text(engine.tokenizer) == answers[1].text(engine.tokenizer)
+    assert runs[0].text(engine.tokenizer) == runs[1].text(engine.tokenizer)
 
 
 async def test_llama_cpp_s_own_http_server_cannot_be_reached() -> None:

@@ -1,4 +1,4 @@
-"""GGUF files: the demo model, read once, and tiny ones that say what a test wants."""
+"""GGUF files: the demo model, read once, and tiny ones with the metadata that a test needs."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-# The characters that stand for themselves in a byte-level vocabulary, and what the one merge makes of two of them.
+# The characters that a byte-level vocabulary spells as themselves, and the result of the only merge.
 _ASCII = (*map(chr, range(ord("!"), ord("~") + 1)), "ab")
 _NORMAL, _CONTROL = 1, 3
 
 
 @cache
 def demo_gguf() -> GgufModel:
-    """What the demo model's file says."""
+    """The demo model's metadata."""
     return read_gguf(DEMO_MODEL)
 
 
 @cache
 def demo_tokenizer() -> Tokenizer:
-    """The demo model's tokeniser."""
+    """The demo model's tokenizer."""
     return tokenizer_from_gguf(demo_gguf())
 
 

@@ -43,7 +43,7 @@ class FakeHub:
     downloads: list[tuple[str, str]] = field(default_factory=list)
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Take the place of the real functions."""
+        """Replace the real functions."""
         monkeypatch.setattr(huggingface_hub, "list_repo_files", self.list_repo_files)
         monkeypatch.setattr(huggingface_hub, "hf_hub_download", self.hf_hub_download)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from services.setting_values import text_of
 from services.settings import Settings, fields, variable
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def settings_table() -> str:
     lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
     for setting in fields():
         default = getattr(Settings(), setting.name)
-        shown = ",".join(default) if isinstance(default, tuple) else str(default)
+        shown = text_of(default)
         unit = setting.metadata["unit"]
         value = f"`{shown}`{f' {unit}' if unit else ''}" if shown else ""
         choices = setting.metadata["choices"]

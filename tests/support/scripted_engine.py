@@ -1,4 +1,4 @@
-"""An engine that answers what a test tells it to, one token delta per turn of the event loop."""
+"""An engine that generates scripted text, one token delta per turn of the event loop."""
 
 from __future__ import annotations
 

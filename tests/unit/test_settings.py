@@ -14,7 +14,7 @@ from tests.support.wording import is_one_sentence
 
 HINTS = get_type_hints(Settings)
 NUMBERS = [setting for setting in fields() if HINTS[setting.name] in (int, float)]
-CHOICES = [setting for setting in fields() if setting.metadata["choices"]]
+CHOICES = [setting for setting in fields() if HINTS[setting.name] is str and setting.metadata["choices"]]
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_characters=","), min_size=1, max_size=8)
 
 
@@ -22,6 +22,8 @@ def _values(setting: dataclasses.Field[Any]) -> st.SearchStrategy[Any]:
     """Every value that a setting can have."""
     low, high = setting.metadata["minimum"], setting.metadata["maximum"]
     kind = HINTS[setting.name]
+    if kind is bool:
+        return st.booleans()
     if kind is int:
         return st.integers(low, high)
     if kind is float:
@@ -61,6 +63,14 @@ def test_the_demo_model_ships_with_the_package() -> None:
         ("CHASQUI_MODEL_ALIASES", "", "model_aliases", ()),
         ("CHASQUI_API_KEYS", "file:/etc/keys", "api_keys", "file:/etc/keys"),
         ("CHASQUI_LOG_FORMAT", "json", "log_format", "json"),
+        ("CHASQUI_TRACE_CONTENT", "on", "trace_content", True),
+        ("CHASQUI_TRACE_CONTENT", "True", "trace_content", True),
+        ("CHASQUI_TRACE_CONTENT", "YES", "trace_content", True),
+        ("CHASQUI_TRACE_CONTENT", "1", "trace_content", True),
+        ("CHASQUI_KV_CACHE_REUSE", "off", "kv_cache_reuse", False),
+        ("CHASQUI_KV_CACHE_REUSE", "false", "kv_cache_reuse", False),
+        ("CHASQUI_KV_CACHE_REUSE", "No", "kv_cache_reuse", False),
+        ("CHASQUI_KV_CACHE_REUSE", "0", "kv_cache_reuse", False),
     ],
 )
 def test_a_variable_sets_its_field(variable_name: str, text: str, field: str, value: object) -> None:
@@ -86,6 +96,8 @@ def test_a_variable_sets_its_field(variable_name: str, text: str, field: str, va
         ("CHASQUI_KEEP_ALIVE", "0", "a number of at least 0.01"),
         ("CHASQUI_ENGINE", "vllm", "one of llama-cpp, tensorrt-llm, simulated"),
         ("CHASQUI_ENGINE", "", "one of llama-cpp, tensorrt-llm, simulated"),
+        ("CHASQUI_TRACE_CONTENT", "maybe", "on or off (true or false, yes or no, 1 or 0)"),
+        ("CHASQUI_TRACE_CONTENT", "", "on or off (true or false, yes or no, 1 or 0)"),
         ("CHASQUI_LOG_LEVEL", "INFO", "one of debug, info, warning, error"),
     ],
 )
@@ -151,6 +163,7 @@ def test_another_process_reads_the_same_settings_from_the_variables_it_is_given(
 def test_defaults_are_not_handed_on() -> None:
     assert Settings().to_environ() == {}
     assert Settings(port=9000).to_environ() == {"CHASQUI_PORT": "9000"}
+    assert Settings(trace_content=True).to_environ() == {"CHASQUI_TRACE_CONTENT": "on"}
 
 
 def test_settings_cannot_be_changed_in_place() -> None:

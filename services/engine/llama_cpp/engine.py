@@ -1,7 +1,7 @@
-"""The llama.cpp engine: any GGUF model, on CPUs or GPUs, through `xllamacpp`: llama.cpp's server core in this process.
+"""The llama.cpp engine: GGUF models on CPUs or GPUs through `xllamacpp`, llama.cpp's server core in this process.
 
-Its calls block, so each generation has a thread of a pool; its callbacks put events into one deque, and one
-`call_soon_threadsafe` per drain, never one per token, moves them into the event loop.
+Its calls block, so each running generation has a thread of a pool. Its callbacks append to one deque, which is drained
+in the event loop by one `call_soon_threadsafe` for all messages that have gathered, not one per token.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from services.engine.api import (
     Sink,
     TokenDelta,
 )
-from services.engine.llama_cpp.answer import GRAMMAR_LOST, Answer, completion_request
+from services.engine.llama_cpp.completion import GRAMMAR_LOST, CompletionState, completion_request
 from services.engine.llama_cpp.grammar_follower import GrammarFollower
 from services.engine.load_error import EngineLoadError
 from services.engine.model.tokenizer import tokenizer_from_gguf
+from services.engine.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,7 @@ _PARAMETERS = frozenset(
     }
 )
 
-# Tokens of a prompt between two looks at whether the call was cancelled; the core computes 512 at a time anyway.
+# Prompt tokens between two checks for cancellation; the core computes 512 at a time anyway.
 _PREFILL_BATCH = 512
 
 
@@ -61,17 +62,22 @@ class LlamaCppHandle:
         self.released = released
         self.submitted = time.monotonic()
         self.started = self.submitted
-        self.answer = Answer(generation.n, len(generation.prompt), generation.top_logprobs)
+        self.completion = CompletionState(generation.n, len(generation.prompt), generation.top_logprobs)
         self.cancelled_choices: set[int] = set()
         self._wake = wake
 
     @property
+    def slots(self) -> int:
+        """One per choice."""
+        return self.generation.n
+
+    @property
     def cancelled(self) -> bool:
-        """Whether nobody waits for any choice that still runs."""
-        return self.answer.open_choices <= self.cancelled_choices
+        """Whether every open choice has been cancelled."""
+        return self.completion.open_choices <= self.cancelled_choices
 
     def cancel(self, choice: int | None = None) -> None:
-        """End one choice or all: a running call notices at its next token or batch of the prompt."""
+        """End one choice or all; a running call stops at its next token or batch of the prompt."""
         self.cancelled_choices |= set(range(self.generation.n)) if choice is None else {choice}
         self._wake()
 
@@ -97,34 +103,32 @@ class LlamaCppEngine:
         self.tokenizer = tokenizer_from_gguf(gguf)
         self._server: Any = None
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="llama-cpp")
-        self._free_slots = parallel
-        self._waiting: deque[LlamaCppHandle] = deque()
-        self._running: set[LlamaCppHandle] = set()
+        self._slots = Slots[LlamaCppHandle](parallel)
         self._inbox: deque[tuple[LlamaCppHandle, dict[str, Any] | None]] = deque()
         self._drain_pending = False
         self._progress = 0
         self._loop: asyncio.AbstractEventLoop
 
     async def start(self) -> None:
-        """Load the weights in a thread; EngineLoadError if llama.cpp refuses them."""
+        """Load the weights in a thread; EngineLoadError if llama.cpp rejects them."""
         self._loop = asyncio.get_running_loop()
         self._server = await self._loop.run_in_executor(self._pool, self._load)
 
     def submit(self, generation: Generation, sink: Sink) -> LlamaCppHandle:
-        """Queue a generation; calls beyond the slots wait here, where they can still be cancelled."""
+        """Queue a generation; it can be cancelled while it waits for slots."""
         handle = LlamaCppHandle(generation, sink, self._loop.create_future(), self._sweep_soon)
-        self._waiting.append(handle)
+        self._slots.queue(handle)
         self._loop.call_soon(self._dispatch)
         return handle
 
     def heartbeat(self) -> Heartbeat:
-        """Progress counts tokens and batches of prompts."""
-        state = EngineState.WORKING if self._running or self._waiting else EngineState.IDLE
-        return Heartbeat(state, self._progress, len(self._running), len(self._waiting))
+        """Progress counts llama.cpp's messages: one per token or prompt batch."""
+        state = EngineState.WORKING if self._slots else EngineState.IDLE
+        return Heartbeat(state, self._progress, len(self._slots.running), len(self._slots.waiting))
 
     async def close(self) -> None:
-        """Cancel everything, wait until the threads are back, and free the model."""
-        handles = [*self._running, *self._waiting]
+        """Cancel all generations, wait until their threads have returned, and free the model."""
+        handles = list(self._slots)
         for handle in handles:
             handle.cancel()
         if handles:
@@ -135,8 +139,8 @@ class LlamaCppEngine:
     def _load(self) -> Any:
         """llama.cpp's server core.
 
-        It insists on listening for HTTP. It gets a socket in a directory that is removed at once, and a random key:
-        nobody can connect to a socket without a name.
+        It always opens an HTTP listener. That gets a random API key and a unix socket in a private directory, which is
+        removed at once, so that no process can connect.
         """
         params = self._xllamacpp.CommonParams()
         params.model.path = str(self._gguf.path)
@@ -155,22 +159,19 @@ class LlamaCppEngine:
                 server = self._xllamacpp.Server(params)
             except RuntimeError as error:
                 raise EngineLoadError(f"llama.cpp cannot load {self._gguf.path}: {error}") from error
-        # A first token touches all weights. It also proves that the core's loop has begun: the order to stop is lost on
-        # a loop that has not, and destroying the core would wait for ever.
+        # Generating a token reads all weights into memory. It also shows that the core's loop has begun: a stop request
+        # sent before that is lost, and destroying the core would block for ever.
         server.handle_completions({"prompt": [self._gguf.bos_id], "max_tokens": 1, "stream": True}, lambda _: False)
         return server
 
     def _dispatch(self) -> None:
         """Start waiting generations while there are slots for all of their choices."""
-        while self._waiting and self._waiting[0].generation.n <= self._free_slots:
-            handle = self._waiting.popleft()
+        while (handle := self._slots.start_next()) is not None:
             handle.started = time.monotonic()
-            self._free_slots -= handle.generation.n
-            self._running.add(handle)
             self._pool.submit(self._run, handle)
 
     def _run(self, handle: LlamaCppHandle) -> None:
-        """In a thread of the pool: generate, and push every message of llama.cpp."""
+        """Generate, in a thread of the pool, and post every message of llama.cpp."""
         follower: GrammarFollower | None = None
 
         def on_message(message: dict[str, Any]) -> bool:
@@ -184,19 +185,19 @@ class LlamaCppEngine:
             if handle.generation.grammar is not None:
                 follower = GrammarFollower(handle.generation.grammar, handle.generation.n)
             self._server.handle_completions(completion_request(handle.generation), on_message)
-        except Exception as error:  # noqa: BLE001 - whatever the binding raises ends this call only
+        except Exception as error:  # noqa: BLE001 - the binding raises many types; the error ends this call only
             self._post(handle, {"error": {"message": str(error)}})
         self._post(handle, None)
 
     def _post(self, handle: LlamaCppHandle, message: dict[str, Any] | None) -> None:
-        """Hand a message, or None for the end, to the loop; a wake-up that has not been served yet is shared."""
+        """Queue a message, or None for the end, for the event loop; one wake-up serves all queued messages."""
         self._inbox.append((handle, message))
         if not self._drain_pending:
             self._drain_pending = True
             self._loop.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:
-        # Cleared first: a message that comes from here on schedules a drain of its own.
+        # Cleared first: a message posted from now on schedules the next drain.
         self._drain_pending = False
         while self._inbox:
             handle, message = self._inbox.popleft()
@@ -204,14 +205,14 @@ class LlamaCppEngine:
                 self._finish(handle)
                 continue
             self._progress += 1
-            for event in handle.answer.events(message):
+            for event in handle.completion.events(message):
                 self._push(handle, event)
 
     def _push(self, handle: LlamaCppHandle, event: TokenDelta | ChoiceEnd) -> None:
         if event.choice in handle.cancelled_choices:
             return  # its end was pushed when it was cancelled
         if isinstance(event, TokenDelta):
-            handle.answer.delivered_tokens += event.tokens
+            handle.completion.delivered_tokens += event.tokens
             handle.sink.token_delta(event)
         else:
             handle.sink.choice_end(event)
@@ -220,29 +221,24 @@ class LlamaCppEngine:
         self._loop.call_soon(self._sweep)
 
     def _sweep(self) -> None:
-        """End cancelled choices for their callers, and drop cancelled generations that still wait."""
-        for handle in [*self._running, *self._waiting]:
-            for choice in sorted(handle.cancelled_choices & handle.answer.open_choices):
-                handle.answer.open_choices.discard(choice)
+        """End cancelled choices, and remove cancelled generations that still wait."""
+        for handle in self._slots:
+            for choice in sorted(handle.cancelled_choices & handle.completion.open_choices):
+                handle.completion.open_choices.discard(choice)
                 handle.sink.choice_end(ChoiceEnd(choice, EndReason.CANCELLED))
-        for handle in [waiting for waiting in self._waiting if waiting.cancelled]:
-            self._waiting.remove(handle)
+        for handle in [waiting for waiting in self._slots.waiting if waiting.cancelled]:
             self._end(handle)
-            handle.released.set_result(None)
 
     def _finish(self, handle: LlamaCppHandle) -> None:
-        """The thread is back: end what llama.cpp left open, bill, and give the slots to others."""
-        for choice in sorted(handle.answer.open_choices):
+        """The thread has returned: end the choices that llama.cpp left open, and start waiting generations."""
+        for choice in sorted(handle.completion.open_choices):
             handle.sink.choice_end(ChoiceEnd(choice, EndReason.CANCELLED))
-        self._running.discard(handle)
-        self._free_slots += handle.generation.n
         self._end(handle)
-        handle.released.set_result(None)
         self._dispatch()
 
     def _end(self, handle: LlamaCppHandle) -> None:
-        answer = handle.answer
-        timings = EngineTimings(handle.started - handle.submitted, answer.prefill_seconds, answer.decode_seconds)
+        done = handle.completion
+        timings = EngineTimings(handle.started - handle.submitted, done.prefill_seconds, done.decode_seconds)
         prompt = len(handle.generation.prompt)
-        lost = answer.grammar_lost
-        handle.sink.end(End(prompt, answer.cached_tokens, answer.delivered_tokens, timings, answer.error, lost))
+        handle.sink.end(End(prompt, done.cached_tokens, done.delivered_tokens, timings, done.error, done.grammar_lost))
+        self._slots.release(handle)

@@ -1,7 +1,7 @@
-"""Follows answers with the grammar that they must satisfy, beside an engine that may stop enforcing it.
+"""Checks generated text against its grammar, because llama.cpp may stop enforcing it.
 
-llama.cpp goes on without a grammar, and says so on stderr alone, when the grammar meets one of llguidance's limits on
-the work for a token. Following costs less than that: 3 µs per token, in the thread of the call.
+llama.cpp continues without the grammar, and reports that on stderr only, when the grammar exceeds one of llguidance's
+limits on the work per token. The check has no such limits and costs 3 µs per token, in the thread of the call.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class GrammarFollower:
-    """The state of one grammar in each of `n` answers."""
+    """The state of one grammar in each of `n` choices."""
 
     def __init__(self, grammar: str, n: int) -> None:
         from llguidance import LLMatcher, LLTokenizer  # only calls with a grammar need it
@@ -19,7 +19,7 @@ class GrammarFollower:
         self._matchers = [first, *(first.deep_copy() for _ in range(n - 1))]
 
     def allows(self, message: dict[str, Any]) -> bool:
-        """Whether what a message of llama.cpp adds to its choices keeps to the grammar, their ends included."""
+        """Whether the text and finish reasons in a message of llama.cpp satisfy the grammar."""
         for choice in message.get("choices", ()):
             matcher = self._matchers[choice["index"]]
             text = choice["text"].encode()

@@ -1,1 +1,1 @@
-"""Model files: finding them, reading their metadata, and tokenizing as they say."""
+"""Model files: locating them, reading their metadata, and their tokenizers."""

@@ -1,4 +1,4 @@
-"""What a Hugging Face directory says about its model: sizes, context, tokeniser, template. Reads no weights.
+"""Reads the metadata of a Hugging Face model directory: sizes, context, tokenizer, template. Reads no weights.
 
 The format is that of `transformers`: config.json, generation_config.json, tokenizer.json, tokenizer_config.json and
 safetensors; ModelOpt adds hf_quant_config.json.
@@ -16,7 +16,7 @@ from services.engine.load_error import EngineLoadError
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What a tokenizer's directory needs, and all that a compiled engine keeps of it.
+# The files that this module reads, which a compiled engine keeps a copy of.
 METADATA_FILES: Final = (
     *("config.json", "generation_config.json", "hf_quant_config.json"),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"),
@@ -31,7 +31,7 @@ class Checkpoint:
     path: Path
     name: str
     context_length: int
-    vocabulary_size: int  # rows of the embedding, which may be more than the tokeniser has tokens
+    vocabulary_size: int  # rows of the embedding, which may be more than the tokenizer has tokens
     layers: int
     kv_heads: int
     head_dim: int
@@ -42,7 +42,7 @@ class Checkpoint:
     chat_template: str
     bos_token: str
     eos_token: str
-    end_ids: tuple[int, ...]  # the ids that end an answer, the tokeniser's own first
+    end_ids: tuple[int, ...]  # the ids that end a choice, the tokenizer's own first
     tokenizer: dict[str, Any]  # tokenizer.json
 
 
@@ -53,7 +53,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except OSError as error:
         raise EngineLoadError(f"{error.filename} cannot be read: {error.strerror}.") from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise EngineLoadError(f"{path} is no checkpoint of a chat model: {type(error).__name__}: {error}.") from error
+        raise EngineLoadError(
+            f"{path} is not a checkpoint of a chat model: {type(error).__name__}: {error}."
+        ) from error
 
 
 def _describe(path: Path) -> Checkpoint:

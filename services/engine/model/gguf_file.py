@@ -1,7 +1,7 @@
-"""What a GGUF file says about its model: name, context, tokenizer and chat template. Reads no weights.
+"""Reads the metadata of a GGUF file: name, context, tokenizer and chat template. Reads no weights.
 
 The format is that of the ggml project, versions 2 and 3. The `gguf` package reads it too, by way of NumPy: for the
-vocabulary of an 8B model that took 11.5 s where this takes 0.2 s, and NumPy costs the server 20 MB as long as it runs.
+vocabulary of an 8B model that took 11.5 s where this takes 0.2 s, and NumPy costs the server 20 MB for its lifetime.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def read_gguf(path: Path) -> GgufModel:
 
 
 class _Reader:
-    """Reads the file from its beginning; struct.error or ValueError where it ends too early or makes no sense."""
+    """Reads the file from its beginning; struct.error or ValueError where it is truncated or invalid."""
 
     def __init__(self, data: mmap.mmap) -> None:
         self._data = data
@@ -140,7 +140,7 @@ def _describe(metadata: dict[str, Any], path: Path) -> GgufModel:
         token_types=get("tokenizer.ggml.token_type"),
         merges=get("tokenizer.ggml.merges", []),
         bos_id=get("tokenizer.ggml.bos_token_id", eos),
-        # Llama 3's files may leave it out, and mean yes.
+        # llama.cpp adds it for this family where the key is missing.
         adds_bos=get("tokenizer.ggml.add_bos_token", metadata.get("tokenizer.ggml.pre") == "llama-bpe"),
         eos_id=eos,
     )

@@ -1,4 +1,4 @@
-"""Finds the file of the model that the settings name: the demo model, a path, or a file on the Hugging Face hub."""
+"""Locates the model that the settings name: the demo model, a path, or a file on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _from_hub(repo: str, file: str | None) -> Path:
 
 def _hub_error(repo: str, error: Exception) -> EngineLoadError:
     first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return EngineLoadError(f"{repo} cannot be had from the Hugging Face hub: {first_line}")
+    return EngineLoadError(f"{repo} cannot be fetched from the Hugging Face hub: {first_line}")
 
 
 def _only_gguf(repo: str, files: list[str]) -> str:

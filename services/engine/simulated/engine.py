@@ -1,7 +1,7 @@
-"""The simulated engine: deterministic token ids at a set pace, for benchmarks and tests without a model's arithmetic.
+"""The simulated engine: deterministic token ids at a fixed rate, for benchmarks and tests without inference.
 
-It takes the tokeniser, template and context of a real model file and steps like TensorRT-LLM: all running generations
-gain one token per step. Ids depend only on the prompt, the seed and the choice.
+It uses the tokenizer, template and context of a real model file, and steps like TensorRT-LLM: each step adds one token
+to every running generation. Ids depend only on the prompt, the seed and the choice.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import asyncio
 import math
 import time
 import zlib
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,11 +28,12 @@ from services.engine.api import (
     TokenLogprob,
 )
 from services.engine.model.tokenizer import tokenizer_from_gguf
+from services.engine.slots import Slots
 
 if TYPE_CHECKING:
     from services.engine.model.gguf_file import GgufModel
 
-# There is no distribution that sampling could shape, so all of its fields hold by definition.
+# There is no distribution to sample from, so every sampling parameter is accepted and has no effect.
 _PARAMETERS = frozenset(
     {
         *("temperature", "top_p", "top_k", "min_p", "seed", "logit_bias"),
@@ -41,9 +41,9 @@ _PARAMETERS = frozenset(
         *("min_tokens", "logprobs", "top_logprobs"),
     }
 )
-_SHORTEST_ANSWER = 16
-_LONGEST_ANSWER = 128
-# Neighbouring positions pick distant tokens; the number is prime, so all plain tokens are visited.
+_SHORTEST_CHOICE = 16
+_LONGEST_CHOICE = 128
+# Successive positions are this far apart in the vocabulary; prime, so that all plain tokens occur.
 _STRIDE = 7919
 
 
@@ -67,7 +67,7 @@ class SimulatedHandle:
     sink: Sink
     released: asyncio.Future[None]
     open_choices: dict[int, _Choice]
-    cancelled: set[int]  # those of the open choices whose end is on its way
+    cancelled: set[int]  # open choices whose cancellation is scheduled
     submitted: float
     started: float = 0.0
     first_token: float = 0.0
@@ -75,8 +75,13 @@ class SimulatedHandle:
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     reader: asyncio.Task[None] | None = None
 
+    @property
+    def slots(self) -> int:
+        """One per choice."""
+        return self.generation.n
+
     def cancel(self, choice: int | None = None) -> None:
-        """End one choice or all; their ends come with the loop's next turn."""
+        """End one choice or all in the next iteration of the event loop."""
         choices = list(self.open_choices) if choice is None else [choice]
         self.cancelled.update(choices)
         asyncio.get_running_loop().call_soon(self.engine.end_cancelled, self, choices)
@@ -85,8 +90,8 @@ class SimulatedHandle:
 class SimulatedEngine:
     """An engine without a model; see the module's first lines. `rate` is in tokens/s per choice, 0 flat out.
 
-    With `wake_per_call` a task of its own takes each generation's tokens, one wake-up per generation and step, as the
-    API of TensorRT-LLM has it; otherwise one callback pushes the whole step.
+    With `wake_per_call` each generation has a task that is woken once per step, as with the API of TensorRT-LLM;
+    otherwise one callback pushes the whole step.
     """
 
     def __init__(
@@ -112,9 +117,7 @@ class SimulatedEngine:
         self._plain_ids = self.tokenizer.plain_ids()
         self._gap = 1 / rate if rate else 0.0
         self._wake_per_call = wake_per_call
-        self._waiting: deque[SimulatedHandle] = deque()
-        self._running: list[SimulatedHandle] = []
-        self._places = parallel
+        self._slots = Slots[SimulatedHandle](parallel)
         self._steps = 0
         self._timer: asyncio.Handle | None = None
 
@@ -122,30 +125,29 @@ class SimulatedEngine:
         """Nothing to load."""
 
     def submit(self, generation: Generation, sink: Sink) -> SimulatedHandle:
-        """Queue a generation; its first tokens come with the second step from now, or later if it has to wait."""
+        """Queue a generation; its first tokens are pushed in the second step from now, or later if it has to wait."""
         loop = asyncio.get_running_loop()
         choices = {index: self._plan(generation, index) for index in range(generation.n)}
         handle = SimulatedHandle(self, generation, sink, loop.create_future(), choices, set(), time.monotonic())
-        self._waiting.append(handle)
+        self._slots.queue(handle)
         self._schedule()
         return handle
 
     def heartbeat(self) -> Heartbeat:
         """Working while there are generations; the timer cannot stall."""
-        busy = bool(self._running or self._waiting)
-        state = EngineState.WORKING if busy else EngineState.IDLE
-        return Heartbeat(state, self._steps, len(self._running), len(self._waiting))
+        state = EngineState.WORKING if self._slots else EngineState.IDLE
+        return Heartbeat(state, self._steps, len(self._slots.running), len(self._slots.waiting))
 
     def end_cancelled(self, handle: SimulatedHandle, choices: list[int]) -> None:
-        """End those of the choices that still run, and let others take the place."""
+        """End those of the choices that are still open, and start waiting generations."""
         for index in choices:
             if index in handle.open_choices:
                 self._end_choice(handle, index, EndReason.CANCELLED)
-        self._admit()
+        self._start_waiting()
 
     async def close(self) -> None:
-        """Cancel everything and wait until it has ended."""
-        handles = [*self._running, *self._waiting]
+        """Cancel all generations and wait until they have ended."""
+        handles = list(self._slots)
         for handle in handles:
             handle.cancel()
         if handles:
@@ -154,42 +156,39 @@ class SimulatedEngine:
             self._timer.cancel()
 
     def _plan(self, generation: Generation, index: int) -> _Choice:
-        """What choice `index` will say: it follows from the prompt, the seed and the index."""
+        """The tokens and length of choice `index`, determined by the prompt, the seed and the index."""
         key = f"{generation.sampling.seed or 0}:{index}:{','.join(map(str, generation.prompt))}"
         offset = zlib.crc32(key.encode())
-        natural = max(_SHORTEST_ANSWER + offset % (_LONGEST_ANSWER - _SHORTEST_ANSWER), generation.min_tokens)
+        natural = max(_SHORTEST_CHOICE + offset % (_LONGEST_CHOICE - _SHORTEST_CHOICE), generation.min_tokens)
         if generation.ignore_eos or natural >= generation.max_tokens:
             return _Choice(index, offset, generation.max_tokens, EndReason.LENGTH)
         return _Choice(index, offset, natural, EndReason.STOP)
 
     def _schedule(self) -> None:
-        if self._timer is None and (self._running or self._waiting):
+        if self._timer is None and self._slots:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._gap, self._step) if self._gap else loop.call_soon(self._step)
 
     def _step(self) -> None:
-        """Push one token per running choice, then admit what waits: its prompt is processed in the next step."""
+        """Push one token per running choice, then start waiting generations; the next step is their prefill."""
         self._timer = None
         self._steps += 1
-        for handle in list(self._running):
+        for handle in self._slots.running:
             if self._wake_per_call:
                 handle.woken.set()
             else:
                 self._advance(handle)
-        self._admit()
+        self._start_waiting()
         self._schedule()
 
-    def _admit(self) -> None:
-        while self._waiting and self._waiting[0].generation.n <= self._places:
-            handle = self._waiting.popleft()
+    def _start_waiting(self) -> None:
+        while (handle := self._slots.start_next()) is not None:
             handle.started = time.monotonic()
-            self._places -= handle.generation.n
-            self._running.append(handle)
             if self._wake_per_call:
                 handle.reader = asyncio.create_task(self._read(handle))
 
     async def _read(self, handle: SimulatedHandle) -> None:
-        """Take a generation's tokens as they come."""
+        """Advance a generation whenever a step wakes it."""
         while handle.open_choices:
             await handle.woken.wait()
             handle.woken.clear()
@@ -231,13 +230,8 @@ class SimulatedEngine:
 
     def _release(self, handle: SimulatedHandle) -> None:
         now = time.monotonic()
-        if handle in self._running:
-            self._running.remove(handle)
-            self._places += handle.generation.n
-        else:
-            self._waiting.remove(handle)
         handle.woken.set()  # for its reader to see the end
         started, first = handle.started or now, handle.first_token or now
         timings = EngineTimings(started - handle.submitted, first - started, now - first)
         handle.sink.end(End(len(handle.generation.prompt), 0, handle.completion_tokens, timings))
-        handle.released.set_result(None)
+        self._slots.release(handle)

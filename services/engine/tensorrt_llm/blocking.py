@@ -1,4 +1,4 @@
-"""Calls that block for minutes or for ever, in threads that nobody has to wait for."""
+"""Runs blocking calls in daemon threads, which do not keep the process alive."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Result = TypeVar("Result")
 
 
 async def in_daemon_thread(work: Callable[[], Result]) -> Result:
-    """What `work` returns or raises. A cancelled caller leaves it behind, and the process can end meanwhile.
+    """Return or raise what `work` returns or raises. If the caller is cancelled, `work` continues in its thread.
 
-    An executor's threads are joined when the loop closes and again when the interpreter exits.
+    Not an executor, because executors join their threads when the loop closes and again when the interpreter exits.
     """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[Result] = loop.create_future()
 
-    def tell(result: Result | None, error: Exception | None) -> None:
+    def set_outcome(result: Result | None, error: Exception | None) -> None:
         if outcome.done():
             return
         if error is not None:
@@ -36,7 +36,7 @@ async def in_daemon_thread(work: Callable[[], Result]) -> Result:
         except Exception as raised:  # noqa: BLE001 - it is raised where it is awaited
             error = raised
         with suppress(RuntimeError):  # the loop has closed
-            loop.call_soon_threadsafe(tell, result, error)
+            loop.call_soon_threadsafe(set_outcome, result, error)
 
     threading.Thread(target=run, name="tensorrt-llm", daemon=True).start()
     return await outcome

@@ -1,4 +1,4 @@
-"""Compiles a checkpoint into an engine for this machine's GPU, with a manifest that says what it fits."""
+"""Compiles a checkpoint into an engine for this machine's GPU, with a manifest of what it was built for."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class BuildPlan:
     pipeline_parallel: int
 
 
-def build_engine(plan: BuildPlan, runtime: Runtime, gpus: Sequence[Gpu], say: Callable[[str], None]) -> bool:
-    """Compile, unless `plan.out` already holds that very engine; False if it did. EngineLoadError if it cannot be.
+def build_engine(plan: BuildPlan, runtime: Runtime, gpus: Sequence[Gpu], report: Callable[[str], None]) -> bool:
+    """Compile the engine; returns False if `plan.out` already holds it. EngineLoadError if it cannot be compiled.
 
-    The engine appears at `plan.out` when it is complete. `say` gets a line per step, beside TensorRT-LLM's own.
+    The directory `plan.out` is created by a rename once the engine is complete. `report` gets one line per step.
     """
     if runtime.compiled_llm_class is None:
         raise EngineLoadError(f"TensorRT-LLM {runtime.version} has no compiled engines; serve the checkpoint directly.")
@@ -48,28 +48,28 @@ def build_engine(plan: BuildPlan, runtime: Runtime, gpus: Sequence[Gpu], say: Ca
     manifest = _manifest(plan, checkpoint, runtime, gpus[0])
     if is_compiled(plan.out) and (plan.out / FILE).exists():
         if read_manifest(plan.out) == manifest:
-            say(f"{plan.out} is up to date")
+            report(f"{plan.out} is up to date")
             return False
     elif plan.out.exists() and any(plan.out.iterdir()):
         raise EngineLoadError(f"{plan.out} holds other files; choose another directory for the engine.")
-    part = plan.out.with_name(f".{plan.out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.parent.mkdir(parents=True, exist_ok=True)
-    say(f"compiling {checkpoint.name} for {gpus[0].name} (compute capability {gpus[0].architecture})")
+    unfinished = plan.out.with_name(f".{plan.out.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    report(f"compiling {checkpoint.name} for {gpus[0].name} (compute capability {gpus[0].architecture})")
     try:
-        _compile(plan, runtime, part)
+        _compile(plan, runtime, unfinished)
     except EngineLoadError:
         raise
     except Exception as error:
         raise EngineLoadError(f"TensorRT-LLM cannot compile {plan.model}: {error}") from error
-    (part / TOKENIZER_FOLDER).mkdir()
+    (unfinished / TOKENIZER_FOLDER).mkdir()
     for name in METADATA_FILES:
         if (plan.model / name).is_file():
-            shutil.copy(plan.model / name, part / TOKENIZER_FOLDER / name)
-    manifest.write(part)
+            shutil.copy(plan.model / name, unfinished / TOKENIZER_FOLDER / name)
+    manifest.write(unfinished)
     shutil.rmtree(plan.out, ignore_errors=True)
-    part.rename(plan.out)
-    say(f"{plan.out} is ready")
+    unfinished.rename(plan.out)
+    report(f"{plan.out} is ready")
     return True
 
 

@@ -1,4 +1,4 @@
-"""Which parameters a release of TensorRT-LLM really honours, by sampler. Elsewhere it accepts them without effect.
+"""Which sampling parameters each sampler of TensorRT-LLM supports. It accepts the others and ignores them.
 
 Sources: NVIDIA/TensorRT-LLM pull requests #16485 (penalties), #16590 (min_p), #17172 (seed) and #18232 (end of
 `sampler_type`), and issue #9442 (penalties without effect on 1.2).
@@ -11,7 +11,7 @@ from typing import Final
 
 
 class Sampler(Enum):
-    """What picks the tokens."""
+    """The component that samples the tokens."""
 
     COMPILED = "compiled"  # inside a compiled engine, in C++
     TRTLLM = "trtllm"  # the C++ sampler under the PyTorch back end, on releases that offer the choice
@@ -23,8 +23,8 @@ _EVERYWHERE: Final = frozenset(
     {"temperature", "top_p", "top_k", "logit_bias", "n", "ignore_eos", "stop_token_ids"},
 )
 _PENALTIES: Final = frozenset({"repetition_penalty", "presence_penalty", "frequency_penalty"})
-# The last row is of development branches of summer 2026, whose order of changes says so much of penalties and min_p;
-# whether seeds had come in by then is not known, and they are not advertised.
+# The last row is for releases after 1.2, which have penalties and min_p (#16485, #16590). Whether a release without the
+# C++ sampler already has per-request seeds (#17172) is not known, so seeds are not advertised.
 PARAMETERS: Final = {
     Sampler.COMPILED: _EVERYWHERE | _PENALTIES | {"min_p", "seed"},
     Sampler.TRTLLM: _EVERYWHERE | _PENALTIES | {"min_p", "seed"},
@@ -34,10 +34,10 @@ PARAMETERS: Final = {
 
 
 def choose_sampler(setting: str, *, compiled: bool, takes_sampler_type: bool, speculative: bool) -> Sampler:
-    """The sampler that will run; ValueError with a sentence if it cannot be the one of the setting.
+    """The sampler for CHASQUI_SAMPLER; ValueError with a reason if the setting cannot be met.
 
-    `setting` is auto, trtllm or torch; auto takes the one that honours most. Speculative decoding verifies drafts
-    in the PyTorch sampler whatever is asked for.
+    `setting` is auto, trtllm or torch; auto selects the sampler with the most parameters. Speculative decoding always
+    verifies drafts in the PyTorch sampler.
     """
     if compiled:
         if setting == "torch":

@@ -1,16 +1,16 @@
-"""Runs generations on an LLM: places, submissions, readers, aborts and failures, all in one loop and thread."""
+"""Runs generations on an LLM: slots, submissions, readers, aborts and failures, all in one loop and thread."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from services.engine.api import EndReason, Generation, Sink
+from services.engine.slots import Slots
 from services.engine.tensorrt_llm.generation import (
-    EmptyAnswerError,
+    EmptyCompletionError,
     Progress,
     TensorRtLlmHandle,
     UnexplainedEndError,
@@ -25,37 +25,35 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# The engine confirms an abort with a final step. One that never comes, as in the middle of a prefill, must not keep the
-# place for ever.
+# The engine confirms an abort with a final step. It may never send one, for example during a prefill; the slot is
+# released after this time.
 _ABORT_SECONDS = 30.0
-# An engine without KV-cache blocks answers nothing until it is restarted; one odd answer is no proof of that.
-_EMPTY_ANSWERS = 3
-# Choices share the prompt's KV-cache blocks if the first one's prefill is over before the others begin. Waiting for
-# that is worth it from about this many tokens on.
+# An engine that has lost its KV-cache blocks returns empty completions until it is restarted. One is not yet proof.
+_EMPTY_COMPLETIONS = 3
+# Choices share the prompt's KV-cache blocks if the first choice's prefill is complete before the others start. Waiting
+# for that pays off from about this prompt length, in tokens.
 _SHARED_PROMPT = 256
 _STATS_SECONDS = 1.0
 
 
 class Driver:
-    """`llm` with `places` sequences at a time; further generations wait here. Belongs to the running loop."""
+    """`llm` with `parallel` sequences at a time; further generations wait here. Belongs to the running loop."""
 
-    def __init__(self, runtime: Runtime, llm: Any, checkpoint: Checkpoint, places: int) -> None:
-        self.waiting: deque[TensorRtLlmHandle] = deque()
-        self.running: set[TensorRtLlmHandle] = set()
+    def __init__(self, runtime: Runtime, llm: Any, checkpoint: Checkpoint, parallel: int) -> None:
+        self.slots = Slots[TensorRtLlmHandle](parallel)
         self.failure: str | None = None
         self.progress = Progress()
         self._runtime = runtime
         self._llm = llm
         self._checkpoint = checkpoint
-        self._places = places
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stats: asyncio.Task[None] | None = None
-        self.kv_cache_use: float | None = None  # as the engine last told
-        self._empty_answers = 0
+        self.kv_cache_use: float | None = None  # as last reported by the engine
+        self._empty_completions = 0
 
     def submit(self, generation: Generation, sink: Sink) -> TensorRtLlmHandle:
-        """Queue a generation; until it has a place it can be cancelled at once."""
+        """Queue a generation; until it has slots it can be cancelled at once."""
         handle = TensorRtLlmHandle(
             generation,
             sink,
@@ -65,25 +63,25 @@ class Driver:
             self.progress,
             copies=generation.n > 1 and is_greedy(generation.sampling),
         )
-        self.waiting.append(handle)
+        self.slots.queue(handle)
         self._loop.call_soon(self._dispatch)
         return handle
 
     def fail(self, failure: str) -> None:
-        """The engine is gone: everything ends with an error, now and from now on."""
+        """Mark the engine as failed: running, waiting and later generations end with this error."""
         if self.failure is not None:
             return
         self.failure = failure
         log.error("%s", failure)
-        for handle in list(self.running):
+        for handle in self.slots.running:
             handle.end(failure)
         self._dispatch()
-        # Later, because a task that is cancelled before its first step never gets to give its place back.
+        # In the next turn, because a task that is cancelled before its first step never runs its `finally`.
         self._loop.call_soon(self._cancel_tasks)
 
     async def close(self, deadline: float) -> None:
         """Cancel everything and wait up to `deadline` seconds for the engine to confirm."""
-        handles = [*self.running, *self.waiting]
+        handles = list(self.slots)
         for handle in handles:
             handle.cancel()
         if handles:
@@ -97,42 +95,39 @@ class Driver:
             task.cancel()
 
     def _dispatch(self) -> None:
-        """Start waiting generations while there are places for all of their sequences."""
-        while self.waiting and self.failure is not None:
-            handle = self.waiting.popleft()
-            handle.end(self.failure)
-            handle.released.set_result(None)
-        while self.waiting and self.waiting[0].submissions <= self._places:
-            self._start(self.waiting.popleft())
-        if self.running and (self._stats is None or self._stats.done()):
+        """Start waiting generations while there are slots for all of their sequences."""
+        if self.failure is not None:
+            for handle in self.slots.waiting:
+                handle.end(self.failure)
+                self.slots.release(handle)
+        while (started := self.slots.start_next()) is not None:
+            self._start(started)
+        if self.slots.running and (self._stats is None or self._stats.done()):
             self._stats = self._spawn(self._watch_iterations())
 
     def _start(self, handle: TensorRtLlmHandle) -> None:
         handle.started = time.monotonic()
-        handle.held = handle.submissions
-        self.running.add(handle)
-        self._places -= handle.held
         self._submit(handle, 0)
-        if handle.submissions > 1 and len(handle.generation.prompt) >= _SHARED_PROMPT:
+        if handle.slots > 1 and len(handle.generation.prompt) >= _SHARED_PROMPT:
             self._spawn(self._submit_others(handle))
         else:
-            for submission in range(1, handle.submissions):
+            for submission in range(1, handle.slots):
                 self._submit(handle, submission)
 
     async def _submit_others(self, handle: TensorRtLlmHandle) -> None:
         submission = 1
         try:
             await handle.first_token.wait()
-            while submission < handle.submissions:
+            while submission < handle.slots:
                 self._submit(handle, submission)
                 submission += 1
         finally:
-            for _ in range(submission, handle.submissions):
-                self._give_back(handle)
+            for _ in range(submission, handle.slots):
+                self._release(handle)
 
     def _submit(self, handle: TensorRtLlmHandle, submission: int) -> None:
-        if not handle.served_by(submission):
-            self._give_back(handle)  # cancelled before it began
+        if not handle.open_choices(submission):
+            self._release(handle)  # cancelled before it began
             return
         generation = handle.generation
         try:
@@ -143,11 +138,11 @@ class Driver:
                 trace_headers=generation.trace_headers or None,
             )
         except (self._runtime.llmapi.RequestError, ValueError, TypeError) as error:
-            self._give_back(handle)
-            self._end_with(handle, f"The engine refused the call: {error}")
-        except Exception as error:  # noqa: BLE001 - from whatever else it raises it does not recover
-            self._give_back(handle)
-            self.fail(f"The engine takes no more calls: {error}")
+            self._release(handle)
+            self._end_with(handle, f"The engine rejected the request: {error}")
+        except Exception as error:  # noqa: BLE001 - the package does not recover from other errors
+            self._release(handle)
+            self.fail(f"The engine accepts no more requests: {error}")
         else:
             handle.results[submission] = result
             self._spawn(self._read(handle, submission, result))
@@ -155,33 +150,32 @@ class Driver:
     async def _read(self, handle: TensorRtLlmHandle, submission: int, result: Any) -> None:
         try:
             await handle.read(submission, result)
-            self._empty_answers = 0
-        except EmptyAnswerError as error:
-            self._empty_answers += 1
+            self._empty_completions = 0
+        except EmptyCompletionError as error:
+            self._empty_completions += 1
             self._end_with(handle, str(error))
-            if self._empty_answers >= _EMPTY_ANSWERS:
-                self.fail("The engine gives empty answers.")
+            if self._empty_completions >= _EMPTY_COMPLETIONS:
+                self.fail("The engine returns empty completions.")
         except UnexplainedEndError as error:
             self._end_with(handle, str(error))
         except self._runtime.llmapi.RequestError as error:
-            self._end_with(handle, f"The engine failed the call: {error}")
+            self._end_with(handle, f"The request failed in the engine: {error}")
         except Exception as error:  # noqa: BLE001 - the package shuts itself down before it raises anything else
-            self.fail(f"The engine broke: {error}")
+            self.fail(f"The engine failed: {error}")
         finally:
             if handle.results.pop(submission, None) is not None:
-                self._give_back(handle)
+                self._release(handle)
 
     def _cancel_soon(self, handle: TensorRtLlmHandle, choice: int | None) -> None:
         self._loop.call_soon(self._cancel, handle, choice)
 
     def _cancel(self, handle: TensorRtLlmHandle, choice: int | None) -> None:
-        """End choices for the caller, and abort submissions that nobody waits for."""
+        """End choices for the caller, and abort the submissions that have no open choice left."""
         for index in sorted(handle.choices) if choice is None else [choice]:
             if index in handle.choices:
                 handle.end_choice(index, EndReason.CANCELLED)
-        if not handle.choices and handle in self.waiting:
-            self.waiting.remove(handle)
-            handle.released.set_result(None)
+        if not handle.choices and handle in self.slots.waiting:
+            self.slots.release(handle)
         self._abort_unwanted(handle)
 
     def _end_with(self, handle: TensorRtLlmHandle, error: str) -> None:
@@ -190,7 +184,7 @@ class Driver:
 
     def _abort_unwanted(self, handle: TensorRtLlmHandle) -> None:
         for submission, result in handle.results.items():
-            if handle.served_by(submission) or result.finished or result.aborted():
+            if handle.open_choices(submission) or result.finished or result.aborted():
                 continue
             try:
                 result.abort()
@@ -199,30 +193,26 @@ class Driver:
             self._loop.call_later(_ABORT_SECONDS, self._give_up, handle, submission)
 
     def _give_up(self, handle: TensorRtLlmHandle, submission: int) -> None:
-        """The engine has not confirmed an abort: let others have the place."""
+        """Release the slot of a submission whose abort the engine has not confirmed in time."""
         if handle.results.pop(submission, None) is not None:
-            log.warning("the engine has not confirmed an abort for %.0f s", _ABORT_SECONDS)
-            self._give_back(handle)
+            log.warning("an abort was not confirmed within %.0f s; its slot is released", _ABORT_SECONDS)
+            self._release(handle)
 
-    def _give_back(self, handle: TensorRtLlmHandle) -> None:
-        """A submission no longer occupies the engine."""
+    def _release(self, handle: TensorRtLlmHandle) -> None:
+        """Release the slot of one submission."""
         self.progress.count += 1
-        self._places += 1
-        handle.held -= 1
-        if handle.held == 0:
-            self.running.discard(handle)
-            handle.released.set_result(None)
+        self.slots.release(handle, 1)
         self._loop.call_soon(self._dispatch)
 
     async def _watch_iterations(self) -> None:
         """Count the engine's iterations while there is work; there is one queue of them, and this its only reader."""
-        while self.running:
+        while self.slots.running:
             async for record in self._llm.get_stats_async(timeout=_STATS_SECONDS):
                 self.progress.count += 1
                 blocks = record.get("kvCacheStats")
                 if blocks:
                     self.kv_cache_use = blocks["usedNumBlocks"] / blocks["maxNumBlocks"]
-                if not self.running:
+                if not self.slots.running:
                     return
             # After a silence the queue counts as finished until the next submission.
             await asyncio.sleep(_STATS_SECONDS)

@@ -1,7 +1,7 @@
-"""The TensorRT-LLM engine: NVIDIA GPUs, through the package's LLM class.
+"""The TensorRT-LLM engine, for NVIDIA GPUs, through the package's LLM class.
 
-Its async API demands one event loop and one thread: everything happens in the loop that `start` runs in. It wakes one
-task per submission and step, which is the price of that API.
+The package's async API requires one event loop and one thread: everything runs in the loop that `start` runs in. The
+API wakes one task per submission and step.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from services.engine.tensorrt_llm.model import LoadableModel
     from services.engine.tensorrt_llm.runtime import Runtime
 
-# Each of the two steps of closing: the engine confirms what was cancelled, then it shuts down.
+# For each of the two steps of closing: the engine confirms the cancels, then shuts down.
 _CLOSE_SECONDS = 20.0
 
 
 class TensorRtLlmEngine:
-    """A model on TensorRT-LLM, with places for `model.options.parallel` sequences."""
+    """A model on TensorRT-LLM, with slots for `model.options.parallel` sequences."""
 
     def __init__(
         self, runtime: Runtime, model: LoadableModel, name: str, close_seconds: float = _CLOSE_SECONDS
@@ -63,7 +63,7 @@ class TensorRtLlmEngine:
     async def start(self) -> None:
         """Load the model in a thread, which takes minutes, and generate a token; EngineLoadError if that fails.
 
-        Cancelled while it loads, it kills the workers and ends the process: the constructor cannot be stopped.
+        Cancelled while loading, it kills the workers and ends the process, because the constructor cannot be stopped.
         """
         try:
             self._llm = await in_daemon_thread(partial(self._loadable.load, self._runtime))
@@ -88,13 +88,13 @@ class TensorRtLlmEngine:
         return self._driver.submit(generation, sink)
 
     def heartbeat(self) -> Heartbeat:
-        """Progress counts the engine's iterations, prefills included, and the steps of answers."""
+        """The engine's state; `progress` counts engine iterations, prefills included, and steps of results."""
         driver = self._driver
         if not self._closed and not self._is_alive():
-            driver.fail("The engine's worker has died.")
-        busy = bool(driver.running or driver.waiting)
-        state = EngineState.FAILED if driver.failure else EngineState.WORKING if busy else EngineState.IDLE
-        return Heartbeat(state, driver.progress.count, len(driver.running), len(driver.waiting), driver.kv_cache_use)
+            driver.fail("The engine's worker process died.")
+        slots = driver.slots
+        state = EngineState.FAILED if driver.failure else EngineState.WORKING if slots else EngineState.IDLE
+        return Heartbeat(state, driver.progress.count, len(slots.running), len(slots.waiting), driver.kv_cache_use)
 
     async def close(self) -> None:
         """Cancel everything and free the GPU; past a deadline the workers are killed and the process ends."""
@@ -106,6 +106,6 @@ class TensorRtLlmEngine:
             end_process_soon()
 
     def _is_alive(self) -> bool:
-        """By the package's own account, which costs nothing; on releases that lack it, errors tell."""
+        """The package's own health flag. On releases without one, failures are detected by the errors they raise."""
         check = getattr(self._llm, "_check_health", None)
         return check is None or bool(check())

@@ -25,7 +25,7 @@ def build_tensorrt_llm(settings: Settings) -> TensorRtLlmEngine:
 
 
 def options_of(settings: Settings) -> Options:
-    """The part of the settings that concerns TensorRT-LLM."""
+    """The settings of the TensorRT-LLM engine."""
     return Options(
         context_length=settings.context_length,
         parallel=settings.parallel,
@@ -34,9 +34,9 @@ def options_of(settings: Settings) -> Options:
         batch_tokens=settings.batch_tokens,
         kv_cache_fraction=settings.kv_cache_fraction,
         kv_cache_dtype=settings.kv_cache_dtype,
-        kv_cache_reuse=settings.kv_cache_reuse == "on",
-        chunked_prefill=settings.chunked_prefill == "on",
-        guided=settings.guided_decoding == "on",
+        kv_cache_reuse=settings.kv_cache_reuse,
+        chunked_prefill=settings.chunked_prefill,
+        guided=settings.guided_decoding,
         sampler=settings.sampler,
         speculative=settings.speculative,
         speculative_model=settings.speculative_model,
@@ -47,6 +47,6 @@ def options_of(settings: Settings) -> Options:
 
 
 def _traces_endpoint() -> str:
-    """Where OpenTelemetry's variables send traces: TensorRT-LLM adds a span of its own to each call's trace."""
+    """The OTLP endpoint of OpenTelemetry's variables, or "". TensorRT-LLM adds a span of its own to each trace."""
     names = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
     return next((os.environ[name] for name in names if os.environ.get(name)), "")

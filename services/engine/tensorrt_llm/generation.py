@@ -1,4 +1,4 @@
-"""A generation in TensorRT-LLM: one submission per choice, read by own counters."""
+"""A generation in TensorRT-LLM: one submission per choice, read by position in the cumulative token ids."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _REASONS = {"stop": EndReason.STOP, "length": EndReason.LENGTH}
 
 
 class UnexplainedEndError(Exception):
-    """The engine ended a submission in a way that nobody asked for; the message is a sentence."""
+    """The engine ended a submission with an unexpected reason; the message is one sentence."""
 
 
-class EmptyAnswerError(UnexplainedEndError):
-    """The engine reports success without a token, as it does once it has lost KV-cache blocks (TensorRT-LLM#12933)."""
+class EmptyCompletionError(UnexplainedEndError):
+    """Success without a token: the symptom of lost KV-cache blocks (TensorRT-LLM#12933)."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """The engine's signs of life, counted."""
+    """The counter of engine steps that the heartbeat reports."""
 
     count: int = 0
 
 
 @dataclass(slots=True, eq=False)
 class TensorRtLlmHandle:
-    """A generation. `choices` are the open ones; all share one submission if they cannot differ (`copies`)."""
+    """A generation. `choices` are the open ones. With `copies` (greedy sampling) one submission serves all of them."""
 
     generation: Generation
     sink: Sink
@@ -46,8 +46,7 @@ class TensorRtLlmHandle:
     choices: set[int] = field(default_factory=set)
     submitted: float = field(default_factory=time.monotonic)
     started: float = 0.0
-    first_token: asyncio.Event = field(default_factory=asyncio.Event)  # or there will be none
-    held: int = 0  # submissions that occupy the engine
+    first_token: asyncio.Event = field(default_factory=asyncio.Event)  # also set when the generation ends without one
     results: dict[int, Any] = field(default_factory=dict)
     completion_tokens: int = 0
     cached_tokens: int = 0
@@ -58,23 +57,23 @@ class TensorRtLlmHandle:
         self.choices.update(range(self.generation.n))
 
     @property
-    def submissions(self) -> int:
-        """How many sequences the engine runs for it."""
+    def slots(self) -> int:
+        """One per submission, which is one sequence of the engine."""
         return 1 if self.copies else self.generation.n
 
     def cancel(self, choice: int | None = None) -> None:
-        """End one choice or all with the loop's next turn."""
+        """End one choice or all in the loop's next turn."""
         self.on_cancel(self, choice)
 
-    def served_by(self, submission: int) -> list[int]:
-        """The open choices that a submission generates for."""
+    def open_choices(self, submission: int) -> list[int]:
+        """The open choices that receive the tokens of a submission."""
         return [choice for choice in sorted(self.choices) if self.copies or choice == submission]
 
     async def read(self, submission: int, result: Any) -> None:
-        """Push what one submission generates until its final step; raises what the engine raises.
+        """Push the tokens of one submission until its final step; raises what the engine raises.
 
-        The engine yields one object again and again, whose ids are cumulative and become fewer when a stop token is cut
-        off: hence `sent`. Steps that come after a cancel are read and dropped.
+        The engine yields the same object at each step. Its ids are cumulative and can shrink when a stop token is cut
+        off, so `sent` counts what was already pushed. Steps after a cancel are read and dropped.
         """
         sent, push, end_ids, progress = 0, self._push, self.end_ids, self.progress
         output = None
@@ -109,14 +108,14 @@ class TensorRtLlmHandle:
             self.sink.token_delta(TokenDelta(submission, count, "", ids))
 
     def _finish(self, submission: int, finish_reason: str | None, seen: int) -> None:
-        choices = self.served_by(submission)
+        choices = self.open_choices(submission)
         if not choices:
             return  # they were cancelled
         reason = _REASONS.get(finish_reason or "")
         if reason is None:
-            raise UnexplainedEndError(f"The engine ended the answer by itself ({finish_reason or 'without a reason'}).")
+            raise UnexplainedEndError(f"The engine ended the request with the finish reason {finish_reason}.")
         if reason is EndReason.LENGTH and seen == 0:
-            raise EmptyAnswerError("The engine ended the answer without a token.")
+            raise EmptyCompletionError("The engine reported success without a token.")
         for choice in choices:
             self.end_choice(choice, reason)
 
@@ -140,7 +139,7 @@ class TensorRtLlmHandle:
         self.sink.end(End(prompt, min(self.cached_tokens, prompt), self.completion_tokens, self._timings(), error))
 
     def _take_metrics(self, submission: int, result: Any, output: Any) -> None:
-        """The first submission speaks for all: the others find the prompt in the cache because it put it there."""
+        """Only of the first submission: the others reuse the KV cache that it has just filled."""
         if submission:
             return
         self.cached_tokens = result.cached_tokens or 0
@@ -158,7 +157,7 @@ class TensorRtLlmHandle:
         self.engine_timings = EngineTimings(queue, max(0.0, first - scheduled), max(0.0, last - first))
 
     def _timings(self) -> EngineTimings:
-        """The engine's own times; without them, what can be seen from here."""
+        """The engine's own times if it reported them, else times measured here."""
         if self.engine_timings is not None:
             return self.engine_timings
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""The manifest beside a compiled engine: what it was made of, for which GPU and release, and within which limits."""
+"""The manifest in a compiled engine's directory: model, GPU, release and limits that it was built for."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from services.engine.tensorrt_llm.options import Options
 
 FILE: Final = "chasqui-engine.json"
-# The part of the checkpoint that the engine does not hold.
+# Holds the files of the checkpoint that a compiled engine lacks: tokenizer, template, configuration.
 TOKENIZER_FOLDER: Final = "tokenizer"
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Facts of a compiled engine; sizes are in tokens but for the batch, which is in sequences."""
+    """What a compiled engine was built for. Sizes are in tokens, the batch size in sequences."""
 
     tensorrt_llm: str  # version
     gpu: str
@@ -40,12 +40,12 @@ class Manifest:
     pipeline_parallel: int
 
     def write(self, engine: Path) -> None:
-        """Into the engine's directory."""
+        """Write the file into the engine's directory."""
         (engine / FILE).write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
 
 
 def read_manifest(engine: Path) -> Manifest:
-    """EngineLoadError if there is none, or if it is damaged."""
+    """The manifest of the engine in that directory; EngineLoadError if it is missing or damaged."""
     path = engine / FILE
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -62,7 +62,7 @@ def read_manifest(engine: Path) -> Manifest:
 
 
 def check_fit(manifest: Manifest, engine: Path, version: str, gpus: Sequence[Gpu], options: Options) -> None:
-    """EngineLoadError with every reason why the engine cannot run here as the settings say."""
+    """EngineLoadError with every reason why the engine cannot run on these GPUs with these settings."""
     reasons = []
     if manifest.tensorrt_llm != version:
         reasons.append(f"it was built with TensorRT-LLM {manifest.tensorrt_llm}, and this is {version}")
@@ -92,5 +92,5 @@ def check_fit(manifest: Manifest, engine: Path, version: str, gpus: Sequence[Gpu
             reasons.append(f"{name} is {wanted:,}, and it was built for at most {most:,}")
     if reasons:
         raise EngineLoadError(
-            f"The engine {engine} does not fit: {'; '.join(reasons)}. `chasqui build-engine` makes it anew."
+            f"The engine {engine} does not fit: {'; '.join(reasons)}. Build a new one with `chasqui build-engine`."
         )

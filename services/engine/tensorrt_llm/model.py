@@ -1,4 +1,4 @@
-"""The forms of a model that TensorRT-LLM loads: a checkpoint directory, or a compiled engine with its manifest."""
+"""The model formats that TensorRT-LLM loads: a checkpoint directory, or a compiled engine with its manifest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LoadableModel:
-    """A model that fits this machine and release."""
+    """A model that was checked against this machine and this release."""
 
     path: Path
     name: str
@@ -33,7 +33,7 @@ class LoadableModel:
 
     @property
     def guided(self) -> bool:
-        """Whether grammars are enforced: compiled engines lack the library that reads them."""
+        """Whether grammars are enforced. Compiled engines lack llguidance, which reads them."""
         return self.sampler is not Sampler.COMPILED and self.options.guides
 
     def load(self, runtime: Runtime) -> Any:
@@ -50,7 +50,7 @@ def is_compiled(path: Path) -> bool:
 
 
 def loadable_model(path: Path, runtime: Runtime, options: Options, gpus: Sequence[Gpu]) -> LoadableModel:
-    """The model at `path`; EngineLoadError says why it cannot run. A context length of 0 stands for what fits."""
+    """The model at `path`; EngineLoadError with the reason if it cannot run. Context length 0: as much as fits."""
     compiled = is_compiled(path)
     try:
         sampler = choose_sampler(
@@ -84,8 +84,8 @@ def _compiled_model(path: Path, runtime: Runtime, options: Options, gpus: Sequen
         tensor_parallel=manifest.tensor_parallel,
         pipeline_parallel=manifest.pipeline_parallel,
         batch_tokens=min(options.batch_tokens, manifest.max_num_tokens),
-        kv_cache_dtype="auto",  # as it was built
-        # Together they give wrong answers (TensorRT-LLM#2699).
+        kv_cache_dtype="auto",  # fixed at build time
+        # An FP8 cache with block reuse gives wrong results (TensorRT-LLM#2699).
         kv_cache_reuse=options.kv_cache_reuse and manifest.kv_cache_dtype != "fp8",
     )
     checkpoint = dataclasses.replace(
@@ -100,5 +100,5 @@ def _compiled_model(path: Path, runtime: Runtime, options: Options, gpus: Sequen
 
 
 def _engine_files(path: Path) -> list[Path]:
-    """One file for each GPU, with its part of the weights."""
+    """One file per rank, with its shard of the weights."""
     return list(path.glob("rank*.engine"))

@@ -1,4 +1,4 @@
-"""What the operator chose for TensorRT-LLM, and the constructor's arguments that follow from it. Pure."""
+"""The operator's options for TensorRT-LLM, and the arguments of its LLM constructor that follow from them. Pure."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
     from services.engine.tensorrt_llm.runtime import Runtime
 
-# The library that the chat server checks grammars with, so that what passed there is enforced here; TensorRT-LLM hands
-# it a `grammar` as it is. xgrammar, all that compiled engines have, reads another language and passes over schema
-# keywords that it does not know.
+# The library that the chat server compiles grammars with, so a grammar that it accepts is enforced here; TensorRT-LLM
+# passes `grammar` through unchanged. xgrammar, the only back end of compiled engines, has another grammar language and
+# ignores schema keywords that it does not know.
 GUIDED_BACK_END = "llguidance"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the engine is to run. Sizes are in tokens, fractions of the GPU memory that weights leave free."""
+    """The engine's options. Sizes are in tokens; `kv_cache_fraction` is of the GPU memory that weights leave free."""
 
     context_length: int
     parallel: int  # sequences in a batch
@@ -42,15 +42,15 @@ class Options:
 
     @property
     def guides(self) -> bool:
-        """Whether grammars are enforced. Together with drafts that has not been proven, so it is not offered."""
+        """Whether grammars are enforced. Not with speculative decoding: the combination is unproven."""
         return self.guided and self.speculative == "none"
 
 
 def torch_arguments(runtime: Runtime, options: Options, sampler: Sampler, model: Path) -> dict[str, Any]:
     """Keyword arguments of the PyTorch back end's LLM.
 
-    Its tokeniser is left on, because guided decoding reads the vocabulary from it; iteration statistics are on, because
-    they are the only sign of life during a long prefill.
+    The tokenizer stays on, because guided decoding reads the vocabulary from it. Iteration statistics are on, because
+    they are the only evidence of progress during a long prefill.
     """
     arguments = _arguments(runtime, options, model) | {
         "max_input_len": options.context_length,
@@ -63,7 +63,7 @@ def torch_arguments(runtime: Runtime, options: Options, sampler: Sampler, model:
     if options.speculative != "none":
         arguments["speculative_config"] = _speculative_config(runtime, options)
     if options.speculative == "ngram":
-        arguments["disable_overlap_scheduler"] = True  # drafts are made from tokens that are already there
+        arguments["disable_overlap_scheduler"] = True  # drafts are taken from tokens that are already generated
     return arguments
 
 

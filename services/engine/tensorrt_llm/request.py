@@ -1,4 +1,4 @@
-"""From a generation to TensorRT-LLM's sampling parameters. Pure."""
+"""Translates a generation into TensorRT-LLM's SamplingParams. Pure."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ if TYPE_CHECKING:
 
 
 def is_greedy(sampling: Sampling) -> bool:
-    """Whether all choices of a generation are the same by definition."""
+    """Whether all choices of a generation are identical by definition."""
     return sampling.temperature == 0 or sampling.top_k == 1 or sampling.top_p == 0
 
 
 def end_ids(generation: Generation, checkpoint: Checkpoint) -> frozenset[int]:
-    """The tokens that end an answer; they are neither shown nor counted."""
+    """The tokens that end a choice; they are neither pushed nor counted."""
     own = () if generation.ignore_eos else checkpoint.end_ids
     return generation.stop_token_ids.union(own)
 
 
 def sampling_params(runtime: Runtime, generation: Generation, choice: int, checkpoint: Checkpoint) -> Any:
-    """A new SamplingParams for one choice: submission changes it, so that none can serve twice.
+    """A new SamplingParams for one choice; generate_async mutates it, so an object is never reused.
 
-    `end_id` is always set. Left open, it makes submission add the end tokens of the model's files, which `ignore_eos`
-    does not take back. Stop texts stay with the chat server: the engine's own miss those that span tokens.
+    `end_id` is always set: without it, generate_async adds the end tokens of the model's files as stop tokens, which
+    `ignore_eos` does not undo. Stop strings are matched by the chat server, because the engine misses those that span
+    tokens.
     """
     sampling = generation.sampling
     own, *others = checkpoint.end_ids
@@ -51,7 +52,7 @@ def sampling_params(runtime: Runtime, generation: Generation, choice: int, check
 
 
 def _shaping(sampling: Sampling, choice: int) -> dict[str, Any]:
-    """Parameters that stay unset while neutral: not every sampler takes them."""
+    """Parameters that are set only if they differ from the neutral value."""
     shaping: dict[str, Any] = {}
     if sampling.min_p:
         shaping["min_p"] = sampling.min_p
@@ -68,7 +69,7 @@ def _shaping(sampling: Sampling, choice: int) -> dict[str, Any]:
 
 
 def _bias(runtime: Runtime, sampling: Sampling, vocabulary_size: int) -> Any:
-    """As wide as the logits, which is what the model's config says and not its tokeniser."""
+    """A tensor as wide as the logits: `vocab_size` of the model's config, which may exceed the tokenizer's."""
     bias = runtime.torch.zeros(vocabulary_size, dtype=runtime.torch.float32)
     for token, value in sampling.logit_bias.items():
         bias[token] = value

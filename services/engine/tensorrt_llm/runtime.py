@@ -1,4 +1,4 @@
-"""The one file that imports `tensorrt_llm`: what this installation offers, found by looking and not by trying."""
+"""The only file that imports `tensorrt_llm`; detects what the installed release has."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from services.engine.load_error import EngineLoadError
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The names of the package that the adapter uses. It has no type stubs, hence `Any`."""
+    """The parts of the package that the adapter uses. `Any`, because the package has no type stubs."""
 
     version: str
     llmapi: Any  # the module, for its parameter classes
     llm_class: Any  # of the PyTorch back end
-    compiled_llm_class: Any | None  # of the back end for compiled engines, on releases that have it
+    compiled_llm_class: Any | None  # of the back end for compiled engines; None on releases without it
     torch: Any
 
     @property
     def takes_sampler_type(self) -> bool:
-        """Whether the sampler can be chosen; later releases have one only."""
+        """Whether the release has a choice of samplers."""
         return "sampler_type" in self.llmapi.TorchLlmArgs.model_fields
 
 

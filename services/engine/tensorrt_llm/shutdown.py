@@ -1,4 +1,4 @@
-"""The end of an LLM within a deadline: `LLM.shutdown` has none, and waits for ever on a worker that died."""
+"""Shuts an LLM down within a deadline. `LLM.shutdown` has none and waits forever for a worker that died."""
 
 from __future__ import annotations
 
@@ -15,15 +15,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# For the process to end by itself after a shutdown that hung.
+# Time for the process to exit normally after a shutdown that hung.
 _EXIT_SECONDS = 10.0
 
 
 async def shut_down(llm: Any, workers: Workers, deadline: float) -> bool:
-    """Whether the LLM has shut down within `deadline` seconds; if not, its workers are killed.
-
-    The call gets a thread that nobody has to wait for.
-    """
+    """Shut down; returns False and kills the workers if that takes longer than `deadline` seconds."""
     try:
         await asyncio.wait_for(in_daemon_thread(llm.shutdown), deadline)
     except TimeoutError:
@@ -36,7 +33,7 @@ async def shut_down(llm: Any, workers: Workers, deadline: float) -> bool:
 
 
 def end_process_soon() -> None:
-    """Make sure that this process ends: the package's exit handlers wait for the workers, too."""
+    """Exit with status 1 after a grace period, because the package's exit handlers also wait for the workers."""
     timer = threading.Timer(_EXIT_SECONDS, os._exit, (1,))
     timer.daemon = True
     timer.start()

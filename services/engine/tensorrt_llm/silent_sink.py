@@ -1,4 +1,4 @@
-"""A sink for the engine's own generations: it keeps nothing but an error."""
+"""A sink for the engine's own generations; it keeps only the error."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ if TYPE_CHECKING:
 
 
 class SilentSink:
-    """Nobody reads what it gets."""
+    """Drops all events but the error of the last one."""
 
     def __init__(self) -> None:
         self.error: str | None = None
 
     def token_delta(self, delta: TokenDelta) -> None:
-        """Nothing to do."""
+        """Drop it."""
 
     def choice_end(self, end: ChoiceEnd) -> None:
-        """Nothing to do."""
+        """Drop it."""
 
     def end(self, end: End) -> None:
         """Keep the error."""

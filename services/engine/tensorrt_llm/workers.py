@@ -1,4 +1,4 @@
-"""The processes that TensorRT-LLM starts for its GPUs, so that none is left on a GPU when a shutdown hangs (Linux)."""
+"""Finds and kills TensorRT-LLM's worker processes, so that none keeps a GPU when a shutdown hangs. Linux only."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _PROC = Path("/proc")
 
 
 class Workers:
-    """The descendants of this process at the time of `find`, each known by id and start time: ids are used again."""
+    """The descendants of this process at the time of `find`, by process id and start time, because ids are reused."""
 
     def __init__(self) -> None:
         self._found: dict[int, str] = {}
 
     def find(self) -> None:
-        """Remember all descendants that run now."""
+        """Record all descendants that are running now."""
         parents = {pid: stat[0] for pid in _processes() if (stat := _parent_and_start(pid)) is not None}
         family = {os.getpid()}
         while True:
@@ -32,7 +32,7 @@ class Workers:
         self._found = {pid: stat[1] for pid in family if (stat := _parent_and_start(pid)) is not None}
 
     def kill(self) -> None:
-        """End those that still run."""
+        """Kill the recorded processes that are still running."""
         for pid, start in self._found.items():
             stat = _parent_and_start(pid)
             if stat is not None and stat[1] == start:
@@ -46,7 +46,7 @@ def _processes() -> list[int]:
 
 
 def _parent_and_start(pid: int) -> tuple[int, str] | None:
-    """Fields 4 and 22 of /proc/PID/stat; the command before them may hold spaces and brackets."""
+    """Fields 4 and 22 of /proc/PID/stat; the command name before them may contain spaces and parentheses."""
     try:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -52,7 +52,7 @@ class Request:
 
 @dataclass(slots=True)
 class Faults:
-    """What a test wants to go wrong."""
+    """Faults that a test injects."""
 
     at_submit: BaseException | None = None
     mid_stream: BaseException | None = None  # for every running request, once
@@ -65,7 +65,7 @@ class Faults:
 
 
 class Executor:
-    """`plain` are the ids to answer with; `batch` is how many sequences run at the same time."""
+    """Generates the ids of `plain`; at most `batch` sequences run at the same time."""
 
     def __init__(self, plain: Sequence[int], batch: int, *, honours_seed: bool, includes_end: bool, perf: bool) -> None:
         self._plain = plain
@@ -139,7 +139,7 @@ class Executor:
 
     @property
     def running(self) -> int:
-        """Requests that hold a place."""
+        """Requests that hold a slot."""
         return len(self._running)
 
     def _run(self) -> None:

@@ -52,11 +52,7 @@ class Llm:
         tokenizer_revision: str | None = None,
         **kwargs: Any,
     ) -> None:
-        for key in kwargs:
-            if not self.compiled and key in table.TENSORRT_ONLY:
-                raise ValueError(f"{key} belongs to tensorrt_llm._tensorrt_engine.LLM")
-            if key not in self.arguments:
-                raise ValueError(f"LLM got invalid argument: {key}")
+        self._check_arguments(kwargs)
         if self.release.load_error is not None:
             raise self.release.load_error
         if self.release.loads_for_ever:
@@ -138,6 +134,13 @@ class Llm:
 
     def __exit__(self, *error: object) -> None:
         self.shutdown()
+
+    def _check_arguments(self, given: Mapping[str, Any]) -> None:
+        for key in given:
+            if not self.compiled and key in table.TENSORRT_ONLY:
+                raise ValueError(f"{key} belongs to tensorrt_llm._tensorrt_engine.LLM")
+            if key not in self.arguments:
+                raise ValueError(f"LLM got invalid argument: {key}")
 
     def _honours_seed(self) -> bool:
         return self.compiled or self._given.get("sampler_type") == "TRTLLMSampler"

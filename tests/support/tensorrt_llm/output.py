@@ -60,7 +60,7 @@ class CompletionOutput:
 
 @dataclass(slots=True)
 class Response:
-    """What the engine says of one sequence after a step; `error` is for the whole request."""
+    """What the engine reports for one sequence after a step; `error` is for the whole request."""
 
     index: int
     ids: tuple[int, ...] = ()
@@ -126,7 +126,7 @@ class RequestOutput:
         return self._done
 
     def abort(self) -> None:
-        """Ask the engine to stop; it says later that it did."""
+        """Ask the engine to stop; a later final step confirms it."""
         self._aborted = True
         self._executor.cancel(self.request_id)
 

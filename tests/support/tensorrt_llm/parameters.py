@@ -12,7 +12,7 @@ from tests.support.tensorrt_llm import table
 
 
 def config_class(name: str, fields: dict[str, Any]) -> Any:
-    """A pydantic model that forbids what it does not know, as the configuration classes do."""
+    """A pydantic model that forbids unknown fields, as the configuration classes do."""
     given: dict[str, Any] = {key: (Any, default) for key, default in fields.items()}
     return create_model(name, __config__=ConfigDict(extra="forbid"), **given)
 

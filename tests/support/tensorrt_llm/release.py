@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from services.engine.model.gguf_file import GgufModel
+
 CONTEXT_LENGTH = 4096
 
 
@@ -73,10 +75,39 @@ class Release:
 def write_checkpoint(path: Path, *, end_ids: Sequence[int] = (), **config: Any) -> Path:
     """The demo model's metadata as a Hugging Face directory without weights."""
     gguf = read_gguf(DEMO_MODEL)
+    path.mkdir(parents=True, exist_ok=True)
+    sizes = {"num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "hidden_size": 4096}
+    llama = {"model_type": "llama", "intermediate_size": 14336, "rms_norm_eps": 1e-5, "rope_theta": 500000.0}
+    files: dict[str, Any] = {
+        "config.json": {
+            "architectures": ["LlamaForCausalLM"],
+            "vocab_size": len(gguf.tokens),
+            "max_position_embeddings": CONTEXT_LENGTH,
+            "torch_dtype": "bfloat16",
+            **sizes,
+            **llama,
+            **config,
+        },
+        "generation_config.json": {"eos_token_id": [gguf.eos_id, *end_ids]},
+        "tokenizer.json": _tokenizer_json(gguf),
+        "tokenizer_config.json": {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "bos_token": gguf.tokens[gguf.bos_id],
+            "eos_token": gguf.tokens[gguf.eos_id],
+            "chat_template": gguf.chat_template,
+        },
+    }
+    for name, value in files.items():
+        (path / name).write_text(json.dumps(value))
+    return path
+
+
+def _tokenizer_json(gguf: GgufModel) -> dict[str, Any]:
+    """The demo model's tokenizer in the format of the tokenizers library."""
     special = [i for i, kind in enumerate(gguf.token_types) if kind in (3, 4)]
     names = {gguf.tokens[i] for i in special}
     added = [{"id": i, "content": gguf.tokens[i], "special": True, **_PLAIN_FLAGS} for i in special]
-    tokenizer = {
+    return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
@@ -92,31 +123,6 @@ def write_checkpoint(path: Path, *, end_ids: Sequence[int] = (), **config: Any) 
             "ignore_merges": True,
         },
     }
-    path.mkdir(parents=True, exist_ok=True)
-    sizes = {"num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "hidden_size": 4096}
-    llama = {"model_type": "llama", "intermediate_size": 14336, "rms_norm_eps": 1e-5, "rope_theta": 500000.0}
-    files: dict[str, Any] = {
-        "config.json": {
-            "architectures": ["LlamaForCausalLM"],
-            "vocab_size": len(gguf.tokens),
-            "max_position_embeddings": CONTEXT_LENGTH,
-            "torch_dtype": "bfloat16",
-            **sizes,
-            **llama,
-            **config,
-        },
-        "generation_config.json": {"eos_token_id": [gguf.eos_id, *end_ids]},
-        "tokenizer.json": tokenizer,
-        "tokenizer_config.json": {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "bos_token": gguf.tokens[gguf.bos_id],
-            "eos_token": gguf.tokens[gguf.eos_id],
-            "chat_template": gguf.chat_template,
-        },
-    }
-    for name, value in files.items():
-        (path / name).write_text(json.dumps(value))
-    return path
 
 
 _PLAIN_FLAGS = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}

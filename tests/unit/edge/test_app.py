@@ -100,7 +100,7 @@ async def edge(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[
 
 async def connected(transport: Transport, state: bool = True) -> None:
     """Wait until the transport is connected, or is not."""
-    while transport.connected is not state:  # noqa: ASYNC110 - it tells nobody
+    while transport.connected is not state:  # noqa: ASYNC110 - no event to wait for
         await asyncio.sleep(0.001)
 
 
@@ -110,7 +110,7 @@ async def cancel(task: asyncio.Task[None]) -> None:
         await task
 
 
-def told(answer: Answer) -> dict[str, Any]:
+def error_of(answer: Answer) -> dict[str, Any]:
     """The error in an answer; every answer that is an error has the envelope."""
     assert answer.headers["content-type"] == "application/json"
     envelope = answer.json()
@@ -263,7 +263,7 @@ async def test_a_refusal_before_the_stream_keeps_its_status_and_is_json(
     edge.server.chat.failure = failure
     answer = await edge.chat(stream=stream)
     assert answer.status == status
-    error = told(answer)
+    error = error_of(answer)
     assert (error["message"], error["param"], error["code"]) == (failure.message, failure.param, code)
     special = ("www-authenticate", "x-should-retry", "retry-after")
     assert {name: answer.headers[name] for name in special if name in answer.headers} == headers
@@ -280,7 +280,7 @@ async def test_a_status_without_our_details_is_a_server_error_without_its_words(
     edge.server.chat.failure = code
     answer = await edge.chat(stream=stream)
     assert answer.status == 500
-    assert "not for callers" not in told(answer)["message"]
+    assert "not for callers" not in error_of(answer)["message"]
 
 
 @pytest.mark.parametrize(
@@ -558,7 +558,7 @@ async def test_however_many_fields_are_unknown_the_header_stays_below_a_proxys_l
 async def test_a_path_that_does_not_exist_is_a_404_in_the_envelope(edge: Edge, method: str, target: str) -> None:
     answer = await edge.begin(method, target).answer()
     assert answer.status == 404
-    assert told(answer)["code"] == "not_found"
+    assert error_of(answer)["code"] == "not_found"
 
 
 @pytest.mark.parametrize(
@@ -567,7 +567,7 @@ async def test_a_path_that_does_not_exist_is_a_404_in_the_envelope(edge: Edge, m
 async def test_a_method_that_is_not_allowed_is_a_405_in_the_envelope(edge: Edge, method: str, target: str) -> None:
     answer = await edge.begin(method, target).answer()
     assert answer.status == 405
-    assert told(answer)["code"] == "method_not_allowed"
+    assert error_of(answer)["code"] == "method_not_allowed"
     assert answer.headers["allow"]
 
 
@@ -583,7 +583,7 @@ async def test_a_method_that_is_not_allowed_is_a_405_in_the_envelope(edge: Edge,
 async def test_a_body_that_is_not_plain_json_is_a_415_in_the_envelope(edge: Edge, headers: dict[str, str]) -> None:
     answer = await edge.chat(headers)
     assert answer.status == 415
-    assert told(answer)["code"] == "unsupported_media_type"
+    assert error_of(answer)["code"] == "unsupported_media_type"
     assert edge.server.chat.calls == []
 
 
@@ -599,7 +599,7 @@ async def test_a_chunked_body_is_counted_as_it_comes(edge: Edge) -> None:
     exchange = edge.begin("POST", CHAT, body=[MEBIBYTE] * (MAX_BODY_BYTES // len(MEBIBYTE)) + [b" "])
     answer = await exchange.answer()
     assert answer.status == 413
-    assert told(answer)["code"] == "request_too_large"
+    assert error_of(answer)["code"] == "request_too_large"
     assert edge.server.chat.calls == []
 
 
@@ -635,7 +635,7 @@ async def test_a_prompt_as_large_as_a_body_can_be_reaches_the_server(edge: Edge,
 async def test_a_malformed_body_is_a_400_in_the_envelope(edge: Edge, data: bytes, param: str | None) -> None:
     answer = await edge.begin("POST", CHAT, body=[data]).answer()
     assert answer.status == 400
-    assert told(answer)["param"] == param
+    assert error_of(answer)["param"] == param
     assert edge.server.chat.calls == []
 
 
@@ -669,7 +669,7 @@ async def test_a_model_is_found_by_its_id_or_an_alias_with_slashes_raw_or_escape
 async def test_a_model_that_is_not_served_is_a_404_with_its_own_code(edge: Edge, name: str) -> None:
     answer = await edge.get(f"/v1/models/{name}")
     assert answer.status == 404
-    assert told(answer)["code"] == "model_not_found"
+    assert error_of(answer)["code"] == "model_not_found"
 
 
 async def test_the_process_is_alive_whether_or_not_the_server_is(edge: Edge) -> None:
@@ -685,7 +685,7 @@ async def test_readiness_follows_the_health_of_the_server(edge: Edge) -> None:
     await edge.upstream.is_not_serving.wait()
     answer = await edge.get("/readyz")
     assert answer.status == 503
-    assert told(answer)["code"] == "not_ready"
+    assert error_of(answer)["code"] == "not_ready"
     await edge.server.set_health(serving=True)
     await edge.upstream.is_serving.wait()
     assert (await edge.get("/readyz")).status == 200
@@ -717,7 +717,7 @@ async def test_a_draining_edge_is_not_ready_however_healthy_the_server_is(edge: 
     edge.health.draining = True
     answer = await edge.get("/readyz")
     assert answer.status == 503
-    assert told(answer)["code"] == "draining"
+    assert error_of(answer)["code"] == "draining"
     await cancel(watcher)
 
 
@@ -731,7 +731,7 @@ async def test_a_chat_without_a_server_is_a_503_that_says_when_to_retry(edge: Ed
         code = "not_ready"
     answer = await edge.chat(stream=stream)
     assert answer.status == 503
-    assert told(answer)["code"] == code
+    assert error_of(answer)["code"] == code
     assert answer.headers["retry-after"] == "1"
 
 
@@ -742,7 +742,7 @@ async def test_an_unstreamed_chat_whose_server_goes_away_is_a_503_that_says_when
     await edge.server.stop()
     answer = await exchange.answer()
     assert answer.status == 503
-    assert told(answer)["code"] == "upstream_unavailable"
+    assert error_of(answer)["code"] == "upstream_unavailable"
     assert answer.headers["retry-after"] == "1"
 
 

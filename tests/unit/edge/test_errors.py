@@ -65,7 +65,7 @@ def coded(code: Code, retry_after: float | None = None) -> UpstreamError:
     return UpstreamError(code, "No.", reason="SOME_REASON", param="n", retry_after=retry_after)
 
 
-def told(response: Response) -> dict[str, Any]:
+def error_of(response: Response) -> dict[str, Any]:
     """The error in an answer; every answer is an envelope with exactly the four members."""
     envelope = json.loads(bytes(response.body))
     assert envelope.keys() == {"error"}
@@ -95,7 +95,7 @@ def test_a_code_becomes_its_status_and_type(code: Code) -> None:
     response = errors.response(coded(code))
     status, kind = TABLE[code]
     assert response.status_code == status
-    assert told(response) == {"message": "No.", "type": kind, "param": "n", "code": "some_reason"}
+    assert error_of(response) == {"message": "No.", "type": kind, "param": "n", "code": "some_reason"}
     assert response.headers["content-type"] == "application/json"
 
 
@@ -108,15 +108,15 @@ def test_a_failure_inside_a_stream_has_the_same_envelope_as_an_answer(code: Code
 def test_a_failure_becomes_its_status_and_code(error: ChasquiError, status: int, code: str) -> None:
     response = errors.response(error)
     assert response.status_code == status
-    assert told(response)["code"] == code
-    assert told(response)["param"] == error.param
+    assert error_of(response)["code"] == code
+    assert error_of(response)["param"] == error.param
 
 
 @pytest.mark.parametrize(("error", "status", "code"), FAILURES, ids=[code for _, _, code in FAILURES])
-def test_a_failure_of_the_chat_server_is_told_as_if_it_were_ours(error: ChasquiError, status: int, code: str) -> None:
+def test_an_error_of_the_chat_server_is_answered_like_our_own(error: ChasquiError, status: int, code: str) -> None:
     here, there = errors.response(error), errors.response(error_of_rpc(over_the_wire(error)))
     assert there.status_code == status
-    assert told(there) == told(here)
+    assert error_of(there) == error_of(here)
     assert dict(there.headers) == dict(here.headers)
 
 
@@ -164,13 +164,13 @@ def test_only_a_missing_key_is_challenged(code: Code) -> None:
     ],
     ids=lambda value: value.name if isinstance(value, grpc.StatusCode) else "",
 )
-def test_a_status_that_is_not_our_servers_own_is_told_without_its_words(
+def test_a_status_that_is_not_our_servers_own_is_reported_without_its_words(
     code: grpc.StatusCode, status: int, word: str, retry_after: str | None
 ) -> None:
     response = errors.response(error_of_rpc(foreign(code)))
     assert response.status_code == status
-    assert told(response)["code"] == word
-    assert "private" not in told(response)["message"]
+    assert error_of(response)["code"] == word
+    assert "private" not in error_of(response)["message"]
     assert response.headers.get("retry-after") == retry_after
 
 
@@ -185,18 +185,18 @@ def app_that_raises(error: Exception) -> Starlette:
     return Starlette(routes=[Route("/fails", fail)], exception_handlers=errors.EXCEPTION_HANDLERS)
 
 
-async def test_a_path_that_does_not_exist_is_told_in_the_envelope() -> None:
+async def test_a_path_that_does_not_exist_is_answered_in_the_envelope() -> None:
     answer = await get(app_that_raises(ChasquiError("")), "GET", "/nothing/here")
     assert answer.status == 404
     assert answer.json()["error"] == {
-        "message": "There is nothing at /nothing/here.",
+        "message": "There is no endpoint at /nothing/here.",
         "type": "invalid_request_error",
         "param": None,
         "code": "not_found",
     }
 
 
-async def test_a_method_that_is_not_allowed_is_told_with_those_that_are() -> None:
+async def test_a_method_that_is_not_allowed_is_refused_with_those_that_are() -> None:
     answer = await get(app_that_raises(ChasquiError("")), "POST", "/fails")
     assert answer.status == 405
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}

@@ -122,7 +122,7 @@ def test_timings_stand_beside_the_usage_when_they_are_asked_for(include_usage: b
     }
 
 
-def test_usage_is_told_even_when_no_choice_has_finished() -> None:
+def test_usage_is_reported_even_when_no_choice_has_finished() -> None:
     chunks = chunks_of([events.started(), events.completed()])
     assert chunks[-1]["choices"] == []
     assert chunks[-1]["usage"] == USAGE
@@ -142,7 +142,7 @@ def test_every_reason_of_the_contract_has_a_word() -> None:
 
 
 @pytest.mark.parametrize("stop_reason", ["END", ""])
-def test_a_stop_sequence_that_matched_is_told_streamed_and_whole(stop_reason: str) -> None:
+def test_a_stop_sequence_that_matched_is_reported_streamed_and_unstreamed(stop_reason: str) -> None:
     chunks = chunks_of([events.started(), events.finish(stop_reason=stop_reason), events.completed()])
     whole = as_json(completion(events.response(events.choice("", stop_reason=stop_reason))))
     assert finishes(chunks)[0]["stop_reason"] == whole["choices"][0]["stop_reason"] == stop_reason
@@ -202,9 +202,9 @@ def streams(draw: st.DrawFn) -> tuple[list[str], list[StreamEvent]]:
     texts = draw(st.lists(st.text(st.characters(codec="utf-8"), max_size=30), min_size=1, max_size=4))
     waiting: list[list[StreamEvent]] = []
     for index, text in enumerate(texts):
-        pieces = cut(text, draw(st.lists(st.integers(0, 30), max_size=6)))
+        parts = cut(text, draw(st.lists(st.integers(0, 30), max_size=6)))
         reason = draw(st.sampled_from(list(REASONS)))
-        waiting.append([*(events.delta(piece, index) for piece in pieces), events.finish(index, reason)])
+        waiting.append([*(events.delta(part, index) for part in parts), events.finish(index, reason)])
     order = draw(st.permutations([index for index, queue in enumerate(waiting) for _ in queue]))
     return texts, [events.started(), *(waiting[index].pop(0) for index in order), events.completed()]
 

@@ -32,7 +32,7 @@ def _refusal(path: Path) -> str:
     return message
 
 
-def test_the_demo_model_says_what_it_is() -> None:
+def test_the_metadata_of_the_demo_model_is_read() -> None:
     model = demo_gguf()
     assert model.name == "chasqui-demo"
     assert (model.tokenizer_model, model.pre_tokenizer) == ("gpt2", "llama-bpe")
@@ -61,11 +61,11 @@ def test_what_a_file_may_leave_out_has_a_substitute(tmp_path: Path) -> None:
     assert (model.merges, model.bos_id) == ([], model.eos_id)
 
 
-def test_a_file_type_that_nobody_knows_is_an_unknown_quantisation(tmp_path: Path) -> None:
+def test_a_file_type_that_nobody_knows_is_an_unknown_quantization(tmp_path: Path) -> None:
     assert read_gguf(write_gguf(tmp_path / "tiny.gguf", general__file_type=999_999)).quantization == "unknown"
 
 
-def test_the_digest_tells_files_apart_and_is_the_same_for_equal_ones(tmp_path: Path, whole: Path) -> None:
+def test_the_digest_differs_between_files_and_is_the_same_for_equal_ones(tmp_path: Path, whole: Path) -> None:
     digest = read_gguf(whole).digest
     assert digest == read_gguf(write_gguf(tmp_path / "same.gguf")).digest
     assert digest != read_gguf(write_gguf(tmp_path / "other.gguf", general__name="tony")).digest

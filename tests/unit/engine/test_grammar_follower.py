@@ -1,4 +1,4 @@
-"""Answers that keep to their grammar, and those that leave it, told from llama.cpp's messages."""
+"""Detecting in llama.cpp's messages whether generated text satisfies its grammar."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def message(text: str, finish: str | None = None, index: int = 0) -> dict[str, A
 
 
 @pytest.mark.parametrize("size", [1, 3, 100])
-def test_an_answer_that_keeps_to_its_grammar_is_allowed_however_it_is_cut(size: int) -> None:
+def test_text_that_satisfies_its_grammar_is_allowed_however_it_is_cut(size: int) -> None:
     follower = GrammarFollower(GRAMMAR, 1)
     assert all(follower.allows(message(ANSWER[at : at + size])) for at in range(0, len(ANSWER), size))
     assert follower.allows(message("", "stop"))
@@ -30,7 +30,7 @@ def test_text_beyond_the_grammar_and_an_end_before_its_end_are_not_allowed() -> 
     assert GrammarFollower(GRAMMAR, 1).allows(message('{"a":', "length"))
 
 
-def test_choices_are_followed_apart() -> None:
+def test_choices_are_checked_separately() -> None:
     follower = GrammarFollower(GRAMMAR, 2)
     assert follower.allows(message('{"a":', index=0))
     assert follower.allows(message(ANSWER, "stop", index=1))

@@ -1,4 +1,4 @@
-"""The demo model's tokeniser: text survives it, and never becomes a special token."""
+"""Tokenizers: round trips, and text that never becomes a special token."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_special_tokens_are_silent_when_decoded(token: str) -> None:
     assert _decoded(inside) == "ab"
 
 
-def test_the_tokeniser_has_as_many_tokens_as_the_file() -> None:
+def test_the_tokenizer_has_as_many_tokens_as_the_file() -> None:
     assert demo_tokenizer().size == len(demo_gguf().tokens)
 
 
@@ -111,7 +111,7 @@ def test_families_group_digits_as_their_models_were_trained(tmp_path: Path, fami
     "changes",
     [{"tokenizer_model": "llama"}, {"tokenizer_model": "bert"}, {"pre_tokenizer": "default"}, {"pre_tokenizer": ""}],
 )
-def test_a_tokeniser_of_an_unknown_kind_is_refused_by_name(changes: dict[str, str]) -> None:
+def test_a_tokenizer_of_an_unknown_kind_is_refused_by_name(changes: dict[str, str]) -> None:
     with pytest.raises(EngineLoadError) as caught:
         tokenizer_from_gguf(replace(demo_gguf(), **changes))  # type: ignore[arg-type]
     message = str(caught.value)
@@ -135,10 +135,10 @@ def test_a_text_is_only_called_too_long_if_it_is(unit: str, times: int, most: in
     text = unit * times
     count = len(demo_tokenizer().encode(text))
     try:
-        told = len(demo_tokenizer().encode(text, most))
+        counted = len(demo_tokenizer().encode(text, most))
     except TooManyTokensError as error:
-        told = error.count
-    assert told == count or most < told < count
+        counted = error.count
+    assert counted == count or most < counted < count
 
 
 def test_a_text_far_too_long_is_not_encoded_to_its_end() -> None:

@@ -1,4 +1,4 @@
-"""Translates a generation into llama.cpp's completion request, and its messages into events; pure."""
+"""Translates a generation into llama.cpp's completion request, and llama.cpp's messages into events; pure."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from services.engine.api import ChoiceEnd, EndReason, Generation, TokenDelta, To
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# llama.cpp takes a seed of 32 bits, the largest of which asks for a random one.
+# llama.cpp takes a seed of 32 bits; the largest of them means a random one.
 _SEEDS = 2**32 - 1
-# Stands for the message with which an answer left its grammar.
+# Replaces the message whose text violates the grammar.
 GRAMMAR_LOST: dict[str, Any] = {"error": {"message": "llama.cpp stopped enforcing the grammar."}}
 
 
 def completion_request(generation: Generation) -> dict[str, Any]:
-    """The body of a llama.cpp completion; see the options of its server."""
+    """The body of a completion request to llama.cpp's server."""
     sampling = generation.sampling
     request: dict[str, Any] = {
         "prompt": list(generation.prompt),
@@ -31,28 +31,27 @@ def completion_request(generation: Generation) -> dict[str, Any]:
         "repeat_penalty": sampling.repetition_penalty,
         "presence_penalty": sampling.presence_penalty,
         "frequency_penalty": sampling.frequency_penalty,
-        "repeat_last_n": len(generation.prompt)
-        + generation.max_tokens,  # penalties look at everything, not at the last 64
+        "repeat_last_n": len(generation.prompt) + generation.max_tokens,  # penalties count all tokens, not the last 64
         "logit_bias": [[token, bias] for token, bias in sampling.logit_bias.items()],
-        "return_progress": True,  # callbacks during the prompt too, so that it can be cancelled there
-        "timings_per_token": True,  # every message carries the exact count of tokens so far
+        "return_progress": True,  # callbacks during prefill too, which can then be cancelled
+        "timings_per_token": True,  # every message carries the number of tokens so far
     }
     if generation.grammar is not None:
         request["grammar"] = generation.grammar
     if generation.top_logprobs is not None:
-        # One at least: with 0 llama.cpp tells nothing at all.
+        # At least 1: with 0, llama.cpp returns no log probabilities.
         request["n_probs"] = max(generation.top_logprobs, 1)
     if sampling.seed is not None:
         request["seed"] = sampling.seed % _SEEDS
     return request
 
 
-class Answer:
-    """Follows one answer of `n` choices through llama.cpp's messages."""
+class CompletionState:
+    """The state of one completion of `n` choices, updated by llama.cpp's messages."""
 
     def __init__(self, n: int, prompt_tokens: int, top_logprobs: int | None = None) -> None:
         self.open_choices = set(range(n))
-        self.delivered_tokens = 0  # counted by whoever pushes the deltas on
+        self.delivered_tokens = 0  # incremented by the engine as it pushes the deltas
         self.cached_tokens = 0
         self.prefill_seconds = 0.0
         self.decode_seconds = 0.0
@@ -63,10 +62,10 @@ class Answer:
         self._counted = [0] * n
 
     def events(self, message: dict[str, Any]) -> Iterator[TokenDelta | ChoiceEnd]:
-        """What a message means. An error message means that the whole generation has failed: see `error`.
+        """The events of a message. An error message fails the whole generation and sets `error`.
 
-        A token that ends the turn comes with empty text before the end is known, as do tokens inside a character; so
-        tokens without text are counted with the next text, or at the end less that one.
+        The token that ends the turn arrives with empty text before the finish reason, as do tokens inside a character.
+        Tokens without text are therefore counted with the next text; with the finish reason "stop", all but the last.
         """
         if "error" in message:
             self.error = str(message["error"].get("message", message["error"]))
@@ -74,7 +73,7 @@ class Answer:
             return
         timings = message.get("timings")
         if timings is not None:
-            self._note(timings)
+            self._take_timings(timings)
         for choice in message.get("choices", ()):
             index: int = choice["index"]
             total: int = timings["predicted_n"] if timings is not None else 0
@@ -93,9 +92,9 @@ class Answer:
                 self.open_choices.discard(index)
                 yield ChoiceEnd(index, EndReason.STOP if finish == "stop" else EndReason.LENGTH)
 
-    def _logprobs(self, told: dict[str, Any] | None) -> Sequence[TokenLogprob]:
-        """The entries of a message, with as many candidates as were asked for."""
-        if self._top is None or told is None:
+    def _logprobs(self, reported: dict[str, Any] | None) -> Sequence[TokenLogprob]:
+        """The entries of a message, with as many candidates as were requested."""
+        if self._top is None or reported is None:
             return ()
         return [
             TokenLogprob(
@@ -103,11 +102,11 @@ class Answer:
                 entry["logprob"],
                 [(bytes(other["bytes"]), other["logprob"]) for other in entry["top_logprobs"][: self._top]],
             )
-            for entry in told["content"]
+            for entry in reported["content"]
         ]
 
-    def _note(self, timings: dict[str, Any]) -> None:
-        """Prompt and decode times; the choices share the prompt, and the last message knows best."""
+    def _take_timings(self, timings: dict[str, Any]) -> None:
+        """Prefill and decode seconds. The choices share the prefill; the last message has the final values."""
         self.prefill_seconds = timings["prompt_ms"] / 1e3
         self.decode_seconds = timings["predicted_ms"] / 1e3
         self.cached_tokens = min(timings["cache_n"], self._prompt_tokens)

@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Exit status of a part whose settings or model are wrong: starting it again will not help.
+# Exit status of a process whose settings or model are wrong: starting it again will not help.
 _REFUSED = 2
 _FIRST_DELAY = 0.2
 _LONGEST_DELAY = 5.0
-# A part that has run for this long was well, and is restarted without delay.
+# A process that has run for this long was healthy, and is restarted without delay.
 _SETTLED_SECONDS = 10.0
 _PR_SET_PDEATHSIG = 1
 
 
-class PartRefusedError(Exception):
-    """A part ended by itself and says that it cannot run; it has told why on standard error."""
+class ChildRefusedError(Exception):
+    """A process ended with the status that says it cannot run; it has printed the reason on standard error."""
 
     def __init__(self, name: str, status: int) -> None:
         super().__init__(f"{name} cannot run")
         self.status = status
 
 
-class Part:
-    """One process. `environ` holds its `CHASQUI_*` variables, `address` is where it listens once it is ready."""
+class ChildProcess:
+    """One process. `environ` holds its `CHASQUI_*` variables; it accepts connections at `address` once it is ready."""
 
     def __init__(self, name: str, command: Sequence[str], environ: Mapping[str, str], address: str) -> None:
         self.name = name
@@ -45,15 +45,15 @@ class Part:
         self._environ = environ
         self._address = address
         self._process: asyncio.subprocess.Process | None = None
-        self.stopping = False
+        self._stopping = False
 
     async def keep_running(self) -> None:
-        """Run the process, again whenever it dies, until `stop`; PartRefusedError if it says that it cannot run."""
+        """Run the process, again whenever it dies, until `stop`; ChildRefusedError if it exits with status 2."""
         delay = _FIRST_DELAY
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         while True:
             began = time.monotonic()
-            # A session of its own: Ctrl-C reaches only this process, which then stops the parts in order.
+            # In a session of its own: Ctrl-C reaches only this process, which then stops the others in order.
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
                 env={**inherited, **self._environ},
@@ -61,17 +61,17 @@ class Part:
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,
             )
             status = await self._process.wait()
-            if self.stopping:
+            if self._stopping:
                 return
             if status == _REFUSED:
-                raise PartRefusedError(self.name, status)
+                raise ChildRefusedError(self.name, status)
             delay = _FIRST_DELAY if time.monotonic() - began > _SETTLED_SECONDS else delay
             log.error("%s ended with status %s; starting it again in %.1f s", self.name, status, delay)
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LONGEST_DELAY)
 
     async def accepts(self) -> bool:
-        """Whether the part takes connections; it listens only once it can serve."""
+        """Whether the process accepts connections; it listens only once it can serve."""
         with suppress(OSError):
             if self._address.startswith("unix:"):
                 _, writer = await asyncio.open_unix_connection(self._address.removeprefix("unix:"))
@@ -83,8 +83,8 @@ class Part:
         return False
 
     async def stop(self, limit: float) -> None:
-        """Ask the process to end, and make it after `limit` seconds."""
-        self.stopping = True
+        """Send SIGTERM, and SIGKILL if the process still runs after `limit` seconds."""
+        self._stopping = True
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -98,12 +98,12 @@ class Part:
             await process.wait()
 
     def kill(self) -> None:
-        """End the process at once."""
+        """Send SIGKILL."""
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.kill()
 
 
 def _die_with_parent() -> None:
-    """In the child, before it becomes the part: have Linux end it when this process is killed and cannot stop it."""
+    """In the child, before exec: have Linux kill it when this process dies without having stopped it."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

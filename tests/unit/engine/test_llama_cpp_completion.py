@@ -9,21 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.engine.api import ChoiceEnd, EndReason, Generation, Sampling, TokenDelta
-from services.engine.llama_cpp.answer import Answer, completion_request
+from services.engine.llama_cpp.completion import CompletionState, completion_request
 
 
 def message(
     text: str, tokens: int, *, finish: str | None = None, index: int = 0, cached: int = 0, **timings: float
 ) -> dict[str, Any]:
-    """A message of a completion; `tokens` is the count so far, as llama.cpp tells it."""
+    """A message of a completion; `tokens` is the count so far, as llama.cpp reports it."""
     return {
         "choices": [{"index": index, "text": text, "finish_reason": finish}],
         "timings": {"predicted_n": tokens, "cache_n": cached, "prompt_ms": 0.0, "predicted_ms": 0.0, **timings},
     }
 
 
-def _all(answer: Answer, *messages: dict[str, Any]) -> list[TokenDelta | ChoiceEnd]:
-    return [event for one in messages for event in answer.events(one)]
+def _all(state: CompletionState, *messages: dict[str, Any]) -> list[TokenDelta | ChoiceEnd]:
+    return [event for one in messages for event in state.events(one)]
 
 
 def test_every_field_of_a_generation_reaches_the_request() -> None:
@@ -64,7 +64,7 @@ def test_a_generation_without_wishes_is_neutral_and_has_no_seed() -> None:
     assert "seed" not in request
 
 
-def test_penalties_look_at_the_whole_prompt_and_answer() -> None:
+def test_penalties_count_the_whole_prompt_and_completion() -> None:
     assert completion_request(Generation(range(100), 20))["repeat_last_n"] == 120
 
 
@@ -77,7 +77,9 @@ def test_a_seed_is_folded_into_32_bits_and_never_means_random(seed: int, sent: i
 
 
 def test_text_becomes_deltas_with_the_tokens_since_the_last_one() -> None:
-    events = _all(Answer(1, 10), message("a", 1), message("b", 2), message("cd", 4), message("", 4, finish="length"))
+    events = _all(
+        CompletionState(1, 10), message("a", 1), message("b", 2), message("cd", 4), message("", 4, finish="length")
+    )
     assert events == [
         TokenDelta(0, 1, text="a"),
         TokenDelta(0, 1, text="b"),
@@ -87,31 +89,31 @@ def test_text_becomes_deltas_with_the_tokens_since_the_last_one() -> None:
 
 
 def test_tokens_inside_a_character_count_when_it_is_whole() -> None:
-    events = _all(Answer(1, 10), message("", 1), message("", 2), message("🦙", 3))
+    events = _all(CompletionState(1, 10), message("", 1), message("", 2), message("🦙", 3))
     assert events == [TokenDelta(0, 3, text="🦙")]
 
 
 def test_the_token_that_ends_the_turn_is_not_counted() -> None:
-    answer = Answer(1, 10)
-    events = _all(answer, message("a", 1), message("", 2), message("", 2, finish="stop"))
+    state = CompletionState(1, 10)
+    events = _all(state, message("a", 1), message("", 2), message("", 2, finish="stop"))
     assert events == [TokenDelta(0, 1, text="a"), ChoiceEnd(0, EndReason.STOP)]
-    assert answer.open_choices == set()
+    assert state.open_choices == set()
 
 
-def test_an_empty_answer_has_no_delta() -> None:
-    assert _all(Answer(1, 10), message("", 1, finish="stop")) == [ChoiceEnd(0, EndReason.STOP)]
+def test_an_empty_completion_has_no_delta() -> None:
+    assert _all(CompletionState(1, 10), message("", 1, finish="stop")) == [ChoiceEnd(0, EndReason.STOP)]
 
 
-def test_an_answer_cut_inside_a_character_counts_its_last_tokens() -> None:
-    events = _all(Answer(1, 10), message("a", 1), message("", 2), message("", 3, finish="length"))
+def test_text_cut_inside_a_character_counts_its_last_tokens() -> None:
+    events = _all(CompletionState(1, 10), message("a", 1), message("", 2), message("", 3, finish="length"))
     assert sum(event.tokens for event in events if isinstance(event, TokenDelta)) == 3
     assert events[-1] == ChoiceEnd(0, EndReason.LENGTH)
 
 
 def test_choices_are_counted_apart() -> None:
-    answer = Answer(2, 10)
+    state = CompletionState(2, 10)
     events = _all(
-        answer,
+        state,
         message("a", 1, index=0),
         message("x", 1, index=1),
         message("b", 2, index=0),
@@ -123,55 +125,55 @@ def test_choices_are_counted_apart() -> None:
         TokenDelta(0, 1, text="b"),
         ChoiceEnd(1, EndReason.STOP),
     ]
-    assert answer.open_choices == {0}
+    assert state.open_choices == {0}
 
 
 def test_nothing_follows_the_end_of_a_choice() -> None:
-    answer = Answer(1, 10)
-    _all(answer, message("a", 1, finish="length"))
-    assert _all(answer, message("b", 2), message("", 2, finish="stop")) == []
+    state = CompletionState(1, 10)
+    _all(state, message("a", 1, finish="length"))
+    assert _all(state, message("b", 2), message("", 2, finish="stop")) == []
 
 
 def test_progress_of_the_prompt_is_no_event() -> None:
     progress = {"choices": [{"index": 0, "text": "", "finish_reason": None}], "prompt_progress": {"processed": 5}}
-    assert _all(Answer(1, 10), progress, {}) == []
+    assert _all(CompletionState(1, 10), progress, {}) == []
 
 
 @pytest.mark.parametrize(
-    ("error", "said"), [({"message": "No slot."}, "No slot."), ({"code": 500}, "500"), ({"message": ""}, "")]
+    ("error", "expected"), [({"message": "No slot."}, "No slot."), ({"code": 500}, "500"), ({"message": ""}, "")]
 )
-def test_an_error_message_fails_the_answer_without_an_event(error: dict[str, Any], said: str) -> None:
-    answer = Answer(1, 10)
-    assert _all(answer, {"error": error}) == []
-    assert answer.error is not None
-    assert said in answer.error
+def test_an_error_message_fails_the_completion_without_an_event(error: dict[str, Any], expected: str) -> None:
+    state = CompletionState(1, 10)
+    assert _all(state, {"error": error}) == []
+    assert state.error is not None
+    assert expected in state.error
 
 
 def test_times_and_cache_are_those_of_the_last_message() -> None:
-    answer = Answer(1, 10)
+    state = CompletionState(1, 10)
     _all(
-        answer,
+        state,
         message("a", 1, cached=8, prompt_ms=250.0, predicted_ms=1.0),
         message("b", 2, cached=8, prompt_ms=250.0, predicted_ms=1500.0),
     )
-    assert (answer.prefill_seconds, answer.decode_seconds, answer.cached_tokens) == (0.25, 1.5, 8)
+    assert (state.prefill_seconds, state.decode_seconds, state.cached_tokens) == (0.25, 1.5, 8)
 
 
 def test_no_more_tokens_are_cached_than_the_prompt_has() -> None:
-    answer = Answer(1, 10)
-    _all(answer, message("a", 1, cached=12))
-    assert answer.cached_tokens == 10
+    state = CompletionState(1, 10)
+    _all(state, message("a", 1, cached=12))
+    assert state.cached_tokens == 10
 
 
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.sampled_from(["", "", "a", "🦙", "two"]), max_size=20), st.sampled_from(["stop", "length"]))
 def test_every_token_but_the_one_that_ends_the_turn_is_billed_once(texts: list[str], finish: str) -> None:
-    answer = Answer(1, 10)
+    state = CompletionState(1, 10)
     messages = [message(text, count) for count, text in enumerate(texts, 1)]
     if finish == "stop":  # the end token comes as one more message without text
         messages.append(message("", len(texts) + 1))
     messages.append(message("", len(messages), finish=finish))
-    events = _all(answer, *messages)
+    events = _all(state, *messages)
     deltas = [event for event in events if isinstance(event, TokenDelta)]
     assert sum(delta.tokens for delta in deltas) == len(texts)
     assert "".join(delta.text for delta in deltas) == "".join(texts)

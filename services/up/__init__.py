@@ -1,0 +1,1 @@
+"""`chasqui up`: one replica and its Envoy as processes of this machine."""

@@ -1,0 +1,71 @@
+"""What start-up shows on the terminal: the process that is awaited, then the address and an example."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from services.settings import Settings
+    from services.up.child_process import ChildProcess
+
+_POLL_SECONDS = 0.05
+# Through Envoy, where each request is a span and a log line.
+_PUBLIC_POLL_SECONDS = 0.2
+
+
+async def announce(settings: Settings, processes: Sequence[ChildProcess]) -> None:
+    """Wait for each process in turn, then for the first request that gets through, and print an example call."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared
+    console = Console(stderr=True)
+    with console.status("starting") as status:
+        for process in processes:
+            status.update(f"waiting for {process.name}")
+            while not await process.accepts():  # noqa: ASYNC110 - another process, which sends no notification
+                await asyncio.sleep(_POLL_SECONDS)
+            console.print(f"[green]✓[/green] {process.name}", highlight=False)
+        status.update("waiting until requests get through")
+        while not await _ready(host, settings.port, tls=bool(settings.tls_certificate)):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(_PUBLIC_POLL_SECONDS)
+    scheme = "https" if settings.tls_certificate else "http"
+    console.print(
+        _banner(settings, f"{scheme}://{host}:{settings.port}"), highlight=False, markup=False, soft_wrap=True
+    )
+
+
+def _banner(settings: Settings, url: str) -> str:
+    shown = settings.model or "chasqui-demo, a small demonstration model: not the real Llama"
+    model = settings.model_aliases[0] if settings.model_aliases else "chasqui-demo"
+    body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
+    key = " -H 'Authorization: Bearer KEY'" if settings.api_keys else ""
+    lines = [
+        f"\nChasqui serves {shown}",
+        f"  REST  {url}/v1        gRPC  {url.partition('://')[2]}",
+        "" if settings.api_keys else "  CHASQUI_API_KEYS is not set: everyone who reaches the port is let in",
+        "",
+        f"curl {url}/v1/chat/completions -H 'Content-Type: application/json'{key} \\\n  -d '{body}'\n",
+    ]
+    return "\n".join(line for index, line in enumerate(lines) if line or index > 2)
+
+
+async def _ready(host: str, port: int, *, tls: bool) -> bool:
+    """Whether `/readyz` answers 200 through Envoy."""
+    context = None
+    if tls:
+        # This is our own port, and the certificate is for the name that callers use.
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with suppress(OSError):
+        reader, writer = await asyncio.open_connection(host, port, ssl=context)
+        try:
+            writer.write(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            return b" 200 " in await reader.readline()
+        finally:
+            writer.close()
+    return False
