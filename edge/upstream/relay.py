@@ -160,7 +160,7 @@ class Relay:
                 "completion_tokens": call.tokens,
                 "characters": call.characters,
             }
-            log.warning("chat call unsettled", extra={"fields": fields})
+            log.warning("chat call lost", extra={"fields": fields})
 
     def _fail_all(self) -> None:
         """End every call: the server has forgotten them."""

@@ -1,4 +1,4 @@
-"""The chat server: assembles the parts, serves until a signal comes, then drains."""
+"""The chat server: assembles its components, serves until a signal comes, then drains."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from chasqui.v1 import (
     model_service_pb2_grpc,
     relay_service_pb2_grpc,
 )
-from services.chat.accounting.accounts import Accounts
+from services.chat.accounting.recorder import CallRecorder
 from services.chat.pipeline import ChatPipeline
 from services.chat.request.catalogue import Catalogue
+from services.chat.request.input_processor import InputProcessor
 from services.chat.scheduling.admission import Admission
 from services.chat.server_metrics import show_server
 from services.chat.transport.authentication import Authentication
@@ -47,9 +48,9 @@ _DESCRIPTORS = (
 )
 _SERVICES = tuple(service.full_name for service in _DESCRIPTORS)
 _METHODS = tuple(f"{service.full_name}/{method.name}" for service in _DESCRIPTORS for method in service.methods)
-# For streams to send their last messages.
+# Seconds for streams to send their last messages.
 _CLOSE_SECONDS = 1.0
-# A client may ping this often during a long call, with or without calls, and is never told "too many pings".
+# A client may ping this often, with or without calls, and never gets "too many pings".
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -59,8 +60,7 @@ _OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.max_concurrent_streams", 16_384),
-    # Of calls that arrive faster than the loop takes them, gRPC cancels some beyond 1,000 at random; ours are counted
-    # and refused by admission, which says why.
+    # Beyond 1,000 pending calls gRPC cancels some at random; admission control counts and refuses them with a reason.
     ("grpc.server.max_pending_requests", 65_536),
     ("grpc.server.max_pending_requests_hard_limit", 65_536),
     ("grpc.so_reuseport", 0),
@@ -79,23 +79,24 @@ class ChatServer:
         self._settings = settings
         authentication = Authentication(settings.api_keys)
         if not authentication.required:
-            log.warning("CHASQUI_API_KEYS is not set: everyone who reaches the port is let in")
+            log.warning("CHASQUI_API_KEYS is not set: calls need no key")
         self.admission = Admission(engine.capabilities.parallel, settings.max_queue, settings.max_queue_tokens)
         catalogue = Catalogue(engine, settings)
-        accounts = Accounts(spans, engine.model.name, traces_content=settings.trace_content)
-        self._pipeline = ChatPipeline(engine, catalogue, self.admission, accounts, settings)
+        self._inputs = InputProcessor(engine)
+        recorder = CallRecorder(spans, engine.model.name, traces_content=settings.trace_content)
+        pipeline = ChatPipeline(engine, catalogue, self.admission, self._inputs, recorder, settings)
         self._health = HealthMonitor(engine, _SERVICES, settings.stall_timeout)
         observer = RpcObserver(spans, _METHODS)
         interceptors = [CallInterceptor(observer), AuthenticationInterceptor(authentication)]
         self._grpc: grpc.aio.Server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
-        chat = ChatServicer(self._pipeline, authentication, settings.reader_timeout)
+        chat = ChatServicer(pipeline, authentication, settings.reader_timeout)
         chat_service_pb2_grpc.add_ChatServiceServicer_to_server(chat, self._grpc)
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(catalogue, self._pipeline), self._grpc)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(catalogue, self._inputs), self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
         health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
         reflection.enable_server_reflection([*_SERVICES, health_name, reflection.SERVICE_NAME], self._grpc)
-        # Apart from the public services, so that no configuration in front of them can lead a caller to it.
-        self._relay = RelayServicer(self._pipeline, authentication, observer, settings.reader_timeout)
+        # On a server of its own, so that no proxy configuration can route a caller to it.
+        self._relay = RelayServicer(pipeline, authentication, observer, settings.reader_timeout)
         self._relay_grpc: grpc.aio.Server = grpc.aio.server(options=_OPTIONS)
         relay_service_pb2_grpc.add_RelayServiceServicer_to_server(self._relay, self._relay_grpc)
         show_server(self.admission, engine, self._health, self._relay.traffic)
@@ -118,7 +119,7 @@ class ChatServer:
         await self._health.failed.wait()
 
     async def stop(self) -> None:
-        """Drain: unready first, refuse new calls after the drain delay, wait for the running ones, then close."""
+        """Drain: unready at once, refuse new calls after the drain delay, wait for the running ones, then close."""
         self._watch.cancel()
         await self._health.drain()
         await asyncio.sleep(self._settings.drain_delay)
@@ -130,7 +131,7 @@ class ChatServer:
             self.admission.halt()
         self._relay.close()
         await asyncio.gather(self._grpc.stop(_CLOSE_SECONDS), self._relay_grpc.stop(_CLOSE_SECONDS))
-        self._pipeline.close()
+        self._inputs.close()
         await self._engine.close()
 
 
@@ -179,7 +180,7 @@ async def serve(settings: Settings, address: str) -> int:
 
 
 async def _started(engine: Engine, stop: asyncio.Event) -> bool:
-    """Load the engine; False if a signal came first: loading may take longer than anybody waits for a process."""
+    """Load the engine; False if a signal came first, as loading may take longer than a supervisor waits."""
     loading = asyncio.ensure_future(engine.start())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([loading, stopping], return_when=asyncio.FIRST_COMPLETED)

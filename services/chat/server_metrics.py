@@ -1,4 +1,4 @@
-"""What a server is doing, as metrics that are read when somebody asks: nothing is recorded on any call's path."""
+"""The state of a server as metrics that are observed on collection: calls record nothing for them."""
 
 from __future__ import annotations
 
@@ -19,20 +19,25 @@ if TYPE_CHECKING:
 
 
 def show_server(admission: Admission, engine: Engine, health: HealthMonitor, traffic: RelayTraffic) -> None:
-    """Make a server's state visible."""
+    """Register the metrics of a server."""
     meter = metrics.get_meter("chasqui.server")
     gauges: tuple[tuple[str, str, str, Callable[[], float | None]], ...] = (
-        ("chasqui.calls.running", "{call}", "Calls that the engine works on.", lambda: admission.running),
+        ("chasqui.calls.running", "{call}", "Calls in the engine.", lambda: admission.running),
         (
             "chasqui.calls.waiting",
             "{call}",
-            "Calls that wait for the engine, or for their prompt.",
+            "Calls that wait for the engine, or whose prompt is being processed.",
             lambda: admission.waiting,
         ),
-        ("chasqui.ready", "1", "1 while calls are welcome, else 0.", lambda: int(health.serving)),
-        ("chasqui.engine.heartbeat.age", "s", "Since a working engine last moved.", lambda: health.heartbeat_age),
+        ("chasqui.ready", "1", "1 while the server is ready for calls, else 0.", lambda: int(health.serving)),
         (
-            *("chasqui.engine.kv_cache.use", "1", "Share of the KV cache in use, if the engine tells."),
+            "chasqui.engine.heartbeat.age",
+            "s",
+            "Time since a working engine last made progress.",
+            lambda: health.heartbeat_age,
+        ),
+        (
+            *("chasqui.engine.kv_cache.use", "1", "Share of the KV cache in use, if the engine reports it."),
             lambda: engine.heartbeat().kv_cache_use,
         ),
     )
@@ -40,7 +45,7 @@ def show_server(admission: Admission, engine: Engine, health: HealthMonitor, tra
         meter.create_observable_gauge(name, [_observed(value)], unit, description)
     counters: tuple[tuple[str, str, str, Callable[[], float]], ...] = (
         ("chasqui.relay.messages", "{message}", "Messages to edge workers.", lambda: traffic.messages),
-        ("chasqui.relay.entries", "{entry}", "Calls' progress in those messages.", lambda: traffic.entries),
+        ("chasqui.relay.entries", "{entry}", "Entries of calls in those messages.", lambda: traffic.entries),
     )
     for name, unit, description, value in counters:
         meter.create_observable_counter(name, [_observed(value)], unit, description)

@@ -45,7 +45,7 @@ def keyed(request: pytest.FixtureRequest) -> Iterator[Service]:
 
 def bills(service: Service) -> list[str]:
     """The request ids of the calls that were settled, in that order."""
-    return re.findall(r'"chat call settled","request_id":"([^"]+)"', service.output())
+    return re.findall(r'"chat call ended","request_id":"([^"]+)"', service.output())
 
 
 def test_a_caller_who_floods_delays_another_by_one_call_and_leaves_room_for_it(keyed: Service) -> None:

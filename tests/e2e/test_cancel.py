@@ -53,7 +53,7 @@ class Rig:
 
     def bills(self) -> list[dict[str, Any]]:
         """Of all calls, in the order in which they were settled."""
-        return [vars(record)["fields"] for record in self._log.records if record.msg == "chat call settled"]
+        return [vars(record)["fields"] for record in self._log.records if record.msg == "chat call ended"]
 
     async def submitted(self, count: int) -> None:
         """Wait until the engine has had so many calls."""
@@ -73,7 +73,7 @@ class Rig:
 async def rig(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
 ) -> AsyncIterator[Rig]:
-    caplog.set_level(logging.INFO, "services.chat.accounting.settlement")
+    caplog.set_level(logging.INFO, "services.chat.accounting.usage_record")
     engine = RecordingEngine(build_engine(request.param))
     directory: Path = tmp_path_factory.mktemp("c")
     async with front(engine, directory) as running:

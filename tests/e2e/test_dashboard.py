@@ -56,7 +56,7 @@ def scraped() -> Scraped:
         post(service.url + CHAT, {**body, "temperature": -1})
         gone = {"x-request-id": "gone"}
         open_stream(service.url + CHAT, {**body, "stream": True, "max_tokens": 500, "ignore_eos": True}, gone).close()
-        service.settled("gone")
+        service.usage_record("gone")
         return Scraped(before, scrape())
 
 

@@ -121,7 +121,7 @@ def test_a_call_that_runs_when_its_time_ends_is_ended_and_billed_so_far(one_plac
     late = road(one_place, name, 0.5, LONG)
     assert late.status == "DEADLINE_EXCEEDED"
     assert late.reason in ("DEADLINE_EXCEEDED", None if road is over_grpc_by_its_own_timeout else "DEADLINE_EXCEEDED")
-    bill = one_place.settled(name)
+    bill = one_place.usage_record(name)
     assert bill["outcome"] == "deadline"
     assert bill["prompt_tokens"] > 0
     assert 0 < bill["completion_tokens"] < LONG
@@ -136,10 +136,10 @@ def test_a_call_whose_time_ends_in_the_queue_is_dropped_before_it_costs_anything
         running = open_stream(service.url + CHAT, {**request(LONG), "stream": True}, {"x-request-id": "running"})
         late = road(service, "queued", 0.3, 5)
         assert (late.status, late.text) == ("DEADLINE_EXCEEDED", "")
-        bill = service.settled("queued")
+        bill = service.usage_record("queued")
         assert (bill["outcome"], bill["prompt_tokens"], bill["completion_tokens"]) == ("deadline", 0, 0)
         running.close()
-        assert service.settled("running")["outcome"] == "cancelled"
+        assert service.usage_record("running")["outcome"] == "cancelled"
         assert post(service.url + CHAT, request(3)).json()["usage"]["completion_tokens"] == 3
 
 
@@ -151,8 +151,8 @@ def test_a_call_that_the_queue_cannot_serve_in_time_is_refused_without_being_acc
         late = road(service, "hasty", 1.0, 5)
         assert (late.status, late.text) == ("DEADLINE_EXCEEDED", "")
         running.close()
-        service.settled("running")
-        assert '"hasty"' not in "".join(line for line in service.output().splitlines() if "settled" in line)
+        service.usage_record("running")
+        assert '"hasty"' not in "".join(line for line in service.output().splitlines() if "chat call ended" in line)
 
 
 def test_a_call_with_enough_time_is_answered(one_place: Service) -> None:

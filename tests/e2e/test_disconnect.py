@@ -37,7 +37,7 @@ def test_closing_the_socket_of_a_stream_frees_the_only_place(one_place: Service)
     connection = open_stream(one_place.url + CHAT, {**ENDLESS, "stream": True}, {"x-request-id": "gone"})
     connection.close()
     assert post(one_place.url + CHAT, SHORT).json()["usage"]["completion_tokens"] == 2
-    bill = one_place.settled("gone")
+    bill = one_place.usage_record("gone")
     assert bill["outcome"] == "cancelled"
     assert 0 < bill["completion_tokens"] < 3900
     assert bill["estimated_cost"] > 0
@@ -52,7 +52,7 @@ def test_closing_the_socket_of_an_unstreamed_call_frees_the_place_too(one_place:
     waiting.close()
     connection.close()
     assert post(one_place.url + CHAT, SHORT).json()["usage"]["completion_tokens"] == 2
-    assert one_place.settled("gone")["outcome"] == "cancelled"
+    assert one_place.usage_record("gone")["outcome"] == "cancelled"
 
 
 def send(service: Service, request_id: str) -> socket.socket:

@@ -131,7 +131,7 @@ def test_a_deadline_that_passes_ends_the_stream_and_bills_what_was_made() -> Non
         with pytest.raises(grpc.RpcError) as raised:
             list(stub.StreamChat(request, timeout=0.7, metadata=(("x-request-id", "out-of-time"),)))
         assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        assert 0 < service.settled("out-of-time")["completion_tokens"] < 100
+        assert 0 < service.usage_record("out-of-time")["completion_tokens"] < 100
 
 
 def test_cancelling_a_stream_frees_the_engine_s_only_place() -> None:
@@ -144,7 +144,7 @@ def test_cancelling_a_stream_frees_the_engine_s_only_place() -> None:
         next(stream)
         stream.cancel()
         assert stub.Chat(chat_request(max_tokens=2)).usage.completion_tokens == 2
-        assert service.settled("dropped")["outcome"] == "cancelled"
+        assert service.usage_record("dropped")["outcome"] == "cancelled"
 
 
 def test_models_describe_what_a_caller_may_send(channel: grpc.Channel) -> None:

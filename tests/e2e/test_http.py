@@ -89,7 +89,7 @@ def test_the_slash_in_a_model_s_name_may_come_raw_or_encoded(simulated: Service,
 def test_a_caller_s_request_id_is_kept_and_returned(simulated: Service) -> None:
     reply = post(simulated.url + CHAT, BODY, x_request_id="my.request:1")
     assert reply.headers["x-request-id"] == "my.request:1"
-    assert simulated.settled("my.request:1")["outcome"] == "completed"
+    assert simulated.usage_record("my.request:1")["outcome"] == "completed"
 
 
 def test_every_answer_has_a_request_id(simulated: Service) -> None:
@@ -99,7 +99,7 @@ def test_every_answer_has_a_request_id(simulated: Service) -> None:
 def test_the_caller_s_trace_is_continued_to_the_chat_server(simulated: Service) -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     post(simulated.url + CHAT, BODY, x_request_id="traced", traceparent=f"00-{trace}-b7ad6b7169203331-01")
-    assert simulated.settled("traced")["trace_id"] == trace
+    assert simulated.usage_record("traced")["trace_id"] == trace
 
 
 def test_unknown_fields_are_accepted_and_named(simulated: Service) -> None:
@@ -125,7 +125,7 @@ def test_the_deadline_of_an_unstreamed_call_is_504_and_not_to_be_retried() -> No
         reply = post(service.url + CHAT, slow, x_request_timeout="0.5", x_request_id="late")
         assert (reply.status, reply.error["code"]) == (504, "deadline_exceeded")
         assert reply.headers["x-should-retry"] == "false"
-        bill = service.settled("late")
+        bill = service.usage_record("late")
         assert bill["completion_tokens"] < 1000
         stream = post(service.url + CHAT, {**slow, "stream": True}, x_request_timeout="0.5")
         assert stream.status == 200

@@ -56,8 +56,8 @@ class Bills(logging.Filter):
 
 @pytest.fixture
 def bills(caplog: pytest.LogCaptureFixture) -> Iterator[Bills]:
-    caplog.set_level(logging.INFO, "services.chat.accounting.settlement")
-    log, counting = logging.getLogger("services.chat.accounting.settlement"), Bills()
+    caplog.set_level(logging.INFO, "services.chat.accounting.usage_record")
+    log, counting = logging.getLogger("services.chat.accounting.usage_record"), Bills()
     log.addFilter(counting)
     yield counting
     log.removeFilter(counting)

@@ -46,7 +46,7 @@ def test_an_edge_that_is_killed_frees_the_engine_and_bills_what_it_carried() -> 
     with Service(engine="simulated", simulated_rate=20, parallel=1) as service:
         with open_stream(service.url + CHAT, LONG, {"x-request-id": "carried"}) as connection:
             service.parts()["edge"].kill()
-            bill = service.settled("carried")
+            bill = service.usage_record("carried")
             received = b""
             while data := connection.recv(65536):
                 received += data
@@ -63,7 +63,7 @@ def test_of_two_edges_one_that_is_killed_takes_only_its_own_calls() -> None:
         names = [f"call-{number}" for number in range(16)]
         connections = [open_stream(service.url + CHAT, {**LONG, "max_tokens": 100}, {"x-request-id": n}) for n in names]
         edges[0].kill()
-        outcomes = [service.settled(name)["outcome"] for name in names]
+        outcomes = [service.usage_record(name)["outcome"] for name in names]
         whole = [b"[DONE]" in read_all(connection) for connection in connections]
     assert [outcome == "completed" for outcome in outcomes] == whole
     assert set(outcomes) == {"completed", "cancelled"}
@@ -83,7 +83,7 @@ def test_a_caller_who_does_not_read_loses_the_call_and_keeps_nobody_else_waiting
         while '"request_id":"silent"' not in service.output():
             assert post(service.url + CHAT, {**HELLO, "max_tokens": 20}).status == 200
             served += 1
-        bill = service.settled("silent")
+        bill = service.usage_record("silent")
         memory = service.parts()["edge"].memory_info().rss
         received = read_all(silent)
     assert bill["outcome"] == "cancelled"

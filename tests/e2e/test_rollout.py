@@ -114,7 +114,7 @@ async def roll(replicas: Replicas, load: Load) -> None:
 
 
 def settled(replicas: Replicas, index: int) -> int:
-    return replicas.output(f"server-{index}").count("chat call settled")
+    return replicas.output(f"server-{index}").count("chat call ended")
 
 
 async def test_no_call_fails_while_two_replicas_are_restarted_one_after_the_other() -> None:

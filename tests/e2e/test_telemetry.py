@@ -255,7 +255,7 @@ def test_no_part_s_spans_or_logs_hold_what_was_said(traced: Traced) -> None:
 def test_every_part_logs_a_call_once_under_one_request_and_trace_id(traced: Traced) -> None:
     post(traced.service.url + CHAT, body(), x_request_id="logged")
     edge = traced.service.logged("logged", "request answered")
-    server = traced.service.settled("logged")
+    server = traced.service.usage_record("logged")
     envoy = traced.service.logged("logged", '"part":"envoy"')
     assert edge["trace_id"] == server["trace_id"] == envoy["traceparent"].split("-")[1]
     assert (edge["status"], envoy["status"], edge["outcome"], server["outcome"]) == (200, 200, "completed", "completed")

@@ -167,9 +167,9 @@ def test_what_a_server_that_died_had_delivered_is_in_the_edges_log_call_by_call(
         assert read_until(whole, "error")
         for connection in (*streams, whole):
             connection.close()
-        while service.output().count("chat call unsettled") < 3:
+        while service.output().count("chat call lost") < 3:
             time.sleep(0.01)
-        lines = [json.loads(line) for line in service.output().splitlines() if "chat call unsettled" in line]
+        lines = [json.loads(line) for line in service.output().splitlines() if "chat call lost" in line]
     told = {line["request_id"]: line for line in lines}
     assert set(told) == {"lost-a", "lost-b", "lost-whole"}
     for name in ("lost-a", "lost-b"):

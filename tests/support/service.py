@@ -145,9 +145,9 @@ class Service:
             time.sleep(0.02)
         return words in self.output()
 
-    def settled(self, request_id: str) -> dict[str, Any]:
+    def usage_record(self, request_id: str) -> dict[str, Any]:
         """The bill of a call, as the log tells it; waits for it."""
-        return self.logged(request_id, "chat call settled")
+        return self.logged(request_id, "chat call ended")
 
     def logged(self, request_id: str, what: str) -> dict[str, Any]:
         """The log line that has both words in it; waits for it."""

@@ -1,35 +1,48 @@
-"""What is known of a call when it is accepted."""
+"""What usage records, spans and metrics report of a call beside how it went."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from chasqui.v1.chat_service_pb2 import ChatRequest
+    from services.telemetry.call import CallContext
+
+
+@dataclass(frozen=True, slots=True)
+class CallIds:
+    """The ids of a call: the caller's, that of its trace (32 hexadecimal digits), and that of its response."""
+
+    request_id: str
+    trace_id: str
+    chat_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """The model that answers a call, and the name or alias by which the caller asked for it."""
+
+    name: str
+    fingerprint: str
+    price: float  # USD per million tokens
+    requested: str
 
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """Times are of the monotonic clock, in seconds."""
+    """What is known of a call when its prompt is tokenised."""
 
-    request_id: str
-    trace_id: str
-    operation: str  # what is done, in OpenTelemetry's words
-    request_model: str  # the name by which the caller asked for the model
-    model: str
-    system_fingerprint: str
-    stops: Sequence[str]
-    tool_names: frozenset[str]  # of the tools that the model may call
-    parallel_tool_calls: bool
-    call_is_named: bool  # the caller named the function that must be called
+    ids: CallIds
+    model: ServedModel
+    operation: str  # as OpenTelemetry names it
     n: int
-    logprobs: bool  # whether the answer tells its tokens' probabilities
-    id_prefix: str
-    echo: str  # what every choice begins with; no part of the bill
-    price: float  # USD per million tokens
-    received: float
-    tokenize_seconds: float
-    asked: Mapping[str, Any]  # what the call's span says of the request; empty if there will be none
-    traces_output: bool  # whether what the model wrote is kept for that span
-    grammar_param: str | None  # the field to blame if the answer's grammar cannot be enforced
+    received: float  # when, by the monotonic clock
+    tokenize_seconds: float  # from then on, until the prompt was tokenised and the grammar compiled
+
+
+def ids_of(request: ChatRequest, context: CallContext) -> CallIds:
+    """The ids of a new call; that of its response has OpenAI's form."""
+    prefix = "cmpl-" if request.HasField("prompt") else "chatcmpl-"
+    return CallIds(context.request_id, context.trace_id, f"{prefix}{uuid4().hex}")

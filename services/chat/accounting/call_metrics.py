@@ -1,4 +1,4 @@
-"""A chat call's metrics: recorded once per call, when the engine has let go of it."""
+"""A chat call's metrics: recorded once per call, when the engine has ended it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions
     from opentelemetry.trace import SpanContext
 
-    from services.chat.accounting.settlement import Settlement
+    from services.chat.accounting.usage_record import UsageRecord
 
 # In seconds, as OpenTelemetry's conventions for generative AI advise.
 _DURATIONS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
@@ -32,8 +32,8 @@ _RELEASES: Final = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 
 
 @dataclass(slots=True)
-class _Bill:
-    """What the calls of one kind came to so far."""
+class _Totals:
+    """Usage of the calls with the same labels so far."""
 
     prompt: int = 0
     completion: int = 0
@@ -42,15 +42,15 @@ class _Bill:
 
 
 class CallMetrics:
-    """What calls came to. Sums too are kept here and told when somebody asks."""
+    """Histograms of calls, and sums of their usage, which are observed when a reader collects them."""
 
     def __init__(self, model: str) -> None:
-        """What the first chat calls of `model` will change has a series from the start."""
+        """Series that the first chat call of `model` would create exist from the start, at zero."""
         meter = metrics.get_meter("chasqui.server")
-        self._bills: defaultdict[tuple[str, str, str], _Bill] = defaultdict(_Bill)
+        self._totals: defaultdict[tuple[str, str, str], _Totals] = defaultdict(_Totals)
         self._duration = histogram(
             gen_ai_metrics.GEN_AI_SERVER_REQUEST_DURATION,
-            "From a request's arrival until the engine has let go of it.",
+            "From a request's arrival until the engine has ended it.",
             _DURATIONS,
         )
         self._first_token = histogram(
@@ -70,74 +70,74 @@ class CallMetrics:
         )
         self._release = histogram(
             "chasqui.cancel_to_free.time",
-            "From a cancellation until the engine was free of the call.",
+            "From a cancellation until the slots of the call in the engine were free.",
             _RELEASES,
         )
         meter.create_observable_counter(
-            "chasqui.tokens", [self._tokens], "{token}", "Tokens that were billed; cached ones are part of the input."
+            "chasqui.tokens", [self._tokens], "{token}", "Tokens that were counted as usage; cached ones are input too."
         )
-        meter.create_observable_counter("chasqui.cost", [self._costs], "USD", "What the calls are billed.")
+        meter.create_observable_counter("chasqui.cost", [self._costs], "USD", "Estimated cost of the calls.")
 
         self._begin(model)
 
     def _begin(self, model: str) -> None:
         operation = gen_ai.GenAiOperationNameValues.CHAT.value
-        self._bills[operation, model, outcome.COMPLETED] = _Bill()
+        self._totals[operation, model, outcome.COMPLETED] = _Totals()
         labels = _labels(operation, model, model)
         for series in (self._duration, self._first_token, self._token, self._queue):
             series.begin(labels)
         self._release.begin({})
 
-    def record(self, settlement: Settlement, span: SpanContext) -> None:
-        """Count a call, of which `span` tells more."""
-        facts, usage, timings = settlement.facts, settlement.usage, settlement.timings
-        bill = self._bills[facts.operation, facts.model, settlement.outcome]
-        bill.prompt += usage.prompt_tokens
-        bill.completion += usage.completion_tokens
-        bill.cached += usage.cached_tokens
-        bill.cost += usage.estimated_cost
-        labels = _labels(facts.operation, facts.request_model, facts.model)
+    def record(self, record: UsageRecord, span: SpanContext) -> None:
+        """Count a call; `span` becomes the exemplar of its measurements."""
+        facts, usage, timings = record.facts, record.usage, record.timings
+        totals = self._totals[facts.operation, facts.model.name, record.outcome]
+        totals.prompt += usage.prompt_tokens
+        totals.completion += usage.completion_tokens
+        totals.cached += usage.cached_tokens
+        totals.cost += usage.estimated_cost
+        labels = _labels(facts.operation, facts.model.requested, facts.model.name)
         self._queue.record(timings.queue, labels, span)
         if usage.completion_tokens:
             self._first_token.record(facts.tokenize_seconds + timings.queue + timings.prefill, labels, span)
         later = usage.completion_tokens / facts.n - 1
         if later > 0:
             self._token.record(timings.decode / later, labels, span)
-        if settlement.outcome != outcome.COMPLETED:
-            labels = {**labels, error_attributes.ERROR_TYPE: settlement.outcome}
-        self._duration.record(settlement.seconds, labels, span)
+        if record.outcome != outcome.COMPLETED:
+            labels = {**labels, error_attributes.ERROR_TYPE: record.outcome}
+        self._duration.record(record.seconds, labels, span)
 
     def record_release(self, seconds: float) -> None:
-        """Count a cancelled call whose place in the engine is free."""
+        """Count a cancelled call whose slots in the engine are free."""
         self._release.record(seconds, {})
 
     def _tokens(self, _: CallbackOptions) -> Iterator[Observation]:
-        for labels, bill in self._observed():
-            counts = (("input", bill.prompt), ("output", bill.completion), ("input_cached", bill.cached))
+        for labels, totals in self._observed():
+            counts = (("input", totals.prompt), ("output", totals.completion), ("input_cached", totals.cached))
             for kind, count in counts:
                 yield Observation(count, {**labels, gen_ai.GEN_AI_TOKEN_TYPE: kind})
 
     def _costs(self, _: CallbackOptions) -> Iterator[Observation]:
-        for labels, bill in self._observed():
-            yield Observation(bill.cost, labels)
+        for labels, totals in self._observed():
+            yield Observation(totals.cost, labels)
 
-    def _observed(self) -> Iterator[tuple[dict[str, str], _Bill]]:
+    def _observed(self) -> Iterator[tuple[dict[str, str], _Totals]]:
         # A copy: this runs in the reader's thread, while calls are counted in the loop's.
-        for (operation, model, word), bill in list(self._bills.items()):
+        for (operation, model, word), totals in list(self._totals.items()):
             yield (
                 {
                     gen_ai.GEN_AI_OPERATION_NAME: operation,
                     gen_ai.GEN_AI_RESPONSE_MODEL: model,
                     "chasqui.outcome": word,
                 },
-                bill,
+                totals,
             )
 
 
-def _labels(operation: str, asked: str, answered: str) -> dict[str, str]:
+def _labels(operation: str, requested: str, served: str) -> dict[str, str]:
     return {
         gen_ai.GEN_AI_OPERATION_NAME: operation,
         gen_ai.GEN_AI_PROVIDER_NAME: PROVIDER,
-        gen_ai.GEN_AI_REQUEST_MODEL: asked,
-        gen_ai.GEN_AI_RESPONSE_MODEL: answered,
+        gen_ai.GEN_AI_REQUEST_MODEL: requested,
+        gen_ai.GEN_AI_RESPONSE_MODEL: served,
     }

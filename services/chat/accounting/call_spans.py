@@ -1,11 +1,11 @@
-"""A chat call's spans: the call in OpenTelemetry's words for generative AI, and below it where its time went."""
+"""A chat call's spans, by OpenTelemetry's conventions for generative AI: the call, and its phases below it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace import Event
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
@@ -18,10 +18,12 @@ from services.telemetry import outcome
 from services.telemetry.spans import UNSET, child_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from opentelemetry.trace import SpanContext
 
     from chasqui.v1.chat_service_pb2 import ChatRequest
-    from services.chat.accounting.settlement import Settlement
+    from services.chat.accounting.usage_record import UsageRecord
     from services.telemetry.spans import Spans
 
     Attributes = dict[str, str | int | float | bool | list[str]]
@@ -36,12 +38,12 @@ _SAMPLING: Final = {
     "presence_penalty": gen_ai.GEN_AI_REQUEST_PRESENCE_PENALTY,
     "seed": gen_ai.GEN_AI_REQUEST_SEED,
 }
-# The event that carries what was said, where it is to be traced.
+# The event that carries prompt and answer, if they are to be traced.
 _DETAILS: Final = "gen_ai.client.inference.operation.details"
 
 
 def request_attributes(request: ChatRequest, *, streamed: bool, content: bool) -> Attributes:
-    """What was asked. With `content` the conversation too, which else stays out of every trace."""
+    """What the request asks for; with `content` the conversation too, which otherwise is in no trace."""
     attributes: Attributes = {
         gen_ai.GEN_AI_OPERATION_NAME: operation_of(request),
         gen_ai.GEN_AI_PROVIDER_NAME: PROVIDER,
@@ -58,57 +60,58 @@ def request_attributes(request: ChatRequest, *, streamed: bool, content: bool) -
         form = request.response_format.WhichOneof("format")
         attributes[gen_ai.GEN_AI_OUTPUT_TYPE] = "json" if form != "text" else "text"
     if request.user:
-        # Enough to tell users apart, too little to tell who they are.
+        # Distinguishes users without naming them.
         attributes[user_attributes.USER_HASH] = hashlib.sha256(request.user.encode()).hexdigest()[:16]
     if content:
-        said = [_message(message) for message in request.messages] or [_part_of("user", request.prompt.text)]
-        attributes[gen_ai.GEN_AI_INPUT_MESSAGES] = json.dumps(said, ensure_ascii=False)
+        messages = [_message(message) for message in request.messages] or [_part_of("user", request.prompt.text)]
+        attributes[gen_ai.GEN_AI_INPUT_MESSAGES] = json.dumps(messages, ensure_ascii=False)
     return attributes
 
 
 def operation_of(request: ChatRequest) -> str:
-    """The name of what the call does, as OpenTelemetry has it."""
+    """The call's `gen_ai.operation.name`."""
     return "text_completion" if request.HasField("prompt") else "chat"
 
 
 class CallSpans:
-    """Writes the spans of settled calls."""
+    """Writes the spans of calls that have ended."""
 
     def __init__(self, spans: Spans) -> None:
         self._spans = spans
 
-    def write(self, settlement: Settlement, context: SpanContext, parent: SpanContext) -> None:
-        """The call as `context`, below `parent`, and its phases below it."""
-        facts = settlement.facts
+    def write(
+        self, record: UsageRecord, request: Mapping[str, object], context: SpanContext, parent: SpanContext
+    ) -> None:
+        """The call as `context`, below `parent`, and its phases below it; `request` has `request_attributes`."""
         end = time.time_ns()
-        start = end - _nanoseconds(settlement.seconds)
-        asked = dict(facts.asked)
-        said = asked.pop(gen_ai.GEN_AI_INPUT_MESSAGES, None)
+        start = end - _nanoseconds(record.seconds)
+        attributes: dict[str, Any] = {**request, **_response_attributes(record)}
+        messages = attributes.pop(gen_ai.GEN_AI_INPUT_MESSAGES, None)
         events = []
-        if said is not None:
-            told = {gen_ai.GEN_AI_INPUT_MESSAGES: said, gen_ai.GEN_AI_OUTPUT_MESSAGES: _output(settlement)}
-            events.append(Event(_DETAILS, told, end))
-        failed = settlement.outcome != outcome.COMPLETED
+        if messages is not None:
+            content = {gen_ai.GEN_AI_INPUT_MESSAGES: messages, gen_ai.GEN_AI_OUTPUT_MESSAGES: _output(record)}
+            events.append(Event(_DETAILS, content, end))
+        failed = record.outcome != outcome.COMPLETED
         self._spans.add(
-            f"{facts.operation} {facts.model}",
+            f"{record.facts.operation} {record.facts.model.name}",
             context,
             parent,
             start=start,
             end=end,
-            attributes={**asked, **_answer_attributes(settlement)},
+            attributes=attributes,
             events=events,
-            status=Status(StatusCode.ERROR, settlement.error or settlement.outcome) if failed else UNSET,
+            status=Status(StatusCode.ERROR, record.error or record.outcome) if failed else UNSET,
         )
-        self._phases(settlement, context, start)
+        self._phases(record, context, start)
 
-    def _phases(self, settlement: Settlement, parent: SpanContext, start: int) -> None:
-        """One span after the other; what a call never reached has none."""
-        timings, usage = settlement.timings, settlement.usage
+    def _phases(self, record: UsageRecord, parent: SpanContext, start: int) -> None:
+        """One span after the other; a phase that the call never reached has none."""
+        timings, usage = record.timings, record.usage
         cached = {gen_ai.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cached_tokens}
         prompt = {gen_ai.GEN_AI_USAGE_INPUT_TOKENS: usage.prompt_tokens}
         answer = {gen_ai.GEN_AI_USAGE_OUTPUT_TOKENS: usage.completion_tokens}
         phases = (
-            ("tokenize", settlement.facts.tokenize_seconds, prompt),
+            ("tokenize", record.facts.tokenize_seconds, prompt),
             ("queue", timings.queue, None),
             ("prefill", timings.prefill, cached),
             ("decode", timings.decode, answer),
@@ -123,26 +126,26 @@ class CallSpans:
             start = end
 
 
-def _answer_attributes(settlement: Settlement) -> Attributes:
-    usage = settlement.usage
+def _response_attributes(record: UsageRecord) -> Attributes:
+    usage = record.usage
     attributes: Attributes = {
-        gen_ai.GEN_AI_RESPONSE_ID: settlement.chat_id,
-        gen_ai.GEN_AI_RESPONSE_MODEL: settlement.facts.model,
-        gen_ai.GEN_AI_RESPONSE_FINISH_REASONS: list(settlement.finish_reasons),
+        gen_ai.GEN_AI_RESPONSE_ID: record.facts.ids.chat_id,
+        gen_ai.GEN_AI_RESPONSE_MODEL: record.facts.model.name,
+        gen_ai.GEN_AI_RESPONSE_FINISH_REASONS: list(record.finish_reasons),
         gen_ai.GEN_AI_USAGE_INPUT_TOKENS: usage.prompt_tokens,
         gen_ai.GEN_AI_USAGE_OUTPUT_TOKENS: usage.completion_tokens,
         gen_ai.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cached_tokens,
-        "chasqui.request_id": settlement.facts.request_id,
-        "chasqui.outcome": settlement.outcome,
+        "chasqui.request_id": record.facts.ids.request_id,
+        "chasqui.outcome": record.outcome,
         "chasqui.estimated_cost": usage.estimated_cost,
     }
-    if settlement.outcome != outcome.COMPLETED:
-        attributes[error_attributes.ERROR_TYPE] = settlement.outcome
+    if record.outcome != outcome.COMPLETED:
+        attributes[error_attributes.ERROR_TYPE] = record.outcome
     return attributes
 
 
 def _message(message: chat_pb2.Message) -> dict[str, object]:
-    """A message in the form of OpenTelemetry's conventions: a role, and parts with a type each."""
+    """A message as OpenTelemetry's conventions write it: a role, and parts with a type each."""
     role = chat_pb2.Role.Name(message.role).removeprefix("ROLE_").lower()
     parts: list[dict[str, object]] = [{"type": "text", "content": part.text} for part in message.content]
     parts += [
@@ -156,11 +159,11 @@ def _part_of(role: str, text: str) -> dict[str, object]:
     return {"role": role, "parts": [{"type": "text", "content": text}]}
 
 
-def _output(settlement: Settlement) -> str:
-    said = [_part_of("assistant", text) for text in settlement.output]
-    for message, reason in zip(said, settlement.finish_reasons, strict=False):
+def _output(record: UsageRecord) -> str:
+    messages = [_part_of("assistant", text) for text in record.output]
+    for message, reason in zip(messages, record.finish_reasons, strict=False):
         message["finish_reason"] = reason
-    return json.dumps(said, ensure_ascii=False)
+    return json.dumps(messages, ensure_ascii=False)
 
 
 def _nanoseconds(seconds: float) -> int:

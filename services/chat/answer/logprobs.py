@@ -1,4 +1,4 @@
-"""Keeps the log probabilities of a choice's tokens in step with the text that its caller sees."""
+"""Aligns the log probabilities of a choice's tokens with the text that is shown."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Group:
-    """Tokens that share characters: it begins and ends where a character does. Nearly always a single token."""
+    """Tokens that share characters: a group begins and ends at a character boundary. Nearly always one token."""
 
     tokens: list[TokenLogprob] = field(default_factory=list)
     characters: int = 0
 
 
 class LogprobTrail:
-    """The tokens of a choice whose text has been made but not shown yet.
+    """The tokens of a choice whose text is decoded but not shown yet.
 
-    Tokens are told when all of their characters are shown, so that the bytes of what was told are those of the text. A
-    token that a stop sequence cuts is told with the bytes before the cut.
+    A token is returned when all of its characters are shown, so that the bytes of the returned tokens are those of the
+    shown text. A token that a stop sequence cuts is returned with the bytes before the cut.
     """
 
     def __init__(self, decoder: TextDecoder) -> None:
@@ -62,16 +62,16 @@ class LogprobTrail:
         return text
 
     def take(self, shown: int, *, last: bool = False) -> list[chat_pb2.TokenLogprob]:
-        """The tokens that `shown` more characters complete; with the `last` ones the token that is cut there, too."""
+        """The tokens that `shown` more characters complete; with `last`, also a token that is cut there."""
         self._shown += shown
-        told: list[chat_pb2.TokenLogprob] = []
+        entries: list[chat_pb2.TokenLogprob] = []
         while len(self._groups) > self._open and self._groups[0].characters <= self._shown:
             group = self._groups.popleft()
             self._shown -= group.characters
-            told += [_entry(token, token.data) for token in group.tokens]
+            entries += [_entry(token, token.data) for token in group.tokens]
         if last and self._groups and self._shown:
-            told += _cut(self._groups.popleft().tokens, self._shown)
-        return told
+            entries += _cut(self._groups.popleft().tokens, self._shown)
+        return entries
 
 
 def _cut(tokens: Sequence[TokenLogprob], characters: int) -> Iterator[chat_pb2.TokenLogprob]:
@@ -90,7 +90,7 @@ def _bytes_of(data: bytes, characters: int) -> int:
     for count in range(len(data)):
         done += len(decoder.decode(data[count : count + 1]))
         if done > characters:
-            return count  # bytes that are no character are noticed with the one after them
+            return count  # invalid bytes are only recognised with the byte after them
         if done == characters:
             return count + 1
     return len(data)

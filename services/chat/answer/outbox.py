@@ -1,7 +1,7 @@
-"""Where the events of one call gather while a message is being written; it has no timers.
+"""The events of one call that wait to be written. It has no timers.
 
-Idle, each token leaves at once. Under load the text of a choice merges until the writer comes for it, so batches
-grow by themselves. Order holds per choice.
+Without load each token is written at once. Under load the text of a choice merges until the writer collects it, so that
+batches grow with the load. Events of one choice keep their order.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _GatheredCall = tuple[str | None, str | None, list[str]]
 
 
 class Outbox:
-    """Filled by an engine's callbacks, emptied by one writer; both run in the event loop's thread.
+    """Filled by the engine's callbacks, emptied by one writer; both run in the event loop's thread.
 
     `on_ready` is called with this outbox when there is something to collect, and not again before it is collected. Of
     an answer that is not `streamed`, that is when the call has ended or a batch is full.
@@ -39,13 +39,13 @@ class Outbox:
         self.streamed = streamed
         self.tokens = 0  # completion tokens of the call so far, counted by the owner
         self.unread = 0  # characters
-        self.only_text = True  # whether there is nothing to collect but text
+        self.only_text = True  # whether there is only text to collect
         self.failure: ChasquiError | None = None  # set when the call has failed
         self._on_ready = on_ready
         self._batch = 0 if streamed else UNSTREAMED_BATCH
         self._announced = False
         self._started: stream_pb2.Started | None = None
-        # By choice; text and calls are separate parts of an answer.
+        # By choice.
         self._texts: dict[int, list[str]] = {}
         self._calls: dict[int, dict[int, _GatheredCall]] = {}
         self._logprobs: dict[int, list[TokenLogprob]] = {}
@@ -58,7 +58,7 @@ class Outbox:
         self._added()
 
     def add_text(self, choice: int, text: str) -> None:
-        """The next text of a choice. The one method that is called for nearly every token."""
+        """The next text of a choice; runs for nearly every token."""
         parts = self._texts.get(choice)
         if parts is None:
             self._texts[choice] = [text]
@@ -80,7 +80,7 @@ class Outbox:
         self._added(len(name))
 
     def add_arguments(self, choice: int, index: int, text: str) -> None:
-        """The next piece of a call's arguments."""
+        """The next text of a call's arguments."""
         self._calls.setdefault(choice, {}).setdefault(index, (None, None, []))[2].append(text)
         self._added(len(text))
 
@@ -109,7 +109,7 @@ class Outbox:
         self._announce()
 
     def collect_texts(self) -> list[tuple[int, str]]:
-        """Everything that has gathered if it is `only_text`: by choice."""
+        """The text that has gathered, by choice; to be called while there is `only_text`."""
         self._announced = False
         self.unread = 0
         texts = [(choice, "".join(parts)) for choice, parts in self._texts.items()]
@@ -141,7 +141,7 @@ class Outbox:
         return events
 
     def _added(self, characters: int = 0) -> None:
-        """Something else than text was added."""
+        """Something other than text was added."""
         self.only_text = False
         self.unread += characters
         if self.unread >= self._batch:
@@ -161,9 +161,9 @@ class AwaitedOutbox(Outbox):
         super().__init__(streamed=streamed, on_ready=lambda _: self._filled.set())
 
     async def take(self) -> list[stream_pb2.StreamEvent]:
-        """Everything that has gathered, at least one event. A failure is raised, in a stream once that is delivered.
+        """Everything that has gathered, at least one event; a failure is raised once the events before it are taken.
 
-        The last batch ends with a Completed event; nobody may call this afterwards.
+        The last batch ends with a Completed event; take() must not be called after that.
         """
         await self._filled.wait()
         self._filled.clear()
@@ -173,6 +173,6 @@ class AwaitedOutbox(Outbox):
                 try:
                     raise self.failure
                 finally:
-                    self.failure = None  # or its traceback, which holds this frame, would hold it in a circle
+                    self.failure = None  # its traceback holds this frame: breaks the reference cycle
             self._filled.set()
         return events

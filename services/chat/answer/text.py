@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class StopMatcher:
     """Finds the first stop sequence to be completed, wherever the text is cut.
 
-    Text that could still become part of one is held back, so that nothing of a stop sequence ever leaks.
+    Text that could still become part of one is held back, so that no part of a stop sequence is shown.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -28,11 +28,11 @@ class StopMatcher:
         self.matched: str | None = None
 
     def push(self, text: str) -> str:
-        """The text that is now safe to show; after a match, which sets `matched`, the rest is dropped."""
+        """The text that can be shown; a match sets `matched`, and the text behind it is dropped."""
         if self.matched is not None:
             return ""
         buffer = self._held + text
-        # The one that is completed first; of two that are completed together, the longer.
+        # The one that is completed first; of two that are completed by the same character, the longer.
         found = [(start + len(stop), start, stop) for stop in self._stops if (start := buffer.find(stop)) >= 0]
         if found:
             _, start, self.matched = min(found)

@@ -1,4 +1,4 @@
-"""The head of a tool call: what a model writes from the brace that opens it to its arguments."""
+"""The head of a tool call: the text from its opening brace to its arguments."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 BLANK: Final = " \t\r\n"
-# White space before an answer, or inside the head of a call, beyond which it is taken for content.
+# Characters of white space before an answer, or inside the head of a call, beyond which it is content.
 MOST_BLANKS: Final = 64
 _ARGUMENTS_KEYS: Final = ('"parameters"', '"arguments"')
 
 
 class CallHead:
-    """Reads the beginning of what may be a call, from its brace (white space may come before) to its arguments.
+    """Reads the beginning of a possible call, from its brace (after white space) to its arguments.
 
     Either it is `undecided`, or it has a `name` and a `length` up to its arguments, or it is no call: `name` is None.
     """

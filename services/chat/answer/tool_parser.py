@@ -1,13 +1,12 @@
-"""Finds Llama 3.1's tool calls in an answer as it comes: text in, content and pieces of calls out.
+"""Finds Llama 3.1's tool calls in a stream of text, and separates them from the content.
 
 The model writes a call as `{"name": "f", "parameters": {...}}`, sometimes with `"type": "function"` first, sometimes
 with `arguments` for `parameters`, several of them separated by `;` or white space, with or without `<|python_tag|>`. A
-call begins where the answer begins, after another call, or at the beginning of a line. Everything else is content, also
-JSON that calls no offered tool, and JSON inside a line of prose. The tag itself is a mark and never content; a call can
-follow it anywhere.
+call begins at the beginning of the answer or of a line, or after another call. Everything else is content, also JSON
+that calls no offered tool, and JSON inside a line of prose. The tag is never content; a call can follow it anywhere.
 
-What comes out depends on the text alone and not on how it was cut: text is held back only while it can still become a
-call to an offered tool, which its next characters decide, and a call is announced when its arguments begin.
+The result depends on the text alone and not on where it was cut: text is held back only while its next characters
+decide whether it is a call of an offered tool, and a call starts when its arguments begin.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 _PYTHON_TAG: Final = "<|python_tag|>"
-# Where a line of prose ends, or a call may begin in it.
+# The end of a line of prose, or a tag in it, after which a call may begin.
 _PROSE_END: Final = re.compile(r"\n|<\|python_tag\|>")
-# The characters of JSON that change where its scanner is.
+# The characters that change the state of the JSON scanner.
 _JSON_MARKS: Final = re.compile(r'["\\{}\[\]]')
 
 
@@ -120,7 +119,7 @@ class ToolCallParser:
         self._out: list[Parsed] = []
 
     def push(self, text: str) -> list[Parsed]:
-        """What the text makes certain."""
+        """The content and calls that the text decides."""
         text, self._held = self._held + text, ""
         position = 0
         while position < len(text) and not self.done:
@@ -128,7 +127,7 @@ class ToolCallParser:
         return self._take()
 
     def flush(self) -> list[Parsed]:
-        """What was held back when the answer ended: it has become no call."""
+        """The text that was held back when the choice ended, as content."""
         held, self._held = self._held, ""
         if held:
             self._content(held)

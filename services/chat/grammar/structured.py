@@ -10,8 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from chasqui.v1 import tool_pb2
 from services.chat.grammar.schema import parse_schema
+from services.chat.grammar.tool_choice import calls_allowed, forced_names, strict_names
 from services.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -46,21 +46,6 @@ class Grammar:
         return next(iter(self.schemas)) if len(self.schemas) == 1 else "tools"
 
 
-def forced_names(request: ChatRequest) -> frozenset[str]:
-    """The tools of which one must be called; empty when no call is forced."""
-    choice = request.tool_choice
-    if choice.WhichOneof("choice") == "function_name":
-        return frozenset({choice.function_name})
-    if choice.mode == tool_pb2.TOOL_CHOICE_MODE_REQUIRED:
-        return frozenset(tool.function.name for tool in request.tools)
-    return frozenset()
-
-
-def strict_names(request: ChatRequest) -> frozenset[str]:
-    """The tools whose arguments must satisfy their schema whenever they are called."""
-    return frozenset(tool.function.name for tool in request.tools if tool.function.strict)
-
-
 def grammar_of(request: ChatRequest) -> Grammar | None:
     """The grammar that the answer must follow; None if the answer is free.
 
@@ -72,7 +57,7 @@ def grammar_of(request: ChatRequest) -> Grammar | None:
     if forced:
         return _grammar(["start: call"], *_call_rules(request, forced, constrained=forced))
     strict, form = strict_names(request), _format_schema(request)
-    may_call = bool(request.tools) and request.tool_choice.mode != tool_pb2.TOOL_CHOICE_MODE_NONE
+    may_call = bool(request.tools) and calls_allowed(request)
     if may_call and (strict or form is not None):
         names = frozenset(tool.function.name for tool in request.tools)
         rules, schemas = _call_rules(request, names, constrained=strict)

@@ -1,4 +1,4 @@
-"""The served model: its names, and its description for callers."""
+"""The served model: its id, its aliases, and its description for callers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from services.engine.api import Engine
     from services.settings import Settings
 
-# Honoured for every engine, because this server itself does it.
+# Implemented by this server for every engine.
 _SERVER_PARAMETERS = frozenset({"max_tokens", "stop"})
-# Honoured when the model's template knows tools.
+# Honoured when the model's template renders tools.
 _TOOL_PARAMETERS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 
 
 class Catalogue:
-    """Knows the one served model under its id and its aliases."""
+    """The served model, found by its id and its aliases."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         capabilities = engine.capabilities

@@ -1,4 +1,4 @@
-"""From the contract's words for what an engine has to do to the engine's; pure."""
+"""From a chat request to the engine's generation; pure."""
 
 from __future__ import annotations
 
@@ -7,29 +7,24 @@ from typing import TYPE_CHECKING
 from services.engine.api import Generation, Sampling
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from chasqui.v1.chat_pb2 import SamplingOptions
     from chasqui.v1.chat_service_pb2 import ChatRequest
-    from services.chat.grammar.structured import Grammar
+    from services.chat.request.input_processor import Input
 
 
 def generation_of(
-    request: ChatRequest,
-    prompt: Sequence[int],
-    max_tokens: int,
-    n: int,
-    grammar: Grammar | None,
-    trace_headers: Mapping[str, str],
+    request: ChatRequest, processed: Input, max_tokens: int, n: int, trace_headers: Mapping[str, str]
 ) -> Generation:
-    """The engine's work for a validated request: `n` answers to `prompt`, of at most `max_tokens` each."""
+    """The engine's work for a validated request: `n` choices of at most `max_tokens` each."""
     return Generation(
-        prompt=prompt,
+        prompt=processed.prompt,
         max_tokens=max_tokens,
         sampling=sampling_of(request.sampling),
         n=n,
         ignore_eos=request.ignore_eos,
-        grammar=None if grammar is None else grammar.text,
+        grammar=None if processed.grammar is None else processed.grammar.text,
         stop_token_ids=frozenset(request.stop_token_ids),
         trace_headers=trace_headers,
         min_tokens=request.min_tokens,
@@ -38,9 +33,9 @@ def generation_of(
 
 
 def sampling_of(options: SamplingOptions) -> Sampling:
-    """The engine's sampling; `options` have been validated, and absent ones take the neutral defaults."""
+    """The engine's sampling; `options` are validated, and absent ones take the neutral defaults."""
     given = {field.name: value for field, value in options.ListFields() if field.name != "logit_bias"}
-    # -1 is a spelling of 0, off.
+    # -1 means off, as 0 does.
     if given.get("top_k") == -1:
         given["top_k"] = 0
     return Sampling(**given, logit_bias=dict(options.logit_bias))

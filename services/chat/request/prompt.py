@@ -1,8 +1,8 @@
 """Renders a conversation with the model's own chat template and tokenises it.
 
-Only the template's own markers become special tokens. Where text from a caller spells one, a placeholder stands for it
-while the template renders. The rendered prompt is then cut at the special tokens in it, which are the template's, and
-the pieces between them are encoded as plain text, with the placeholders turned back.
+Only the template's own markers become special tokens. A special token that is written out in a caller's text is
+replaced by a placeholder while the template renders. The rendered prompt is then split at its special tokens, which are
+all the template's, and the text between them is encoded as ordinary text, with the placeholders replaced back.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from services.engine.model.tokenizer import Tokenizer
 
 _PRIVATE_USE = range(0xE000, 0xF900)
-# Most pieces of a prompt are the template's own, the same in every call, or turns of a conversation that goes on.
-# Encoding one takes 5 to 30 µs and two changes of the GIL's owner.
+# Most texts between special tokens are the template's own, the same in every call, or turns of a conversation that
+# continues. Encoding one takes 5 to 30 µs and releases the GIL twice.
 _CACHED_PIECES = 2048
 _LONGEST_CACHED = 256  # characters
 
 
 class PromptRenderer:
-    """Turns messages into token ids. Thread-safe; CPU-bound, so it belongs into a thread of a pool."""
+    """Turns messages into token ids. Thread-safe and CPU-bound: to be called in a thread."""
 
     def __init__(self, model: ModelInfo, tokenizer: Tokenizer) -> None:
         """EngineLoadError if the model's template is not valid Jinja."""
@@ -66,7 +66,7 @@ class PromptRenderer:
     ) -> list[int]:
         """The prompt's ids, ending with an open assistant turn; InvalidValue if the template refuses the messages.
 
-        Messages and tools have been validated. TooManyTokensError, as soon as it is sure, for more than `most`.
+        Messages and tools must be validated. TooManyTokensError for more than `most`, as early as possible.
         """
         context = {"messages": template_messages(messages), "tools": template_tools(tools)}
         guard = _unused_character([self._source, *_texts(context)])
@@ -122,7 +122,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _unused_character(texts: Sequence[str]) -> str:
-    """A private-use character that no text holds; there are more of them than anybody puts into one request."""
+    """A private-use character that is in none of the texts."""
     for character in map(chr, _PRIVATE_USE):
         if not any(character in text for text in texts):
             return character

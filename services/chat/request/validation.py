@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from chasqui.v1 import chat_pb2, tool_pb2
-from services.chat.grammar.structured import forced_names
+from services.chat.grammar.tool_choice import calls_allowed, forced_names
 from services.errors import InvalidValue, UnsupportedParameter
 from services.limits import LIMITS, LOGIT_BIAS, MAX_LOGIT_BIASES, MAX_STOPS
 
@@ -66,16 +66,6 @@ def _check_messages(request: ChatRequest) -> None:
     call_ids: set[str] = set()
     for index, message in enumerate(request.messages):
         _check_message(message, f"messages[{index}]", call_ids)
-
-
-def calls_allowed(request: ChatRequest) -> bool:
-    """Whether the model may call the tools of a request."""
-    return request.tool_choice.mode != tool_pb2.TOOL_CHOICE_MODE_NONE
-
-
-def allowed_names(request: ChatRequest) -> frozenset[str]:
-    """The tools that the model may call."""
-    return frozenset(tool.function.name for tool in request.tools if calls_allowed(request))
 
 
 def validate_tools(request: ChatRequest) -> None:

@@ -1,7 +1,7 @@
-"""The door and the queue: which calls are taken, which of them runs next, and what the others are told.
+"""Admission control and the queue: which calls are accepted, which runs next, and which are refused.
 
-The engine is given as many choices as it generates at a time, and everything else waits here, where a cancel or a
-deadline costs nothing. A call has a place from its arrival until the engine has let go of it; n counts n times.
+The engine gets as many choices as it generates at the same time; all others wait here, where a cancellation or a
+deadline costs nothing. A call is counted from its arrival until the engine has ended it; each of its n choices counts.
 """
 
 from __future__ import annotations
@@ -22,40 +22,40 @@ if TYPE_CHECKING:
 
 
 class _State(Enum):
-    ARRIVED = auto()  # its prompt is being made
-    WAITING = auto()
+    RESERVED = auto()  # its prompt is being processed
+    QUEUED = auto()
     RUNNING = auto()
-    LEFT = auto()
+    RELEASED = auto()
 
 
 @dataclass(slots=True, eq=False)
-class Place:
-    """A call's place; made by `Admission.enter`, and left by whoever owns the call."""
+class Reservation:
+    """A call that is counted; made by `Admission.reserve`, released by the owner of the call."""
 
     caller: str
     n: int
     tokens: int = 0  # of all choices
     start: Callable[[], None] | None = None
-    state: _State = _State.ARRIVED
+    state: _State = _State.RESERVED
     began: float = 0.0
 
 
 class Admission:
-    """Takes calls while there is room, and lets them into the engine.
+    """Accepts calls while the queue has room, and starts them when the engine has slots for them.
 
-    When places are short a caller may have as many choices waiting as the queue has room left: alone it fills half of
-    it, two fill a third each, and the rest is kept for those who have fewer (the dynamic thresholds of Choudhury and
-    Hahne, 1998). The same holds for tokens.
+    While calls wait, a caller may have as many choices queued as the queue has room left: one caller fills half of it,
+    two fill a third each, and the rest is kept for callers with fewer (the dynamic thresholds of Choudhury and Hahne,
+    1998). The same holds for tokens.
     """
 
     def __init__(self, parallel: int, max_queue: int, max_queue_tokens: int) -> None:
-        """`parallel` choices run at a time, `max_queue` choices with `max_queue_tokens` tokens may wait."""
+        """`parallel` choices run at the same time; `max_queue` choices of `max_queue_tokens` tokens in all may wait."""
         self._parallel = parallel
         self._max_queue = max_queue
         self._max_tokens = max_queue_tokens
         self._open = True
         self._halted = False
-        self._inside = 0  # calls, as the next one
+        self._reserved = 0  # calls, as the next one
         self._running_calls = 0
         self._empty = asyncio.Event()
         self._empty.set()
@@ -64,106 +64,108 @@ class Admission:
         self._claims: Counter[str] = Counter()
         self._running = 0
         self._running_of: Counter[str] = Counter()
-        self._queue = FairQueue[Place]()
+        self._queue = FairQueue[Reservation]()
         self._service_time = ServiceTime()
 
     @property
     def running(self) -> int:
-        """Calls that the engine works on."""
+        """Calls in the engine."""
         return self._running_calls
 
     @property
     def waiting(self) -> int:
-        """Calls that wait for the engine, or whose prompt is being made."""
-        return self._inside - self._running_calls
+        """Calls that wait for the engine, or whose prompt is being processed."""
+        return self._reserved - self._running_calls
 
     @property
     def queued(self) -> int:
-        """Choices whose prompt is made and that do not run yet."""
+        """Choices whose prompt is processed and that do not run yet."""
         return self._queue.choices
 
-    def enter(self, caller: str, n: int) -> Place:
-        """A place for a call that has just arrived; Unavailable if the server is full or draining."""
+    def reserve(self, caller: str, n: int) -> Reservation:
+        """Count a call that has just arrived; Unavailable if the server is full or draining."""
         if not self._open:
             raise Unavailable("The server is shutting down.", reason="DRAINING", retry_after=retry_hint(0.0))
         free = self._parallel - self._running
         room = free + self._max_queue - self._claimed
         if n > room:
-            raise self._overloaded(f"The server is busy, and {self._claimed} answers wait", caller, n)
+            raise self._overloaded(f"The server is busy, and {self._claimed} choices wait", caller, n)
         if self._claims[caller] + n > free + min(self._max_queue, room):
-            raise self._overloaded(f"{self._claims[caller]} of your answers wait, which is your share", caller, n)
-        self._inside += 1
+            raise self._overloaded(f"{self._claims[caller]} of your choices wait, which is your share", caller, n)
+        self._reserved += 1
         self._empty.clear()
         self._claim(caller, n)
-        return Place(caller, n)
+        return Reservation(caller, n)
 
-    def queue(self, place: Place, tokens: int, start: Callable[[], None], *, remaining: float | None) -> None:
-        """Let a call wait until the engine is free for it; `start` is called then, which may be at once.
+    def queue(
+        self, reservation: Reservation, tokens: int, start: Callable[[], None], *, remaining: float | None
+    ) -> None:
+        """Queue a call until the engine has slots for it; `start` is called then, which may be at once.
 
-        `tokens` are those of the prompt and one choice's longest answer, `remaining` the caller's seconds. Raises
-        Unavailable if too many tokens wait, DeadlineExceeded if the turn is not expected to come in time.
+        `tokens` are those of the prompt and of the longest possible choice, `remaining` the seconds to the deadline.
+        Raises Unavailable if too many tokens wait, DeadlineExceeded if the call is not expected to start in time.
         """
-        place.tokens = place.n * tokens
-        place.start = start
-        if self._queue or place.n > self._parallel - self._running:
-            self._check_tokens(place)
-            if remaining is not None and remaining < self._expected_wait(place.caller, place.n):
-                raise DeadlineExceeded("The call's time would run out before its turn came.")
-        place.state = _State.WAITING
-        self._queue.add(place)
+        reservation.tokens = reservation.n * tokens
+        reservation.start = start
+        if self._queue or reservation.n > self._parallel - self._running:
+            self._check_tokens(reservation)
+            if remaining is not None and remaining < self._expected_wait(reservation.caller, reservation.n):
+                raise DeadlineExceeded("The deadline of the call would pass before it started.")
+        reservation.state = _State.QUEUED
+        self._queue.add(reservation)
         self._dispatch()
 
-    def leave(self, place: Place) -> None:
-        """Give a place back; without effect on one that has been left."""
-        if place.state is _State.LEFT:
+    def release(self, reservation: Reservation) -> None:
+        """The call has ended; idempotent."""
+        if reservation.state is _State.RELEASED:
             return
-        if place.state is _State.RUNNING:
+        if reservation.state is _State.RUNNING:
             self._running_calls -= 1
-            self._running -= place.n
-            self._running_of[place.caller] -= place.n
-            if not self._running_of[place.caller]:
-                del self._running_of[place.caller]
-            self._service_time.observe(time.monotonic() - place.began)
+            self._running -= reservation.n
+            self._running_of[reservation.caller] -= reservation.n
+            if not self._running_of[reservation.caller]:
+                del self._running_of[reservation.caller]
+            self._service_time.observe(time.monotonic() - reservation.began)
         else:
-            self._claim(place.caller, -place.n)
-            if place.state is _State.WAITING:
-                self._queue.remove(place)
-        place.state = _State.LEFT
-        place.start = None
-        self._inside -= 1
-        if not self._inside:
+            self._claim(reservation.caller, -reservation.n)
+            if reservation.state is _State.QUEUED:
+                self._queue.remove(reservation)
+        reservation.state = _State.RELEASED
+        reservation.start = None
+        self._reserved -= 1
+        if not self._reserved:
             self._empty.set()
         self._dispatch()
 
     def close(self) -> None:
-        """Refuse new calls from now on."""
+        """Refuse new calls."""
         self._open = False
 
     def halt(self) -> None:
-        """Start nothing any more: what waits is going to be ended."""
+        """Start no more calls: those that wait are about to be cancelled."""
         self._halted = True
 
     async def drained(self) -> None:
-        """Wait until no call is inside."""
+        """Wait until the last call has ended."""
         await self._empty.wait()
 
     def _dispatch(self) -> None:
-        """Start calls while the one whose turn it is finds places for all of its choices.
+        """Start calls while there are slots for all choices of the next one.
 
-        None overtakes it: a call with many choices would wait for ever.
+        No call overtakes the next one, or a call with many choices would wait for ever.
         """
         while self._queue and not self._halted:
-            place = self._queue.next(self._running_of)
-            if place.n > self._parallel - self._running:
+            reservation = self._queue.next(self._running_of)
+            if reservation.n > self._parallel - self._running:
                 return
-            self._queue.take(place)
-            self._claim(place.caller, -place.n)
+            self._queue.take(reservation)
+            self._claim(reservation.caller, -reservation.n)
             self._running_calls += 1
-            self._running += place.n
-            self._running_of[place.caller] += place.n
-            place.state = _State.RUNNING
-            place.began = time.monotonic()
-            start, place.start = place.start, None
+            self._running += reservation.n
+            self._running_of[reservation.caller] += reservation.n
+            reservation.state = _State.RUNNING
+            reservation.began = time.monotonic()
+            start, reservation.start = reservation.start, None
             if start is not None:
                 start()
 
@@ -173,11 +175,11 @@ class Admission:
         if not self._claims[caller]:
             del self._claims[caller]
 
-    def _check_tokens(self, place: Place) -> None:
-        """The rule for choices, for tokens. A queue without any takes a call of every size."""
+    def _check_tokens(self, reservation: Reservation) -> None:
+        """The rule of `reserve`, for tokens; an empty queue takes a call of any size."""
         waiting = self._queue.tokens
-        if waiting and self._queue.tokens_of(place.caller) + place.tokens > self._max_tokens - waiting:
-            raise self._overloaded(f"The server is busy, and {waiting} tokens wait", place.caller, place.n)
+        if waiting and self._queue.tokens_of(reservation.caller) + reservation.tokens > self._max_tokens - waiting:
+            raise self._overloaded(f"The server is busy, and {waiting} tokens wait", reservation.caller, reservation.n)
 
     def _expected_wait(self, caller: str, n: int) -> float:
         return self._service_time.wait(self._queue.choices_before(caller, n), self._parallel)

@@ -1,4 +1,4 @@
-"""Calls that wait for the engine, in an order that is fair between callers."""
+"""The queue of calls, in an order that is fair between callers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Waiting(Protocol):
-    """What the queue knows of a call: its caller, its choices, and the tokens of all of them."""
+    """A queued call: its caller, its number of choices, and the tokens of all of them."""
 
     caller: str
     n: int
@@ -23,7 +23,7 @@ Call = TypeVar("Call", bound=Waiting)
 
 @dataclass(slots=True)
 class _Line(Generic[Call]):
-    """The waiting calls of one caller, oldest first, with their choices and tokens in all."""
+    """The queued calls of one caller, oldest first, and the sums of their choices and tokens."""
 
     calls: deque[Call] = field(default_factory=deque)
     choices: int = 0
@@ -33,21 +33,21 @@ class _Line(Generic[Call]):
 class FairQueue(Generic[Call]):
     """The next call is the oldest of the caller who has the fewest choices running.
 
-    Among equals, callers take turns: whoever was served, or comes to wait, goes behind all who wait already. So one who
-    sends a thousand calls delays another by one of them, not by all.
+    Among equals, callers take turns: a caller that was served, or is new, comes after all others. So a caller that
+    sends a thousand calls delays another by one of them.
     """
 
     def __init__(self) -> None:
         self.choices = 0
         self.tokens = 0
-        self._lines: dict[str, _Line[Call]] = {}  # of those who wait, in the order of their turns
+        self._lines: dict[str, _Line[Call]] = {}  # by caller, in the order of their turns
 
     def __bool__(self) -> bool:
-        """Whether a call waits."""
+        """Whether calls are queued."""
         return bool(self._lines)
 
     def add(self, call: Call) -> None:
-        """Let a call wait behind its caller's others."""
+        """Queue a call behind its caller's others."""
         line = self._lines.setdefault(call.caller, _Line())
         line.calls.append(call)
         line.choices += call.n
@@ -56,19 +56,19 @@ class FairQueue(Generic[Call]):
         self.tokens += call.tokens
 
     def next(self, running: Mapping[str, int]) -> Call:
-        """The call whose turn it is, left in the queue; `running` holds choices by caller. Only when one waits."""
+        """The call whose turn it is, which stays queued; `running` has choices by caller. The queue has calls."""
         caller = min(self._lines, key=lambda name: running.get(name, 0))
         return self._lines[caller].calls[0]
 
     def take(self, call: Call) -> None:
-        """Remove a call that is served: its caller's next turn comes after all others'."""
+        """Remove a call that starts: its caller's next turn comes after all others'."""
         self.remove(call)
         line = self._lines.pop(call.caller, None)
         if line is not None:
             self._lines[call.caller] = line
 
     def remove(self, call: Call) -> None:
-        """Remove a call, wherever it stands; the turns stay as they are."""
+        """Remove a call from any position; the turns stay as they are."""
         line = self._lines[call.caller]
         line.calls.remove(call)
         line.choices -= call.n
@@ -79,12 +79,12 @@ class FairQueue(Generic[Call]):
             del self._lines[call.caller]
 
     def tokens_of(self, caller: str) -> int:
-        """Tokens of the caller's waiting calls."""
+        """Tokens of the caller's queued calls."""
         line = self._lines.get(caller)
         return line.tokens if line is not None else 0
 
     def choices_before(self, caller: str, n: int) -> int:
-        """Choices, its own `n` included, that are begun until a new call of the caller is: all callers take turns."""
+        """Choices that start until a new call of the caller with `n` choices has, its own included."""
         own = self._lines.get(caller)
         mine = n + (own.choices if own is not None else 0)
         return mine + sum(min(line.choices, mine) for name, line in self._lines.items() if name != caller)

@@ -1,4 +1,4 @@
-"""Who may call: bearer keys, known to the server only as SHA-256 hashes."""
+"""Authentication by bearer keys, of which the server keeps only the SHA-256 hashes."""
 
 from __future__ import annotations
 
@@ -28,14 +28,16 @@ class Authentication:
         self._version: tuple[int, int] | None = None
         keys = [] if self._file else [key.strip() for key in api_keys.split(",") if key.strip()]
         if api_keys and not keys and self._file is None:
-            raise SettingsError(f"CHASQUI_API_KEYS is {api_keys!r}, but holds no key; unset it to let everyone in.")
+            raise SettingsError(
+                f"CHASQUI_API_KEYS is {api_keys!r}, but has no key in it; unset it to accept calls without a key."
+            )
         self._hashes: Sequence[bytes] = [_digest(key) for key in keys]
         self.required = bool(api_keys)
         if self._file:
             self._reload(self._file)
 
     def check(self, authorization: str | None) -> None:
-        """InvalidApiKey unless `authorization` is `Bearer KEY` with a known key, or everyone is let in.
+        """InvalidApiKey unless `authorization` is `Bearer KEY` with a known key, or no keys are required.
 
         Takes the same time for every wrong key: all hashes are compared, each in constant time.
         """
@@ -52,16 +54,16 @@ class Authentication:
             raise InvalidApiKey("The API key is not known here.")
 
     def caller(self, authorization: str | None, address: str) -> str:
-        """Whom an admitted call counts for: its key where keys are required, else the address that Envoy saw.
+        """Whom an admitted call is counted for: its key where keys are required, otherwise the address that Envoy saw.
 
-        What stands in `authorization` while nobody looks at it says nothing about a caller.
+        An `authorization` that is not checked does not identify a caller.
         """
         if self.required:
             return f"key {_digest(_key(authorization)).hex()[:16]}"
         return f"address {_network(address)}"
 
     def _reload_if_changed(self, path: Path) -> None:
-        """A file that is being replaced or has a bad line keeps the keys that were read last."""
+        """The keys that were read last stay valid while the file is being replaced or has a bad line."""
         try:
             if _version(path) != self._version:
                 self._reload(path)
@@ -89,7 +91,7 @@ def _key(authorization: str | None) -> str:
 
 
 def _network(address: str) -> str:
-    """Who is behind an IP address: of IPv6, its network of 64 bits, all addresses of which are one subscriber's."""
+    """The subscriber of an IP address: of IPv6, the /64 network, all addresses of which belong to one subscriber."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

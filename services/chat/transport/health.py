@@ -1,4 +1,4 @@
-"""Health that tells the truth: serving while the model is loaded, nothing drains, and the engine idles or moves."""
+"""Readiness: model loaded, not draining, engine idle or making progress."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# How often the heartbeat is read; far below any sensible stall timeout, and no work worth measuring.
+# Seconds between two readings of the heartbeat: far below any sensible stall timeout, and nearly free.
 _INTERVAL = 0.5
 
 
 class HealthMonitor:
-    """Keeps the statuses of `servicer` true. It reads the engine's heartbeat and never generates."""
+    """Keeps the statuses of `servicer` up to date. It reads the engine's heartbeat and never generates."""
 
     def __init__(self, engine: Engine, services: Sequence[str], stall_timeout: float) -> None:
         """`stall_timeout` is in seconds; `services` are full names beside the overall status "" of the server."""
@@ -54,12 +54,12 @@ class HealthMonitor:
 
     @property
     def serving(self) -> bool:
-        """Whether calls are welcome."""
+        """Whether the server is ready for calls."""
         return bool(self._serving)
 
     @property
     def heartbeat_age(self) -> float:
-        """Seconds since the engine was last seen to move, or to have nothing to do."""
+        """Seconds since the engine was last seen idle or making progress."""
         return time.monotonic() - self._moved
 
     async def drain(self) -> None:
@@ -71,7 +71,7 @@ class HealthMonitor:
         if serving == self._serving:
             return
         if self._serving is not None and not self._draining:
-            log.warning("the engine moves again" if serving else "the engine has stalled")
+            log.warning("the engine makes progress again" if serving else "the engine has stalled")
         self._serving = serving
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         for service in self._services:

@@ -1,4 +1,4 @@
-"""What surrounds every RPC: its span and ids, its failures as statuses, and the check of credentials."""
+"""Interceptors of every RPC: span and ids, errors as statuses, authentication."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OPEN = "/grpc.health.v1.Health/"
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Gives each RPC of ours a span, a request id, and a status for whatever it raises.
+    """Gives each RPC of our services a span, a request id, and a status for every exception.
 
     OpenTelemetry's own interceptor for grpc.aio records an aborted call as OK and holds a context token across the
     yields of a streaming handler, which fails when the stream is cancelled. Our handlers are coroutines that write, so
@@ -57,15 +57,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             async def run() -> Any:
                 context.set_trailing_metadata((("x-request-id", current_call.get().request_id),))
                 if request is None:
-                    raise InvalidValue("The request is no message of this method.")
+                    raise InvalidValue("The request is not a message of this method.")
                 return await behaviour(request, context)
 
             try:
                 return await self._observer.observe(method, metadata_of(context.invocation_metadata()), run)
             except ChasquiError as error:
                 failure = error
-            # The library keeps the exception that an abort raises, and its traceback keeps this frame and the context
-            # that leads to it: a circle, which is not to hold megabytes until the garbage collector looks at it.
+            # grpc.aio keeps the exception that an abort raises, and its traceback keeps this frame: breaks that
+            # reference cycle, which would keep megabytes until the garbage collector runs.
             request = failure.__traceback__ = failure.__context__ = None
             return await abort(context, failure)
 
@@ -73,7 +73,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
 
 class AuthenticationInterceptor(grpc.aio.ServerInterceptor):
-    """Lets a call in only with a known key; health is open to all."""
+    """Refuses calls without a known key; health needs none."""
 
     def __init__(self, authentication: Authentication) -> None:
         self._authentication = authentication
@@ -93,7 +93,7 @@ class AuthenticationInterceptor(grpc.aio.ServerInterceptor):
 
 
 def _or_none(deserializer: Any) -> Callable[[bytes], Any]:
-    """None for bytes that are no message: grpc.aio itself answers UNKNOWN, and logs a traceback."""
+    """Returns None for bytes that are not a message, where grpc.aio would answer UNKNOWN and log a traceback."""
 
     def deserialize(data: bytes) -> Any:
         try:
@@ -105,7 +105,7 @@ def _or_none(deserializer: Any) -> Callable[[bytes], Any]:
 
 
 def metadata_of(pairs: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:
-    """A call's metadata by name; binary values, of which we take none, as their spelling."""
+    """A call's metadata by name; binary values, which we do not use, as their repr."""
     return {key: str(value) for key, value in pairs or ()}
 
 

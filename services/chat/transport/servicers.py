@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from services.chat.answer.call import ChatCall
     from services.chat.pipeline import ChatPipeline
     from services.chat.request.catalogue import Catalogue
+    from services.chat.request.input_processor import InputProcessor
     from services.chat.transport.authentication import Authentication
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -87,9 +88,9 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
 class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
     """Descriptions of the model, and token counts."""
 
-    def __init__(self, catalogue: Catalogue, pipeline: ChatPipeline) -> None:
+    def __init__(self, catalogue: Catalogue, inputs: InputProcessor) -> None:
         self._catalogue = catalogue
-        self._pipeline = pipeline
+        self._inputs = inputs
 
     async def ListModels(  # noqa: N802 - the contract's name
         self, request: model_service_pb2.ListModelsRequest, context: Context
@@ -112,9 +113,9 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
         if kind is None:
             raise InvalidValue("Either text or chat must be given.", param="input")
         if kind == "text":
-            tokens = await self._pipeline.text_tokens(request.text, opened=request.add_special_tokens)
+            tokens = await self._inputs.text_tokens(request.text, opened=request.add_special_tokens)
         else:
-            tokens = await self._pipeline.chat_tokens(request.chat)
+            tokens = await self._inputs.chat_tokens(request.chat)
         return model_service_pb2.CountTokensResponse(
             count=len(tokens),
             tokens=tokens if request.include_tokens else None,
@@ -126,7 +127,7 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
     ) -> model_service_pb2.DetokenizeResponse:
         """The text of tokens."""
         self._catalogue.resolve(request.model)
-        return model_service_pb2.DetokenizeResponse(text=await self._pipeline.text_of(request.tokens))
+        return model_service_pb2.DetokenizeResponse(text=await self._inputs.text_of(request.tokens))
 
 
 def _send_timings(context: Context, timings: chat_pb2.Timings) -> None:

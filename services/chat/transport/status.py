@@ -1,4 +1,4 @@
-"""From our failures to a gRPC status: google.rpc.Status with ErrorInfo, and BadRequest or RetryInfo where they fit."""
+"""From our errors to google.rpc.Status with ErrorInfo, and with BadRequest or RetryInfo where they apply."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from services.errors import ERROR_DOMAIN, NOT_ADMITTED, ChasquiError, Code
 if TYPE_CHECKING:
     import grpc
 
-# Clients take 8 KiB of trailing metadata. The message is in it up to three times, once as percent-encoded ASCII and
-# twice in base64, and the field's name twice.
+# Clients accept 8 KiB of trailing metadata. The message is in it up to three times, once as percent-encoded ASCII and
+# twice in base64, and the name of the field twice.
 _MAX_MESSAGE_BYTES = 800
 _MAX_PARAM_BYTES = 200
 
@@ -45,7 +45,7 @@ def status_of(error: ChasquiError) -> status_pb2.Status:
 
 
 def _cut(text: str, limit: int) -> str:
-    """The text, or as much of its beginning as fits into `limit` bytes of UTF-8 with a mark that it was cut."""
+    """The text, cut to `limit` bytes of UTF-8 with an ellipsis."""
     data = text.encode()
     return text if len(data) <= limit else data[: limit - 3].decode(errors="ignore") + "…"
 

@@ -111,7 +111,7 @@ def test_a_message_that_is_none_is_an_invalid_argument_with_its_reason(channel: 
     with pytest.raises(grpc.RpcError) as caught:
         call(b"\xff\xff\xff", timeout=60)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert caught.value.details() == "The request is no message of this method."
+    assert caught.value.details() == "The request is not a message of this method."
 
 
 def test_a_message_beyond_the_limit_is_resource_exhausted_compressed_or_not(replicas: Replicas) -> None:

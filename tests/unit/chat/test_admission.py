@@ -15,7 +15,7 @@ from services.chat.scheduling.admission import Admission
 from services.errors import Code, DeadlineExceeded, Unavailable
 
 if TYPE_CHECKING:
-    from services.chat.scheduling.admission import Place
+    from services.chat.scheduling.admission import Reservation
 
 PLENTY = 1_000_000
 
@@ -26,22 +26,22 @@ class Door:
     def __init__(self, parallel: int = 1, max_queue: int = 100, max_tokens: int = PLENTY) -> None:
         self.admission = Admission(parallel, max_queue, max_tokens)
         self.began: list[str] = []
-        self.places: dict[str, Place] = {}
+        self.places: dict[str, Reservation] = {}
 
     def call(self, name: str, n: int = 1, tokens: int = 1, remaining: float | None = None) -> None:
         """A call arrives and waits; the caller is the letter that its name begins with."""
-        place = self.admission.enter(name[0], n)
+        place = self.admission.reserve(name[0], n)
         try:
             self.admission.queue(place, tokens, lambda: self.began.append(name), remaining=remaining)
         except Exception:
-            self.admission.leave(place)
+            self.admission.release(place)
             raise
         self.places[name] = place
 
     def end(self, *names: str) -> None:
         """Calls are over, or given up."""
         for name in names:
-            self.admission.leave(self.places[name])
+            self.admission.release(self.places[name])
 
     def run_all(self) -> list[str]:
         """End what runs, one call after the other, until nothing does; the order in which the calls began."""
@@ -85,7 +85,7 @@ async def test_a_full_queue_refuses_everybody() -> None:
     door = Door(1, 2)
     for name in ("a1", "a2", "b1"):
         door.call(name)
-    assert "2 answers wait" in refusal(door, "c1").message
+    assert "2 choices wait" in refusal(door, "c1").message
 
 
 async def test_choices_count_one_by_one() -> None:
@@ -99,9 +99,9 @@ async def test_choices_count_one_by_one() -> None:
 
 async def test_calls_whose_prompt_is_being_made_count_as_waiting() -> None:
     door = Door(1, 1)
-    places = [door.admission.enter(caller, 1) for caller in "ab"]
+    places = [door.admission.reserve(caller, 1) for caller in "ab"]
     refusal(door, "c")
-    door.admission.leave(places[0])
+    door.admission.release(places[0])
     door.call("c")
 
 

@@ -1,17 +1,17 @@
-"""A call from its acceptance to its bill, with an engine that is played by hand."""
+"""A call from its acceptance to its usage record, with an engine that is played by hand."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chasqui.v1 import chat_pb2
-from services.chat.accounting.call_facts import CallFacts
+from services.chat.accounting.call_facts import CallFacts, CallIds, ServedModel
 from services.chat.answer.call import ChatCall
+from services.chat.answer.form import AnswerForm, ToolUse
 from services.chat.answer.outbox import AwaitedOutbox
 from services.engine.api import ChoiceEnd, EndReason, TokenDelta
 from services.errors import DeadlineExceeded, EngineFailed
@@ -22,64 +22,57 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chasqui.v1 import stream_pb2
-    from services.chat.accounting.settlement import Settlement
+    from services.chat.accounting.usage_record import UsageRecord
 
 EXPIRED = DeadlineExceeded("The call's time ran out.")
 
 
 @dataclass
 class Played:
-    """A call, its engine's handle, its settlements, and what was told of its freed place."""
+    """A call, its engine's handle, its usage records, and the times until its slots were free."""
 
     call: ChatCall
     outbox: AwaitedOutbox
     handle: FakeHandle
-    settled: list[Settlement]
-    freed: list[float]
+    records: list[UsageRecord]
+    released: list[float]
 
 
-def facts(
-    *,
-    stops: Sequence[str] = (),
-    tools: Sequence[str] = (),
-    parallel: bool = True,
-    n: int = 1,
-    price: float = 2.0,
-    traces_output: bool = False,
-) -> CallFacts:
+def facts(*, n: int = 1, price: float = 2.0) -> CallFacts:
     """What is known of a call."""
     return CallFacts(
-        request_id="request-1",
-        trace_id="0" * 32,
+        ids=CallIds("request-1", "0" * 32, "chatcmpl-1"),
+        model=ServedModel("demo", "test-1", price, "demo"),
         operation="chat",
-        request_model="demo",
-        model="demo",
-        system_fingerprint="test-1",
-        stops=stops,
-        tool_names=frozenset(tools),
-        parallel_tool_calls=parallel,
-        call_is_named=False,
         n=n,
-        logprobs=False,
-        id_prefix="chatcmpl-",
-        echo="",
-        price=price,
         received=0.0,
-        grammar_param=None,
         tokenize_seconds=0.5,
-        asked={},
-        traces_output=traces_output,
     )
 
 
-def accept(*, streamed: bool = True, **fields: Any) -> Played:
+def form(*, n: int = 1, stops: Sequence[str] = (), tools: Sequence[str] = (), parallel: bool = True) -> AnswerForm:
+    """What the answer may look like."""
+    return AnswerForm(n, stops, ToolUse(frozenset(tools), parallel, named=False) if tools else None)
+
+
+def accept(
+    *, streamed: bool = True, n: int = 1, price: float = 2.0, keeps_output: bool = False, **fields: Any
+) -> Played:
     """A call that has been accepted and that the engine has not got yet."""
-    settled: list[Settlement] = []
-    freed: list[float] = []
+    records: list[UsageRecord] = []
+    released: list[float] = []
     outbox = AwaitedOutbox(streamed=streamed)
-    call = ChatCall(facts(**fields), demo_tokenizer(), outbox, on_settled=settled.append, on_freed=freed.append)
+    call = ChatCall(
+        facts(n=n, price=price),
+        form(n=n, **fields),
+        demo_tokenizer(),
+        outbox,
+        on_end=records.append,
+        on_released=released.append,
+        keeps_output=keeps_output,
+    )
     call.accept()
-    return Played(call, outbox, FakeHandle(), settled, freed)
+    return Played(call, outbox, FakeHandle(), records, released)
 
 
 def start(**fields: Any) -> Played:
@@ -109,7 +102,7 @@ def _finishes(events: Sequence[stream_pb2.StreamEvent]) -> list[tuple[int, str, 
     ]
 
 
-async def test_an_answer_is_its_text_its_finish_and_its_bill() -> None:
+async def test_an_answer_is_its_text_its_finish_and_its_usage() -> None:
     played = start()
     played.call.token_delta(text_delta("Hello"))
     played.call.token_delta(text_delta(" you", tokens=2))
@@ -122,7 +115,7 @@ async def test_an_answer_is_its_text_its_finish_and_its_bill() -> None:
     assert usage == chat_pb2.Usage(
         prompt_tokens=10, completion_tokens=3, total_tokens=13, cached_tokens=4, estimated_cost=13 * 2.0 / 1e6
     )
-    assert (played.call.outcome, played.call.usage, len(played.settled)) == ("completed", usage, 1)
+    assert (played.call.outcome, played.call.usage, len(played.records)) == ("completed", usage, 1)
 
 
 async def test_the_timings_are_the_engines_and_the_servers() -> None:
@@ -133,12 +126,6 @@ async def test_the_timings_are_the_engines_and_the_servers() -> None:
     assert [timings.queue.seconds, timings.prefill.seconds, timings.decode.seconds] == [1, 2, 3]
     assert timings.tokenize.ToMilliseconds() == 500
     assert timings.total.ToNanoseconds() > 0
-
-
-async def test_two_calls_have_different_ids_of_openais_form() -> None:
-    ids = {start().call.started.id, start().call.started.id}
-    assert len(ids) == 2
-    assert all(re.fullmatch(r"chatcmpl-[0-9a-f]{32}", one) for one in ids)
 
 
 async def test_ids_of_tokens_become_text_as_characters_become_whole() -> None:
@@ -215,26 +202,26 @@ async def test_text_held_back_for_a_stop_sequence_is_shown_when_the_choice_ends_
 
 async def test_a_call_for_no_tokens_completes_without_an_engine() -> None:
     played = start(n=2)
-    played.call.end_empty(an_end(prompt=7))
+    played.call.end_empty(7)
     events = await played.outbox.take()
     assert _finishes(events) == [(0, "LENGTH", None), (1, "LENGTH", None)]
     assert events[-1].completed.usage.total_tokens == 7
-    assert (played.call.outcome, len(played.settled)) == ("completed", 1)
+    assert (played.call.outcome, len(played.records)) == ("completed", 1)
 
 
-async def test_a_caller_who_goes_cancels_everything_and_is_still_billed() -> None:
+async def test_a_caller_who_goes_cancels_everything_and_its_usage_is_recorded() -> None:
     played = start(n=2)
     played.call.token_delta(text_delta("a", tokens=5))
     played.call.close()
     assert played.handle.cancels == [None]
-    assert played.settled == []  # the engine has not let go yet
+    assert played.records == []  # the engine has not ended it yet
     for choice in (0, 1):
         played.call.choice_end(ChoiceEnd(choice, EndReason.CANCELLED))
     played.call.end(an_end(prompt=10))
-    assert (played.call.outcome, len(played.settled)) == ("cancelled", 1)
+    assert (played.call.outcome, len(played.records)) == ("cancelled", 1)
     assert played.call.usage.total_tokens == 15
-    [settlement] = played.settled
-    assert (settlement.usage.completion_tokens, settlement.finish_reasons) == (5, [])
+    [record] = played.records
+    assert (record.usage.completion_tokens, record.finish_reasons) == (5, [])
 
 
 async def test_a_deadline_ends_a_stream_with_its_error_after_the_text_so_far() -> None:
@@ -247,7 +234,7 @@ async def test_a_deadline_ends_a_stream_with_its_error_after_the_text_so_far() -
     assert played.handle.cancels == [None]
     played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED))
     played.call.end(an_end(prompt=10))
-    assert (played.call.outcome, len(played.settled)) == ("deadline", 1)
+    assert (played.call.outcome, len(played.records)) == ("deadline", 1)
     assert played.call.usage.total_tokens == 12
 
 
@@ -287,14 +274,14 @@ async def test_a_failing_engine_ends_the_call_with_its_sentence() -> None:
     assert _texts(await played.outbox.take()) == {0: "a"}
     with pytest.raises(EngineFailed, match="Out of memory"):
         await played.outbox.take()
-    assert (played.call.outcome, len(played.settled)) == ("failed", 1)
-    [settlement] = played.settled
-    assert (settlement.error, settlement.usage.completion_tokens) == ("Out of memory.", 1)
+    assert (played.call.outcome, len(played.records)) == ("failed", 1)
+    [record] = played.records
+    assert (record.error, record.usage.completion_tokens) == ("Out of memory.", 1)
 
 
 @pytest.mark.parametrize("first", ["close", "deadline", "failure"])
 @pytest.mark.parametrize("second", ["close", "deadline", "failure"])
-async def test_the_first_end_decides_the_outcome_and_the_call_is_settled_once(first: str, second: str) -> None:
+async def test_the_first_end_decides_the_outcome_and_the_call_is_recorded_once(first: str, second: str) -> None:
     played = start()
     ends: dict[str, Callable[[], None]] = {
         "close": played.call.close,
@@ -307,7 +294,7 @@ async def test_the_first_end_decides_the_outcome_and_the_call_is_settled_once(fi
     played.call.end(an_end())
     ends[second]()
     assert played.call.outcome == {"close": "cancelled", "deadline": "deadline", "failure": "failed"}[first]
-    assert len(played.settled) == 1
+    assert len(played.records) == 1
 
 
 async def test_closing_an_answered_call_changes_nothing() -> None:
@@ -316,61 +303,61 @@ async def test_closing_an_answered_call_changes_nothing() -> None:
     played.call.end(an_end())
     await played.outbox.take()
     played.call.close()
-    assert (played.call.outcome, len(played.settled)) == ("completed", 1)
+    assert (played.call.outcome, len(played.records)) == ("completed", 1)
 
 
-async def test_the_settlement_holds_every_number() -> None:
+async def test_the_usage_record_has_every_number() -> None:
     played = start(n=2, price=1.0)
     played.call.token_delta(text_delta("a", choice=1, tokens=3))
     played.call.choice_end(ChoiceEnd(1, EndReason.LENGTH))
     played.call.choice_end(_stop(0))
     end = an_end(prompt=10, cached=8)
     played.call.end(end)
-    [settlement] = played.settled
-    assert settlement.chat_id == played.call.started.id
-    assert (settlement.outcome, settlement.error, settlement.output) == ("completed", None, [])
-    assert settlement.finish_reasons == ["stop", "length"]
-    assert settlement.usage == chat_pb2.Usage(
+    [record] = played.records
+    assert record.facts.ids.chat_id == "chatcmpl-1"
+    assert (record.outcome, record.error, record.output) == ("completed", None, [])
+    assert record.finish_reasons == ["stop", "length"]
+    assert record.usage == chat_pb2.Usage(
         prompt_tokens=10, completion_tokens=3, total_tokens=13, cached_tokens=8, estimated_cost=13 / 1e6
     )
-    assert (settlement.timings.prefill, settlement.timings.decode) == (end.timings.prefill, end.timings.decode)
-    assert settlement.timings.queue >= end.timings.queue
-    assert settlement.seconds > 0
+    assert (record.timings.prefill, record.timings.decode) == (end.timings.prefill, end.timings.decode)
+    assert record.timings.queue >= end.timings.queue
+    assert record.seconds > 0
 
 
 @pytest.mark.parametrize("cancelled", [True, False])
-async def test_a_cancelled_call_tells_when_its_place_in_the_engine_is_free(cancelled: bool) -> None:
+async def test_a_cancelled_call_reports_when_its_slots_in_the_engine_are_free(cancelled: bool) -> None:
     played = start()
     if cancelled:
         played.call.close()
     played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED if cancelled else EndReason.STOP))
     played.call.end(an_end())
-    assert played.freed == []  # the engine may keep the place beyond the call's end
+    assert played.released == []  # the engine may use the slots beyond the call's end
     played.handle.released.set_result(None)
     await asyncio.sleep(0)
-    assert len(played.freed) == cancelled
+    assert len(played.released) == cancelled
 
 
 @pytest.mark.parametrize("traced", [True, False])
 async def test_what_the_model_wrote_is_kept_only_to_be_traced(traced: bool) -> None:
-    played = start(n=2, tools=["f"], traces_output=traced)
+    played = start(n=2, tools=["f"], keeps_output=traced)
     for text in ('{"name": "f", ', '"parameters": {}}'):
         played.call.token_delta(text_delta(text, choice=0))
     played.call.token_delta(text_delta("No.", choice=1))
     for index in (0, 1):
         played.call.choice_end(_stop(index))
     played.call.end(an_end())
-    [settlement] = played.settled
-    assert settlement.output == (['{"name": "f", "parameters": {}}', "No."] if traced else [])
+    [record] = played.records
+    assert record.output == (['{"name": "f", "parameters": {}}', "No."] if traced else [])
 
 
-async def test_a_call_that_is_given_up_while_it_waits_is_settled_once_and_costs_nothing() -> None:
+async def test_a_call_that_is_given_up_while_it_waits_is_recorded_once_and_costs_nothing() -> None:
     played = accept()
     played.call.close()
     played.call.close()
-    [settlement] = played.settled
-    assert settlement.outcome == "cancelled"
-    assert (settlement.usage.prompt_tokens, settlement.usage.estimated_cost) == (0, 0)
+    [record] = played.records
+    assert record.outcome == "cancelled"
+    assert (record.usage.prompt_tokens, record.usage.estimated_cost) == (0, 0)
 
 
 async def test_a_call_that_expires_while_it_waits_fails_and_costs_nothing() -> None:
@@ -380,8 +367,8 @@ async def test_a_call_that_expires_while_it_waits_fails_and_costs_nothing() -> N
     with pytest.raises(DeadlineExceeded):
         await played.outbox.take()
     played.call.close()
-    [settlement] = played.settled
-    assert (settlement.outcome, settlement.usage.prompt_tokens) == ("deadline", 0)
+    [record] = played.records
+    assert (record.outcome, record.usage.prompt_tokens) == ("deadline", 0)
 
 
 @pytest.mark.parametrize(("seconds", "outcome"), [(0.02, "deadline"), (60.0, "cancelled")])
@@ -392,7 +379,7 @@ async def test_a_caller_who_leaves_at_its_own_deadline_was_late_and_is_not_count
     played.call.expire_after(seconds, EXPIRED)
     played.call.close()
     played.call.end(an_end())
-    assert [settlement.outcome for settlement in played.settled] == [outcome]
+    assert [record.outcome for record in played.records] == [outcome]
 
 
 async def test_the_time_in_our_queue_is_added_to_the_engine_s() -> None:

@@ -49,7 +49,7 @@ async def test_a_caller_who_does_not_read_is_told_so_and_frees_the_engine(
     async with grpc.aio.insecure_channel(address, options=[("grpc.http2.bdp_probe", 0)]) as channel:
         stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
         call = stub.StreamChat(chat_service_pb2.StreamChatRequest(chat=chat))
-        while not any(record.message == "chat call settled" for record in caplog.records):  # noqa: ASYNC110 - a log
+        while not any(record.message == "chat call ended" for record in caplog.records):  # noqa: ASYNC110 - a log
             await asyncio.sleep(0.01)
         with suppress(grpc.aio.AioRpcError):
             while await call.read() is not grpc.aio.EOF:
@@ -57,7 +57,7 @@ async def test_a_caller_who_does_not_read_is_told_so_and_frees_the_engine(
         code = await call.code()
     await server.stop()
     assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
-    (bill,) = [record.__dict__["fields"] for record in caplog.records if record.message == "chat call settled"]
+    (bill,) = [record.__dict__["fields"] for record in caplog.records if record.message == "chat call ended"]
     assert bill["outcome"] == "slow_reader"
     assert 0 < bill["completion_tokens"] * 1000 < 10 * MOST_UNREAD
     assert engine.heartbeat().running == 0

@@ -1,4 +1,4 @@
-"""What is known of a call once the engine has let go of it, and the log line that tells it."""
+"""The usage record of a call: what it cost, how it ended, and where its time went."""
 
 from __future__ import annotations
 
@@ -17,30 +17,29 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
-    """A call's end, however it came."""
+class UsageRecord:
+    """Written once per call, when the engine has ended it, whatever the reason."""
 
     facts: CallFacts
-    chat_id: str
-    outcome: str  # a word of services/telemetry/outcome.py
+    outcome: str  # a constant of services/telemetry/outcome.py
     error: str | None  # a sentence, when the engine failed
-    finish_reasons: Sequence[str]  # of the choices that ended by themselves, in their order
+    finish_reasons: Sequence[str]  # of the choices that finished, ordered by index
     usage: Usage
     timings: EngineTimings
     seconds: float  # from the request's arrival to now
     output: Sequence[str]  # the choices' texts if they are to be traced, else empty
 
 
-def log_settlement(settlement: Settlement) -> None:
-    """The call's bill and times, as one line."""
-    facts, usage, timings = settlement.facts, settlement.usage, settlement.timings
+def log_usage(record: UsageRecord) -> None:
+    """Write the record as one log line."""
+    facts, usage, timings = record.facts, record.usage, record.timings
     fields = {
-        "request_id": facts.request_id,
-        "trace_id": facts.trace_id,
-        "chat_id": settlement.chat_id,
-        "model": facts.model,
-        "outcome": settlement.outcome,
-        "finish_reasons": settlement.finish_reasons,
+        "request_id": facts.ids.request_id,
+        "trace_id": facts.ids.trace_id,
+        "chat_id": facts.ids.chat_id,
+        "model": facts.model.name,
+        "outcome": record.outcome,
+        "finish_reasons": record.finish_reasons,
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "cached_tokens": usage.cached_tokens,
@@ -49,7 +48,7 @@ def log_settlement(settlement: Settlement) -> None:
         "queue_seconds": round(timings.queue, 6),
         "prefill_seconds": round(timings.prefill, 6),
         "decode_seconds": round(timings.decode, 6),
-        "seconds": round(settlement.seconds, 6),
-        "error": settlement.error,
+        "seconds": round(record.seconds, 6),
+        "error": record.error,
     }
-    log.info("chat call settled", extra={"fields": fields})
+    log.info("chat call ended", extra={"fields": fields})

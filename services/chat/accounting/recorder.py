@@ -1,0 +1,68 @@
+"""Records calls that have ended: in the log, in metrics, and in their traces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.chat.accounting.call_metrics import CallMetrics
+from services.chat.accounting.call_spans import CallSpans, request_attributes
+from services.chat.accounting.usage_record import log_usage
+from services.telemetry.spans import child_of
+from services.telemetry.tracing import trace_headers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.trace import SpanContext
+
+    from chasqui.v1.chat_service_pb2 import ChatRequest
+    from services.chat.accounting.usage_record import UsageRecord
+    from services.telemetry.spans import Spans
+
+
+@dataclass(frozen=True, slots=True)
+class CallTrace:
+    """The span of a call's RPC and, if the trace is recorded, the call's own below it."""
+
+    parent: SpanContext
+    context: SpanContext | None
+    request: Mapping[str, object]  # attributes of the call's own span
+    keeps_output: bool  # whether the span is to carry the text of the answer
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The W3C headers with which an engine continues the trace."""
+        return trace_headers(self.context or self.parent)
+
+
+class CallRecorder:
+    """Records all calls of a server."""
+
+    def __init__(self, spans: Spans, model: str, *, traces_content: bool) -> None:
+        """`model` is the served model's name.
+
+        With `traces_content` spans carry prompts and answers, which they otherwise never do.
+        """
+        self._metrics = CallMetrics(model)
+        self._spans = spans
+        self._call_spans = CallSpans(spans)
+        self._traces_content = traces_content
+
+    def trace(self, request: ChatRequest, parent: SpanContext, *, streamed: bool) -> CallTrace:
+        """The trace of a call whose RPC has the span `parent`."""
+        if not self._spans.records(parent):
+            return CallTrace(parent, None, {}, keeps_output=False)
+        attributes = request_attributes(request, streamed=streamed, content=self._traces_content)
+        return CallTrace(parent, child_of(parent), attributes, keeps_output=self._traces_content)
+
+    def record_release(self, seconds: float) -> None:
+        """Count how long a cancelled call still occupied the engine."""
+        self._metrics.record_release(seconds)
+
+    def record(self, record: UsageRecord, trace: CallTrace) -> None:
+        """Record a call; once per call."""
+        log_usage(record)
+        self._metrics.record(record, trace.context or trace.parent)
+        if trace.context is not None:
+            self._call_spans.write(record, trace.request, trace.context, trace.parent)

@@ -1,0 +1,128 @@
+"""The CPU-bound work on a request before the engine gets it: template, tokens, grammar. Runs off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from services.chat.grammar.compiler import GrammarCompiler
+from services.chat.grammar.structured import grammar_of
+from services.chat.grammar.tool_choice import calls_allowed
+from services.chat.request.prompt import PromptRenderer
+from services.chat.request.validation import check_tokens, validate, validate_input, validate_tools
+from services.engine.model.tokenizer import TooManyTokensError
+from services.errors import ContextLengthExceeded, InvalidValue, UnsupportedParameter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from chasqui.v1.chat_service_pb2 import ChatRequest
+    from services.chat.grammar.structured import Grammar
+    from services.engine.api import Engine
+
+Result = TypeVar("Result")
+
+# More threads than this would only take CPU time from the engine.
+_THREADS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a request gives the engine: prompt ids, and the grammar that the answer must follow, if any."""
+
+    prompt: Sequence[int]
+    grammar: Grammar | None
+    echo: str  # the prompt's text if the answer begins with it
+
+
+class InputProcessor:
+    """Validates requests and turns them into `Input`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._capabilities = engine.capabilities
+        self._tokenizer = engine.tokenizer
+        self._renderer = PromptRenderer(engine.model, engine.tokenizer)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="prompt")
+        self._grammars = GrammarCompiler(engine.tokenizer)
+
+    def validate(self, request: ChatRequest) -> None:
+        """InvalidValue, UnsupportedParameter or ContextLengthExceeded for the first field that is wrong."""
+        # A token or message is at least one token: more than the context holds are not looked at.
+        count = max(len(request.prompt.tokens.ids), len(request.messages))
+        if count > self._capabilities.context_length:
+            raise self.too_long(request, str(count) if request.HasField("prompt") else f"at least {count}")
+        validate(request, self._capabilities)
+        if request.tools and not self._renderer.takes_tools:
+            raise UnsupportedParameter("tools is not supported by the chat template of this model.", param="tools")
+
+    async def process(self, request: ChatRequest) -> Input:
+        """The input of a validated request; raises as `validate` does, for what only shows now."""
+        made = await self._in_thread(self._input, request)
+        if made.grammar is not None:
+            await self._grammars.check(made.grammar)
+        return made
+
+    async def chat_tokens(self, request: ChatRequest) -> list[int]:
+        """The prompt ids of a chat that is not going to be answered."""
+        validate_input(request, self._capabilities)
+        validate_tools(request)
+        return await self._in_thread(self._prompt_tokens, request)
+
+    async def text_tokens(self, text: str, *, opened: bool) -> list[int]:
+        """The ids of plain text; `opened` puts before it the ids with which every prompt begins."""
+        return await self._in_thread(self._text_tokens, text, opened)
+
+    async def text_of(self, ids: Sequence[int]) -> str:
+        """The text of token ids; InvalidValue for one that is not in the vocabulary."""
+        check_tokens(ids, "tokens", self._capabilities)
+        return await self._in_thread(self._tokenizer.decode, ids)
+
+    def too_long(self, request: ChatRequest, tokens: str) -> ContextLengthExceeded:
+        """The error for a prompt of so many tokens."""
+        return ContextLengthExceeded(
+            f"The prompt has {tokens} tokens, but the model's context holds {self._capabilities.context_length} "
+            "tokens, prompt and answer together.",
+            param="prompt" if request.HasField("prompt") else "messages",
+        )
+
+    def close(self) -> None:
+        """Stop the threads, and the process that tries grammars."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._grammars.close()
+
+    async def _in_thread(self, work: Callable[..., Result], *arguments: object) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    # In the threads.
+
+    def _input(self, request: ChatRequest) -> Input:
+        grammar = grammar_of(request)
+        try:
+            prompt = self._prompt_tokens(request, self._capabilities.context_length)
+        except TooManyTokensError as error:
+            raise self.too_long(request, f"at least {error.count}") from None
+        return Input(prompt, grammar, self._echo(request))
+
+    def _prompt_tokens(self, request: ChatRequest, most: int | None = None) -> list[int]:
+        if request.HasField("prompt"):
+            prompt = request.prompt
+            if prompt.HasField("tokens"):
+                return list(prompt.tokens.ids)
+            ids = self._text_tokens(prompt.text, True, most)
+            if not ids:
+                raise InvalidValue("prompt is empty.", param="prompt")
+            return ids
+        # With tool_choice none the prompt does not list the tools.
+        tools = list(request.tools) if calls_allowed(request) else []
+        return self._renderer.token_ids(list(request.messages), tools, most)
+
+    def _text_tokens(self, text: str, opened: bool, most: int | None = None) -> list[int]:
+        return [*(self._tokenizer.opening if opened else ()), *self._tokenizer.encode(text, most)]
+
+    def _echo(self, request: ChatRequest) -> str:
+        if not request.prompt.echo:
+            return ""
+        decoder = self._tokenizer.decoder()
+        return request.prompt.text or decoder.push(request.prompt.tokens.ids) + decoder.flush()
