@@ -171,9 +171,10 @@ class ModelInfo:
     name: str
     quantization: str  # "Q8_0", "bfloat16", ...
     fingerprint: str  # engine, version and model hash
-    chat_template: str  # Jinja source
+    chat_template: str  # Jinja source; empty for a model that cannot chat
     bos_token: str
     eos_token: str
+    tool_template: str = ""  # the template for calls with tools, where the model has one of its own
 
 
 @dataclass(frozen=True, slots=True)

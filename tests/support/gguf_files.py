@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import gguf
 import numpy as np
 
+from services.engine.model.byte_level import tokenizer_from_gguf
 from services.engine.model.gguf_file import GgufModel, read_gguf
-from services.engine.model.tokenizer import Tokenizer, tokenizer_from_gguf
+from services.engine.model.tokenizer import Tokenizer
 from services.settings import DEMO_MODEL
 
 if TYPE_CHECKING:

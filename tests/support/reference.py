@@ -10,8 +10,9 @@ import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+from services.engine.model.byte_level import tokenizer_from_gguf
 from services.engine.model.gguf_file import GgufModel
-from services.engine.model.tokenizer import _byte_alphabet, tokenizer_from_gguf
+from services.engine.model.vocabulary import BYTE_ALPHABET
 from tests.support.clients import CLIENTS_BIN
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def ask_meta(dialogues: Sequence[Sequence[Mapping[str, Any]]], texts: Sequence[s
 
 def llama_tokenizer(file: Path, special: Mapping[str, int]) -> Tokenizer:
     """Our tokeniser with the vocabulary of a tiktoken file, by way of what a GGUF file of the model says."""
-    spelling = {byte: character for character, byte in _byte_alphabet().items()}
+    spelling = {byte: character for character, byte in BYTE_ALPHABET.items()}
     ranks = {base64.b64decode(line.split()[0]): rank for rank, line in enumerate(file.read_bytes().splitlines())}
     spelled = {token: "".join(spelling[byte] for byte in token) for token in ranks}
     model = GgufModel(
@@ -65,6 +66,7 @@ def llama_tokenizer(file: Path, special: Mapping[str, int]) -> Tokenizer:
         quantization="F16",
         digest="",
         chat_template="",
+        tool_template="",
         tokenizer_model="gpt2",
         pre_tokenizer="llama-bpe",
         tokens=[*spelled.values(), *special],

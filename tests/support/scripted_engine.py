@@ -18,8 +18,8 @@ from services.engine.api import (
     Sink,
     TokenDelta,
 )
+from services.engine.model.byte_level import tokenizer_from_gguf
 from services.engine.model.gguf_file import read_gguf
-from services.engine.model.tokenizer import tokenizer_from_gguf
 from services.settings import DEMO_MODEL
 
 if TYPE_CHECKING:

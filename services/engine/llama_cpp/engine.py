@@ -7,12 +7,9 @@ in the event loop by one `call_soon_threadsafe` for all messages that have gathe
 from __future__ import annotations
 
 import asyncio
-import secrets
-import tempfile
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from services.engine.api import (
@@ -29,9 +26,12 @@ from services.engine.api import (
     TokenDelta,
 )
 from services.engine.llama_cpp.completion import GRAMMAR_LOST, CompletionState, completion_request
+from services.engine.llama_cpp.core import CoreOptions, load_core
+from services.engine.llama_cpp.core_tokenizer import core_tokenizer
 from services.engine.llama_cpp.grammar_follower import GrammarFollower
+from services.engine.llama_cpp.listener import PrivateListener
 from services.engine.load_error import EngineLoadError
-from services.engine.model.tokenizer import tokenizer_from_gguf
+from services.engine.model.byte_level import is_known, tokenizer_from_gguf
 from services.engine.slots import Slots
 
 if TYPE_CHECKING:
@@ -46,9 +46,6 @@ _PARAMETERS = frozenset(
         *("logprobs", "top_logprobs"),
     }
 )
-
-# Prompt tokens between two checks for cancellation; the core computes 512 at a time anyway.
-_PREFILL_BATCH = 512
 
 
 class LlamaCppHandle:
@@ -90,7 +87,8 @@ class LlamaCppEngine:
 
         self._xllamacpp: Any = xllamacpp
         self._gguf = gguf
-        self._threads = threads
+        self._options = CoreOptions(gguf.path, context_length, parallel, threads)
+        self._listener = PrivateListener()
         self.capabilities = Capabilities(context_length, len(gguf.tokens), _PARAMETERS, parallel, guided=True)
         self.model = ModelInfo(
             name=name,
@@ -99,8 +97,9 @@ class LlamaCppEngine:
             chat_template=gguf.chat_template,
             bos_token=gguf.tokens[gguf.bos_id],
             eos_token=gguf.tokens[gguf.eos_id],
+            tool_template=gguf.tool_template,
         )
-        self.tokenizer = tokenizer_from_gguf(gguf)
+        self.tokenizer = tokenizer_from_gguf(gguf) if is_known(gguf) else core_tokenizer(gguf, self._listener)
         self._server: Any = None
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="llama-cpp")
         self._slots = Slots[LlamaCppHandle](parallel)
@@ -134,34 +133,18 @@ class LlamaCppEngine:
         if handles:
             await asyncio.wait([handle.released for handle in handles])
         self._server = None
+        self._listener.close()
         self._pool.shutdown()
 
     def _load(self) -> Any:
-        """llama.cpp's server core.
-
-        It always opens an HTTP listener. That gets a random API key and a unix socket in a private directory, which is
-        removed at once, so that no process can connect.
-        """
-        params = self._xllamacpp.CommonParams()
-        params.model.path = str(self._gguf.path)
-        params.n_parallel = self.capabilities.parallel
-        params.n_ctx = self.capabilities.parallel * self.capabilities.context_length
-        params.n_batch = _PREFILL_BATCH
-        if self._threads:
-            params.cpuparams.n_threads = self._threads
-        params.warmup = False  # the first token below does that
-        params.cache_ram_mib = 0  # no second copy of the KV cache in host memory
-        params.verbosity = 1  # errors only
-        params.api_keys = [secrets.token_hex(32)]
-        with tempfile.TemporaryDirectory(prefix="chasqui-llama-") as private:
-            params.hostnames = [str(Path(private) / "unreachable.sock")]
-            try:
-                server = self._xllamacpp.Server(params)
-            except RuntimeError as error:
-                raise EngineLoadError(f"llama.cpp cannot load {self._gguf.path}: {error}") from error
-        # Generating a token reads all weights into memory. It also shows that the core's loop has begun: a stop request
-        # sent before that is lost, and destroying the core would block for ever.
-        server.handle_completions({"prompt": [self._gguf.bos_id], "max_tokens": 1, "stream": True}, lambda _: False)
+        self._listener.open()
+        try:
+            server = load_core(self._xllamacpp, self._options, self._listener, self._gguf.bos_id)
+        except EngineLoadError:
+            self._listener.close()
+            raise
+        if is_known(self._gguf):
+            self._listener.close()
         return server
 
     def _dispatch(self) -> None:

@@ -39,7 +39,8 @@ class Checkpoint:
     quantization: str  # "bfloat16", "fp8", ...
     kv_cache_dtype: str  # "fp8", "nvfp4", ..., or "auto": that of the activations, 16 bits
     digest: str  # 12 hexadecimal digits of SHA-256 over the metadata, and the size and first MiB of each weight file
-    chat_template: str
+    chat_template: str  # Jinja source; empty for a base model
+    tool_template: str  # the one for calls with tools, where the model has two; else empty
     bos_token: str
     eos_token: str
     end_ids: tuple[int, ...]  # the ids that end a choice, the tokenizer's own first
@@ -63,6 +64,7 @@ def _describe(path: Path) -> Checkpoint:
     tokenizer_config = _json(path / "tokenizer_config.json")
     tokenizer = _json(path / "tokenizer.json")
     eos_token = _token_text(tokenizer_config["eos_token"])
+    templates = _chat_templates(path, tokenizer_config)
     heads = config["num_attention_heads"]
     return Checkpoint(
         path=path,
@@ -76,7 +78,8 @@ def _describe(path: Path) -> Checkpoint:
         quantization=_modelopt(path, "quant_algo") or _other_quantization(config),
         kv_cache_dtype=_modelopt(path, "kv_cache_quant_algo") or "auto",
         digest=checkpoint_digest(path),
-        chat_template=_chat_template(path, tokenizer_config),
+        chat_template=templates.get("default", ""),
+        tool_template=templates.get("tool_use", ""),
         bos_token=_token_text(tokenizer_config.get("bos_token") or eos_token),
         eos_token=eos_token,
         end_ids=_end_ids(path, config, tokenizer, eos_token),
@@ -124,14 +127,16 @@ def _other_quantization(config: dict[str, Any]) -> str:
     return str(other.get("quant_method") or config.get("torch_dtype") or config.get("dtype") or "unknown")
 
 
-def _chat_template(path: Path, tokenizer_config: dict[str, Any]) -> str:
+def _chat_templates(path: Path, tokenizer_config: dict[str, Any]) -> dict[str, str]:
+    """The chat templates by name: "default" and, rarely, others."""
     file = path / "chat_template.jinja"
-    template = file.read_text(encoding="utf-8") if file.is_file() else tokenizer_config["chat_template"]
-    if isinstance(template, list):
-        template = next(entry["template"] for entry in template if entry["name"] == "default")
-    if not isinstance(template, str):
+    given = file.read_text(encoding="utf-8") if file.is_file() else tokenizer_config.get("chat_template") or {}
+    if isinstance(given, list):
+        given = {entry["name"]: entry["template"] for entry in given}
+    templates = {"default": given} if isinstance(given, str) else given
+    if not all(isinstance(template, str) for template in templates.values()):
         raise ValueError("its chat template is not text")
-    return template
+    return templates
 
 
 def _token_text(token: str | dict[str, str]) -> str:

@@ -43,7 +43,8 @@ class GgufModel:
     context_length: int
     quantization: str
     digest: str  # 12 hexadecimal digits of SHA-256 over the size, the first and the last MiB of the file
-    chat_template: str
+    chat_template: str  # Jinja source; empty for a base model
+    tool_template: str  # the one for calls with tools, where the file has two; else empty
     tokenizer_model: str
     pre_tokenizer: str
     tokens: list[str]
@@ -55,7 +56,7 @@ class GgufModel:
 
 
 def read_gguf(path: Path) -> GgufModel:
-    """The metadata of the file at `path`; EngineLoadError if it is missing or no GGUF file with a chat template."""
+    """The metadata of the file at `path`; EngineLoadError if it is missing or no GGUF file of a language model."""
     if not path.is_file():
         raise EngineLoadError(f"There is no model file {path}.")
     try:
@@ -123,25 +124,27 @@ def _describe(metadata: dict[str, Any], path: Path) -> GgufModel:
     def get(key: str, default: Any = None) -> Any:
         value = metadata.get(key, default)
         if value is None:
-            raise EngineLoadError(f"{path} lacks {key}, which a chat model needs.")
+            raise EngineLoadError(f"{path} lacks {key}, which a language model needs.")
         return value
 
     eos = get("tokenizer.ggml.eos_token_id")
+    kind, pre = get("tokenizer.ggml.model"), get("tokenizer.ggml.pre", "default")
     return GgufModel(
         path=path,
         name=get("general.name", path.stem),
         context_length=get(f"{get('general.architecture')}.context_length"),
         quantization=_FILE_TYPES.get(get("general.file_type", -1), "unknown"),
         digest=_digest(path),
-        chat_template=get("tokenizer.chat_template"),
-        tokenizer_model=get("tokenizer.ggml.model"),
-        pre_tokenizer=get("tokenizer.ggml.pre", "default"),
+        chat_template=get("tokenizer.chat_template", ""),
+        tool_template=get("tokenizer.chat_template.tool_use", ""),
+        tokenizer_model=kind,
+        pre_tokenizer=pre,
         tokens=get("tokenizer.ggml.tokens"),
         token_types=get("tokenizer.ggml.token_type"),
         merges=get("tokenizer.ggml.merges", []),
         bos_id=get("tokenizer.ggml.bos_token_id", eos),
-        # llama.cpp adds it for this family where the key is missing.
-        adds_bos=get("tokenizer.ggml.add_bos_token", metadata.get("tokenizer.ggml.pre") == "llama-bpe"),
+        # llama.cpp's default is to add it for SentencePiece and Llama 3.
+        adds_bos=get("tokenizer.ggml.add_bos_token", kind == "llama" or pre in ("llama-bpe", "llama3")),
         eos_id=eos,
     )
 

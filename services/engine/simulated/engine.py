@@ -27,7 +27,7 @@ from services.engine.api import (
     TokenDelta,
     TokenLogprob,
 )
-from services.engine.model.tokenizer import tokenizer_from_gguf
+from services.engine.model.byte_level import tokenizer_from_gguf
 from services.engine.slots import Slots
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ class SimulatedEngine:
             chat_template=gguf.chat_template,
             bos_token=gguf.tokens[gguf.bos_id],
             eos_token=gguf.tokens[gguf.eos_id],
+            tool_template=gguf.tool_template,
         )
         self.tokenizer = tokenizer_from_gguf(gguf)
         self._plain_ids = self.tokenizer.plain_ids()

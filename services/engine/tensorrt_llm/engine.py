@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from services.engine.api import Capabilities, EngineState, Generation, Heartbeat, ModelInfo, Sink
 from services.engine.load_error import EngineLoadError
-from services.engine.model.tokenizer import tokenizer_from_checkpoint
+from services.engine.model.byte_level import tokenizer_from_checkpoint
 from services.engine.tensorrt_llm.blocking import in_daemon_thread
 from services.engine.tensorrt_llm.capability import PARAMETERS
 from services.engine.tensorrt_llm.driver import Driver
@@ -50,6 +50,7 @@ class TensorRtLlmEngine:
             chat_template=checkpoint.chat_template,
             bos_token=checkpoint.bos_token,
             eos_token=checkpoint.eos_token,
+            tool_template=checkpoint.tool_template,
         )
         self.tokenizer = tokenizer_from_checkpoint(checkpoint)
         self._runtime = runtime

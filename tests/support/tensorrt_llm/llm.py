@@ -10,8 +10,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from services.engine.model.byte_level import tokenizer_from_checkpoint
 from services.engine.model.checkpoint import read_checkpoint
-from services.engine.model.tokenizer import tokenizer_from_checkpoint
 from tests.support.tensorrt_llm import table
 from tests.support.tensorrt_llm.executor import Executor
 from tests.support.tensorrt_llm.guided import GuidedChoice

@@ -13,8 +13,8 @@ from chasqui.v1 import chat_pb2
 from services.chat.request.prompt import PromptRenderer
 from services.engine.api import ModelInfo
 from services.engine.load_error import EngineLoadError
+from services.engine.model.byte_level import tokenizer_from_gguf
 from services.engine.model.gguf_file import read_gguf
-from services.engine.model.tokenizer import tokenizer_from_gguf
 from services.errors import InvalidValue
 from tests.support.gguf_files import demo_gguf, demo_tokenizer, write_gguf
 

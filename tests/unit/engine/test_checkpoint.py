@@ -10,7 +10,7 @@ import pytest
 from services.engine.load_error import EngineLoadError
 from services.engine.model.checkpoint import read_checkpoint
 from services.engine.model.gguf_file import read_gguf
-from services.engine.model.tokenizer import tokenizer_from_checkpoint, tokenizer_from_gguf
+from services.engine.model.byte_level import tokenizer_from_checkpoint, tokenizer_from_gguf
 from services.engine.tensorrt_llm.memory import (
     kv_bytes_per_token,
     read_gpus,

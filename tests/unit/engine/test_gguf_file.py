@@ -55,8 +55,10 @@ def test_what_a_file_may_leave_out_has_a_substitute(tmp_path: Path) -> None:
         "tokenizer.ggml.pre",
         "tokenizer.ggml.merges",
         "tokenizer.ggml.bos_token_id",
+        "tokenizer.chat_template",
     )
     model = read_gguf(write_gguf(tmp_path / "unnamed.gguf", leave_out=optional))
+    assert (model.chat_template, model.tool_template) == ("", "")
     assert (model.name, model.quantization, model.pre_tokenizer) == ("unnamed", "unknown", "default")
     assert (model.merges, model.bos_id) == ([], model.eos_id)
 
@@ -118,12 +120,31 @@ def test_a_file_whose_text_is_damaged_is_refused(tmp_path: Path, whole: Path) ->
     "key",
     [
         "llama.context_length",
-        "tokenizer.chat_template",
         "tokenizer.ggml.model",
         "tokenizer.ggml.tokens",
         "tokenizer.ggml.token_type",
         "tokenizer.ggml.eos_token_id",
     ],
 )
-def test_what_a_chat_model_needs_and_the_file_lacks_is_named(tmp_path: Path, key: str) -> None:
+def test_what_a_language_model_needs_and_the_file_lacks_is_named(tmp_path: Path, key: str) -> None:
     assert key in _refusal(write_gguf(tmp_path / "tiny.gguf", leave_out=[key]))
+
+
+def test_a_template_for_calls_with_tools_is_read_beside_the_usual_one(tmp_path: Path) -> None:
+    path = write_gguf(tmp_path / "tiny.gguf", tokenizer__chat_template__tool_use="{{ tools }}")
+    model = read_gguf(path)
+    assert (model.chat_template, model.tool_template) == ("{{ bos_token }}", "{{ tools }}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "adds_bos"),
+    [
+        ({"tokenizer__ggml__model": "llama"}, True),
+        ({"tokenizer__ggml__pre": "llama3"}, True),
+        ({"tokenizer__ggml__pre": "smollm"}, False),
+    ],
+)
+def test_a_file_that_does_not_say_whether_prompts_begin_with_a_token_has_its_family_s_default(
+    tmp_path: Path, changes: dict[str, str], adds_bos: bool
+) -> None:
+    assert read_gguf(write_gguf(tmp_path / "tiny.gguf", **changes)).adds_bos is adds_bos

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.engine.load_error import EngineLoadError
+from services.engine.model.byte_level import tokenizer_from_gguf
 from services.engine.model.gguf_file import read_gguf
-from services.engine.model.tokenizer import TooManyTokensError, tokenizer_from_gguf
+from services.engine.model.tokenizer import TooManyTokensError
+from services.engine.model.vocabulary import is_marker
 from tests.support.gguf_files import demo_gguf, demo_tokenizer, write_gguf
 from tests.support.wording import is_one_sentence
 
@@ -119,10 +121,28 @@ def test_a_tokenizer_of_an_unknown_kind_is_refused_by_name(changes: dict[str, st
     assert all(value in message for value in changes.values())
 
 
-def test_a_vocabulary_that_is_not_byte_level_is_refused(tmp_path: Path) -> None:
-    path = write_gguf(tmp_path / "tiny.gguf", words=["two words"])
-    with pytest.raises(EngineLoadError):
-        tokenizer_from_gguf(read_gguf(path))
+def test_a_token_that_is_not_spelled_in_bytes_stands_for_itself(tmp_path: Path) -> None:
+    model = read_gguf(write_gguf(tmp_path / "tiny.gguf", words=["two words"]))
+    assert tokenizer_from_gguf(model).token_bytes(model.tokens.index("two words")) == b"two words"
+
+
+@pytest.mark.parametrize(
+    ("token", "template", "marker"),
+    [
+        ("<|im_start|>", "", True),
+        ("<｜User｜>", "", True),
+        ("<tool_call>", "{{ '<tool_call>' }}", True),
+        ("[INST]", "[INST] {{ messages[0].content }}", True),
+        ("<tool_call>", "{{ messages }}", False),
+        ("<table>", "", False),
+        ("\n\n", "a\n\nb", False),
+        ("  ", "a  b", False),
+    ],
+)
+def test_a_user_defined_token_is_a_marker_if_the_template_writes_it_in_brackets(
+    token: str, template: str, marker: bool
+) -> None:
+    assert is_marker(token, template) is marker
 
 
 @given(

@@ -1,0 +1,118 @@
+"""A model's chat template: Jinja in a sandbox, with the functions and filters of `transformers`."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import jinja2
+from jinja2 import nodes
+from jinja2.ext import Extension
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from services.engine.load_error import EngineLoadError
+from services.errors import InvalidValue, UnsupportedParameter
+
+if TYPE_CHECKING:
+    from jinja2.parser import Parser
+
+    from services.engine.api import ModelInfo
+
+
+class ChatTemplate:
+    """Renders conversations; a model without a template refuses them."""
+
+    def __init__(self, model: ModelInfo) -> None:
+        """EngineLoadError if a template of the model is not valid Jinja."""
+        environment = _environment()
+        self.source = model.chat_template + model.tool_template
+        self.takes_tools = "tools" in self.source
+        self._name = model.name
+        self._template = _compiled(environment, model.chat_template)
+        self._tool_template = _compiled(environment, model.tool_template) or self._template
+        self._tokens = {"bos_token": model.bos_token, "eos_token": model.eos_token}
+
+    def render(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> str:
+        """The text of a conversation that ends with an open assistant turn.
+
+        InvalidValue if the template rejects the messages, UnsupportedParameter if the model has none.
+        """
+        template = self._template if tools is None else self._tool_template
+        if template is None:
+            raise UnsupportedParameter(
+                f"{self._name} is a model without a chat template, so it serves /v1/completions only; "
+                "the setting CHASQUI_CHAT_TEMPLATE can name a file with a template.",
+                param="messages",
+            )
+        try:
+            return template.render(
+                messages=messages,
+                tools=tools,
+                add_generation_prompt=True,
+                date_string=strftime_now("%d %b %Y"),
+                **self._tokens,
+            )
+        except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+            raise InvalidValue(
+                f"The model's chat template refuses the messages{_line_of(error)}: {error}", param="messages"
+            ) from error
+
+
+def strftime_now(form: str) -> str:
+    """The current time, formatted; templates call it by this name."""
+    return datetime.now(UTC).strftime(form)
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _GenerationTag]
+    )
+    environment.filters["tojson"] = _tojson
+    environment.globals["raise_exception"] = _raise_exception
+    environment.globals["strftime_now"] = strftime_now
+    return environment
+
+
+def _compiled(environment: ImmutableSandboxedEnvironment, source: str) -> jinja2.Template | None:
+    if not source:
+        return None
+    try:
+        return environment.from_string(source)
+    except jinja2.TemplateSyntaxError as error:
+        raise EngineLoadError(f"The model's chat template cannot be used: line {error.lineno}: {error}") from error
+    except jinja2.TemplateError as error:
+        raise EngineLoadError(f"The model's chat template cannot be used: {error}") from error
+
+
+def _line_of(error: Exception) -> str:
+    """The line of the template that raised."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<template>"]
+    return f" in line {lines[-1]}" if lines else ""
+
+
+def _raise_exception(message: str) -> NoReturn:
+    raise jinja2.TemplateError(message)
+
+
+def _tojson(
+    value: object,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    """JSON as `transformers` writes it for templates: not escaped for HTML, unlike Jinja's own filter."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+
+class _GenerationTag(Extension):
+    """`{% generation %}...{% endgeneration %}` marks an assistant's text for training; only the content is rendered."""
+
+    tags = {"generation"}  # noqa: RUF012 - the attribute that Jinja reads
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        """The nodes between the tags."""
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)

@@ -1,0 +1,50 @@
+"""Starts llama.cpp's server core in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from services.engine.load_error import EngineLoadError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from services.engine.llama_cpp.listener import PrivateListener
+
+# Prompt tokens between two checks for cancellation; the core computes 512 at a time anyway.
+_PREFILL_BATCH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class CoreOptions:
+    """How a model is run: `parallel` slots of `context_length` tokens each; `threads` 0 means one per core."""
+
+    path: Path
+    context_length: int
+    parallel: int
+    threads: int
+
+
+def load_core(xllamacpp: Any, options: CoreOptions, listener: PrivateListener, first_token: int) -> Any:
+    """The server core with the weights loaded; blocking. EngineLoadError if llama.cpp rejects the model."""
+    params = xllamacpp.CommonParams()
+    params.model.path = str(options.path)
+    params.n_parallel = options.parallel
+    params.n_ctx = options.parallel * options.context_length
+    params.n_batch = _PREFILL_BATCH
+    if options.threads:
+        params.cpuparams.n_threads = options.threads
+    params.warmup = False  # the token below does that
+    params.cache_ram_mib = 0  # no second copy of the KV cache in host memory
+    params.verbosity = 1  # errors only
+    params.api_keys = [listener.key]
+    params.hostnames = [str(listener.path)]
+    try:
+        server = xllamacpp.Server(params)
+    except RuntimeError as error:
+        raise EngineLoadError(f"llama.cpp cannot load {options.path}: {error}") from error
+    # Generating a token reads all weights into memory. It also shows that the core's loop has begun: a stop request
+    # sent before that is lost, and destroying the core would block for ever.
+    server.handle_completions({"prompt": [first_token], "max_tokens": 1, "stream": True}, lambda _: False)
+    return server
