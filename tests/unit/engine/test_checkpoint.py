@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from services.engine.load_error import EngineLoadError
+from services.engine.model.byte_level import tokenizer_from_checkpoint, tokenizer_from_gguf
 from services.engine.model.checkpoint import read_checkpoint
 from services.engine.model.gguf_file import read_gguf
-from services.engine.model.byte_level import tokenizer_from_checkpoint, tokenizer_from_gguf
 from services.engine.tensorrt_llm.memory import (
     kv_bytes_per_token,
     read_gpus,
