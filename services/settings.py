@@ -36,9 +36,10 @@ class Settings:
     engine: str = setting("llama-cpp", "Inference engine.", choices=ENGINES)
     model: str = setting(
         "",
-        "GGUF file, or org/repo[:file] on the Hugging Face hub; empty: the demo model. For TensorRT-LLM: "
+        "GGUF file, smollm2, or org/repo[:file] on the Hugging Face hub; empty: the demo model. For TensorRT-LLM: "
         "checkpoint directory, org/repo, or compiled engine.",
     )
+    chat_template: str = setting("", "File with a Jinja chat template to use instead of the model's own.")
     model_name: str = setting("", "Model name in responses; empty: the name in the model file.")
     model_aliases: tuple[str, ...] = setting(
         ("meta-llama/Meta-Llama-3.1-8B-Instruct",), "Other model names that requests may use, separated by commas."

