@@ -7,6 +7,8 @@ MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?= python3
 SOAK_SECONDS ?= 600
+# The tests of a file share services, so they stay in one process and in their order.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -30,12 +32,12 @@ run: setup ## Set up and serve on http://localhost:8080; MODEL=smollm2 or a GGUF
 	@exec $(BIN)/chasqui up $(if $(MODEL),--model '$(MODEL)')
 
 .PHONY: test
-test: setup ## Set up and run all tests.
-	$(BIN)/pytest tests/unit tests/contract tests/e2e
+test: setup ## Set up and run all tests, two files side by side.
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/unit tests/contract tests/e2e
 
 .PHONY: e2e
 e2e: setup ## Run the end-to-end tests alone.
-	$(BIN)/pytest tests/e2e
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/e2e
 
 .PHONY: clients
 clients: setup ## Run LangChain, llm and schemathesis against the service; compare prompts with Meta's package.

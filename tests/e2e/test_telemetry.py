@@ -19,7 +19,7 @@ from tests.support.replicas import wait_until
 from tests.support.service import Service, free_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 CHAT = "/v1/chat/completions"
 SECRET = "the colour of the llama"
@@ -48,6 +48,15 @@ class Traced:
     def internal(self, part: int) -> str:
         """The base of a part's internal port."""
         return f"http://127.0.0.1:{self._metrics_port + part}"
+
+    def trace(self, trace_id: str, size: int = len(REST)) -> list[ReceivedSpan]:
+        """The spans of a trace by their start, once there are `size` of them."""
+        return self.collector.trace(trace_id, size, meanwhile=lambda: another_span(self.service))
+
+
+def another_span(service: Service) -> None:
+    """One more span of Envoy, which exports as soon as it has five, and otherwise every 5 s."""
+    assert get(service.url + "/nowhere").status == 404
 
 
 def exporting(collector: OtlpReceiver, **variables: str) -> dict[str, str]:
@@ -92,7 +101,7 @@ def tree(spans: list[ReceivedSpan]) -> list[str]:
 def trace_of(traced: Traced, request_id: str, size: int = len(REST)) -> list[ReceivedSpan]:
     """The trace of a call, once it has all its spans."""
     trace_id = traced.service.logged(request_id, "request answered")["trace_id"]
-    return traced.collector.trace(trace_id, lambda spans: len(spans) >= size)
+    return traced.trace(trace_id, size)
 
 
 def named(spans: list[ReceivedSpan], name: str) -> ReceivedSpan:
@@ -147,7 +156,7 @@ def test_a_caller_s_own_trace_goes_on_and_its_flag_does_not_decide(traced: Trace
         trace_id = TRACE[:-2] + flag
         parent = f"00-{trace_id}-b7ad6b7169203331-{flag}"
         post(traced.service.url + CHAT, body(), traceparent=parent)
-        spans = traced.collector.trace(trace_id, lambda spans: len(spans) >= len(REST))
+        spans = traced.trace(trace_id)
         assert spans[0].part == "chasqui-envoy"
         assert spans[0].parent_id == "b7ad6b7169203331"
         assert tree(spans) == [line.format(method="Chat") for line in REST]
@@ -169,7 +178,7 @@ def test_a_grpc_call_is_traced_too_and_told_its_times(traced: Traced) -> None:
         assert re.findall(r"(\w+);dur=\d+\.\d{3}", str(metadata["server-timing"])) == names
         assert metadata["x-request-id"]
     assert events[-1].completed.usage.completion_tokens == 4
-    spans = traced.collector.trace(TRACE[:-2] + "aa", lambda spans: len(spans) >= 7)
+    spans = traced.trace(TRACE[:-2] + "aa", 7)
     assert tree(spans)[:3] == [
         "chasqui-envoy POST",
         "  chasqui-server chasqui.v1.ChatService/StreamChat",
@@ -334,7 +343,7 @@ def test_what_was_said_is_traced_when_the_operator_wants_it(tmp_path: Any) -> No
         Service(exporting(collector), engine="simulated", simulated_rate=0, trace_content="on") as service,
     ):
         reply = post(service.url + CHAT, body(), traceparent=f"00-{TRACE}-b7ad6b7169203331-01")
-        spans = collector.trace(TRACE, lambda spans: len(spans) >= len(REST) - 1)
+        spans = collector.trace(TRACE, len(REST) - 1, meanwhile=lambda: another_span(service))
         details = named(spans, "chat").events["gen_ai.client.inference.operation.details"]
         said = reply.json()["choices"][0]["message"]["content"]
     assert details["gen_ai.input.messages"] == (

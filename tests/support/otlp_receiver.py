@@ -82,13 +82,17 @@ class OtlpReceiver(
             self.refused += 1
             context.abort(grpc.StatusCode.INTERNAL, "This collector is broken.")
 
-    def trace(self, trace_id: str, until: Callable[[list[ReceivedSpan]], bool]) -> list[ReceivedSpan]:
-        """The spans of a trace by their start, as soon as they are enough; TimeoutError if they never are."""
+    def trace(self, trace_id: str, size: int, meanwhile: Callable[[], object]) -> list[ReceivedSpan]:
+        """The spans of a trace by their start, once there are `size`; TimeoutError if there never are.
+
+        `meanwhile` is called between two looks.
+        """
         end = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < end:
             spans = sorted((span for span in list(self.spans) if span.trace_id == trace_id), key=lambda s: s.start)
-            if until(spans):
+            if len(spans) >= size:
                 return spans
+            meanwhile()
             time.sleep(0.05)
         raise TimeoutError(f"the trace has only {[(span.part, span.name) for span in spans]}")
 
