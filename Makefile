@@ -79,6 +79,10 @@ bench-tensorrt-llm: setup ## Measure what the TensorRT-LLM adapter costs per tok
 soak: setup ## Mixed traffic, disconnects and kills for SOAK_SECONDS (600), then a verdict: leaks, wrong answers, errors.
 	$(BIN)/python -m tests.bench.soak --seconds $(SOAK_SECONDS)
 
+.PHONY: siege
+siege: setup ## Every hostile input at once beside normal traffic for SOAK_SECONDS (600): who was lost, late or wrong.
+	$(BIN)/python -m tests.bench.siege --seconds $(SOAK_SECONDS)
+
 .PHONY: images
 images: ## Build all container images; needs Docker.
 	docker build --file docker/server.Dockerfile --tag chasqui/server .

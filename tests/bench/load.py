@@ -52,9 +52,9 @@ async def stream_many(port: int, request: dict[str, Any], count: int) -> list[An
     return [_answer(began, pieces) for began, pieces in raw]
 
 
-async def stream_in_turn(port: int, request: dict[str, Any], count: int) -> list[Answer]:
+async def stream_in_turn(port: int, request: dict[str, Any], count: int, *, key: str = "unused") -> list[Answer]:
     """So many streams, one after the other."""
-    return [_answer(*(await _receive(port, request))) for _ in range(count)]
+    return [_answer(*(await _receive(port, request, key))) for _ in range(count)]
 
 
 async def stream_by_callers(port: int, request: dict[str, Any], callers: int, count: int) -> None:
@@ -108,13 +108,14 @@ def check(answers: list[Answer], expected: str, tokens: int) -> None:
             )
 
 
-async def _receive(port: int, request: dict[str, Any]) -> tuple[float, list[tuple[float, bytes]]]:
+async def _receive(port: int, request: dict[str, Any], key: str = "unused") -> tuple[float, list[tuple[float, bytes]]]:
     """When the call began, and everything that came, piece by piece with its time."""
     data = json.dumps(request).encode()
     began = time.perf_counter()
     async with asyncio.timeout(_LIMIT):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         head = f"POST {CHAT} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+        head += f"authorization: Bearer {key}\r\n"
         writer.write(f"{head}content-length: {len(data)}\r\n\r\n".encode() + data)
         pieces: list[tuple[float, bytes]] = []
         try:

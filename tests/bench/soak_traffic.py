@@ -7,6 +7,7 @@ import json
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -41,23 +42,25 @@ class BrokenError(Exception):
 
 @dataclass
 class Traffic:
-    """Callers on a port, and what has become of their calls."""
+    """Callers on a port, and what has become of their calls; `gaps` has the longest one of every streamed answer."""
 
     port: int
     chance: random.Random
+    key: str = "unused"
     right: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
+    gaps: list[float] = field(default_factory=list)
     _expected: dict[str, list[str]] = field(default_factory=dict)
 
-    async def run(self, seconds: float, callers: int) -> None:
-        """So many callers at a time, each beginning its next call when its last has ended."""
+    async def run(self, seconds: float, callers: int, *, leaving: bool = True) -> None:
+        """So many callers at a time, each beginning its next call when its last has ended; some leave in the middle."""
         end = time.monotonic() + seconds
         target = f"127.0.0.1:{self.port}"
         async with grpc.aio.insecure_channel(target, options=[("grpc.enable_retries", 0)]) as channel:
             stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
             kinds: tuple[Callable[[], Awaitable[str]], ...] = (
                 *(self.streamed, self.streamed, self.whole, self.tools, self.choices, self.structured),
-                *(self.bad_input, self.disconnect, self.disconnect),
+                *(self.bad_input, *((self.disconnect, self.disconnect) if leaving else ())),
                 *(
                     lambda: self.grpc_whole(stub),
                     lambda: self.grpc_streamed(stub),
@@ -107,8 +110,9 @@ class Traffic:
     async def streamed(self) -> str:
         """REST, streamed."""
         body = self._chosen()
-        [answer] = await load.stream_in_turn(self.port, {**body, "stream": True}, 1)
+        [answer] = await load.stream_in_turn(self.port, {**body, "stream": True}, 1, key=self.key)
         self._compare(body, [answer.text])
+        self.gaps.append(max((later - earlier for earlier, later in pairwise(answer.arrivals)), default=0.0))
         return "streamed"
 
     async def whole(self) -> str:
@@ -120,7 +124,7 @@ class Traffic:
     async def tools(self) -> str:
         """REST, streamed, with tools in the prompt."""
         body = self._chosen(tools=True)
-        [answer] = await load.stream_in_turn(self.port, {**body, "stream": True}, 1)
+        [answer] = await load.stream_in_turn(self.port, {**body, "stream": True}, 1, key=self.key)
         self._compare(body, [answer.text])
         return "tools"
 
@@ -159,14 +163,14 @@ class Traffic:
     async def grpc_whole(self, stub: Any) -> str:
         """gRPC, whole."""
         body = self._chosen()
-        answer = await stub.Chat(_chat(body))
+        answer = await stub.Chat(_chat(body), metadata=self._metadata())
         self._compare(body, [choice.message.content[0].text for choice in answer.choices])
         return "gRPC whole"
 
     async def grpc_streamed(self, stub: Any) -> str:
         """gRPC, streamed."""
         body = self._chosen()
-        stream = stub.StreamChat(chat_service_pb2.StreamChatRequest(chat=_chat(body)))
+        stream = stub.StreamChat(chat_service_pb2.StreamChatRequest(chat=_chat(body)), metadata=self._metadata())
         self._compare(body, ["".join([event.delta.content async for part in stream for event in part.events])])
         return "gRPC streamed"
 
@@ -174,12 +178,15 @@ class Traffic:
         """gRPC, with bytes that are no message."""
         call: Any = channel.unary_unary("/chasqui.v1.ChatService/Chat")
         try:
-            await call(b"\xff\xff\xff")
+            await call(b"\xff\xff\xff", metadata=self._metadata())
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
                 raise
             return "gRPC bad input"
         raise WrongAnswerError("bytes that are no message were answered")
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        return (("authorization", f"Bearer {self.key}"),)
 
     def _chosen(self, *, n: int = 1, tools: bool = False) -> dict[str, Any]:
         return self._body(self.chance.choice(PROMPTS), self.chance.choice(TOKENS), n=n, tools=tools)
@@ -212,6 +219,7 @@ class Traffic:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             head = f"POST {load.CHAT} HTTP/1.1\r\nhost: soak\r\nconnection: close\r\ncontent-type: application/json\r\n"
+            head += f"authorization: Bearer {self.key}\r\n"
             writer.write(f"{head}content-length: {len(data)}\r\n\r\n".encode() + data)
             head, _, answer = (await reader.read(-1)).decode().partition("\r\n\r\n")
         finally:

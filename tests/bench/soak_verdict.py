@@ -21,6 +21,8 @@ _WARM = 2
 _FEWEST_SAMPLES = 8
 _MEMORY_ALLOWANCE = 12 * 2**20
 _COUNT_ALLOWANCE = 8
+# How many timers were at most so many seconds late, by that bound: the buckets of a histogram, cumulative.
+Lateness = dict[float, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,32 @@ def verdict(
         Check("slots and queue empty when nothing runs", "; ".join(stuck) or "always", not stuck),
         *_leaks(samples),
     ]
+
+
+def lateness_check(part: str, counts: Lateness, allowance: float) -> Check:
+    """Whether an event loop got to its timers in time; `allowance` is the bound of a bucket."""
+    total = max(counts.values(), default=0)
+    late = total - counts.get(allowance, 0)
+    longest = min((bound for bound, count in counts.items() if count == total), default=0.0)
+    figure = f"{late} of {total} timers later than {allowance * 1000:.0f} ms, none later than {longest * 1000:.0f} ms"
+    return Check(f"event loop of {part}", figure, total > 0 and not late)
+
+
+def gaps_check(gaps: Sequence[float], allowance: float) -> Check:
+    """Whether the tokens of every normal stream followed each other in time."""
+    late = sum(gap > allowance for gap in gaps)
+    figure = (
+        f"{late} of {len(gaps):,} streams later than {allowance * 1000:.0f} ms, longest {max(gaps, default=0):.3f} s"
+    )
+    return Check("longest gap between tokens of normal streams", figure, bool(gaps) and not late)
+
+
+def hostile_check(answered: Mapping[str, int], failures: Sequence[Failure]) -> Check:
+    """Whether every hostile input got an answer that it may get."""
+    wrong = sorted({failure.what for failure in failures})
+    return Check(
+        "hostile inputs", f"{sum(answered.values()):,}; {'; '.join(wrong) or 'all refused or bounded'}", not wrong
+    )
 
 
 def _leaks(samples: Iterable[Sample]) -> list[Check]:

@@ -19,7 +19,7 @@ from tests.support.replicas import wait_until
 from tests.support.service import Service, free_row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 CHAT = "/v1/chat/completions"
 SECRET = "the colour of the llama"

@@ -1,0 +1,133 @@
+"""A siege: every hostile input at once, again and again, beside normal traffic; and a verdict at the end.
+
+`make siege` runs it. The verdict is bad if a call of the normal traffic was lost, late or wrong, if an event loop of
+the server or the edge was late, or if a hostile input got another answer than it may. The exit status is 1 then;
+`build/bench/siege.json` has everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import re
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import uvloop
+from rich.console import Console
+from rich.progress import Progress, TimeElapsedColumn
+
+from tests.bench import hostile_traffic
+from tests.bench.hostile_traffic import HostileTraffic
+from tests.bench.machine import describe
+from tests.bench.soak import table
+from tests.bench.soak_traffic import Traffic
+from tests.bench.soak_verdict import Check, Lateness, gaps_check, hostile_check, lateness_check, verdict
+from tests.support.http import get
+from tests.support.service import Service, free_row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OUTPUT = Path("build/bench/siege.json")
+KEY = "normal-key"
+CALLERS = 8
+ROUND = 8.0  # seconds
+RATE = 200  # tokens per second of every answer
+PARTS = ("server", "edge")
+_BUCKET = re.compile(r'^chasqui_event_loop_lag_seconds_bucket\{.*?le="([^"]+)".*?\} ([0-9.e+]+)$', re.MULTILINE)
+
+
+@dataclass
+class Siege:
+    """A service, the traffic on it, and how late its event loops were by part."""
+
+    metrics_port: int
+    traffic: Traffic
+    hostile: HostileTraffic
+    lateness: dict[str, Lateness] = field(default_factory=dict)
+
+    async def run(self, seconds: float, round_seconds: float, advance: Callable[[float], None]) -> None:
+        """Rounds of both kinds of traffic until the time is over."""
+        await self.traffic.learn()
+        before = [await self._lags(place) for place in range(len(PARTS))]
+        left = seconds
+        while left > 0:
+            length = min(round_seconds, left)
+            hostile = asyncio.create_task(self.hostile.run(length))
+            while not hostile.done():
+                await self.traffic.run(1.0, CALLERS, leaving=False)
+            await hostile
+            left -= length
+            advance(length)
+        for place, part in enumerate(PARTS):
+            after = await self._lags(place)
+            self.lateness[part] = {bound: count - before[place].get(bound, 0) for bound, count in after.items()}
+
+    async def _lags(self, place: int) -> Lateness:
+        """Timers of a part's event loop by how late they were."""
+        shown = await asyncio.to_thread(get, f"http://127.0.0.1:{self.metrics_port + place}/metrics")
+        return {float(bound): int(float(count)) for bound, count in _BUCKET.findall(shown.body.decode())}
+
+    def verdict(self, allowance: float) -> list[Check]:
+        """What it has shown; nothing may be later than `allowance`, in seconds."""
+        checks = verdict(self.traffic.right, self.traffic.failures, (), (), ())
+        loops = [lateness_check(part, counts, allowance) for part, counts in self.lateness.items()]
+        late = gaps_check(self.traffic.gaps, 1 / RATE + allowance)
+        return [*checks[:2], late, *loops, hostile_check(self.hostile.answered, self.hostile.failures)]
+
+    def report(self, seconds: float, checks: list[Check]) -> dict[str, Any]:
+        """Everything, for whoever asks why."""
+        return {
+            "machine": describe(),
+            "seconds": seconds,
+            "callers": CALLERS,
+            "verdict": [asdict(check) for check in checks],
+            "right": dict(self.traffic.right),
+            "hostile": dict(self.hostile.answered),
+            "failures": [asdict(failure) for failure in (*self.traffic.failures, *self.hostile.failures)],
+            "gaps": sorted(self.traffic.gaps),
+            "lateness": self.lateness,
+        }
+
+
+def siege(seconds: float, round_seconds: float, advance: Callable[[float], None]) -> Siege:
+    """Run one."""
+    port = free_row(3)
+    settings: dict[str, Any] = {"engine": "simulated", "simulated_rate": RATE, "parallel": 64, "log_level": "error"}
+    keys = f"{KEY},{hostile_traffic.KEY}"
+    with Service(**settings, api_keys=keys, metrics_address=f"127.0.0.1:{port}") as service:
+        chance = random.Random(0)  # noqa: S311 - repeatable, guards nothing
+        running = Siege(port, Traffic(service.port, chance, KEY), HostileTraffic(service.port))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(running.run(seconds, round_seconds, advance))
+    return running
+
+
+def main() -> None:
+    """Besiege, print the verdict, write the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--allowance", type=float, default=0.05, help="seconds by which anything may be late")
+    given = parser.parse_args()
+    console = Console()
+    columns = (*Progress.get_default_columns(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("besieging", total=given.seconds)
+        done = siege(given.seconds, ROUND, lambda seconds: progress.advance(task, seconds))
+    checks = done.verdict(given.allowance)
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    OUTPUT.write_text(json.dumps(done.report(given.seconds, checks), indent=2) + "\n")
+    for kind, count in sorted({**done.traffic.right, **done.hostile.answered}.items()):
+        console.print(f"{count:8,} {kind}")
+    console.print(table(checks))
+    console.print(f"{OUTPUT} is written.")
+    sys.exit(0 if all(check.passed for check in checks) else 1)
+
+
+if __name__ == "__main__":
+    main()
