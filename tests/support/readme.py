@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.setting_values import text_of
 from services.settings import Settings, fields, variable
+from tests.support.bounds import BOUNDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,8 +38,15 @@ def settings_table() -> str:
     return "\n".join(lines)
 
 
+def bounds_table() -> str:
+    """The table of all bounds."""
+    lines = ["| bound | default | beyond it | test |", "| --- | --- | --- | --- |"]
+    lines += [f"| {bound.what} | {bound.value} | {bound.beyond} | `{bound.test}` |" for bound in BOUNDS]
+    return "\n".join(lines)
+
+
 # The name of a block between `<!-- BEGIN name (make readme) -->` and `<!-- END name -->` -> what it must hold.
-BLOCKS: Final[Mapping[str, Callable[[], str]]] = {"settings": settings_table}
+BLOCKS: Final[Mapping[str, Callable[[], str]]] = {"settings": settings_table, "bounds": bounds_table}
 
 
 def filled(text: str) -> str:

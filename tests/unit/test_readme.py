@@ -16,6 +16,7 @@ from edge.openai.request_schema import (
     TokenizeRequest,
 )
 from services.settings import fields, variable
+from tests.support.bounds import BOUNDS
 from tests.support.readme import BLOCKS, ROOT, documents, filled
 
 FOLDERS = ("proto", "services", "edge", "tests", "docker")
@@ -34,6 +35,13 @@ def _anchors(text: str) -> set[str]:
     """The anchors that GitHub gives to the headings."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _exists(folder: Path, test: str) -> bool:
+    """Whether `file::function` is a test below `folder`."""
+    file, _, function = test.partition("::")
+    source = (folder / file).read_text(encoding="utf-8")
+    return re.search(rf"^(?:async )?def {function}\(", source, re.MULTILINE) is not None
 
 
 def test_the_front_page_is_short() -> None:
@@ -103,8 +111,16 @@ def test_every_rpc_is_explained() -> None:
 
 def test_every_feature_has_a_test_that_exists() -> None:
     text = (ROOT / "edge" / "README.md").read_text(encoding="utf-8")
-    named = re.findall(r"^\| .* \| `(test_\w+\.py)::(test_\w+)` \|$", text, re.MULTILINE)
+    named = re.findall(r"^\| .* \| `(test_\w+\.py::test_\w+)` \|$", text, re.MULTILINE)
     assert len(named) > 20
-    for file, test in named:
-        source = (ROOT / "tests" / "e2e" / file).read_text(encoding="utf-8")
-        assert re.search(rf"^(?:async )?def {test}\(", source, re.MULTILINE), test
+    assert [name for name in named if not _exists(ROOT / "tests" / "e2e", name)] == []
+
+
+def test_every_bound_has_a_test_that_exists() -> None:
+    assert [bound.test for bound in BOUNDS if not _exists(ROOT / "tests", bound.test)] == []
+
+
+def test_the_plugins_that_are_shown_are_those_of_buf_gen_yaml() -> None:
+    text = (ROOT / "proto" / "README.md").read_text(encoding="utf-8")
+    [shown] = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert (ROOT / "proto" / "buf.gen.yaml").read_text(encoding="utf-8").endswith(shown)

@@ -1,0 +1,217 @@
+"""Every bound on what callers may send or hold: its value in the code, what happens beyond it, and the test of that."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from services.settings import Settings, variable
+
+_ENVOY: Final = (Path(__file__).parents[2] / "edge" / "envoy" / "envoy.yaml").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A bound; `source` is `module:CONSTANT`, `setting:field` or `envoy:key`, and `test` is below `tests/`."""
+
+    what: str
+    source: str
+    unit: str
+    beyond: str
+    test: str
+
+    @property
+    def value(self) -> str:
+        """The bound in words, with the setting that changes it; LookupError or AttributeError if it is not there."""
+        place, _, name = self.source.partition(":")
+        if place == "setting":
+            return f"{_words(getattr(Settings(), name), self.unit)} (`{variable(name)}`)"
+        if place == "envoy":
+            found = re.search(rf"^ *(?:- )?{name}: (\d+)", _ENVOY, re.MULTILINE)
+            if found is None:
+                raise LookupError(f"envoy.yaml has no {name}")
+            return _words(int(found.group(1)), self.unit)
+        return _words(getattr(import_module(place), name), self.unit)
+
+
+def _words(value: float, unit: str) -> str:
+    if unit == "bytes":
+        for name, size in (("MiB", 2**20), ("KiB", 2**10)):
+            if value >= size and value % size == 0:
+                return f"{value // size:,.0f} {name}"
+    return f"{value:,} {unit}".rstrip()
+
+
+BOUNDS: Final = (
+    Bound(
+        "connections",
+        "envoy:max_active_downstream_connections",
+        "",
+        "closed",
+        "e2e/test_connection_limit.py::test_connections_beyond_the_limit_are_closed_and_the_others_are_served",
+    ),
+    Bound(
+        "headers of a request",
+        "envoy:max_request_headers_kb",
+        "KiB",
+        "431",
+        "e2e/hostile/test_headers.py::test_what_is_no_proper_http_is_refused_in_the_envelope",
+    ),
+    Bound(
+        "header lines",
+        "envoy:max_headers_count",
+        "",
+        "431",
+        "e2e/hostile/test_headers.py::test_what_is_no_proper_http_is_refused_in_the_envelope",
+    ),
+    Bound(
+        "time for the headers",
+        "envoy:request_headers_timeout",
+        "s",
+        "408",
+        "e2e/hostile/test_headers.py::test_headers_that_come_byte_by_byte_are_408_while_others_are_served",
+    ),
+    Bound(
+        "time for the body",
+        "envoy:request_timeout",
+        "s",
+        "408",
+        "e2e/hostile/test_headers.py::test_bodies_that_come_byte_by_byte_are_408_while_others_are_served",
+    ),
+    Bound(
+        "silence of a call in both directions",
+        "envoy:stream_idle_timeout",
+        "s",
+        "an error, or the stream ends",
+        "e2e/test_silence.py::test_without_comments_envoy_would_have_ended_that_stream",
+    ),
+    Bound(
+        "a header that goes to the chat server",
+        "edge.http.call_options:_LONGEST_HEADER",
+        "bytes",
+        "431",
+        "e2e/hostile/test_headers.py::test_a_long_credential_is_431",
+    ),
+    Bound(
+        "body of a request",
+        "services.settings:MAX_BODY_BYTES",
+        "bytes",
+        "413",
+        "unit/edge/test_app.py::test_a_chunked_body_is_counted_as_it_comes",
+    ),
+    Bound(
+        "gRPC message",
+        "services.settings:MAX_MESSAGE_BYTES",
+        "bytes",
+        "RESOURCE_EXHAUSTED",
+        "e2e/hostile/test_rpcs.py::test_a_message_beyond_the_limit_is_resource_exhausted_compressed_or_not",
+    ),
+    Bound(
+        "prompts of a text completion",
+        "services.limits:MAX_PROMPTS",
+        "",
+        "400",
+        "e2e/test_completions.py::test_what_cannot_be_done_is_refused_by_name",
+    ),
+    Bound(
+        "`stop` texts, and `stop_token_ids`",
+        "services.limits:MAX_STOPS",
+        "",
+        "400",
+        "unit/chat/test_validation.py::test_a_wrong_field_is_refused_under_its_path_even_if_the_engine_can_do_everything",
+    ),
+    Bound(
+        "`logit_bias` entries",
+        "services.limits:MAX_LOGIT_BIASES",
+        "",
+        "400",
+        "unit/chat/test_validation.py::test_a_wrong_field_is_refused_under_its_path_even_if_the_engine_can_do_everything",
+    ),
+    Bound(
+        "size of a JSON schema",
+        "services.chat.grammar.schema:_LARGEST",
+        "characters",
+        "400",
+        "e2e/test_structured.py::test_a_schema_beyond_the_limits_is_refused",
+    ),
+    Bound(
+        "depth of a JSON schema",
+        "services.chat.grammar.schema:_DEEPEST",
+        "levels",
+        "400",
+        "e2e/test_structured.py::test_a_schema_beyond_the_limits_is_refused",
+    ),
+    Bound(
+        "values of an `enum`",
+        "services.chat.grammar.schema:_LONGEST_ENUM",
+        "",
+        "400",
+        "e2e/test_structured.py::test_a_schema_beyond_the_limits_is_refused",
+    ),
+    Bound(
+        "CPU time to compile the schemas of a request",
+        "services.chat.grammar.trial:MOST_SECONDS",
+        "s",
+        "400; the process is killed",
+        "unit/chat/test_compiler.py::test_a_slow_schema_is_refused_by_name_and_the_next_one_is_tried",
+    ),
+    Bound(
+        "queue",
+        "setting:max_queue",
+        "sequences",
+        "503 with `Retry-After`",
+        "unit/chat/test_admission.py::test_a_full_queue_refuses_everybody",
+    ),
+    Bound(
+        "queue, in tokens",
+        "setting:max_queue_tokens",
+        "tokens",
+        "503 with `Retry-After`",
+        "unit/chat/test_admission.py::test_tokens_that_wait_are_bounded_with_a_share_for_every_caller",
+    ),
+    Bound(
+        "unread text of a streamed answer, chat server",
+        "services.chat.answer.outbox:MOST_UNREAD",
+        "bytes",
+        "the call ends: `slow_reader`",
+        "unit/chat/test_slow_reader.py::test_a_caller_who_does_not_read_is_told_so_and_frees_the_engine",
+    ),
+    Bound(
+        "unread text of a streamed answer, edge",
+        "edge.upstream.relayed_call:MOST_UNREAD",
+        "bytes",
+        "the call ends: `slow_reader`",
+        "unit/edge/test_relay.py::test_a_caller_who_does_not_read_loses_the_call_before_it_takes_much_memory",
+    ),
+    Bound(
+        "time without reading",
+        "setting:reader_timeout",
+        "s",
+        "the call ends: `slow_reader`",
+        "unit/chat/test_slow_reader.py::test_a_caller_who_does_not_read_is_told_so_and_frees_the_engine",
+    ),
+    Bound(
+        "names in `x-ignored-parameters`",
+        "edge.http.ignored:_MOST_NAMES",
+        "",
+        "cut",
+        "unit/edge/test_app.py::test_however_many_fields_are_unknown_the_header_stays_below_a_proxys_limit",
+    ),
+    Bound(
+        "message of an error",
+        "services.chat.transport.status:_MAX_MESSAGE_BYTES",
+        "bytes",
+        "cut",
+        "unit/chat/test_status.py::test_a_long_message_is_cut_and_says_so",
+    ),
+    Bound(
+        "label combinations of a metric",
+        "services.telemetry.histogram:MOST_SERIES",
+        "",
+        "counted together",
+        "unit/telemetry/test_histogram.py::test_labels_beyond_the_bound_are_counted_together",
+    ),
+)
