@@ -18,7 +18,7 @@ from tests.support.http import get
 from tests.support.service import ServiceError, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _PATIENCE = 60.0
 _CHASQUI = (sys.executable, "-m", "services")
@@ -28,13 +28,22 @@ class Replicas:
     """A context manager: `count` replicas serve inside, each with a chat server and an edge worker.
 
     `settings` are names of settings without prefix, for all parts; `envoy_changes` replace texts in Envoy's
-    configuration, for what no setting changes: the lengths of its timeouts, mostly.
+    configuration, for what no setting changes: the lengths of its timeouts, mostly. `envoy_wrapper` are words before
+    its command.
     """
 
-    def __init__(self, count: int = 1, *, envoy_changes: Mapping[str, str] | None = None, **settings: object) -> None:
+    def __init__(
+        self,
+        count: int = 1,
+        *,
+        envoy_changes: Mapping[str, str] | None = None,
+        envoy_wrapper: Sequence[str] = (),
+        **settings: object,
+    ) -> None:
         self.port = free_port()
         self._count = count
         self._changes = dict(envoy_changes or {})
+        self._wrapper = envoy_wrapper
         self._stack = ExitStack()
         # Sockets have short paths.
         self.private = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="chasqui-")))
@@ -144,7 +153,8 @@ class Replicas:
         envoy = str(Path(sys.executable).with_name("envoy"))
         options = ("--disable-hot-restart", "--concurrency", "1", "--log-level", "error")
         command = (envoy, "--config-path", str(bootstrap), *options, "--file-flush-interval-msec", "50")
-        self._run("envoy", dict(os.environ), *command)
+        environ = {**os.environ, "ENVOY_ADMIN_SOCKET": f"{self.private}/admin.sock"}
+        self._run("envoy", environ, *self._wrapper, *command)
 
     def _run(self, part: str, environ: Mapping[str, str], *command: str) -> None:
         with (self.private / f"{part}.log").open("ab") as output:

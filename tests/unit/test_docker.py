@@ -16,6 +16,7 @@ from services.engine.model.checkpoint import read_checkpoint
 from services.engine.tensorrt_llm.memory import Gpu, cache_tokens
 from services.engine.tensorrt_llm.options import Options
 from services.settings import Settings, fields, variable
+from tests.support.extras import packages_of
 from tests.support.tensorrt_llm.release import write_checkpoint
 
 if TYPE_CHECKING:
@@ -80,11 +81,41 @@ def test_every_stage_that_is_named_exists(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_an_image_runs_as_a_user_of_its_own_with_a_health_check_and_no_shell(name: str) -> None:
+def test_an_image_runs_as_a_user_of_its_own_with_a_health_check(name: str) -> None:
     stage = dict(stage_to_run(name))
-    assert stage["USER"] == "chasqui"
+    assert stage["USER"] in ("chasqui", "10001:10001")
     assert json.loads(stage["ENTRYPOINT"]) == ["chasqui"]
-    assert json.loads(stage["HEALTHCHECK"].partition("CMD ")[2])[0] in ("chasqui", "python")
+    assert json.loads(stage["HEALTHCHECK"].partition("CMD ")[2])[0] in ("chasqui", "bash")
+
+
+@pytest.mark.skipif(shutil.which("ldd") is None, reason="not run: there is no ldd here, which glibc brings")
+def test_the_server_s_image_has_the_libraries_that_the_packages_of_its_extra_leave_to_the_system() -> None:
+    # Of python:3.12-slim-bookworm, beside those of glibc itself.
+    base = {"libstdc++.so.6", "libgcc_s.so.1", "libz.so.1"}
+    glibc = re.compile(r"(ld-linux.*|libc|libm|libdl|librt|libpthread|libutil|libresolv)\.so\.\d+")
+    packages = {"libgomp1": "libgomp.so.1"}
+    [installed] = [words for _, words in stage_to_run("server") if "apt-get install" in words]
+    there = base | {library for package, library in packages.items() if package in installed.split()}
+    needed = {name for name in system_libraries("llama-cpp") if not glibc.fullmatch(name)}
+    assert "libgomp.so.1" in needed
+    assert needed <= there
+
+
+def system_libraries(extra: str) -> set[str]:
+    """What the shared libraries in the packages of an extra need and do not bring."""
+    files = [
+        Path(str(file.locate()))
+        for package in packages_of(extra)
+        for file in package.files or ()
+        if re.search(r"\.so(\.|$)", file.name)
+    ]
+    own = {file.name for file in files}
+    shown = subprocess.run(["ldd", *files], capture_output=True, text=True, check=False).stdout  # noqa: S603, S607 - installed here
+    return (
+        {Path(name).name for name in re.findall(r"^\t(\S+) (?:=>|\()", shown, flags=re.MULTILINE)}
+        - own
+        - {"linux-vdso.so.1"}
+    )
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -92,6 +123,19 @@ def test_the_variables_of_an_image_are_settings_with_possible_values(name: str) 
     ours = {key: value for key, value in variables_of(stage_to_run(name)).items() if key.startswith("CHASQUI_")}
     settings = Settings.read(ours)
     assert settings.relay_address == "unix:/run/chasqui/relay.sock"
+
+
+@pytest.mark.parametrize("service", ["server", "edge", "envoy"])
+def test_a_container_has_no_capability_and_nothing_to_write_to_but_tmp_and_its_volumes(service: str) -> None:
+    given = COMPOSE["compose.yaml"]["services"][service]
+    assert given["cap_drop"] == ["ALL"]
+    assert given["security_opt"] == ["no-new-privileges:true"]
+    assert (given["read_only"], given["tmpfs"]) == (True, ["/tmp"])  # noqa: S108 - a container's own
+
+
+@pytest.mark.parametrize("service", ["server", "edge", "envoy"])
+def test_a_container_that_cannot_run_is_not_started_for_ever(service: str) -> None:
+    assert COMPOSE["compose.yaml"]["services"][service]["restart"] == "on-failure:5"
 
 
 def test_both_sides_of_the_relay_have_one_user_who_alone_may_enter_its_directory() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
@@ -22,7 +22,12 @@ TIMEOUTS = {
 
 @pytest.fixture(scope="package")
 def replicas() -> Iterator[Replicas]:
-    settings = {"simulated_rate": 0, "parallel": 16, "model_name": "simulated", "context_length": CONTEXT}
+    settings: dict[str, Any] = {
+        "simulated_rate": 0,
+        "parallel": 16,
+        "model_name": "simulated",
+        "context_length": CONTEXT,
+    }
     with Replicas(1, envoy_changes=TIMEOUTS, **settings) as replicas:
         yield replicas
 
