@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.chat.transport.key_file import KeyFile
 from services.errors import InvalidApiKey
 from services.settings import SettingsError
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FILE = "file:"
-_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class Authentication:
@@ -24,8 +23,7 @@ class Authentication:
 
     def __init__(self, api_keys: str) -> None:
         """SettingsError if there is no key, the file is missing, or a line of it is not a hash."""
-        self._file = Path(api_keys.removeprefix(_FILE)) if api_keys.startswith(_FILE) else None
-        self._version: tuple[int, int] | None = None
+        self._file = KeyFile(Path(api_keys.removeprefix(_FILE))) if api_keys.startswith(_FILE) else None
         keys = [] if self._file else [key.strip() for key in api_keys.split(",") if key.strip()]
         if api_keys and not keys and self._file is None:
             raise SettingsError(
@@ -33,8 +31,6 @@ class Authentication:
             )
         self._hashes: Sequence[bytes] = [_digest(key) for key in keys]
         self.required = bool(api_keys)
-        if self._file:
-            self._reload(self._file)
 
     def check(self, authorization: str | None) -> None:
         """InvalidApiKey unless `authorization` is `Bearer KEY` with a known key, or no keys are required.
@@ -43,13 +39,11 @@ class Authentication:
         """
         if not self.required:
             return
-        if self._file:
-            self._reload_if_changed(self._file)
         key = _key(authorization)
         if not key:
             raise InvalidApiKey("There is no API key: send the header 'Authorization: Bearer KEY'.")
         given = _digest(key)
-        matches = [hmac.compare_digest(given, known) for known in self._hashes]
+        matches = [hmac.compare_digest(given, known) for known in (self._file.hashes() if self._file else self._hashes)]
         if not any(matches):
             raise InvalidApiKey("The API key is not known here.")
 
@@ -61,27 +55,6 @@ class Authentication:
         if self.required:
             return f"key {_digest(_key(authorization)).hex()[:16]}"
         return f"address {_network(address)}"
-
-    def _reload_if_changed(self, path: Path) -> None:
-        """The keys that were read last stay valid while the file is being replaced or has a bad line."""
-        try:
-            if _version(path) != self._version:
-                self._reload(path)
-        except (OSError, SettingsError):
-            return
-
-    def _reload(self, path: Path) -> None:
-        try:
-            self._version = _version(path)
-            lines = path.read_text(encoding="ascii").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"CHASQUI_API_KEYS names the file {path}, which cannot be read: {error}.") from error
-        entries = [line.strip().lower() for line in lines]
-        hashes = [entry for entry in entries if entry and not entry.startswith("#")]
-        for number, text in enumerate(hashes, 1):
-            if not _HASH.fullmatch(text):
-                raise SettingsError(f"CHASQUI_API_KEYS: entry {number} of {path} is no SHA-256 hash in hexadecimal.")
-        self._hashes = [bytes.fromhex(text) for text in hashes]
 
 
 def _key(authorization: str | None) -> str:
@@ -101,8 +74,3 @@ def _network(address: str) -> str:
 
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode(errors="surrogatepass")).digest()
-
-
-def _version(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_mtime_ns, stat.st_size

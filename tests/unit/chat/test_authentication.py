@@ -107,6 +107,32 @@ def test_a_comment_may_be_indented(tmp_path: Path) -> None:
     assert _lets_in(Authentication(f"file:{path}"), "first")
 
 
+@pytest.mark.parametrize("end", ["  -", " *keys.txt", "\tof the batch job", " # of the batch job"])
+def test_what_sha256sum_prints_after_a_hash_is_not_read(tmp_path: Path, end: str) -> None:
+    authentication = Authentication(f"file:{_write(tmp_path / 'keys', hashed('first') + end)}")
+    assert _lets_in(authentication, "first")
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    authentication = Authentication(f"file:{_write(tmp_path / 'keys', chr(0xFEFF) + hashed('first'))}")
+    assert _lets_in(authentication, "first")
+
+
+def test_a_file_that_is_emptied_keeps_its_keys_and_the_log_names_it_once(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    authentication = Authentication(f"file:{file}")
+    _write(file)
+    for _ in range(3):
+        assert _lets_in(authentication, "first")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the API keys that were read before stay valid: {file} is empty."
+    ]
+    _write(file, hashed("second"))
+    assert _lets_in(authentication, "second")
+    assert not _lets_in(authentication, "first")
+
+
 def test_the_hash_itself_is_no_key(file: Path) -> None:
     assert not _lets_in(Authentication(f"file:{file}"), hashed("first"))
 
