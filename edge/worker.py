@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from edge.app import build_app
 from edge.endpoints.health import Health
 from edge.openai.sse import KeepAlive
 from edge.upstream.client import Upstream
+from services.stop_signals import on_stop_signal
 from services.telemetry.metrics import configure_metrics, watch_event_loop
 from services.telemetry.tracing import configure_tracing
 
@@ -56,10 +56,9 @@ class RunningCalls:
 
 
 async def serve(settings: Settings) -> None:
-    """Run a worker on `edge_address` until SIGTERM or SIGINT, then drain: unready first, then wait, then close."""
+    """Run a worker on `edge_address` until a stop signal, then drain: unready first, then wait, then close."""
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    on_stop_signal(stop.set)
     spans = configure_tracing("edge", settings)
     meters = configure_metrics("edge", settings)
     relay_address = settings.relay_address if settings.edge_transport == "relay" else ""

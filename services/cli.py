@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -11,11 +12,14 @@ import click
 
 import services
 from services.engine.load_error import EngineLoadError
+from services.inherited import leave_missing_directory, open_standard_streams, raise_file_limit
 from services.setting_values import text_of
-from services.settings import Settings, SettingsError, fields, flag, read_environment, variable
+from services.settings import Settings, SettingsError, fields, flag, ignored_variables, read_environment, variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+log = logging.getLogger(__name__)
 
 # Exit status of a command whose settings or model are wrong: starting it again will not help.
 _USAGE_ERROR = 2
@@ -27,6 +31,7 @@ _POSITIVE = click.IntRange(min=1)
 @click.version_option(services.__version__, prog_name="chasqui")
 def main() -> None:
     """Chasqui serves Llama 3.1 chat over gRPC and an OpenAI-compatible REST API."""
+    open_standard_streams()
 
 
 def _takes_settings(command: Callable[[Settings], None]) -> Callable[..., None]:
@@ -62,7 +67,8 @@ def up(settings: Settings) -> None:
     _check_single(settings)
     from services.up.service import run
 
-    sys.exit(_run("up", settings, run(settings)))
+    # Not on uvloop: libuv resets signals that its children are to ignore or not to get.
+    sys.exit(_run("up", settings, run(settings), on_uvloop=False))
 
 
 @main.command()
@@ -175,7 +181,9 @@ def _check_single(settings: Settings) -> None:
             raise SettingsError(f"{variable(name)} is {given!r}, but must be one address: only Envoy takes several.")
 
 
-def _run(process: str, settings: Settings, serving: Coroutine[Any, Any, int | None]) -> int | None:
+def _run(
+    process: str, settings: Settings, serving: Coroutine[Any, Any, int | None], *, on_uvloop: bool = True
+) -> int | None:
     # Imported here: a probe needs none of it and runs every few seconds.
     import asyncio
 
@@ -184,5 +192,10 @@ def _run(process: str, settings: Settings, serving: Coroutine[Any, Any, int | No
     from services.telemetry.logs import configure_logging
 
     configure_logging(settings, process)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    leave_missing_directory()
+    raise_file_limit()
+    links = sorted(ignored_variables(os.environ))
+    if links:
+        log.warning("ignored variables that Kubernetes sets for a Service: %s", ", ".join(links))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if on_uvloop else None) as runner:
         return runner.run(serving)

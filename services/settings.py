@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from services.service_links import announces, service_links
 from services.setting_values import SettingsError, parse, setting, text_of
 
 if TYPE_CHECKING:
@@ -217,12 +218,18 @@ class Settings:
         SettingsError if a `CHASQUI_*` variable is unknown or has a value that its field does not take.
         """
         names = {variable(name): name for name in cls.__dataclass_fields__}
+        links = ignored_variables(environ)
         given: dict[str, tuple[str, str]] = {}
         for key, text in environ.items():
-            if key in names:
-                given[names[key]] = (key, text)
-            elif key.startswith(PREFIX):
+            if key in links or not key.startswith(PREFIX):
+                continue
+            if announces(text):
+                raise SettingsError(
+                    f"{key} is {text!r}: so Kubernetes announces a Service, but no setting has that form."
+                )
+            if key not in names:
                 raise SettingsError(f"{key} is no setting of Chasqui; `chasqui up --help` lists them.")
+            given[names[key]] = (key, text)
         for name, text in (flags or {}).items():
             given[name] = (flag(name), text)
         hints = get_type_hints(cls)
@@ -259,6 +266,12 @@ def variable(name: str) -> str:
 def flag(name: str) -> str:
     """The command-line flag of a field."""
     return "--" + name.replace("_", "-")
+
+
+def ignored_variables(environ: Mapping[str, str]) -> frozenset[str]:
+    """The `CHASQUI_*` variables that are no settings: those that Kubernetes sets for a Service of that name."""
+    links = service_links(environ, map(variable, Settings.__dataclass_fields__))
+    return frozenset(name for name in links if name.startswith(PREFIX))
 
 
 def read_environment(flags: Mapping[str, str] | None = None) -> Settings:

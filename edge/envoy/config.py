@@ -81,7 +81,6 @@ class EnvoyConfig:
     server_addresses: tuple[str, ...]
     edge_addresses: tuple[str, ...]
     admin_socket: Path
-    access_log: Path = Path("/dev/stdout")
     metrics_address: str = ""  # where Envoy shows its statistics; empty: nowhere
     collector: Collector | None = None  # of traces
     tls: Tls | None = None  # on the public port
@@ -94,7 +93,7 @@ def render(config: EnvoyConfig) -> str:
         host=json.dumps(config.host),
         port=config.port,
         admin_socket=json.dumps(str(config.admin_socket)),
-        access_log=json.dumps(str(config.access_log)),
+        ipv4_compat=json.dumps(ipaddress.ip_address(config.host) == ipaddress.IPv6Address("::")),
         local_replies=json.dumps(_local_replies()),
         tracing="" if config.collector is None else f"tracing: {json.dumps(tracing(config.collector))}",
         transport_socket=_fields(transport_socket(config.tls)) if config.tls else "",

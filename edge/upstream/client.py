@@ -34,6 +34,7 @@ _OPTIONS: Final = (
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.enable_http_proxy", 0),  # http_proxy is for the internet, not for the chat server
 )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -31,6 +30,7 @@ from services.chat.transport.relay import RelayServicer
 from services.chat.transport.servicers import ChatServicer, ModelServicer
 from services.engine.factory import build_engine
 from services.settings import MAX_MESSAGE_BYTES, SettingsError
+from services.stop_signals import on_stop_signal
 from services.telemetry.metrics import configure_metrics, watch_event_loop
 from services.telemetry.rpc import RpcObserver
 from services.telemetry.tracing import configure_tracing
@@ -148,13 +148,12 @@ def _is_failure(record: logging.LogRecord) -> bool:
 
 
 async def serve(settings: Settings, address: str) -> int:
-    """Run a chat server on `address` until SIGTERM or SIGINT and return the exit status: 1 after a failed engine.
+    """Run a chat server on `address` until a stop signal and return the exit status: 1 after a failed engine.
 
     EngineLoadError if the model cannot be loaded.
     """
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    on_stop_signal(stop.set)
     logging.getLogger("grpc._cython.cygrpc").addFilter(_is_failure)
     spans = configure_tracing("server", settings)
     meters = configure_metrics("server", settings)

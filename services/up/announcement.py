@@ -9,34 +9,45 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from services.up.notification import notify
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from services.settings import Settings
     from services.up.child_process import ChildProcess
 
-_POLL_SECONDS = 0.05
 # Through Envoy, where each request is a span and a log line.
 _PUBLIC_POLL_SECONDS = 0.2
 
 
+class _Console(Console):
+    """Shows what can be shown: a full disk or a closed pipe behind standard error stops nothing."""
+
+    def show(self, text: str, *, markup: bool) -> None:
+        with suppress(OSError):
+            self.print(text, markup=markup, highlight=False, soft_wrap=True)
+
+    def on_broken_pipe(self) -> None:
+        """Go on; rich would end the process."""
+
+
 async def announce(settings: Settings, processes: Sequence[ChildProcess]) -> None:
     """Wait for each process in turn, then for the first request that gets through, and print an example call."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared
-    console = Console(stderr=True)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared
+    console = _Console(stderr=True)
     with console.status("starting") as status:
         for process in processes:
             status.update(f"waiting for {process.name}")
-            while not await process.accepts():  # noqa: ASYNC110 - another process, which sends no notification
-                await asyncio.sleep(_POLL_SECONDS)
-            console.print(f"[green]✓[/green] {process.name}", highlight=False)
+            await process.accepting.wait()
+            console.show(f"[green]✓[/green] {process.name}", markup=True)
         status.update("waiting until requests get through")
         while not await _ready(host, settings.port, tls=bool(settings.tls_certificate)):  # noqa: ASYNC110 - another process
             await asyncio.sleep(_PUBLIC_POLL_SECONDS)
+    notify("READY=1")
     scheme = "https" if settings.tls_certificate else "http"
-    console.print(
-        _banner(settings, f"{scheme}://{host}:{settings.port}"), highlight=False, markup=False, soft_wrap=True
-    )
+    place = f"[{host}]:{settings.port}" if ":" in host else f"{host}:{settings.port}"
+    console.show(_banner(settings, f"{scheme}://{place}"), markup=False)
 
 
 def _banner(settings: Settings, url: str) -> str:

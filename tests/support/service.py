@@ -56,6 +56,7 @@ class Service:
     """
 
     def __init__(self, environ: Mapping[str, str] | None = None, **settings: object) -> None:
+        self.host = "127.0.0.1"  # as callers write it
         self.port = free_port()
         given: dict[str, object] = {"port": self.port, "drain_delay": 0, "log_format": "json", **settings}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHASQUI_")}
@@ -65,25 +66,27 @@ class Service:
             **{f"CHASQUI_{name.upper()}": str(value) for name, value in given.items()},
         }
         self._scheme = "https" if "tls_certificate" in settings else "http"
+        self.started: Mapping[str, Any] = {}  # arguments of Popen that differ from the usual
         self._output = Path(tempfile.mkdtemp(prefix="chasqui-test-")) / "output"
         self.process: subprocess.Popen[bytes]
 
     @property
     def url(self) -> str:
         """The base of every REST path, without an end slash."""
-        return f"{self._scheme}://127.0.0.1:{self.port}"
+        return f"{self._scheme}://{self.host}:{self.port}"
 
     @property
     def target(self) -> str:
         """Where gRPC clients connect to."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def __enter__(self) -> Self:
         """Start, and wait until requests get through; ServiceError if that does not happen."""
         with self._output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "services", "up"], env=self._environ, stdout=output, stderr=output
-            )
+            # Without the current directory in the path of imports, as the installed command is.
+            command = [sys.executable, "-P", "-m", "services", "up"]
+            usual = {"env": self._environ, "stdout": output, "stderr": output}
+            self.process = subprocess.Popen(command, **{**usual, **self.started})  # noqa: S603 - our own command
         self.wait_ready()
         return self
 

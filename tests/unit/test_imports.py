@@ -16,7 +16,7 @@ ENGINES = ("services.engine.llama_cpp", "services.engine.simulated", "services.e
 # From the bottom to the top: a module imports from its own package and from the lines above it, never from below.
 # Each module belongs to the longest name that it begins with; names in one line do not import each other.
 LAYERS = (
-    ("services.errors", "services.setting_values"),
+    ("services.errors", "services.service_links", "services.setting_values", "services.stop_signals"),
     ("services.settings",),
     ("services.limits",),
     ("services.fold", "services.telemetry"),
@@ -38,6 +38,8 @@ LAYERS = (
     ("services",),
 )
 SHARED = (
+    "services.service_links",
+    "services.stop_signals",
     "services.setting_values",
     "services.settings",
     "services.telemetry",
@@ -115,7 +117,8 @@ def test_the_edge_uses_only_the_contract_and_the_shared_leaves_of_services() -> 
 
 
 def test_the_shared_leaves_import_nothing_else_of_ours() -> None:
-    leaves = ("setting_values.py", "settings.py", "errors.py", "limits.py", "telemetry/")
+    above = ("services.fold", "services.__version__")
+    leaves = tuple(name.removeprefix("services.") for name in SHARED if name not in above)
     ours = [
         one
         for one in imports_under("services")

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.settings import DEMO_MODEL, Settings, SettingsError, fields, flag, read_environment, variable
+from services.settings import (
+    DEMO_MODEL,
+    Settings,
+    SettingsError,
+    fields,
+    flag,
+    ignored_variables,
+    read_environment,
+    variable,
+)
 from tests.support.wording import is_one_sentence
 
 HINTS = get_type_hints(Settings)
@@ -121,6 +130,41 @@ def test_every_number_has_a_smallest_value_and_refuses_what_is_below(setting: da
 @pytest.mark.parametrize("setting", CHOICES, ids=lambda setting: setting.name)
 def test_a_setting_of_choices_defaults_to_one_of_them(setting: dataclasses.Field[Any]) -> None:
     assert setting.default in setting.metadata["choices"]
+
+
+# What Kubernetes sets in each pod of a namespace that has a Service with two ports.
+def _service(name: str) -> dict[str, str]:
+    return {
+        f"{name}_SERVICE_HOST": "10.0.0.1",
+        f"{name}_SERVICE_PORT": "8080",
+        f"{name}_SERVICE_PORT_HTTP": "8080",
+        f"{name}_PORT": "tcp://10.0.0.1:8080",
+        f"{name}_PORT_8080_TCP": "tcp://10.0.0.1:8080",
+        f"{name}_PORT_8080_TCP_PROTO": "tcp",
+        f"{name}_PORT_8080_TCP_PORT": "8080",
+        f"{name}_PORT_8080_TCP_ADDR": "10.0.0.1",
+        f"{name}_PORT_53_UDP": "udp://10.0.0.1:53",
+    }
+
+
+@pytest.mark.parametrize("name", ["CHASQUI", "CHASQUI_EDGE", "CHASQUI_API"])
+def test_the_variables_of_a_kubernetes_service_are_ignored(name: str) -> None:
+    environ = {**_service(name), "CHASQUI_PRICE": "1"}
+    assert Settings.read(environ) == Settings(price=1.0)
+    assert ignored_variables(environ) == set(_service(name))
+
+
+def test_a_port_that_is_set_beside_a_kubernetes_service_counts() -> None:
+    assert Settings.read({**_service("CHASQUI"), "CHASQUI_PORT": "9000"}).port == 9000
+
+
+@pytest.mark.parametrize("name", ["CHASQUI_PORT", "CHASQUI_EDGE_PORT", "CHASQUI_MODEL"])
+def test_the_form_of_a_kubernetes_service_without_its_host_is_refused_and_named(name: str) -> None:
+    assert "Kubernetes" in _refusal({name: "tcp://10.0.0.1:8080"})
+
+
+def test_other_programs_services_are_no_business_of_ours() -> None:
+    assert ignored_variables(_service("REDIS")) == set()
 
 
 @pytest.mark.parametrize("name", ["CHASQUI_PROT", "CHASQUI_", "CHASQUI_port"])

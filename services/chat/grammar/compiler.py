@@ -88,7 +88,7 @@ class GrammarCompiler:
         return _Verdict(f" at {pointer}: {told['problem']}" if pointer else f": {told['problem']}", param)
 
     def _start(self) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "services.chat.grammar.trial"]
+        command = [sys.executable, "-P", "-m", "services.chat.grammar.trial"]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
         tokens = [self._tokenizer.token_bytes(token).hex() for token in range(self._tokenizer.size)]
         if not _exchange(process, json.dumps(tokens)):
