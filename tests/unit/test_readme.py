@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from edge.envoy.config import _LOCAL_REPLIES as LOCAL_REPLIES
+from edge.openai import answer_schema, errors
 from edge.openai.fields import RULES
 from edge.openai.request_schema import (
     ChatCompletionRequest,
@@ -15,9 +18,13 @@ from edge.openai.request_schema import (
     StreamOptionsBody,
     TokenizeRequest,
 )
+from services.errors import Cancelled, ChasquiError, Unavailable
 from services.settings import fields, variable
 from tests.support.bounds import BOUNDS
 from tests.support.readme import BLOCKS, ROOT, documents, filled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FOLDERS = ("proto", "services", "edge", "tests", "docker")
 LINES_OF_THE_FRONT_PAGE = 160
@@ -99,6 +106,39 @@ def test_every_request_field_is_explained() -> None:
     known = {field for struct in structs for field in struct.__struct_fields__}
     known |= {name for rules in RULES.values() for name in (*rules.unsupported, *rules.without_effect)}
     assert known - words == set()
+
+
+def test_every_answer_field_is_explained() -> None:
+    text = (ROOT / "edge" / "README.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", text))))
+    structs = [struct for struct in vars(answer_schema).values() if hasattr(struct, "__struct_fields__")]
+    assert {field for struct in structs for field in struct.__struct_fields__} - words == set()
+
+
+def test_every_error_code_is_explained_beside_its_status() -> None:
+    text = (ROOT / "edge" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d{3}) \| [A-Z_]* ?\| ([`a-z_, ]+) \|", text, re.MULTILINE)
+    explained = {(int(status), code) for status, codes in rows for code in re.findall(r"\w+", codes)}
+    assert explained == set(_error_codes())
+
+
+def _error_codes() -> Iterator[tuple[int, str]]:
+    """Status and code of every error that a caller can see."""
+    yield from errors._HTTP_CODES.items()
+    yield from ((status, code) for _, status, _, code, _ in LOCAL_REPLIES)
+    for kind in _subclasses(ChasquiError):
+        if kind not in (Unavailable, Cancelled):  # a cancelled caller sees nothing
+            yield errors._STATUSES[kind.code], kind.reason.lower()
+    for folder in ("services", "edge"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for reason in re.findall(r'reason="([A-Z_]+)"', path.read_text(encoding="utf-8")):
+                yield errors._STATUSES[Unavailable.code], reason.lower()
+
+
+def _subclasses(kind: type[ChasquiError]) -> Iterator[type[ChasquiError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _subclasses(child)
 
 
 def test_every_rpc_is_explained() -> None:
