@@ -50,6 +50,14 @@ bench: setup ## Measure what serving costs per token and call, with a table and 
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
 	$(BIN)/python -m tests.bench.serving
 
+.PHONY: bench-compare
+bench-compare: setup ## Measure this checkout and the commit BASE in turn: CPU per token and call, as ratios.
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
+	test -d build/bench/base || git worktree add --detach build/bench/base $(BASE)
+	git -C build/bench/base checkout --quiet --detach $(BASE)
+	$(MAKE) -C build/bench/base setup
+	$(BIN)/python -m tests.bench.compare build/bench/base
+
 .PHONY: bench-footprint
 bench-footprint: setup ## Measure start-up time and memory.
 	$(BIN)/python -m tests.bench.footprint

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from edge.endpoints.health import Health
-    from edge.openai.sse import KeepAlive
+    from edge.http.event_stream import KeepAlive
     from edge.upstream.client import Upstream
     from services.telemetry.spans import Spans
 

@@ -13,7 +13,7 @@ from granian.server.embed import Server
 
 from edge.app import build_app
 from edge.endpoints.health import Health
-from edge.openai.sse import KeepAlive
+from edge.http.event_stream import KeepAlive
 from edge.upstream.client import Upstream
 from services.stop_signals import on_stop_signal
 from services.telemetry.metrics import configure_metrics, watch_event_loop

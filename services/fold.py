@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from chasqui.v1 import chat_pb2, chat_service_pb2, tool_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from chasqui.v1.stream_pb2 import ChoiceDelta, ChoiceFinish, StreamEvent
 
 
@@ -25,6 +27,11 @@ class ResponseFold:
     def add_text(self, index: int, content: str) -> None:
         """The next text of a choice."""
         self._texts[index].append(content)
+
+    def add_all(self, events: Iterable[StreamEvent]) -> None:
+        """The next events."""
+        for event in events:
+            self.add(event)
 
     def add(self, event: StreamEvent) -> None:
         """The next event."""

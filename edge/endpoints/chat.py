@@ -10,28 +10,29 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from edge.endpoints.chunk_writer import ChunkWriter
 from edge.http.body import read_json_body
 from edge.http.call_options import CallOptions
+from edge.http.event_stream import EventStream
 from edge.http.exchange import current_exchange
 from edge.http.ignored import ignored_header
 from edge.openai import errors
-from edge.openai.sse import DONE, ChunkFrames, EventStream, frame
+from edge.openai.sse import DONE, ChunkFrames, frame
 from edge.upstream.merge import merged_response
 from edge.upstream.several_calls import SeveralCalls
 from services.errors import ChasquiError
 from services.telemetry.server_timing import server_timing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.types import Receive, Scope, Send
 
     from chasqui.v1 import chat_service_pb2
-    from chasqui.v1.stream_pb2 import StreamEvent
+    from edge.http.event_stream import KeepAlive
     from edge.openai.asked import Asked
-    from edge.openai.sse import KeepAlive
     from edge.upstream.client import Upstream
-    from edge.upstream.transport import ChatStream, TextDelta
+    from edge.upstream.transport import ChatStream
 
 
 class Generation:
@@ -59,7 +60,7 @@ class Generation:
             current_exchange.get().span.attributes["chasqui.ignored_parameters"] = headers["x-ignored-parameters"]
         async with _until_disconnect(receive) as give_up:
             if asked.streamed:
-                stream = EventStream(send, headers, give_up)
+                stream = EventStream(send, current_exchange.get().send, headers, give_up)
                 await self._stream(self._start(asked, options), ChunkFrames(asked.chunks), stream)
             else:
                 answer = await self._whole(asked, options)
@@ -94,47 +95,27 @@ class Generation:
         return calls[0] if len(calls) == 1 else SeveralCalls(calls, asked.n)
 
     async def _stream(self, call: ChatStream, chunks: ChunkFrames, stream: EventStream) -> None:
-        """Send events as they arrive. The first read raises refusals, before any header is sent."""
+        """Write the answer as it comes, and end it with [DONE]. Refusals come before the stream and keep their status.
+
+        A later failure is an event, and no [DONE] follows it.
+        """
+        exchange = current_exchange.get()
         try:
-            events = await call.read()
-            _note(events[0])
+            await call.started()
             await stream.open()
             self._keep_alive.add(stream)
-            await _write(call, events, chunks, stream)
+            writer = ChunkWriter(chunks, stream, exchange)
+            try:
+                await call.forward(writer)
+                last = writer.last + DONE
+            except ChasquiError as error:
+                exchange.error = error
+                last = frame(errors.envelope(error))
+            await stream.end(last)
         finally:
             self._keep_alive.discard(stream)
             stream.close()
             call.cancel()
-
-
-async def _write(
-    call: ChatStream, events: Sequence[StreamEvent | TextDelta], chunks: ChunkFrames, stream: EventStream
-) -> None:
-    """Send each batch of events with one write, [DONE] at the end; a failure is an error event without a [DONE]."""
-    while True:
-        data = chunks.frames(events)
-        if call.ended:
-            _note(events[-1])
-            await stream.write(data + DONE, last=True)
-            return
-        if data:
-            await stream.write(data)
-        try:
-            events = await call.read()
-        except ChasquiError as error:
-            current_exchange.get().error = error
-            await stream.write(frame(errors.envelope(error)), last=True)
-            return
-
-
-def _note(event: StreamEvent | TextDelta) -> None:
-    """Record the model that the first event names and the usage that the last one holds."""
-    if not isinstance(event, tuple):
-        exchange = current_exchange.get()
-        if event.HasField("started"):
-            exchange.model = event.started.model
-        elif event.HasField("completed"):
-            exchange.usage = event.completed.usage
 
 
 @asynccontextmanager

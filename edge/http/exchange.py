@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from starlette.types import Send
+
     from chasqui.v1.chat_pb2 import Usage
     from services.errors import ChasquiError
     from services.telemetry.spans import BegunSpan
@@ -22,6 +24,7 @@ class Exchange:
     request_id: str
     trace_id: str
     span: BegunSpan
+    send: Send  # the server's own, without middleware around it
     route: str | None = None  # the path pattern that matched
     status: int | None = None  # None until it is sent
     error: ChasquiError | None = None  # why the request was refused or its stream ended early

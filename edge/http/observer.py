@@ -79,7 +79,7 @@ class Observer:
         span = self._spans.begin(scope["method"], remote_parent(headers))
         span.attributes = _request_attributes(scope, headers)
         trace_id = trace.format_trace_id(span.context.trace_id)
-        exchange = Exchange(request_id_from(headers.get("x-request-id")), trace_id, span)
+        exchange = Exchange(request_id_from(headers.get("x-request-id")), trace_id, span, send)
         current_exchange.set(exchange)
 
         def note(message: Message) -> Awaitable[None]:

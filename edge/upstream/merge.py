@@ -9,8 +9,6 @@ from chasqui.v1 import chat_pb2, chat_service_pb2, stream_pb2
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge.upstream.transport import TextDelta
-
 
 def merged_response(responses: Sequence[chat_service_pb2.ChatResponse], n: int) -> chat_service_pb2.ChatResponse:
     """The whole answer; id and times are those of the first call."""
@@ -41,10 +39,8 @@ def total_usage(bills: Sequence[chat_pb2.Usage]) -> chat_pb2.Usage:
     )
 
 
-def moved(event: stream_pb2.StreamEvent | TextDelta, by: int) -> stream_pb2.StreamEvent | TextDelta:
+def moved(event: stream_pb2.StreamEvent, by: int) -> stream_pb2.StreamEvent:
     """An event of a choice, `by` choices further."""
-    if isinstance(event, tuple):
-        return event[0] + by, event[1]
     copy = stream_pb2.StreamEvent()
     copy.CopyFrom(event)
     if copy.HasField("delta"):

@@ -3,73 +3,74 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chasqui.v1 import stream_pb2
 from edge.upstream.merge import longest, moved, total_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Iterable, Sequence
 
-    from edge.upstream.transport import ChatStream, TextDelta
-
-    Events = Sequence[stream_pb2.StreamEvent | TextDelta]
+    from edge.upstream.transport import ChatStream, EventSink
 
 
 class SeveralCalls:
-    """The events of all calls: one Started, what the calls generate, and one Completed with the sum of the bills."""
+    """The events of all calls: one Started, what the calls generate, and one Completed with the sum of their usage."""
 
     def __init__(self, calls: Sequence[ChatStream], n: int) -> None:
         """`n` is the number of choices of each call."""
-        self.ended = False
         self._calls = calls
         self._n = n
-        self._reads: dict[asyncio.Task[Events], int] = {}
-        self._completed: list[stream_pb2.Completed] = []
 
-    async def read(self) -> Events:
-        """The next events, at least one; raises the error of the first call that fails.
+    async def started(self) -> None:
+        """Wait until the server has accepted all calls; raises the first refusal as a ChasquiError."""
+        await _all(call.started() for call in self._calls)
 
-        The first events come when all calls have been accepted. With the last ones `ended` turns true.
-        """
-        if not self._reads:
-            for number in range(len(self._calls)):
-                self._read(number)
-            await asyncio.gather(*self._reads)
-        events: list[stream_pb2.StreamEvent | TextDelta] = []
-        while not events:
-            done, _ = await asyncio.wait(self._reads, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                number = self._reads.pop(task)
-                events += self._gathered(number, task.result())
-                if not self._calls[number].ended:
-                    self._read(number)
-        return events
+    async def forward(self, sink: EventSink) -> None:
+        """Hand the events of all calls to `sink` as they arrive; raises the error of the first call that fails."""
+        sinks = [_CallSink(sink, number * self._n) for number in range(len(self._calls))]
+        await _all(call.forward(own) for call, own in zip(self._calls, sinks, strict=True))
+        usage = total_usage([own.completed.usage for own in sinks])
+        timings = longest([own.completed.timings for own in sinks])
+        sink.add_all([stream_pb2.StreamEvent(completed=stream_pb2.Completed(usage=usage, timings=timings))])
 
     def cancel(self) -> None:
         """End all calls; without effect on those that have ended."""
-        for task in self._reads:
-            task.cancel()
         for call in self._calls:
             call.cancel()
 
-    def _read(self, number: int) -> None:
-        self._reads[asyncio.ensure_future(self._calls[number].read())] = number
 
-    def _gathered(self, number: int, events: Events) -> Events:
-        """What of a call's events belongs into the answer."""
-        gathered: list[stream_pb2.StreamEvent | TextDelta] = []
+class _CallSink:
+    """Passes the events of one call on, its choices numbered `by` further; `completed` is kept."""
+
+    def __init__(self, sink: EventSink, by: int) -> None:
+        self.completed = stream_pb2.Completed()
+        self._sink = sink
+        self._by = by
+
+    def add_text(self, index: int, content: str) -> None:
+        """The next text of a choice."""
+        self._sink.add_text(index + self._by, content)
+
+    def add_all(self, events: Sequence[stream_pb2.StreamEvent]) -> None:
+        """The next events."""
+        passed = []
         for event in events:
-            if isinstance(event, stream_pb2.StreamEvent) and event.HasField("started") and number:
-                continue
-            if isinstance(event, stream_pb2.StreamEvent) and event.HasField("completed"):
-                self._completed.append(event.completed)
-                if len(self._completed) < len(self._calls):
-                    continue
-                self.ended = True
-                usage = total_usage([completed.usage for completed in self._completed])
-                timings = longest([completed.timings for completed in self._completed])
-                gathered.append(stream_pb2.StreamEvent(completed=stream_pb2.Completed(usage=usage, timings=timings)))
-            else:
-                gathered.append(moved(event, number * self._n))
-        return gathered
+            if event.HasField("completed"):
+                self.completed.CopyFrom(event.completed)
+            # The answer begins with the Started event of the first call.
+            elif not (event.HasField("started") and self._by):
+                passed.append(moved(event, self._by))
+        if passed:
+            self._sink.add_all(passed)
+
+
+async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run everything at once; the first that fails ends the others."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from chasqui.v1 import stream_pb2
     from edge.http.call_options import CallOptions
+    from edge.upstream.transport import EventSink
 
 
 class StreamChat:
@@ -47,31 +48,43 @@ class StreamChat:
 
 
 class StreamChatCall:
-    """The events of a streamed call."""
+    """A streamed call."""
 
     def __init__(self, call: Any) -> None:
-        self.ended = False
         self._call = call
+        self._first: Sequence[stream_pb2.StreamEvent] = ()
 
-    async def read(self) -> Sequence[stream_pb2.StreamEvent]:
-        """The next events, at least one; raises the server's error as a ChasquiError.
+    async def started(self) -> None:
+        """Wait until the server has accepted the call; raises its refusal as a ChasquiError."""
+        self._first = await self._read()
 
-        `ended` is true once the last of them are returned; read() must not be called after that.
+    async def forward(self, sink: EventSink) -> None:
+        """Hand every event to `sink`, from Started to Completed.
+
+        Raises the server's error as a ChasquiError once the events before it are delivered, or the error of `sink`.
         """
+        events = self._first
+        while True:
+            sink.add_all(events)
+            if events[-1].HasField("completed"):
+                return
+            events = await self._read()
+
+    def cancel(self) -> None:
+        """End the call; without effect if it has ended."""
+        self._call.cancel()
+
+    async def _read(self) -> Sequence[stream_pb2.StreamEvent]:
+        """The next events, at least one; raises the server's error as a ChasquiError."""
         try:
             message = await self._call.read()
         except grpc.aio.AioRpcError as error:
             raise error_of_rpc(error) from error
         if message is not grpc.aio.EOF:
             events: Sequence[stream_pb2.StreamEvent] = message.events
-            self.ended = events[-1].HasField("completed")
             return events
         # A call that fails before its first message reads as EOF; its status says why.
         call = self._call
         code, details = await call.code(), await call.details()
         failure = grpc.aio.AioRpcError(code, await call.initial_metadata(), await call.trailing_metadata(), details)
         raise error_of_rpc(failure) from failure
-
-    def cancel(self) -> None:
-        """End the call; without effect if it has ended."""
-        self._call.cancel()

@@ -11,19 +11,29 @@ if TYPE_CHECKING:
     from edge.http.call_options import CallOptions
 
 
-# An event that is nothing but the next text of a choice: the choice's index, and the text.
-TextDelta = tuple[int, str]
+class EventSink(Protocol):
+    """Takes the events of a call as they arrive, in the task that reads them: it must not wait.
+
+    An error that it raises ends the call, and no other.
+    """
+
+    def add_text(self, index: int, content: str) -> None:
+        """The next text of a choice: an event that is nothing but that."""
+
+    def add_all(self, events: Sequence[stream_pb2.StreamEvent]) -> None:
+        """The next events, at least one; the last of a call is Completed."""
 
 
 class ChatStream(Protocol):
-    """The events of a streamed call."""
+    """A streamed call."""
 
-    ended: bool
+    async def started(self) -> None:
+        """Wait until the server has accepted the call; raises its refusal as a ChasquiError."""
 
-    async def read(self) -> Sequence[stream_pb2.StreamEvent | TextDelta]:
-        """The next events, at least one; raises the server's error as a ChasquiError.
+    async def forward(self, sink: EventSink) -> None:
+        """Hand every event to `sink`, from Started to Completed; comes right after `started`.
 
-        `ended` is true once the last of them are returned; read() must not be called after that.
+        Raises the server's error as a ChasquiError once the events before it are delivered, or the error of `sink`.
         """
 
     def cancel(self) -> None:

@@ -181,10 +181,10 @@ BOUNDS: Final = (
     ),
     Bound(
         "unread text of a streamed answer, edge",
-        "edge.upstream.relayed_call:MOST_UNREAD",
+        "edge.http.event_stream:MAX_UNSENT",
         "bytes",
         "the call ends: `slow_reader`",
-        "unit/edge/test_relay.py::test_a_caller_who_does_not_read_loses_the_call_before_it_takes_much_memory",
+        "unit/edge/test_event_stream.py::test_a_client_that_does_not_read_may_leave_so_many_bytes_and_no_more",
     ),
     Bound(
         "time without reading",

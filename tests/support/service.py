@@ -13,7 +13,7 @@ import tempfile
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import grpc
 import psutil
@@ -60,7 +60,7 @@ class Service:
         self.port = free_port()
         given: dict[str, object] = {"port": self.port, "drain_delay": 0, "log_format": "json", **settings}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHASQUI_")}
-        self._environ = {
+        self.environ = {
             **inherited,
             **(environ or {}),
             **{f"CHASQUI_{name.upper()}": str(value) for name, value in given.items()},
@@ -83,12 +83,16 @@ class Service:
     def __enter__(self) -> Self:
         """Start, and wait until requests get through; ServiceError if that does not happen."""
         with self._output.open("wb") as output:
-            # Without the current directory in the path of imports, as the installed command is.
-            command = [sys.executable, "-P", "-m", "services", "up"]
-            usual = {"env": self._environ, "stdout": output, "stderr": output}
-            self.process = subprocess.Popen(command, **{**usual, **self.started})  # noqa: S603 - our own command
+            self.process = self.launched(output)
         self.wait_ready()
         return self
+
+    def launched(self, output: BinaryIO) -> subprocess.Popen[bytes]:
+        """Start the process of this checkout, which prints to `output`."""
+        # Without the current directory in the path of imports, as the installed command is.
+        command = [sys.executable, "-P", "-m", "services", "up"]
+        usual = {"env": self.environ, "stdout": output, "stderr": output}
+        return subprocess.Popen(command, **{**usual, **self.started})  # noqa: S603 - our own command
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         """Stop."""

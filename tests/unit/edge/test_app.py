@@ -15,7 +15,7 @@ import pytest
 from chasqui.v1 import chat_pb2
 from edge.app import build_app
 from edge.endpoints.health import Health
-from edge.openai.sse import KeepAlive
+from edge.http.event_stream import KeepAlive
 from edge.upstream.relay import Relay
 from services.errors import (
     ChasquiError,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chasqui.v1 import chat_pb2, chat_service_pb2, relay_service_pb2
+from chasqui.v1 import chat_pb2, chat_service_pb2, relay_service_pb2, stream_pb2
 from edge.http.call_options import CallOptions
 from edge.upstream.relay import FULL, Relay
 from edge.upstream.relayed_call import RelayedCall
@@ -17,7 +17,7 @@ from tests.support import events
 from tests.support.chat_server import FakeChatServer, running_chat_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
 REQUEST = chat_service_pb2.ChatRequest(model="demo")
@@ -47,12 +47,32 @@ async def is_connected(relay: Relay, state: bool = True) -> None:
         await asyncio.sleep(0.001)
 
 
+class Recorder:
+    """A sink that keeps what it gets, and raises `error` once it has `room` entries."""
+
+    def __init__(self, room: int | None = None, error: Exception | None = None) -> None:
+        self.events: list[Any] = []
+        self._room = room
+        self._error = error
+
+    def add_text(self, index: int, content: str) -> None:
+        self._add([(index, content)])
+
+    def add_all(self, events: Sequence[stream_pb2.StreamEvent]) -> None:
+        self._add(list(events))
+
+    def _add(self, events: list[Any]) -> None:
+        if self._error is not None and len(self.events) == self._room:
+            raise self._error
+        self.events += events
+
+
 async def read_all(call: Any) -> list[Any]:
     """Every event of a call, to its end."""
-    read: list[Any] = []
-    while not call.ended:
-        read += await call.read()
-    return read
+    sink = Recorder()
+    await call.started()
+    await call.forward(sink)
+    return sink.events
 
 
 async def test_what_travels_beside_a_request_arrives_as_fields(server: FakeChatServer, relay: Relay) -> None:
@@ -147,12 +167,14 @@ async def test_a_broken_stream_ends_its_calls_with_an_error_and_is_opened_again(
     server.chat.hangs = True
     streamed = relay.stream_chat(REQUEST, PLAIN)
     unstreamed = asyncio.create_task(relay.chat(REQUEST, PLAIN))
-    read: list[Any] = []
-    while len(read) < 2:
-        read += await streamed.read()
+    sink = Recorder()
+    forwarding = asyncio.create_task(streamed.forward(sink))
+    while len(sink.events) < 2:  # noqa: ASYNC110 - a list tells nobody
+        await asyncio.sleep(0.001)
     await server.stop()
     with pytest.raises(Unavailable, match="cannot be reached"):
-        await streamed.read()
+        await forwarding
+    assert sink.events == [events.started(), (0, "a")]
     with pytest.raises(Unavailable, match="cannot be reached"):
         await unstreamed
     await is_connected(relay, False)
@@ -163,17 +185,19 @@ async def test_a_broken_stream_ends_its_calls_with_an_error_and_is_opened_again(
         assert await relay.chat(REQUEST, PLAIN) == again.chat.response
 
 
-async def test_what_came_before_the_break_can_still_be_read(server: FakeChatServer, relay: Relay) -> None:
+async def test_what_came_before_the_break_is_delivered_before_the_error(server: FakeChatServer, relay: Relay) -> None:
     server.chat.batches = [[events.started()], [events.delta("a")]]
     server.chat.hangs = True
     call = relay.stream_chat(REQUEST, PLAIN)
-    await server.chat.begun.wait()
-    await relay.chat(REQUEST, PLAIN) if not server.chat.hangs else await asyncio.sleep(0.05)
+    await call.started()
+    while not call.characters:  # noqa: ASYNC110 - a number tells nobody
+        await asyncio.sleep(0.001)
     await server.stop()
     await is_connected(relay, False)
-    assert await call.read() == [events.started(), (0, "a")]
+    sink = Recorder()
     with pytest.raises(Unavailable):
-        await call.read()
+        await call.forward(sink)
+    assert sink.events == [events.started(), (0, "a")]
 
 
 async def test_a_request_that_no_message_can_hold_is_refused_and_the_stream_lives(
@@ -186,39 +210,41 @@ async def test_a_request_that_no_message_can_hold_is_refused_and_the_stream_live
     assert await relay.chat(REQUEST, PLAIN) == server.chat.response
 
 
-async def test_a_caller_who_does_not_read_loses_the_call_before_it_takes_much_memory() -> None:
+@pytest.mark.parametrize("error", [SlowReader(), ValueError("a fault of ours")])
+@pytest.mark.parametrize("text", [True, False], ids=["texts", "events"])
+async def test_an_error_of_the_sink_ends_that_call_alone_and_cancels_it(
+    server: FakeChatServer, relay: Relay, error: Exception, text: bool
+) -> None:
+    last = events.delta("b") if text else events.finish()
+    server.chat.batches = [[events.started()], [events.delta("a")], [last], [events.completed()]]
+    call, other = (relay.stream_chat(REQUEST, PLAIN) for _ in range(2))
+    with pytest.raises(type(error)) as raised:
+        await call.forward(Recorder(2, error))
+    assert raised.value is error
+    assert len(await read_all(other)) == 4
+
+
+async def test_a_call_whose_sink_takes_no_more_is_cancelled_once() -> None:
     ends: list[bool] = []
     call = RelayedCall("request-7", ends.append)
-    delivered = 0
-    while not ends:
-        call.deliver_text(0, "abcd")
-        delivered += 1
-        assert delivered < 10_000
-    assert ends == [True]
-    assert len(await call.read()) == delivered
+    forwarding = asyncio.create_task(call.forward(Recorder(0, SlowReader())))
+    await asyncio.sleep(0)
+    call.deliver_text(0, "a")
     with pytest.raises(SlowReader):
-        await call.read()
+        await forwarding
+    call.cancel()
+    assert ends == [True, False]
 
 
-async def test_a_caller_who_reads_in_time_may_read_any_amount() -> None:
-    ends: list[bool] = []
-    call = RelayedCall("request-7", ends.append)
-    for _ in range(3):
-        for _ in range(2_000):
-            call.deliver_text(0, "abcd")
-        assert len(await call.read()) == 2_000
-    assert ends == []
-
-
-async def test_an_event_that_waits_does_not_keep_the_message_that_brought_it() -> None:
-    call = RelayedCall("request-7", lambda _: None)
-    call.deliver(relay_service_pb2.CallProgress(call_id=7, events=[events.delta("a")]))
-    message = relay_service_pb2.RelayResponse()
-    progress = message.calls.add(call_id=7, events=[events.delta("b")])
-    call.deliver(progress)
-    # A part of a message shares its memory: what still sees a change keeps all of it.
-    progress.events[0].delta.content = "changed"
-    assert await call.read() == [events.delta("a"), events.delta("b")]
+async def test_events_are_handed_on_at_once_and_without_a_task() -> None:
+    call, sink = RelayedCall("request-7", lambda _: None), Recorder()
+    call.deliver(relay_service_pb2.CallProgress(call_id=7, events=[events.started()]))
+    forwarding = asyncio.create_task(call.forward(sink))
+    await asyncio.sleep(0)
+    call.deliver_text(0, "a")
+    call.deliver_text(1, "b")
+    assert sink.events == [events.started(), (0, "a"), (1, "b")]
+    forwarding.cancel()
 
 
 async def test_new_calls_that_fill_a_message_leave_the_others_to_the_next(server: FakeChatServer, relay: Relay) -> None:
@@ -229,15 +255,3 @@ async def test_new_calls_that_fill_a_message_leave_the_others_to_the_next(server
     assert [call.request for call in server.chat.calls] == [request] * 20
     assert max(server.relay.sizes) <= FULL + 100_200
     assert len(server.relay.sizes) < 20
-
-
-async def test_events_that_wait_are_counted_like_texts() -> None:
-    ends: list[bool] = []
-    call = RelayedCall("request-7", ends.append)
-    batch = relay_service_pb2.CallProgress(call_id=7, events=[events.delta("a" * 1000)])
-    delivered = 0
-    while not ends:
-        call.deliver(batch)
-        delivered += 1
-        assert delivered < 2_000
-    assert ends == [True]
