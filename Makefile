@@ -35,6 +35,12 @@ run: setup ## Set up and serve on http://localhost:8080; MODEL=smollm2 or a GGUF
 test: setup ## Set up and run all tests, two files side by side.
 	$(BIN)/pytest $(SIDE_BY_SIDE) tests/unit tests/contract tests/e2e
 
+.PHONY: test-long
+test-long: setup ## Run the tests of generated inputs with far more of them than make test has (an hour).
+	TEST_SCHEMAS=3000 DISCONNECTS=10000 $(BIN)/pytest --hypothesis-profile=long \
+	  tests/unit tests/contract/test_guided.py tests/contract/test_tokenizers.py tests/e2e/hostile \
+	  tests/e2e/test_random_disconnects.py
+
 .PHONY: e2e
 e2e: setup ## Run the end-to-end tests alone.
 	$(BIN)/pytest $(SIDE_BY_SIDE) tests/e2e

@@ -90,7 +90,7 @@ def test_a_family_that_is_not_known_is_encoded_by_llama_cpp(tmp_path: Path) -> N
             assert decoded(tokenizer, ids) == text
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.lists(
         st.text(max_size=5) | st.sampled_from([*MARKERS, *USER_MARKERS, *ORDINARY, "<s", "tool_call>", "<", "start>"]),

@@ -6,6 +6,7 @@ import json
 import re
 import select
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import grpc
@@ -60,7 +61,7 @@ def test_a_caller_who_floods_delays_another_by_one_call_and_leaves_room_for_it(k
         for thread in flood:
             thread.start()
         while len(replies) < 30 - 4:
-            pass  # half of the queue is the flooder's, and the others are refused
+            time.sleep(0.01)  # half of the queue is the flooder's, and the others are refused
         other = threading.Thread(target=call, args=("other", OTHER))
         other.start()
         probe = post(keyed.url + CHAT, SHORT, **OTHER, x_request_timeout="0.3")
@@ -76,10 +77,8 @@ def test_a_caller_who_floods_delays_another_by_one_call_and_leaves_room_for_it(k
 
 def test_a_refusal_is_a_503_with_a_hint_when_to_retry_on_both_roads(keyed: Service) -> None:
     fill = [open_call(keyed.url + CHAT, ENDLESS, FLOODER) for _ in range(9)]
-    while True:
-        reply = post(keyed.url + CHAT, SHORT, **FLOODER, x_request_timeout="0.2")
-        if reply.status == 503:
-            break
+    while (reply := post(keyed.url + CHAT, SHORT, **FLOODER, x_request_timeout="0.2")).status != 503:
+        time.sleep(0.01)
     assert reply.error["code"] == "overloaded"
     assert 1 <= int(reply.headers["retry-after"]) <= 60
     assert "x-should-retry" not in reply.headers

@@ -129,30 +129,31 @@ def test_a_call_that_runs_when_its_time_ends_is_ended_and_billed_so_far(one_plac
     assert bool(late.text) is ("streamed" in road.__name__)
 
 
-@pytest.mark.parametrize("road", ROADS)
-def test_a_call_whose_time_ends_in_the_queue_is_dropped_before_it_costs_anything(road: Road) -> None:
-    # Nothing has ended here yet, so that nobody can say how long the wait will be.
+def test_a_call_whose_time_ends_in_the_queue_is_dropped_before_it_costs_anything() -> None:
+    # No call has ended here yet, so how long the wait will be cannot be estimated.
     with Service(engine="simulated", simulated_rate=20, parallel=1) as service:
         running = open_stream(service.url + CHAT, {**request(LONG), "stream": True}, {"x-request-id": "running"})
-        late = road(service, "queued", 0.3, 5)
-        assert (late.status, late.text) == ("DEADLINE_EXCEEDED", "")
-        bill = service.usage_record("queued")
-        assert (bill["outcome"], bill["prompt_tokens"], bill["completion_tokens"]) == ("deadline", 0, 0)
+        for road in ROADS:
+            name = f"queued-{road.__name__}"
+            late = road(service, name, 0.3, 5)
+            assert (road, late.status, late.text) == (road, "DEADLINE_EXCEEDED", "")
+            bill = service.usage_record(name)
+            assert (bill["outcome"], bill["prompt_tokens"], bill["completion_tokens"]) == ("deadline", 0, 0)
         running.close()
         assert service.usage_record("running")["outcome"] == "cancelled"
         assert post(service.url + CHAT, request(3)).json()["usage"]["completion_tokens"] == 3
 
 
-@pytest.mark.parametrize("road", ROADS)
-def test_a_call_that_the_queue_cannot_serve_in_time_is_refused_without_being_accepted(road: Road) -> None:
+def test_a_call_that_the_queue_cannot_serve_in_time_is_refused_without_being_accepted() -> None:
     with Service(engine="simulated", simulated_rate=20, parallel=1) as service:
         assert post(service.url + CHAT, request(40)).status == 200  # which takes 2 s
         running = open_stream(service.url + CHAT, {**request(LONG), "stream": True}, {"x-request-id": "running"})
-        late = road(service, "hasty", 1.0, 5)
-        assert (late.status, late.text) == ("DEADLINE_EXCEEDED", "")
+        for road in ROADS:
+            late = road(service, f"hasty-{road.__name__}", 1.0, 5)
+            assert (road, late.status, late.text) == (road, "DEADLINE_EXCEEDED", "")
         running.close()
         service.usage_record("running")
-        assert '"hasty"' not in "".join(line for line in service.output().splitlines() if "chat call ended" in line)
+        assert '"hasty-' not in "".join(line for line in service.output().splitlines() if "chat call ended" in line)
 
 
 def test_a_call_with_enough_time_is_answered(one_place: Service) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
+import pytest_asyncio
 from openai import AsyncOpenAI
 
 from tests.support.front import served
@@ -62,7 +63,11 @@ class Rig:
         return choices
 
 
-@pytest.fixture
+# One service for all tests, and therefore one event loop.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
     answers: list[Sequence[str]] = []
     prompts: list[str] = []

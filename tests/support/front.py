@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import asynccontextmanager
+import time
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,8 +83,7 @@ async def front(engine: Engine, directory: Path, **changes: object) -> AsyncIter
 
 def _wait_ready(url: str) -> None:
     while True:
-        try:
+        with suppress(OSError):
             if get(url).status == 200:
                 return
-        except OSError:
-            continue
+        time.sleep(0.02)  # what is awaited needs the processor

@@ -25,7 +25,7 @@ COMPLETIONS = "/v1/completions"
 CONTEXT = 512
 BODY = {"model": "simulated", "messages": [{"role": "user", "content": CANARY}], "max_tokens": 3}
 # For tests that make requests up.
-fuzzed = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+fuzzed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 # What a part may hold more than at first, however often it is attacked: allocators keep some of what a body of 8 MiB
 # takes, 170 MiB at most where this was written.
 _MAX_GROWTH = 256 * 1024 * 1024

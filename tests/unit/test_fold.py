@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chasqui.v1 import chat_pb2, stream_pb2, tool_pb2
@@ -65,7 +65,6 @@ def test_text_without_an_event_belongs_to_its_choice() -> None:
     assert fold.response == response(choice(0, "ab"))
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 3), st.text(max_size=4)), max_size=20))
 def test_texts_of_choices_do_not_mix(pieces: list[tuple[int, str]]) -> None:
     deltas = [delta(text, index) for index, text in pieces]

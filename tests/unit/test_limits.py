@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import InvalidValue
@@ -69,7 +69,6 @@ def test_a_value_outside_is_refused_with_its_name_value_and_range(limit: Limit, 
     assert caught.value.param == limit.parameter
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.floats())
 def test_only_probabilities_above_zero_pass_as_top_p(value: float) -> None:
     try:

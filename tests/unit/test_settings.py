@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.settings import (
@@ -197,7 +197,6 @@ def test_settings_of_this_process_come_from_its_environment(monkeypatch: pytest.
     assert read_environment({"parallel": "5"}).parallel == 5
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.fixed_dictionaries({setting.name: _values(setting) for setting in fields()}))
 def test_another_process_reads_the_same_settings_from_the_variables_it_is_given(values: dict[str, Any]) -> None:
     ours = Settings(**values)

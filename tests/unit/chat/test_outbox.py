@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chasqui.v1 import chat_pb2, stream_pb2
@@ -135,7 +135,6 @@ async def test_an_unstreamed_call_that_fails_shows_its_error_and_no_part_of_an_a
         await outbox.take()
 
 
-@settings(deadline=None, max_examples=100)
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.text("ab🦙", min_size=1, max_size=3)) | st.none(), max_size=20),
     st.booleans(),

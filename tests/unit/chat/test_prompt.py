@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chasqui.v1 import chat_pb2
@@ -101,14 +101,12 @@ def test_parts_are_joined_with_nothing_between_them() -> None:
     assert RENDERER.token_ids([say(USER, "ab", "", "c\n", " d")]) == _prompt(("user", "abc\n d"))
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.lists(FORGED, min_size=1, max_size=3))
 def test_text_that_spells_special_tokens_stays_exactly_that_text(contents: list[str]) -> None:
     ids = RENDERER.token_ids([say(USER, content) for content in contents])
     assert ids == _prompt(*(("user", content) for content in contents))
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.sampled_from(sorted(SPECIAL)), st.integers(1, 20))
 def test_a_special_token_spelled_across_two_parts_stays_text(token: str, cut: int) -> None:
     ids = RENDERER.token_ids([say(USER, token[:cut], token[cut:])])

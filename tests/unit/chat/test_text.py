@@ -6,7 +6,7 @@ from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.chat.answer.text import ChoiceText, StopMatcher
@@ -90,14 +90,12 @@ def test_the_first_stop_sequence_to_be_completed_ends_the_text_for_every_cut(
         assert _through_matcher([text[part] for part in cut], stops) == (visible, matched)
 
 
-@settings(deadline=None, max_examples=100)
 @given(LETTERS, STOPS, st.lists(st.integers(0, 20), max_size=12))
 def test_text_and_match_are_the_same_for_any_cut_as_uncut(text: str, stops: list[str], points: list[int]) -> None:
     deltas = [text[part] for part in _cut(text, points)]
     assert _through_matcher(deltas, stops) == _uncut(text, stops)
 
 
-@settings(deadline=None, max_examples=100)
 @given(LETTERS, STOPS, st.lists(st.integers(0, 20), max_size=12))
 def test_exactly_what_could_begin_a_stop_sequence_is_held_back(text: str, stops: list[str], points: list[int]) -> None:
     matcher = StopMatcher(stops)
@@ -144,7 +142,6 @@ def test_bytes_become_the_same_characters_for_every_cut(data: bytes, text: str) 
         assert "".join(decoder.push(data[part]) for part in cut) + decoder.flush() == text
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.binary(max_size=24), st.lists(st.integers(0, 24), max_size=12))
 def test_any_bytes_decode_as_the_whole_would(data: bytes, points: list[int]) -> None:
     decoder = TextDecoder(BYTE_TOKENS)
@@ -159,7 +156,6 @@ def test_a_character_is_shown_when_its_last_byte_comes_and_no_earlier(text: str)
     assert [decoder.push([byte]) for byte in data] == [""] * (len(data) - 1) + [text]
 
 
-@settings(deadline=None, max_examples=100)
 @given(LETTERS, st.binary(max_size=3), STOPS, st.lists(st.integers(0, 80), max_size=16))
 def test_a_choice_of_ids_shows_the_same_for_any_cut_of_its_bytes(
     text: str, rubbish: bytes, stops: list[str], points: list[int]
@@ -169,7 +165,6 @@ def test_a_choice_of_ids_shows_the_same_for_any_cut_of_its_bytes(
     assert _through_choice(deltas, stops) == _uncut(data.decode("utf-8", "replace"), stops)
 
 
-@settings(deadline=None, max_examples=100)
 @given(LETTERS, STOPS, st.lists(st.integers(0, 20), max_size=12))
 def test_a_choice_of_texts_shows_the_same_as_one_of_ids(text: str, stops: list[str], points: list[int]) -> None:
     parts = [text[part] for part in _cut(text, points)]

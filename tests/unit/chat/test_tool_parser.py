@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from itertools import pairwise
 from typing import Any
@@ -14,8 +13,7 @@ from hypothesis import strategies as st
 
 from services.chat.answer.tool_parser import CallArguments, CallStart, Content, Parsed, ToolCallParser
 
-# More of them are a matter of patience: TEST_EXAMPLES=100000 pytest tests/unit/chat/test_tool_parser.py
-EXAMPLES = int(os.environ.get("TEST_EXAMPLES", "500"))
+thorough = settings(max_examples=5 * settings.default.max_examples)
 NAMES = ("get_weather", "get_time", "get")
 Answer = tuple[str, list[tuple[str, str]]]
 
@@ -129,7 +127,7 @@ def cut(text: str, positions: list[int]) -> list[str]:
     return [text[begin:end] for begin, end in pairwise(borders)]
 
 
-@settings(deadline=None, max_examples=EXAMPLES)
+@thorough
 @given(text=TEXTS, positions=st.lists(st.integers(0, 10_000), max_size=12), parallel=st.booleans())
 @example(text='{"name": "get"}}', positions=[3, 9], parallel=True)
 def test_no_way_of_cutting_an_answer_changes_it(text: str, positions: list[int], parallel: bool) -> None:
@@ -144,7 +142,7 @@ JSON = st.recursive(
 OBJECTS = st.dictionaries(st.text(max_size=5), JSON, max_size=4)
 
 
-@settings(deadline=None, max_examples=EXAMPLES)
+@thorough
 @given(
     calls=st.lists(st.tuples(st.sampled_from(NAMES), OBJECTS), min_size=1, max_size=4),
     ascii_only=st.booleans(),
@@ -164,7 +162,7 @@ def test_whatever_is_called_with_whatever_arguments_is_found(
     assert [(name, json.loads(arguments)) for name, arguments in found] == calls
 
 
-@settings(deadline=None, max_examples=EXAMPLES)
+@thorough
 @given(text=TEXTS)
 @example(text="\n<|python_tag|>")
 def test_nothing_is_lost_from_an_answer_without_calls(text: str) -> None:
@@ -174,7 +172,7 @@ def test_nothing_is_lost_from_an_answer_without_calls(text: str) -> None:
         assert content == re.sub(r"^([ \t\r\n]*<\|python_tag\|>)+", "", text).replace("<|python_tag|>", "")
 
 
-@settings(deadline=None, max_examples=EXAMPLES)
+@thorough
 @given(text=st.text(alphabet='ab {}":,\n', max_size=200))
 def test_hardly_anything_is_held_back(text: str) -> None:
     parser = ToolCallParser(NAMES, parallel=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.openai.decode import decode_chat_request
@@ -15,8 +15,6 @@ from edge.openai.request import to_chat_request
 from edge.openai.request_schema import ChatCompletionRequest
 from services.errors import InvalidValue, UnsupportedParameter
 
-# A loaded machine is no reason to fail.
-PROPERTY = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 MINIMAL: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 DEEP = b"[" * 10_000 + b"]" * 10_000
 HUGE = b"9" * 5_000
@@ -381,26 +379,22 @@ json_values = st.recursive(
 )
 
 
-@PROPERTY
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_are_refused_in_words(data: bytes) -> None:
     decodes_or_refuses(data)
 
 
-@PROPERTY
 @given(st.binary(max_size=30), st.sampled_from(["model", "user", "tools", "store", "audio", "unknown"]))
 def test_arbitrary_bytes_as_the_value_of_a_field_are_decoded_or_refused_in_words(value: bytes, field: str) -> None:
     decodes_or_refuses(body_with(field, value))
     decodes_or_refuses(body_with(field, b'"' + value + b'"'))
 
 
-@PROPERTY
 @given(json_values)
 def test_arbitrary_json_is_decoded_or_refused_in_words(value: Any) -> None:
     decodes_or_refuses(json.dumps(value).encode())
 
 
-@PROPERTY
 @given(st.dictionaries(st.sampled_from([*MINIMAL, *FIELDS, *UNSUPPORTED, *WITHOUT_EFFECT]), json_values, max_size=3))
 def test_arbitrary_json_in_the_fields_of_a_request_is_decoded_or_refused_in_words(fields: dict[str, Any]) -> None:
     decodes_or_refuses(body(**fields))
@@ -443,7 +437,6 @@ nested = st.fixed_dictionaries(
 )
 
 
-@PROPERTY
 @given(nested)
 def test_arbitrary_json_deeper_inside_a_request_is_decoded_or_refused_in_words(fields: dict[str, Any]) -> None:
     decodes_or_refuses(body(**fields))

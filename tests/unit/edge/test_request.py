@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chasqui.v1 import chat_pb2, tool_pb2
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from chasqui.v1.chat_service_pb2 import ChatRequest
 
-# A loaded machine is no reason to fail.
-PROPERTY = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 MINIMAL: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 FUNCTION = '{"type": "function", "function": {"name": "f", "parameters": %s}}'
 
@@ -352,7 +350,6 @@ bodies = st.fixed_dictionaries(
 )
 
 
-@PROPERTY
 @given(bodies, st.booleans())
 @example({"model": "m", "messages": [], "temperature": 5e-324, "top_p": 1, "seed": 2**53 + 1}, True)
 def test_a_valid_body_converts_and_every_number_in_it_arrives_unchanged(body: dict[str, Any], ascii_only: bool) -> None:
@@ -373,7 +370,6 @@ def test_a_valid_body_converts_and_every_number_in_it_arrives_unchanged(body: di
     ]
 
 
-@PROPERTY
 @given(json_values, st.sampled_from([None, 0, 3]), st.booleans())
 def test_any_schema_arrives_verbatim_however_it_is_laid_out(value: Any, indent: int | None, ascii_only: bool) -> None:
     spelled = json.dumps(value, indent=indent, ensure_ascii=ascii_only)

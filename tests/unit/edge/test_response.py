@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chasqui.v1 import chat_pb2
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from chasqui.v1.stream_pb2 import StreamEvent
 
-# A loaded machine is no reason to fail.
-PROPERTY = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 REASONS = {
     chat_pb2.FINISH_REASON_STOP: "stop",
     chat_pb2.FINISH_REASON_LENGTH: "length",
@@ -209,7 +207,6 @@ def streams(draw: st.DrawFn) -> tuple[list[str], list[StreamEvent]]:
     return texts, [events.started(), *(waiting[index].pop(0) for index in order), events.completed()]
 
 
-@PROPERTY
 @given(streams(), st.booleans())
 def test_however_a_text_is_cut_and_mixed_its_deltas_join_to_the_whole_answer(
     drawn: tuple[list[str], list[StreamEvent]], include_usage: bool
@@ -221,7 +218,6 @@ def test_however_a_text_is_cut_and_mixed_its_deltas_join_to_the_whole_answer(
     assert [text_of(chunks, index) for index in range(len(texts))] == texts
 
 
-@PROPERTY
 @given(streams(), st.booleans())
 def test_in_any_order_of_events_each_choice_has_one_role_then_text_then_one_finish(
     drawn: tuple[list[str], list[StreamEvent]], include_usage: bool

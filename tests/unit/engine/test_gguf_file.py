@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.engine.load_error import EngineLoadError
@@ -97,7 +97,6 @@ def test_a_file_cut_inside_its_header_is_refused(tmp_path: Path, whole: Path, le
     _refusal(path)
 
 
-@settings(deadline=None, max_examples=60)
 @given(share=st.floats(0.0, 1.0, exclude_max=True))
 def test_a_file_cut_anywhere_in_its_metadata_is_refused(whole: Path, share: float) -> None:
     data = whole.read_bytes()

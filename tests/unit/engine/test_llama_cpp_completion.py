@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.engine.api import ChoiceEnd, EndReason, Generation, Sampling, TokenDelta
@@ -165,7 +165,6 @@ def test_no_more_tokens_are_cached_than_the_prompt_has() -> None:
     assert state.cached_tokens == 10
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.lists(st.sampled_from(["", "", "a", "🦙", "two"]), max_size=20), st.sampled_from(["stop", "length"]))
 def test_every_token_but_the_one_that_ends_the_turn_is_billed_once(texts: list[str], finish: str) -> None:
     state = CompletionState(1, 10)

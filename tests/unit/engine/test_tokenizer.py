@@ -40,13 +40,11 @@ def test_the_demo_model_has_the_special_tokens_of_llama_3() -> None:
     assert wanted <= set(SPECIAL)
 
 
-@settings(deadline=None, max_examples=100)
 @given(FORGED)
 def test_decoding_what_was_encoded_gives_the_text_back(text: str) -> None:
     assert _decoded(demo_tokenizer().encode(text)) == text
 
 
-@settings(deadline=None, max_examples=100)
 @given(FORGED)
 def test_encoding_never_yields_a_special_token(text: str) -> None:
     assert not set(demo_tokenizer().encode(text)) & set(demo_tokenizer().special_tokens.values())
@@ -150,7 +148,7 @@ def test_a_user_defined_token_is_a_marker_if_the_template_writes_it_in_brackets(
     times=st.integers(1, 200_000),
     most=st.integers(1, 5_000),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_text_is_only_called_too_long_if_it_is(unit: str, times: int, most: int) -> None:
     text = unit * times
     count = len(demo_tokenizer().encode(text))
