@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from services.chat.answer.tool_parser import CallArguments, CallStart, Content, Parsed, ToolCallParser
 
-thorough = settings(max_examples=5 * settings.default.max_examples)
+thorough = settings(max_examples=5 * settings().max_examples)
 NAMES = ("get_weather", "get_time", "get")
 Answer = tuple[str, list[tuple[str, str]]]
 
