@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -45,8 +46,23 @@ def bounds_table() -> str:
     return "\n".join(lines)
 
 
+def folders_table() -> str:
+    """The packages of chat server and edge, in the words of their docstrings."""
+    lines = ["| folder | holds |", "| --- | --- |"]
+    for name in ("services", "edge"):
+        for path in sorted((ROOT / name).rglob("__init__.py")):
+            words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+            if words and path.parent != ROOT / name:
+                lines.append(f"| `{path.parent.relative_to(ROOT).as_posix()}/` | {words.partition(chr(10))[0]} |")
+    return "\n".join(lines)
+
+
 # The name of a block between `<!-- BEGIN name (make readme) -->` and `<!-- END name -->` -> what it must hold.
-BLOCKS: Final[Mapping[str, Callable[[], str]]] = {"settings": settings_table, "bounds": bounds_table}
+BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
+    "folders": folders_table,
+    "settings": settings_table,
+    "bounds": bounds_table,
+}
 
 
 def filled(text: str) -> str:
