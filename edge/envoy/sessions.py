@@ -1,0 +1,33 @@
+"""Sends calls with one `x-session-id` to one replica: parts of Envoy's configuration, pure but for reading a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HEADER: Final = "x-session-id"
+_CLUSTERS: Final = Path(__file__).with_name("session_clusters.yaml")
+_PRESENT: Final = [{"name": HEADER, "present_match": True}]
+_HASHED: Final = [{"header": {"header_name": HEADER}}]
+
+
+def rpc_route() -> dict[str, Any]:
+    """The route of chat calls over gRPC that belong to a session."""
+    match = {"prefix": "/chasqui.v1.ChatService/", "grpc": {}, "headers": _PRESENT}
+    endless = {"timeout": "0s", "max_stream_duration": {"max_stream_duration": "0s"}}
+    return {"match": match, "route": {"cluster": "chat_server_sessions", "hash_policy": _HASHED, **endless}}
+
+
+def rest_route() -> dict[str, Any]:
+    """The route of REST requests that belong to a session; it comes after those of gRPC."""
+    match = {"prefix": "/", "headers": _PRESENT}
+    return {"match": match, "route": {"cluster": "edge_sessions", "hash_policy": _HASHED, "timeout": "0s"}}
+
+
+def clusters(places: Mapping[str, str]) -> str:
+    """The replicas as they are for sessions; `places` are envoy.yaml's values for discovery and endpoints."""
+    return Template(_CLUSTERS.read_text(encoding="utf-8")).substitute(places)
