@@ -118,7 +118,9 @@ test-chart: setup ## Render the Helm chart with Helm's library, and check it for
 
 .PHONY: test-gpu
 test-gpu: ## Run what only a GPU can prove, in NVIDIA's container; needs Docker and a GPU.
+	docker build --file docker/server-gpu.Dockerfile --target serve --tag chasqui/server-gpu .
 	docker build --file docker/server-gpu.Dockerfile --target test --tag chasqui/server-gpu-test .
+	bash tests/gpu/smoke.sh chasqui/server-gpu chasqui/server-gpu-test
 	docker run --rm --init --gpus all --ipc host --ulimit memlock=-1 --ulimit stack=67108864 chasqui/server-gpu-test
 
 .PHONY: setup

@@ -15,18 +15,26 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM nvcr.io/nvidia/tensorrt-llm/release:${TENSORRT_LLM} AS serve
 # What TensorRT-LLM was tested with stays as it is, and a conflict ends the build. Protobuf and gRPC may rise: our stubs
-# need protobuf 6.31, and the image's packages ask only for less than that.
+# need protobuf 6.31, and the image's packages ask only for less than that. pip holds back only what is pinned, so after the
+# installation `pip check` must report nothing that it does not report for the image itself.
 COPY --from=wheel /wheels /tmp/wheels
-RUN pip freeze --exclude-editable | grep '==' | grep -ivE '^(protobuf|grpcio[a-z-]*|googleapis-common-protos)==' \
-      > /tmp/held.txt && \
+RUN set -eu; \
+    (pip check || true) | sort > /tmp/conflicts-of-the-image.txt; \
+    pip freeze --exclude-editable | grep '==' | grep -ivE '^(protobuf|grpcio[a-z-]*|googleapis-common-protos)==' \
+      > /tmp/held.txt; \
     PIP_CONSTRAINT=/tmp/held.txt pip install --no-cache-dir --no-compile \
-      "chasqui[tensorrt-llm] @ file://$(ls /tmp/wheels/*.whl)" && \
-    python3 -c 'import llguidance, huggingface_hub, services.chat.server' && \
+      "chasqui[tensorrt-llm] @ file://$(ls /tmp/wheels/*.whl)"; \
+    (pip check || true) | sort > /tmp/conflicts.txt; \
+    if comm -13 /tmp/conflicts-of-the-image.txt /tmp/conflicts.txt | grep -v '^No broken requirements' \
+      | grep -vE 'has requirement (protobuf|grpcio|googleapis-common-protos)'; then exit 1; fi; \
+    python3 -c 'import llguidance, huggingface_hub, services.chat.server'; \
     rm -rf /tmp/wheels
 RUN useradd --uid 10001 --create-home chasqui && \
     install --directory --owner chasqui --group chasqui --mode 0700 /run/chasqui /models
 # The workers are started through MPI, which must not look for other machines: on some networks it waits for ever.
-ENV PYTHONUNBUFFERED=1 HF_HOME=/models \
+# The image adds TensorRT's libraries to the path in its entry point and in bash's start-up file only; the health check and
+# `docker exec` run neither.
+ENV PYTHONUNBUFFERED=1 HF_HOME=/models LD_LIBRARY_PATH=/usr/local/tensorrt/lib:${LD_LIBRARY_PATH} \
     OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo \
     CHASQUI_ENGINE=tensorrt-llm CHASQUI_MODEL=nvidia/Llama-3.1-8B-Instruct-FP8 CHASQUI_PARALLEL=64 \
     CHASQUI_SERVER_ADDRESS=0.0.0.0:50051 CHASQUI_RELAY_ADDRESS=unix:/run/chasqui/relay.sock
@@ -35,7 +43,7 @@ WORKDIR /home/chasqui
 EXPOSE 50051
 # The first start downloads the weights; loading them and tuning takes minutes every time.
 HEALTHCHECK --interval=10s --timeout=6s --start-period=30m --start-interval=2s CMD ["chasqui", "probe"]
-ENTRYPOINT ["chasqui"]
+ENTRYPOINT ["/opt/nvidia/nvidia_entrypoint.sh", "chasqui"]
 CMD ["server"]
 
 FROM serve AS test

@@ -68,8 +68,10 @@ def compile_engine(model: str, out: Path, say: Callable[[str], None], **limits: 
     False if `out` already holds that engine, EngineLoadError if it cannot be compiled here.
     """
     from services.engine.tensorrt_llm.build import BuildPlan, build_engine
-    from services.engine.tensorrt_llm.memory import read_gpus
+    from services.engine.tensorrt_llm.gpus import check_precision, read_gpus
     from services.engine.tensorrt_llm.runtime import load_runtime
 
     runtime = load_runtime()
-    return build_engine(BuildPlan(resolve_checkpoint(model), out, **limits), runtime, read_gpus(), say)
+    gpus = read_gpus()
+    check_precision(limits["precision"], gpus[:1])  # before the weights are downloaded
+    return build_engine(BuildPlan(resolve_checkpoint(model), out, **limits), runtime, gpus, say)

@@ -8,7 +8,7 @@ import pytest
 
 from services.engine.api import EndReason, Sampling
 from services.engine.tensorrt_llm.capability import Sampler
-from services.engine.tensorrt_llm.memory import read_gpus
+from services.engine.tensorrt_llm.gpus import read_gpus
 from services.engine.tensorrt_llm.model import LoadableModel, loadable_model
 from services.engine.tensorrt_llm.options import Options
 from services.engine.tensorrt_llm.runtime import load_runtime

@@ -56,6 +56,7 @@ def test_the_parameter_classes_have_exactly_the_fields_of_the_table(
     [
         ("TorchLlmArgs", table.TORCH_ARGUMENTS),
         ("KvCacheConfig", table.KV_CACHE_CONFIG),
+        ("CudaGraphConfig", table.CUDA_GRAPH_CONFIG),
         ("NGramDecodingConfig", table.NGRAM_DECODING_CONFIG),
         ("EagleDecodingConfig", table.EAGLE_DECODING_CONFIG),
     ],
@@ -66,7 +67,13 @@ def test_the_configuration_classes_have_the_fields_of_the_table(api: Any, name: 
 
 
 @pytest.mark.parametrize(
-    ("name", "fields"), [("TorchLlmArgs", table.TORCH_ARGUMENTS), ("KvCacheConfig", table.KV_CACHE_CONFIG)]
+    ("name", "fields"),
+    [
+        ("TorchLlmArgs", table.TORCH_ARGUMENTS),
+        ("KvCacheConfig", table.KV_CACHE_CONFIG),
+        ("CudaGraphConfig", table.CUDA_GRAPH_CONFIG),
+        ("EagleDecodingConfig", table.EAGLE_DECODING_CONFIG),
+    ],
 )
 def test_the_defaults_of_the_configuration_are_those_of_the_table(api: Any, name: str, fields: dict[str, Any]) -> None:
     """Numbers, texts and None; a default that is made anew each time or is of an enumeration is left to the names."""
@@ -100,6 +107,12 @@ def test_the_results_have_the_members_of_the_table(api: Any) -> None:
     assert [
         name for name in table.REQUEST_OUTPUT if name.startswith("a") and not hasattr(api.RequestOutput, name)
     ] == []
+
+
+def test_the_samplers_have_the_names_of_the_table() -> None:
+    from tensorrt_llm.llmapi import llm_args
+
+    assert list(llm_args.SamplerType.__members__) == list(table.SAMPLER_TYPES)
 
 
 def test_the_grammar_library_reads_the_grammars_that_the_chat_server_writes() -> None:

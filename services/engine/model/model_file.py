@@ -53,8 +53,11 @@ def resolve_model(model: str) -> Path:
     return _from_hub(match["repo"], match["file"])
 
 
-def resolve_checkpoint(model: str) -> Path:
-    """The local directory of `model`: a checkpoint or compiled engine, or `org/repo`; otherwise as `resolve_model`."""
+def resolve_checkpoint(model: str, *, weights: bool = True) -> Path:
+    """The local directory of `model`: a checkpoint or compiled engine, or `org/repo`; otherwise as `resolve_model`.
+
+    Without `weights` only a repository's small files are downloaded.
+    """
     if not model:
         raise EngineLoadError(
             "TensorRT-LLM needs CHASQUI_MODEL: a checkpoint directory, a compiled engine, or org/repo."
@@ -70,7 +73,7 @@ def resolve_checkpoint(model: str) -> Path:
 
     try:
         # Some repositories hold the same weights a second time in PyTorch's old format.
-        kept = ["*.json", "*.jinja", "*.safetensors"]
+        kept = ["*.json", "*.jinja", *(["*.safetensors"] if weights else [])]
         return Path(huggingface_hub.snapshot_download(model, allow_patterns=kept))
     except (HTTPError, OSError, ValueError) as error:
         raise _hub_error(model, error) from error

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from services.engine.tensorrt_llm.memory import Gpu
+    from services.engine.tensorrt_llm.gpus import Gpu
     from services.engine.tensorrt_llm.runtime import Runtime
 
 
@@ -42,8 +42,6 @@ def build_engine(plan: BuildPlan, runtime: Runtime, gpus: Sequence[Gpu], report:
     """
     if runtime.compiled_llm_class is None:
         raise EngineLoadError(f"TensorRT-LLM {runtime.version} has no compiled engines; serve the checkpoint directly.")
-    if not gpus:
-        raise EngineLoadError("There is no GPU to compile for.")
     checkpoint = read_checkpoint(plan.model)
     manifest = _manifest(plan, checkpoint, runtime, gpus[0])
     if is_compiled(plan.out) and (plan.out / FILE).exists():
@@ -55,7 +53,7 @@ def build_engine(plan: BuildPlan, runtime: Runtime, gpus: Sequence[Gpu], report:
     unfinished = plan.out.with_name(f".{plan.out.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.parent.mkdir(parents=True, exist_ok=True)
-    report(f"compiling {checkpoint.name} for {gpus[0].name} (compute capability {gpus[0].architecture})")
+    report(f"compiling {checkpoint.name} for {gpus[0].name} (compute capability {gpus[0].capability})")
     try:
         _compile(plan, runtime, unfinished)
     except EngineLoadError:
@@ -81,7 +79,7 @@ def _manifest(plan: BuildPlan, checkpoint: Checkpoint, runtime: Runtime, gpu: Gp
     return Manifest(
         tensorrt_llm=runtime.version,
         gpu=gpu.name,
-        architecture=gpu.architecture,
+        architecture=gpu.capability,
         model=checkpoint.name,
         model_digest=checkpoint.digest,
         precision=plan.precision,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from services.engine.model.checkpoint import read_checkpoint
 from services.engine.model.model_file import resolve_checkpoint
 from services.engine.tensorrt_llm.engine import TensorRtLlmEngine
-from services.engine.tensorrt_llm.memory import settled_gpus
-from services.engine.tensorrt_llm.model import loadable_model
+from services.engine.tensorrt_llm.gpus import check_precision, read_gpus, settled_gpus, used_gpus
+from services.engine.tensorrt_llm.model import gpu_count, is_compiled, loadable_model
 from services.engine.tensorrt_llm.options import Options
 from services.engine.tensorrt_llm.runtime import load_runtime
 
@@ -17,10 +18,16 @@ if TYPE_CHECKING:
 
 
 def build_tensorrt_llm(settings: Settings) -> TensorRtLlmEngine:
-    """The engine, not yet started; EngineLoadError if the package, the GPU or the model does not fit."""
-    runtime = load_runtime()
+    """The engine, not yet started; EngineLoadError if the package, the GPU or the model does not fit.
+
+    What the model's small files and the GPU decide is checked before gigabytes of weights are downloaded.
+    """
+    runtime, options, gpus = load_runtime(), options_of(settings), read_gpus()
+    metadata = resolve_checkpoint(settings.model, weights=False)
+    if not is_compiled(metadata):
+        check_precision(read_checkpoint(metadata).quantization, used_gpus(gpus, options.ranks))
     path = resolve_checkpoint(settings.model)
-    model = loadable_model(path, runtime, options_of(settings), settled_gpus())
+    model = loadable_model(path, runtime, options, settled_gpus(gpu_count(path, options)))
     return TensorRtLlmEngine(runtime, model, settings.model_name or model.name)
 
 

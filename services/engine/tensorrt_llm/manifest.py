@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from services.engine.tensorrt_llm.memory import Gpu
+    from services.engine.tensorrt_llm.gpus import Gpu
     from services.engine.tensorrt_llm.options import Options
 
 FILE: Final = "chasqui-engine.json"
@@ -38,6 +38,11 @@ class Manifest:
     max_beam_width: int
     tensor_parallel: int
     pipeline_parallel: int
+
+    @property
+    def ranks(self) -> int:
+        """The number of GPUs that the engine runs on."""
+        return self.tensor_parallel * self.pipeline_parallel
 
     def write(self, engine: Path) -> None:
         """Write the file into the engine's directory."""
@@ -66,15 +71,14 @@ def check_fit(manifest: Manifest, engine: Path, version: str, gpus: Sequence[Gpu
     reasons = []
     if manifest.tensorrt_llm != version:
         reasons.append(f"it was built with TensorRT-LLM {manifest.tensorrt_llm}, and this is {version}")
-    others = sorted({gpu.architecture for gpu in gpus} - {manifest.architecture})
+    others = sorted({gpu.capability for gpu in gpus[: manifest.ranks]} - {manifest.architecture})
     if others:
         reasons.append(
             f"it was built for compute capability {manifest.architecture} ({manifest.gpu}), and this machine has "
             f"{', '.join(others)} ({gpus[0].name})"
         )
-    ranks = manifest.tensor_parallel * manifest.pipeline_parallel
-    if len(gpus) < ranks:
-        reasons.append(f"it runs on {ranks} GPUs, and this machine has {len(gpus)}")
+    if len(gpus) < manifest.ranks:
+        reasons.append(f"it runs on {manifest.ranks} GPUs, and this machine has {len(gpus)}")
     for name in ("tensor_parallel", "pipeline_parallel"):
         wanted, built = getattr(options, name), getattr(manifest, name)
         if wanted not in (1, built):

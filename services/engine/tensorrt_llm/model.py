@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 from services.engine.load_error import EngineLoadError
 from services.engine.model.checkpoint import Checkpoint, read_checkpoint
 from services.engine.tensorrt_llm.capability import Sampler, choose_sampler
+from services.engine.tensorrt_llm.gpus import used_gpus
 from services.engine.tensorrt_llm.manifest import TOKENIZER_FOLDER, check_fit, read_manifest
-from services.engine.tensorrt_llm.memory import Gpu, context_that_fits
+from services.engine.tensorrt_llm.memory import context_that_fits
 from services.engine.tensorrt_llm.options import Options, compiled_arguments, torch_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from services.engine.tensorrt_llm.gpus import Gpu
     from services.engine.tensorrt_llm.runtime import Runtime
 
 
@@ -49,6 +51,11 @@ def is_compiled(path: Path) -> bool:
     return bool(_engine_files(path))
 
 
+def gpu_count(path: Path, options: Options) -> int:
+    """The number of GPUs that the model at `path` runs on."""
+    return read_manifest(path).ranks if is_compiled(path) else options.ranks
+
+
 def loadable_model(path: Path, runtime: Runtime, options: Options, gpus: Sequence[Gpu]) -> LoadableModel:
     """The model at `path`; EngineLoadError with the reason if it cannot run. Context length 0: as much as fits."""
     compiled = is_compiled(path)
@@ -56,15 +63,15 @@ def loadable_model(path: Path, runtime: Runtime, options: Options, gpus: Sequenc
         sampler = choose_sampler(
             options.sampler,
             compiled=compiled,
-            takes_sampler_type=runtime.takes_sampler_type,
-            speculative=options.speculative != "none",
+            has_cpp_sampler=runtime.has_cpp_sampler,
+            speculative=options.speculative,
         )
     except ValueError as error:
         raise EngineLoadError(f"CHASQUI_SAMPLER is {options.sampler}, but {error}.") from error
     if compiled:
         return _compiled_model(path, runtime, options, gpus)
     checkpoint = read_checkpoint(path)
-    context = context_that_fits(checkpoint, options, gpus, options.context_length)
+    context = context_that_fits(checkpoint, options, used_gpus(gpus, options.ranks), options.context_length)
     fitting = dataclasses.replace(options, context_length=context)
     return LoadableModel(path, checkpoint.name, checkpoint, fitting, sampler, checkpoint.quantization)
 
@@ -94,7 +101,7 @@ def _compiled_model(path: Path, runtime: Runtime, options: Options, gpus: Sequen
         weight_bytes=sum(file.stat().st_size for file in _engine_files(path)),
         kv_cache_dtype=manifest.kv_cache_dtype,
     )
-    context = context_that_fits(checkpoint, fitting, gpus, options.context_length)
+    context = context_that_fits(checkpoint, fitting, used_gpus(gpus, fitting.ranks), options.context_length)
     fitting = dataclasses.replace(fitting, context_length=context)
     return LoadableModel(path, manifest.model, checkpoint, fitting, Sampler.COMPILED, manifest.precision)
 

@@ -41,6 +41,11 @@ class Options:
     traces_endpoint: str = ""
 
     @property
+    def ranks(self) -> int:
+        """The number of GPUs that the model runs on."""
+        return self.tensor_parallel * self.pipeline_parallel
+
+    @property
     def guides(self) -> bool:
         """Whether grammars are enforced. Not with speculative decoding: the combination is unproven."""
         return self.guided and self.speculative == "none"
@@ -54,15 +59,17 @@ def torch_arguments(runtime: Runtime, options: Options, sampler: Sampler, model:
     """
     arguments = _arguments(runtime, options, model) | {
         "max_input_len": options.context_length,
+        # By default there are graphs for 1 to 31, 32, 64 and 128 sequences, and batches between those run without one.
+        "cuda_graph_config": runtime.llmapi.CudaGraphConfig(enable_padding=True, max_batch_size=options.parallel),
         "enable_iter_perf_stats": True,
         "load_format": options.load_format,
         "guided_decoding_backend": GUIDED_BACK_END if options.guides else None,
     }
-    if sampler in (Sampler.TRTLLM, Sampler.TORCH):
+    if runtime.has_cpp_sampler:
         arguments["sampler_type"] = "TRTLLMSampler" if sampler is Sampler.TRTLLM else "TorchSampler"
     if options.speculative != "none":
         arguments["speculative_config"] = _speculative_config(runtime, options)
-    if options.speculative == "ngram":
+    if sampler is Sampler.NGRAM:
         arguments["disable_overlap_scheduler"] = True  # drafts are taken from tokens that are already generated
     return arguments
 
@@ -103,7 +110,10 @@ def _speculative_config(runtime: Runtime, options: Options) -> Any:
         raise EngineLoadError(
             "CHASQUI_SPECULATIVE is eagle3, which needs the draft model in CHASQUI_SPECULATIVE_MODEL."
         )
-    eagle = runtime.llmapi.EagleDecodingConfig
-    # The field has had two names.
-    field = "speculative_model" if "speculative_model" in eagle.model_fields else "speculative_model_dir"
-    return eagle(max_draft_len=options.speculative_tokens, **{field: options.speculative_model})
+    eagle = getattr(runtime.llmapi, "Eagle3DecodingConfig", None) or runtime.llmapi.EagleDecodingConfig
+    # By default target and draft are one model, which ignores temperature, top_p and top_k unless this is set (#9885).
+    if "allow_advanced_sampling" in eagle.model_fields:
+        mode = {"allow_advanced_sampling": True}
+    else:
+        mode = {"eagle3_one_model": False}
+    return eagle(max_draft_len=options.speculative_tokens, speculative_model=options.speculative_model, **mode)

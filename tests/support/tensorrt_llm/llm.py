@@ -66,7 +66,7 @@ class Llm:
         plain = tokenizer_from_checkpoint(self._checkpoint).plain_ids()
         self._executor: Executor | None = Executor(
             plain,
-            self._given["max_batch_size"],
+            self._given["max_batch_size"] or 2048,
             honours_seed=self._honours_seed(),
             includes_end=not self.compiled,
             perf=self._given["return_perf_metrics"],
@@ -111,6 +111,16 @@ class Llm:
         self._executor.submit(result, max_tokens, self._guide(params))
         return result
 
+    def graph_for(self, batch: int) -> int | None:
+        """The size of the CUDA graph that a decode step of `batch` sequences runs in; None without a graph."""
+        config = self._given["cuda_graph_config"] or self.release.cuda_graph_config_class()
+        most = config.max_batch_size or 128
+        sizes = [1, 2, 4, *range(8, 129, 8)] if config.enable_padding else [*range(1, 33), 64, 128]
+        sizes = [size for size in sizes if size < most] + [most]
+        if config.enable_padding:
+            return min((size for size in sizes if size >= batch), default=None)
+        return batch if batch in sizes else None
+
     def get_stats_async(self, timeout: float | None = 2) -> IterationResult:
         """The one queue of iteration statistics."""
         if self._stats is None:
@@ -141,6 +151,8 @@ class Llm:
                 raise ValueError(f"{key} belongs to tensorrt_llm._tensorrt_engine.LLM")
             if key not in self.arguments:
                 raise ValueError(f"LLM got invalid argument: {key}")
+        if given.get("sampler_type") == "TRTLLMSampler" and not self.release.has_cpp_sampler:
+            raise ValueError("TRTLLMSampler was removed")
 
     def _honours_seed(self) -> bool:
         return self.compiled or self._given.get("sampler_type") == "TRTLLMSampler"

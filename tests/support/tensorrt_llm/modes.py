@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from services.engine.tensorrt_llm.build import BuildPlan, build_engine
-from services.engine.tensorrt_llm.memory import read_gpus
+from services.engine.tensorrt_llm.gpus import read_gpus
 from services.engine.tensorrt_llm.runtime import load_runtime
 from services.settings import Settings
 from tests.support.tensorrt_llm.release import Release, write_checkpoint
@@ -78,10 +78,22 @@ def install(monkeypatch: pytest.MonkeyPatch, release: Release) -> Release:
 
 
 def install_gpus(monkeypatch: pytest.MonkeyPatch, folder: Path, *gpus: str) -> None:
-    """An nvidia-smi that reports GPUs: lines of name, total MiB, free MiB and compute capability."""
+    """An nvidia-smi that reports GPUs: lines of name, total MiB, free MiB and compute capability.
+
+    A fifth word is the MIG mode; a GPU with "Enabled" has one instance, MIG-INDEX.
+    """
+    rows, listed = [], []
+    for index, gpu in enumerate(gpus):
+        mig = "" if gpu.count(",") == 4 else ", Disabled"
+        rows.append(f"{index}, GPU-{index}aaa, {gpu}{mig}")
+        listed.append(f"GPU {index}: {gpu.split(',')[0]} (UUID: GPU-{index}aaa)")
+        if gpu.endswith("Enabled"):
+            listed.append(f"  MIG 1g.10gb     Device  0: (UUID: MIG-{index})")
     tools = folder / "tools"
     tools.mkdir(exist_ok=True)
-    (tools / "nvidia-smi").write_text("#!/bin/sh\ncat <<'END'\n" + "\n".join(gpus) + "\nEND\n")
+    query, table = ("\n".join(lines) for lines in (rows, listed))
+    script = f"#!/bin/sh\nif [ \"$1\" = -L ]; then cat <<'END'\n{table}\nEND\nelse cat <<'END'\n{query}\nEND\nfi\n"
+    (tools / "nvidia-smi").write_text(script)
     (tools / "nvidia-smi").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -27,31 +28,34 @@ class Release:
 
     def __init__(self, version: str = "1.2.1") -> None:
         self.version = version
-        self.has_compiled_engines = self.has_sampler_type = version.startswith("1.2.")
+        self.has_compiled_engines = self.has_cpp_sampler = version.startswith("1.2.")
         self.llms: list[Llm] = []
         self.load_error: Exception | None = None
         self.loads_for_ever = False
         self.sampling_params_class = sampling_params_class()
-        torch_fields = dict(table.TORCH_ARGUMENTS)
-        if not self.has_sampler_type:
-            del torch_fields["sampler_type"]
-        self._torch_arguments = config_class("TorchLlmArgs", torch_fields)
+        self.cuda_graph_config_class = config_class("CudaGraphConfig", table.CUDA_GRAPH_CONFIG)
+        self._torch_arguments = config_class("TorchLlmArgs", table.TORCH_ARGUMENTS)
         self._tensorrt_arguments = config_class("TrtLlmArgs", table.TENSORRT_ARGUMENTS)
-        self._torch_fields = torch_fields
 
     def arguments_class(self, compiled: bool) -> Any:
         """TorchLlmArgs or TrtLlmArgs."""
         return self._tensorrt_arguments if compiled else self._torch_arguments
 
+    def _sampler_types(self) -> type[StrEnum]:
+        """Later releases have the enumeration, too, but without the C++ sampler."""
+        names = [name for name in table.SAMPLER_TYPES if self.has_cpp_sampler or name != "TRTLLMSampler"]
+        return StrEnum("SamplerType", {name: name for name in names})  # type: ignore[return-value]  # the functional API
+
     def modules(self) -> dict[str, ModuleType]:
         """What `import` finds, by name."""
-        llm = type("LLM", (Llm,), {"release": self, "arguments": self._torch_fields})
+        llm = type("LLM", (Llm,), {"release": self, "arguments": table.TORCH_ARGUMENTS})
         llmapi = _module(
             "tensorrt_llm.llmapi",
             LLM=llm,
             SamplingParams=self.sampling_params_class,
             GuidedDecodingParams=guided_decoding_params_class(),
             KvCacheConfig=config_class("KvCacheConfig", table.KV_CACHE_CONFIG),
+            CudaGraphConfig=self.cuda_graph_config_class,
             NGramDecodingConfig=config_class("NGramDecodingConfig", table.NGRAM_DECODING_CONFIG),
             EagleDecodingConfig=config_class("EagleDecodingConfig", table.EAGLE_DECODING_CONFIG),
             TorchLlmArgs=self._torch_arguments,
@@ -59,7 +63,12 @@ class Release:
             CompletionOutput=CompletionOutput,
             RequestError=RequestError,
         )
-        found = {"tensorrt_llm.llmapi": llmapi, "torch": _module("torch", zeros=_zeros, float32="float32")}
+        llmapi.__path__ = []
+        found = {
+            "tensorrt_llm.llmapi": llmapi,
+            "tensorrt_llm.llmapi.llm_args": _module("tensorrt_llm.llmapi.llm_args", SamplerType=self._sampler_types()),
+            "torch": _module("torch", zeros=_zeros, float32="float32"),
+        }
         if self.has_compiled_engines:
             compiled = type("LLM", (TensorRtLlm,), {"release": self, "arguments": table.TENSORRT_ARGUMENTS})
             found["tensorrt_llm._tensorrt_engine"] = _module("tensorrt_llm._tensorrt_engine", LLM=compiled)

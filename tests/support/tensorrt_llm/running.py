@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from services.engine.api import Generation
 from services.engine.tensorrt_llm.engine import TensorRtLlmEngine
-from services.engine.tensorrt_llm.memory import read_gpus
+from services.engine.tensorrt_llm.gpus import read_gpus
 from services.engine.tensorrt_llm.model import loadable_model
 from services.engine.tensorrt_llm.options import Options
 from services.engine.tensorrt_llm.runtime import load_runtime

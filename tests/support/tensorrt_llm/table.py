@@ -31,10 +31,10 @@ COMMON_ARGUMENTS: Final[dict[str, Any]] = {
     "enable_chunked_prefill": False,
     "guided_decoding_backend": None,
     "speculative_config": None,
-    "max_batch_size": 2048,
-    "max_input_len": 1024,
+    "max_batch_size": None,
+    "max_input_len": None,
     "max_seq_len": None,
-    "max_beam_width": 1,
+    "max_beam_width": None,
     "max_num_tokens": 8192,
     "gather_generation_logits": False,
     "num_postprocess_workers": 0,
@@ -117,12 +117,15 @@ BUILD_CONFIG: Final[dict[str, Any]] = {
     "gather_generation_logits": False,
 }
 QUANT_CONFIG: Final[dict[str, Any]] = {"quant_algo": None, "kv_cache_quant_algo": None}
+CUDA_GRAPH_CONFIG: Final[dict[str, Any]] = {"batch_sizes": None, "max_batch_size": 0, "enable_padding": False}
 NGRAM_DECODING_CONFIG: Final[dict[str, Any]] = {"max_draft_len": None, "max_matching_ngram_size": 0}
 EAGLE_DECODING_CONFIG: Final[dict[str, Any]] = {
     "max_draft_len": None,
-    "speculative_model_dir": None,
+    "speculative_model": None,
     "eagle3_one_model": True,
+    "allow_advanced_sampling": False,
 }
+SAMPLER_TYPES: Final = ("TRTLLMSampler", "TorchSampler", "auto")
 
 COMPLETION_OUTPUT: Final = (
     *("index", "text", "token_ids", "cumulative_logprob", "logprobs", "prompt_logprobs", "finish_reason"),

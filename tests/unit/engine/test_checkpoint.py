@@ -11,10 +11,8 @@ from services.engine.load_error import EngineLoadError
 from services.engine.model.byte_level import tokenizer_from_checkpoint, tokenizer_from_gguf
 from services.engine.model.checkpoint import read_checkpoint
 from services.engine.model.gguf_file import read_gguf
-from services.engine.tensorrt_llm.memory import (
-    kv_bytes_per_token,
-    read_gpus,
-)
+from services.engine.tensorrt_llm.gpus import read_gpus
+from services.engine.tensorrt_llm.memory import kv_bytes_per_token
 from services.engine.tensorrt_llm.model import loadable_model
 from services.engine.tensorrt_llm.options import Options
 from services.engine.tensorrt_llm.runtime import load_runtime

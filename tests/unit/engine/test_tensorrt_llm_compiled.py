@@ -10,11 +10,8 @@ from click.testing import CliRunner
 
 from services.cli import main
 from services.engine.load_error import EngineLoadError
+from services.engine.tensorrt_llm.gpus import Gpu, read_gpus
 from services.engine.tensorrt_llm.manifest import FILE, read_manifest
-from services.engine.tensorrt_llm.memory import (
-    Gpu,
-    read_gpus,
-)
 from services.engine.tensorrt_llm.model import loadable_model
 from services.engine.tensorrt_llm.options import Options
 from services.engine.tensorrt_llm.runtime import load_runtime
