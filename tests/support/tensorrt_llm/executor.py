@@ -1,7 +1,6 @@
 """The double's engine: a thread that steps all requests and hands their tokens to the event loop, as the real one does.
 
-Ids follow from prompt and seed where the sampler honours seeds, and are arbitrary where it does not. What the real
-engine ignores silently is ignored silently here.
+What the real engine ignores silently is ignored silently here.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tests.support.tensorrt_llm.output import RequestOutput, RequestPerfMetrics, Response, TimingMetrics
+from tests.support.tensorrt_llm.output import RequestError, RequestOutput, RequestPerfMetrics, Response, TimingMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from tests.support.tensorrt_llm.sampler import RequestSampler
 
 _STEP_SECONDS = 0.0003
 _BLOCK = 32
@@ -29,7 +28,6 @@ class Continuation:
 
     index: int
     source: random.Random
-    natural_length: int
     ids: list[int] = field(default_factory=list)
     done: bool = False
 
@@ -43,7 +41,7 @@ class Request:
     max_tokens: int
     sequences: list[Continuation]
     arrival: float
-    choose: Callable[[Continuation], int]
+    sampler: RequestSampler
     cached_tokens: int = 0
     scheduled: float = 0.0
     first_token: float = 0.0
@@ -62,15 +60,16 @@ class Faults:
     hang_at_shutdown: bool = False
     frozen: bool = False  # no step happens
     prefilling: bool = False  # steps happen, and give nothing
+    lose_logprobs: bool = False  # for every token that is sampled
+    logprobs_entry: Any = None  # comes in place of the real ones
+    reject_guided_token: bool = False  # fails each guided request
 
 
 class Executor:
-    """Generates the ids of `plain`; at most `batch` sequences run at the same time."""
+    """Steps at most `batch` sequences at the same time."""
 
-    def __init__(self, plain: Sequence[int], batch: int, *, honours_seed: bool, includes_end: bool, perf: bool) -> None:
-        self._plain = plain
+    def __init__(self, batch: int, *, includes_end: bool, perf: bool) -> None:
         self._batch = batch
-        self._honours_seed = honours_seed
         self._includes_end = includes_end
         self._perf = perf
         self.faults = Faults()
@@ -101,13 +100,11 @@ class Executor:
         elif loop is not self._loop or threading.get_ident() != self.thread:
             raise AssertionError("requests came from two loops or two threads")
 
-    def submit(self, result: RequestOutput, max_tokens: int, choose: Callable[[Continuation], int] | None) -> None:
+    def submit(self, result: RequestOutput, max_tokens: int, sampler: RequestSampler) -> None:
         """Queue a request."""
-        params, prompt = result.sampling_params, result.prompt_token_ids
-        key = f"{params.seed}:{prompt}" if self._honours_seed and params.seed is not None else None
-        sources = [random.Random(f"{key}:{i}" if key else None) for i in range(params.n)]  # noqa: S311 - no secret
-        sequences = [Continuation(i, source, source.randint(16, 128)) for i, source in enumerate(sources)]
-        request = Request(result, params, max_tokens, sequences, time.monotonic(), choose or self._choose(params))
+        params = result.sampling_params
+        sequences = [Continuation(index, sampler.source()) for index in range(params.n)]
+        request = Request(result, params, max_tokens, sequences, time.monotonic(), sampler)
         with self._condition:
             self._waiting.append(request)
             self._condition.notify()
@@ -126,16 +123,6 @@ class Executor:
             self._condition.notify()
         if threading.current_thread() is not self._worker:
             self._worker.join()
-
-    def _choose(self, params: Any) -> Callable[[Continuation], int]:
-        bias = params.embedding_bias
-        certain = None if bias is None else max(range(len(bias)), key=lambda i: bias[i])
-        greedy = params.temperature == 0 or params.top_k == 1 or params.top_p == 0
-        if certain is not None and bias[certain] >= 50:
-            return lambda _: certain
-        if greedy:
-            return lambda sequence: self._plain[len(sequence.ids) * 7919 % len(self._plain)]
-        return lambda sequence: sequence.source.choice(self._plain)
 
     @property
     def running(self) -> int:
@@ -213,16 +200,19 @@ class Executor:
         if self.faults.empty_success:
             return Response(index, finish_reason="length")
         stops = set(params.stop_token_ids or ())
-        at_end = (
-            not params.ignore_eos and params.guided_decoding is None and len(sequence.ids) >= sequence.natural_length
-        )
-        token = params.end_id if at_end else request.choose(sequence)
+        if self.faults.reject_guided_token and params.guided_decoding is not None:
+            self._running.remove(request)
+            return Response(index, error=RequestError("Guided decoding error: a token was not accepted"))
+        token, logprobs = request.sampler.sample(sequence.ids, sequence.source)
         sequence.ids.append(token)
+        told = () if logprobs is None or self.faults.lose_logprobs else (self.faults.logprobs_entry or logprobs,)
         if token == params.end_id and not params.ignore_eos:
-            return Response(index, (token,) if self._includes_end else (), finish_reason="stop")
+            shown = self._includes_end
+            return Response(index, (token,) if shown else (), told if shown else (), finish_reason="stop")
         if token in stops:
-            return Response(index, (token,), cut=1, finish_reason="stop", stop_reason=token)
-        return Response(index, (token,), finish_reason="length" if len(sequence.ids) >= request.max_tokens else None)
+            return Response(index, (token,), told, cut=1, finish_reason="stop", stop_reason=token)
+        at_limit = len(sequence.ids) >= request.max_tokens
+        return Response(index, (token,), told, finish_reason="length" if at_limit else None)
 
     def _metrics(self, request: Request) -> RequestPerfMetrics:
         moments = (request.arrival, request.scheduled, request.first_token, time.monotonic())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 import subprocess
 import sys
 import threading
@@ -15,12 +16,14 @@ from services.engine.model.checkpoint import read_checkpoint
 from tests.support.tensorrt_llm import table
 from tests.support.tensorrt_llm.executor import Executor
 from tests.support.tensorrt_llm.guided import GuidedChoice
+from tests.support.tensorrt_llm.language_model import LanguageModel
 from tests.support.tensorrt_llm.output import RequestError, RequestOutput
 from tests.support.tensorrt_llm.parameters import set_up
+from tests.support.tensorrt_llm.sampler import EAGLE3, EAGLE3_GREEDY, IN_CPP, LATER, TORCH, RequestSampler, Rules
 from tests.support.tensorrt_llm.stats import IterationResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from tests.support.tensorrt_llm.release import Release
 
@@ -64,10 +67,11 @@ class Llm:
         self._max_seq_len = self._given["max_seq_len"] or self._checkpoint.context_length
         self._ids = itertools.count(1)
         plain = tokenizer_from_checkpoint(self._checkpoint).plain_ids()
+        self.model = LanguageModel(plain, self._checkpoint.vocabulary_size, self._checkpoint.end_ids[0])
+        self._rules = self._sampler_rules()
+        self._shared_source = random.Random()  # noqa: S311 - no secret
         self._executor: Executor | None = Executor(
-            plain,
             self._given["max_batch_size"] or 2048,
-            honours_seed=self._honours_seed(),
             includes_end=not self.compiled,
             perf=self._given["return_perf_metrics"],
         )
@@ -108,7 +112,8 @@ class Llm:
         result.trace_headers = trace_headers
         self.submitted.append({"params": params, "trace_headers": trace_headers, "prompt": prompt, "result": result})
         max_tokens = room if params.max_tokens is None else min(params.max_tokens, room)
-        self._executor.submit(result, max_tokens, self._guide(params))
+        sampler = RequestSampler(self._rules, self.model, prompt, params, self._guide(params), self._shared_source)
+        self._executor.submit(result, max_tokens, sampler)
         return result
 
     def graph_for(self, batch: int) -> int | None:
@@ -154,8 +159,14 @@ class Llm:
         if given.get("sampler_type") == "TRTLLMSampler" and not self.release.has_cpp_sampler:
             raise ValueError("TRTLLMSampler was removed")
 
-    def _honours_seed(self) -> bool:
-        return self.compiled or self._given.get("sampler_type") == "TRTLLMSampler"
+    def _sampler_rules(self) -> Rules:
+        """What samples: drafts are verified by the PyTorch sampler, and those of Eagle3 in one model by the model."""
+        drafts = self._given["speculative_config"]
+        if self.compiled or self._given["sampler_type"] == "TRTLLMSampler":
+            return IN_CPP
+        if drafts is not None and getattr(drafts, "eagle3_one_model", False):
+            return EAGLE3 if getattr(drafts, "allow_advanced_sampling", False) else EAGLE3_GREEDY
+        return TORCH if self.release.has_cpp_sampler else LATER
 
     def _prompt(self, inputs: Any) -> list[int]:
         if isinstance(inputs, dict) and set(inputs) == {"prompt_token_ids"}:
@@ -171,10 +182,12 @@ class Llm:
             raise RequestError(f"The prompt has {len(prompt)} tokens, more than max_num_tokens.")
         if room <= 0:
             raise RequestError("The prompt is longer than max_seq_len.")
+        if self.compiled and params.logprobs:
+            raise ValueError("logprobs needs gather_generation_logits")
         if any(token >= self._checkpoint.vocabulary_size for token in prompt):
             raise RequestError("A token id is out of the vocabulary.")
 
-    def _guide(self, params: Any) -> Callable[[Any], int] | None:
+    def _guide(self, params: Any) -> GuidedChoice | None:
         """Without a back end a constraint is dropped silently."""
         guided = params.guided_decoding
         if guided is None or guided.grammar is None or self._given["guided_decoding_backend"] != "llguidance":

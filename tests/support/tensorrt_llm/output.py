@@ -46,12 +46,17 @@ class CompletionOutput:
         """Ids since the sequence's last step."""
         return self.token_ids[self._last_token_ids_len :]
 
-    def take(self, response: Response) -> None:
+    def take(self, response: Response, *, with_logprobs: bool) -> None:
         """Apply a step of the engine to this sequence alone."""
         self._last_token_ids_len = len(self.token_ids)
+        self._last_logprobs_len = len(self.logprobs)
         self.token_ids.extend(response.ids)
+        if with_logprobs:
+            self.logprobs.extend(response.logprobs)
+            if len(self.logprobs) != len(self.token_ids):
+                raise AssertionError(f"{len(self.logprobs)} log probabilities for {len(self.token_ids)} tokens")
         if response.cut:
-            # Stop words are cut off when they are complete: the list becomes shorter than it was.
+            # Stop words are cut off when they are complete: the list becomes shorter, and that of logprobs does not.
             del self.token_ids[-response.cut :]
         self.finish_reason = response.finish_reason
         self.stop_reason = response.stop_reason
@@ -64,6 +69,7 @@ class Response:
 
     index: int
     ids: tuple[int, ...] = ()
+    logprobs: tuple[Any, ...] = ()
     cut: int = 0
     finish_reason: str | None = None
     stop_reason: int | None = None
@@ -170,5 +176,5 @@ class RequestOutput:
             self._done = True
             raise response.error
         self.cached_tokens = response.cached_tokens
-        self._outputs[response.index].take(response)
+        self._outputs[response.index].take(response, with_logprobs=bool(self.sampling_params.logprobs))
         self._done = all(output.finish_reason is not None for output in self._outputs)
