@@ -10,6 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
+SOURCES = [path for folder in ("services", "edge") for path in (ROOT / folder).rglob("*.py")]
 PROJECTS = [
     tomllib.loads(path.read_text(encoding="utf-8"))["project"]
     for path in (ROOT / "pyproject.toml", ROOT / "proto" / "pyproject.toml")
@@ -35,3 +36,8 @@ def test_hooks_run_tools_of_the_environment_and_targets_that_exist() -> None:
     entries = [hook["entry"] for repository in hooks for hook in repository["hooks"]]
     targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert all(entry.startswith(".venv/bin/") or entry.removeprefix("make ") in targets for entry in entries)
+
+
+def test_no_source_file_has_more_than_300_lines() -> None:
+    sizes = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    assert {path.relative_to(ROOT): size for path, size in sizes.items() if size > 300} == {}
