@@ -10,6 +10,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, Final
 
+from edge.envoy import sessions
 from edge.envoy.telemetry import admin_cluster, metrics_listener, otlp_cluster, tracing
 from edge.envoy.tls import refusal, transport_socket
 
@@ -89,7 +90,15 @@ class EnvoyConfig:
 def render(config: EnvoyConfig) -> str:
     """Envoy's bootstrap as YAML; ValueError for an address that is neither form."""
     listeners, clusters = _telemetry(config)
+    places = {
+        "server_discovery": _fields(_discovery(config.server_addresses)),
+        "server_endpoints": json.dumps([_endpoint(address) for address in config.server_addresses]),
+        "edge_discovery": _fields(_discovery(config.edge_addresses)),
+        "edge_endpoints": json.dumps([_endpoint(address) for address in config.edge_addresses]),
+    }
+    several = _may_be_several(config.server_addresses)
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
+        places,
         host=json.dumps(config.host),
         port=config.port,
         admin_socket=json.dumps(str(config.admin_socket)),
@@ -98,12 +107,11 @@ def render(config: EnvoyConfig) -> str:
         tracing="" if config.collector is None else f"tracing: {json.dumps(tracing(config.collector))}",
         transport_socket=_fields(transport_socket(config.tls)) if config.tls else "",
         refused_routes=_items([refusal()]) if config.tls and config.tls.client_ca else "",
+        session_rpc_routes=_items([sessions.rpc_route()]) if several else "",
+        session_rest_routes=_items([sessions.rest_route()]) if several else "",
+        session_clusters=sessions.clusters(places).strip() if several else "",
         more_listeners=_items(listeners),
         more_clusters=_items(clusters),
-        server_discovery=_fields(_discovery(config.server_addresses)),
-        server_endpoints=json.dumps([_endpoint(address) for address in config.server_addresses]),
-        edge_discovery=_fields(_discovery(config.edge_addresses)),
-        edge_endpoints=json.dumps([_endpoint(address) for address in config.edge_addresses]),
     )
 
 
@@ -157,6 +165,11 @@ def _discovery(addresses: tuple[str, ...]) -> dict[str, Any]:
     """A cluster's field that says where its addresses come from."""
     hosts = [address.rpartition(":")[0] for address in addresses if not address.startswith("unix:")]
     return {"cluster_type": _DNS} if any(not _is_ip(host) for host in hosts) else {"type": "STATIC"}
+
+
+def _may_be_several(addresses: tuple[str, ...]) -> bool:
+    """Whether there are several replicas, or a host name that may have the addresses of several."""
+    return len(addresses) > 1 or "cluster_type" in _discovery(addresses)
 
 
 def _endpoint(address: str) -> dict[str, Any]:

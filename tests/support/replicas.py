@@ -125,20 +125,25 @@ class Replicas:
         """The variables of a replica's parts."""
         given: dict[str, object] = {
             **self._settings,
-            "server_address": f"unix:{self.private}/server-{index}.sock",
+            **self._listening(index),
             "relay_address": f"unix:{self.private}/relay-{index}.sock",
-            "edge_address": f"unix:{self.private}/edge-{index}.sock",
         }
         return _variables(given)
 
-    def _start_envoy(self) -> None:
-        every = range(self._count)
-        given: dict[str, object] = {
-            **self._settings,
-            "port": self.port,
-            "server_address": ",".join(f"unix:{self.private}/server-{index}.sock" for index in every),
-            "edge_address": ",".join(f"unix:{self.private}/edge-{index}.sock" for index in every),
+    def _listening(self, index: int) -> dict[str, str]:
+        """The settings that say where a replica's parts listen."""
+        return {
+            "server_address": f"unix:{self.private}/server-{index}.sock",
+            "edge_address": f"unix:{self.private}/edge-{index}.sock",
         }
+
+    def _found(self) -> dict[str, str]:
+        """The settings that say where Envoy finds all of them."""
+        each = [self._listening(index) for index in range(self._count)]
+        return {name: ",".join(addresses[name] for addresses in each) for name in ("server_address", "edge_address")}
+
+    def _start_envoy(self) -> None:
+        given: dict[str, object] = {**self._settings, "port": self.port, **self._found()}
         made = subprocess.run(  # noqa: S603 - our own command
             [*_CHASQUI, "envoy-config"], env=_variables(given), stdout=subprocess.PIPE, timeout=_PATIENCE, check=True
         )

@@ -132,3 +132,16 @@ def test_callers_decide_what_is_traced_only_when_they_are_trusted() -> None:
 def test_a_variable_that_cannot_be_is_refused(environ: dict[str, str], named: str) -> None:
     with pytest.raises(SettingsError, match=named):
         collector({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel:4317"} | environ, trusts_callers=False)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "several"),
+    [(("unix:/a",), False), (("10.0.0.1:1",), False), (("10.0.0.1:1", "10.0.0.2:1"), True), (("replicas:1",), True)],
+    ids=str,
+)
+def test_sessions_have_clusters_of_their_own_where_there_may_be_several_replicas(
+    addresses: tuple[str, ...], several: bool
+) -> None:
+    text = render(config(server_addresses=addresses))
+    assert ("name: chat_server_sessions" in text, "name: edge_sessions" in text) == (several, several)
+    assert ('"cluster": "edge_sessions"' in text) is several

@@ -1,0 +1,140 @@
+"""Replicas that Envoy finds by a DNS name, as in Kubernetes: scaled and rolled under load, and sessions that stay."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+
+from chasqui.v1 import chat_service_pb2_grpc
+from tests.support.callers import BODY, CHAT, Load, chat_request
+from tests.support.http import post
+from tests.support.named_replicas import NamedReplicas
+from tests.support.replicas import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SETTINGS: dict[str, Any] = {"simulated_rate": 60, "parallel": 64}
+SESSIONS = [f"session-{number}" for number in range(12)]
+
+
+async def leave(replicas: NamedReplicas, known: list[int], index: int) -> None:
+    """A pod is deleted: its parts get SIGTERM, and when they have ended the name loses its address."""
+    known.remove(index)
+    assert await asyncio.to_thread(replicas.stop, index) == [0, 0]
+    replicas.know(known)
+
+
+async def come(replicas: NamedReplicas, known: list[int], index: int) -> None:
+    """A pod is made: the name has its address before it is ready."""
+    known.append(index)
+    replicas.know(known)
+    replicas.start(index)
+    await asyncio.to_thread(wait_until, lambda: replicas.serving() == len(known))
+
+
+async def test_no_call_fails_while_three_replicas_become_one_and_three_again_and_are_rolled() -> None:
+    known = [0, 1, 2]
+    with NamedReplicas(3, **SETTINGS) as replicas:
+        async with Load(replicas) as load:
+            for index in (2, 1):
+                await leave(replicas, known, index)
+            await asyncio.to_thread(wait_until, lambda: replicas.serving() == 1)
+            await load.more()
+            for index in (1, 2):
+                await come(replicas, known, index)
+            await load.more()
+            for index in range(3):
+                before = settled(replicas, index)
+                await leave(replicas, known, index)
+                await come(replicas, known, index)
+                await load.more()
+                assert settled(replicas, index) > before, "no call has reached the replica since"
+    assert load.failures == []
+    assert load.answered > 100
+
+
+def settled(replicas: NamedReplicas, index: int) -> int:
+    return replicas.output(f"server-{index}").count('"completion_tokens"')
+
+
+@pytest.fixture(scope="module")
+def three() -> Iterator[NamedReplicas]:
+    with NamedReplicas(3, simulated_rate=0, parallel=64) as replicas:
+        wait_until(lambda: sessions_serving(replicas) == 3)
+        yield replicas
+
+
+def sessions_serving(replicas: NamedReplicas) -> int:
+    """How many replicas Envoy sends the calls of sessions to."""
+    lines = replicas.admin("/clusters").decode().splitlines()
+    well = Counter(line.split("::")[0] for line in lines if line.endswith("::health_flags::healthy"))
+    return min(well["edge_sessions"], well["chat_server_sessions"])
+
+
+def replica_of(replicas: NamedReplicas, request_id: str) -> int:
+    """Which replica has answered a call; waits for its log line."""
+    found: list[int] = []
+
+    def look() -> bool:
+        found[:] = [index for index in range(3) if f'"{request_id}"' in replicas.output(f"server-{index}")]
+        return bool(found)
+
+    wait_until(look)
+    [index] = found
+    return index
+
+
+def chat_of(replicas: NamedReplicas, session: str, request_id: str, **fields: object) -> int:
+    """A REST call of a session; the replica that has answered it."""
+    headers = {"x_session_id": session, "x_request_id": request_id}
+    assert post(replicas.url + CHAT, {**BODY, **fields}, **headers).status == 200
+    return replica_of(replicas, request_id)
+
+
+def test_every_call_of_a_session_goes_to_one_replica_and_sessions_to_all(three: NamedReplicas) -> None:
+    places = {session: {chat_of(three, session, f"{session}-rest-{turn}") for turn in range(4)} for session in SESSIONS}
+    assert [len(found) for found in places.values()] == [1] * len(SESSIONS)
+    assert set.union(*places.values()) == {0, 1, 2}
+
+
+def test_so_does_every_call_over_grpc(three: NamedReplicas) -> None:
+    places: dict[str, set[int]] = {}
+    with grpc.insecure_channel(three.target) as channel:
+        stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
+        for session in SESSIONS:
+            for turn in range(3):
+                request_id = f"{session}-grpc-{turn}"
+                stub.Chat(chat_request(), metadata=(("x-session-id", session), ("x-request-id", request_id)))
+                places.setdefault(session, set()).add(replica_of(three, request_id))
+    assert [len(found) for found in places.values()] == [1] * len(SESSIONS)
+    assert set.union(*places.values()) == {0, 1, 2}
+
+
+def test_when_a_replica_goes_only_its_sessions_move() -> None:
+    known = [0, 1, 2]
+    with NamedReplicas(3, simulated_rate=0, parallel=64) as replicas:
+        wait_until(lambda: sessions_serving(replicas) == 3)
+        before = {session: chat_of(replicas, session, f"{session}-before") for session in SESSIONS}
+        asyncio.run(leave(replicas, known, 2))
+        after = {session: chat_of(replicas, session, f"{session}-after") for session in SESSIONS}
+    assert {session: place for session, place in after.items() if before[session] != 2} == {
+        session: place for session, place in before.items() if place != 2
+    }
+    assert set(after.values()) == {0, 1}
+
+
+def test_a_busy_replica_is_passed_over() -> None:
+    # One session alone, 30 calls at a time. Twice the share of a replica are 20 of them; those that wait for Envoy's first
+    # connection do not count yet.
+    with NamedReplicas(3, simulated_rate=20, parallel=64) as replicas:
+        wait_until(lambda: sessions_serving(replicas) == 3)
+        with ThreadPoolExecutor(30) as pool:
+            names = [f"busy-{number}" for number in range(30)]
+            places = Counter(pool.map(lambda name: chat_of(replicas, "one", name, max_tokens=40), names))
+    assert max(places.values()) < 30
