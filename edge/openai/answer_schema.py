@@ -217,7 +217,11 @@ class PricingBody(Struct):
 
 
 class ModelBody(Struct):
-    """A served model. `id`, `object`, `created` and `owned_by` are OpenAI's fields."""
+    """A served model. `id`, `object`, `created` and `owned_by` are OpenAI's fields.
+
+    `tool_syntax` is how its tool calls are parsed, by vLLM's names: `llama3_json`, `hermes`, or null without tools.
+    `chat` is false for a model without a chat template, which completes prompts only.
+    """
 
     id: str
     created: int
@@ -228,6 +232,8 @@ class ModelBody(Struct):
     quantization: str
     pricing: PricingBody
     supported_parameters: list[str]
+    tool_syntax: str | None
+    chat: bool
     limits: dict[str, LimitBody]
     engine: str
     system_fingerprint: str

@@ -197,6 +197,8 @@ def model_body(model: Model) -> ModelBody:
         quantization=model.quantization,
         pricing=PricingBody(price, price),
         supported_parameters=list(model.capabilities.parameters),
+        tool_syntax=model.capabilities.tool_syntax or None,
+        chat=model.capabilities.chat,
         limits={
             limit.parameter: LimitBody(
                 limit.minimum,

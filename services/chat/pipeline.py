@@ -94,7 +94,8 @@ class ChatPipeline:
             tokenize_seconds=clock.elapsed,
         )
         grammar = processed.grammar
-        form = form_of(request, reservation.n, processed.echo, None if grammar is None else grammar.param)
+        param = None if grammar is None else grammar.param
+        form = form_of(request, reservation.n, processed.echo, param, self._inputs.tool_syntax)
         trace = self._recorder.trace(request, context.span, streamed=outbox.streamed)
 
         def on_end(record: UsageRecord) -> None:

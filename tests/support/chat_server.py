@@ -179,7 +179,9 @@ def demo_model(**changes: Any) -> model_pb2.Model:
         "default_max_tokens": 256,
         "quantization": "Q8_0",
         "price": model_pb2.Price(usd_per_million_tokens=0.055),
-        "capabilities": model_pb2.Capabilities(parameters=["temperature", "seed"]),
+        "capabilities": model_pb2.Capabilities(
+            parameters=["temperature", "seed"], tool_syntax="llama3_json", chat=True
+        ),
         "limits": [
             model_pb2.ParameterLimit(parameter="temperature", minimum=0, maximum=2, default_value=1),
             model_pb2.ParameterLimit(parameter="top_k", minimum=-1, maximum=999, integer=True, default_value=0),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.chat.grammar.tool_choice import callable_names
+from services.chat.grammar.tool_syntax import ToolSyntax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ class ToolUse:
     names: frozenset[str]  # of the tools that it may call, at least one
     parallel: bool  # whether a choice may have several calls
     named: bool  # the caller named the function that must be called
+    syntax: ToolSyntax = ToolSyntax.LLAMA3_JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,13 @@ class AnswerForm:
     grammar_param: str | None = None  # the field to name in the error if the grammar cannot be enforced
 
 
-def form_of(request: ChatRequest, n: int, echo: str, grammar_param: str | None) -> AnswerForm:
-    """The form that a validated request asks for."""
+def form_of(request: ChatRequest, n: int, echo: str, grammar_param: str | None, syntax: ToolSyntax) -> AnswerForm:
+    """The form that a validated request asks for, with calls in the model's `syntax`."""
     names = callable_names(request)
     tools = ToolUse(
         names,
         parallel=not request.HasField("parallel_tool_calls") or request.parallel_tool_calls,
         named=request.tool_choice.WhichOneof("choice") == "function_name",
+        syntax=syntax,
     )
     return AnswerForm(n, tuple(request.stop), tools if names else None, request.logprobs, echo, grammar_param)

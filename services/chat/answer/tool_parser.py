@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
+from services.chat.answer.json_object import JsonObject
 from services.chat.answer.tool_call_head import BLANK, MOST_BLANKS, CallHead
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 _PYTHON_TAG: Final = "<|python_tag|>"
 # The end of a line of prose, or a tag in it, after which a call may begin.
 _PROSE_END: Final = re.compile(r"\n|<\|python_tag\|>")
-# The characters that change the state of the JSON scanner.
-_JSON_MARKS: Final = re.compile(r'["\\{}\[\]]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,44 +63,6 @@ class _State(Enum):
     AFTER = auto()  # behind a call
 
 
-class _Json:
-    """Follows one JSON object, character by character, to the brace that closes it."""
-
-    def __init__(self) -> None:
-        self._depth = 0
-        self._in_string = False
-        self._escaped = False
-
-    def end(self, text: str, start: int) -> int:
-        """The index behind the closing brace, or -1 if it is not in `text[start:]`."""
-        position = start
-        while position < len(text):
-            if self._escaped:
-                self._escaped = False
-                position += 1
-                continue
-            mark = _JSON_MARKS.search(text, position)
-            if mark is None:
-                return -1
-            position = mark.end()
-            if self._closes(mark[0]):
-                return position
-        return -1
-
-    def _closes(self, mark: str) -> bool:
-        if self._in_string:
-            self._escaped = mark == "\\"
-            self._in_string = mark != '"'
-        elif mark == '"':
-            self._in_string = True
-        elif mark in "{[":
-            self._depth += 1
-        elif mark in "}]":
-            self._depth -= 1
-            return self._depth == 0
-        return False
-
-
 class ToolCallParser:
     """Parses one answer; `names` are those of the offered tools.
 
@@ -115,7 +76,7 @@ class ToolCallParser:
         self._parallel = parallel
         self._state = _State.START
         self._held = ""
-        self._json = _Json()
+        self._json = JsonObject()
         self._out: list[Parsed] = []
 
     def push(self, text: str) -> list[Parsed]:
@@ -209,7 +170,7 @@ class ToolCallParser:
             self._out.append(CallArguments(self.calls - 1, "{}"))
             self._end_call()
         else:
-            self._json = _Json()
+            self._json = JsonObject()
             self._state = _State.ARGUMENTS
         return position + head.length
 

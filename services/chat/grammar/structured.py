@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from services.chat.grammar.schema import parse_schema
 from services.chat.grammar.tool_choice import calls_allowed, forced_names, strict_names
+from services.chat.grammar.tool_syntax import ToolSyntax
 from services.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -26,11 +27,45 @@ _HEADER: Final = '%llguidance {"no_forcing": true}'
 # with white space that a grammar allows.
 _LAYOUT: Final = {"x-guidance": {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}}
 _SCHEMA_PARAM: Final = "response_format.json_schema.schema"
-_CALLS: Final = "call (SEPARATOR call)*"
-_SEPARATOR: Final = r"SEPARATOR: /(; ?|\n)/"
-# Prose is free but for lines that begin with a brace; a call begins where the answer or a line does.
-_PROSE: Final = r"""PROSE: /[ \t]*[^{\s][^\n]*(\n+([ \t]*[^{\s][^\n]*)?)*/
-LINES: /([ \t]*[^{\s][^\n]*\n+)+/"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Calls:
+    """The rules for calls in one syntax, in which `call` stands for a call of any of the tools."""
+
+    forced: str  # one call
+    several: str  # one or more calls
+    free: str  # content or calls, where any text is content
+    arguments: str  # the key of a call's arguments
+    layout: str  # what a call is besides its JSON, which `{}` stands for
+    terminals: str
+
+
+_CALLS: Final = {
+    ToolSyntax.LLAMA3_JSON: _Calls(
+        forced="call",
+        several="call (SEPARATOR call)*",
+        free="PROSE | LINES? call (SEPARATOR call)*",
+        arguments="parameters",
+        layout="{}",
+        # Prose is free but for lines that begin with a brace; a call begins where the answer or a line does.
+        terminals=r"""SEPARATOR: /(; ?|\n)/
+PROSE: /[ \t]*[^{\s][^\n]*(\n+([ \t]*[^{\s][^\n]*)?)*/
+LINES: /([ \t]*[^{\s][^\n]*\n+)+/""",
+    ),
+    ToolSyntax.HERMES: _Calls(
+        forced="TAG call",
+        several="TAG call (SEPARATOR call)*",
+        free="PROSE | head call (SEPARATOR call)*",
+        arguments="arguments",
+        layout=r'"\n" {} "\n</tool_call>"',
+        # Prose is free but for the tag; the head is prose that ends with one, and ends at the first.
+        terminals=r"""TAG: "<tool_call>"
+SEPARATOR: /\n?<tool_call>/
+PROSE: /(?s:.+)/ & ~/(?s:.*)<tool_call>(?s:.*)/
+head[lazy]: /(?s:.*)<tool_call>/""",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +81,26 @@ class Grammar:
         return next(iter(self.schemas)) if len(self.schemas) == 1 else "tools"
 
 
-def grammar_of(request: ChatRequest) -> Grammar | None:
-    """The grammar that the answer must follow; None if the answer is free.
+def grammar_of(request: ChatRequest, syntax: ToolSyntax = ToolSyntax.LLAMA3_JSON) -> Grammar | None:
+    """The grammar that the answer must follow, with calls in the model's `syntax`; None if the answer is free.
 
     A forced call leaves no room for content, so `response_format` then has nothing to shape. Beside tools that may be
     called, an answer is either calls or content that satisfies the format. InvalidValue or UnsupportedParameter names
     what is wrong with a schema.
     """
+    calls = _CALLS[syntax]
     forced = forced_names(request)
     if forced:
-        return _grammar(["start: call"], *_call_rules(request, forced, constrained=forced))
+        rules, schemas = _call_rules(request, forced, calls, constrained=forced)
+        return _grammar([f"start: {calls.forced}", calls.terminals], rules, schemas)
     strict, form = strict_names(request), _format_schema(request)
     may_call = bool(request.tools) and calls_allowed(request)
     if may_call and (strict or form is not None):
         names = frozenset(tool.function.name for tool in request.tools)
-        rules, schemas = _call_rules(request, names, constrained=strict)
+        rules, schemas = _call_rules(request, names, calls, constrained=strict)
         if form is None:
-            return _grammar([f"start: PROSE | LINES? {_CALLS}", _PROSE, _SEPARATOR], rules, schemas)
-        start = [f"start: content | {_CALLS}", _SEPARATOR, _json_rule("content", form)]
+            return _grammar([f"start: {calls.free}", calls.terminals], rules, schemas)
+        start = [f"start: content | {calls.several}", calls.terminals, _json_rule("content", form)]
         return _grammar(start, rules, _own(request, form) | schemas)
     return None if form is None else _grammar([_json_rule("start", form)], [], _own(request, form))
 
@@ -88,13 +125,13 @@ def _own(request: ChatRequest, form: dict[str, Any]) -> dict[str, dict[str, Any]
 
 
 def _call_rules(
-    request: ChatRequest, names: frozenset[str], *, constrained: frozenset[str]
+    request: ChatRequest, names: frozenset[str], calls: _Calls, *, constrained: frozenset[str]
 ) -> tuple[list[str], dict[str, dict[str, Any]]]:
-    """Rules for a call of a named tool in Llama 3.1's form; arguments of those not `constrained` are any object.
+    """Rules for a call of a named tool; arguments of those not `constrained` are any object.
 
     A call is JSON as content may be, so that the lexer sees the same tokens in both and need not know yet which it is.
     """
-    rules, schemas = [], {}
+    forms, rules, schemas = [], [], {}
     for index, tool in enumerate(tool.function for tool in request.tools):
         if tool.name not in names:
             continue
@@ -108,12 +145,13 @@ def _call_rules(
         call = {
             "type": "object",
             # With an id of its own, references in the tool's schema begin there.
-            "properties": {"name": {"const": tool.name}, "parameters": {"$id": f"tool:{index}"} | arguments},
-            "required": ["name", "parameters"],
+            "properties": {"name": {"const": tool.name}, calls.arguments: {"$id": f"tool:{index}"} | arguments},
+            "required": ["name", calls.arguments],
             "additionalProperties": False,
         }
+        forms.append(calls.layout.replace("{}", f"call_{index}"))
         rules.append(_json_rule(f"call_{index}", call))
-    return [f"call: {' | '.join(rule.partition(':')[0] for rule in rules)}", *rules], schemas
+    return [f"call: {' | '.join(forms)}", *rules], schemas
 
 
 def _json_rule(name: str, schema: dict[str, Any]) -> str:

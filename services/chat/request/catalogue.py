@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chasqui.v1 import model_pb2
+from services.chat.grammar.tool_syntax import tool_syntax_of
 from services.errors import InvalidValue, ModelNotFound
 from services.limits import LIMITS
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 # Implemented by this server for every engine.
 _SERVER_PARAMETERS = frozenset({"max_tokens", "stop"})
-# Honoured when the model's template renders tools.
+# Honoured when the model's template renders tools in a syntax that is supported.
 _TOOL_PARAMETERS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 
 
@@ -27,7 +28,8 @@ class Catalogue:
     def __init__(self, engine: Engine, settings: Settings) -> None:
         capabilities = engine.capabilities
         parameters = capabilities.parameters | _SERVER_PARAMETERS
-        if "tools" in engine.model.chat_template:
+        syntax = tool_syntax_of(engine.model)
+        if syntax is not None:
             parameters |= _TOOL_PARAMETERS
         if capabilities.guided:
             parameters |= {"response_format"}
@@ -42,7 +44,9 @@ class Catalogue:
             price=model_pb2.Price(usd_per_million_tokens=settings.price),
             capabilities=model_pb2.Capabilities(
                 parameters=sorted(parameters),
-                tools="tools" in parameters,
+                tools=syntax is not None,
+                tool_syntax="" if syntax is None else syntax.value,
+                chat=bool(engine.model.chat_template),
                 json_object=capabilities.guided,
                 json_schema=capabilities.guided,
                 max_top_logprobs=int(LIMITS["top_logprobs"].maximum) if "logprobs" in parameters else 0,

@@ -1,8 +1,8 @@
 """From the contract's messages and tools to what chat templates understand; pure.
 
-Llama 3.1's template takes one call per assistant message and drops the text beside it. OpenAI's histories hold several
-calls in one message, and their results in any order: such a message becomes its text, if it has any, and one assistant
-turn per call, each followed by its own result.
+OpenAI's histories hold several calls in one message, and their results in any order; results are put in the order of
+their calls. Llama 3.1's template takes one call per assistant message and drops the text beside it: there, such a
+message becomes its text, if it has any, and one assistant turn per call, each followed by its own result.
 """
 
 from __future__ import annotations
@@ -29,8 +29,11 @@ _ROLE_NAMES = {
 }
 
 
-def template_messages(messages: Sequence[chat_pb2.Message]) -> list[TemplateMessage]:
-    """The conversation as a template's `messages`; validated messages only."""
+def template_messages(messages: Sequence[chat_pb2.Message], *, one_call_per_turn: bool = True) -> list[TemplateMessage]:
+    """The conversation as a template's `messages`; validated messages only.
+
+    With `one_call_per_turn` a message of several calls becomes several turns, as Llama 3.1's template needs it.
+    """
     results = {message.tool_call_id: _turn(message) for message in messages if message.role == chat_pb2.ROLE_TOOL}
     turns: list[TemplateMessage] = []
     for message in messages:
@@ -39,12 +42,16 @@ def template_messages(messages: Sequence[chat_pb2.Message]) -> list[TemplateMess
         if not message.tool_calls:
             turns.append(_turn(message))
             continue
-        if any(part.text for part in message.content):
-            turns.append(_turn(message))
-        for call in message.tool_calls:
-            turns.append({"role": "assistant", "content": None, "tool_calls": [_call(call)]})
-            if call.id in results:
-                turns.append(results[call.id])
+        text, calls = _turn(message), message.tool_calls
+        if one_call_per_turn:
+            if text["content"]:
+                turns.append(text)
+            for call in calls:
+                turns.append({"role": "assistant", "content": None, "tool_calls": [_call(call)]})
+                turns += [results[call.id]] if call.id in results else []
+        else:
+            turns.append(text | {"tool_calls": [_call(call) for call in calls]})
+            turns += [results[call.id] for call in calls if call.id in results]
     return turns
 
 

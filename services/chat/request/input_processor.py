@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from services.chat.grammar.compiler import GrammarCompiler
 from services.chat.grammar.structured import grammar_of
 from services.chat.grammar.tool_choice import calls_allowed
+from services.chat.grammar.tool_syntax import ToolSyntax
 from services.chat.request.prompt import PromptRenderer
 from services.chat.request.validation import check_tokens, validate, validate_input, validate_tools
 from services.engine.model.tokenizer import TooManyTokensError
@@ -44,6 +45,7 @@ class InputProcessor:
         self._capabilities = engine.capabilities
         self._tokenizer = engine.tokenizer
         self._renderer = PromptRenderer(engine.model, engine.tokenizer)
+        self.tool_syntax = self._renderer.tool_syntax or ToolSyntax.LLAMA3_JSON
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="prompt")
         self._grammars = GrammarCompiler(engine.tokenizer)
 
@@ -54,7 +56,7 @@ class InputProcessor:
         if count > self._capabilities.context_length:
             raise self.too_long(request, str(count) if request.HasField("prompt") else f"at least {count}")
         validate(request, self._capabilities)
-        if request.tools and not self._renderer.takes_tools:
+        if request.tools and self._renderer.tool_syntax is None:
             raise UnsupportedParameter("tools is not supported by the chat template of this model.", param="tools")
 
     async def process(self, request: ChatRequest) -> Input:
@@ -98,7 +100,7 @@ class InputProcessor:
     # In the threads.
 
     def _input(self, request: ChatRequest) -> Input:
-        grammar = grammar_of(request)
+        grammar = grammar_of(request, self.tool_syntax)
         try:
             prompt = self._prompt_tokens(request, self._capabilities.context_length)
         except TooManyTokensError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from services.chat.grammar.tool_syntax import ToolSyntax
 from services.chat.request.history import template_messages, template_tools
 from services.chat.request.special_tokens import SpecialTokens, unused_character
 from services.chat.request.template import ChatTemplate
@@ -37,7 +38,7 @@ class PromptRenderer:
         self._tokenizer = tokenizer
         self._short_text = lru_cache(_CACHED_TEXTS)(tokenizer.encode)
         self._special = SpecialTokens(tokenizer.special_tokens)
-        self.takes_tools = self._template.takes_tools
+        self.tool_syntax = self._template.tool_syntax
 
     def token_ids(
         self, messages: Sequence[chat_pb2.Message], tools: Sequence[Tool] = (), most: int | None = None
@@ -47,7 +48,8 @@ class PromptRenderer:
         Messages and tools must be validated. TooManyTokensError for more than `most`, as early as possible;
         UnsupportedParameter if the model has no template.
         """
-        turns, offered = template_messages(messages), template_tools(tools)
+        turns = template_messages(messages, one_call_per_turn=self.tool_syntax is not ToolSyntax.HERMES)
+        offered = template_tools(tools)
         guard = unused_character(self._template.source, [turns, offered])
         prompt = self._template.render(self._special.hide(turns, guard), self._special.hide(offered, guard))
         ids: list[int] = []

@@ -12,6 +12,7 @@ from jinja2 import nodes
 from jinja2.ext import Extension
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from services.chat.grammar.tool_syntax import tool_syntax_of
 from services.engine.load_error import EngineLoadError
 from services.errors import InvalidValue, UnsupportedParameter
 
@@ -28,7 +29,7 @@ class ChatTemplate:
         """EngineLoadError if a template of the model is not valid Jinja."""
         environment = _environment()
         self.source = model.chat_template + model.tool_template
-        self.takes_tools = "tools" in self.source
+        self.tool_syntax = tool_syntax_of(model)
         self._name = model.name
         self._template = _compiled(environment, model.chat_template)
         self._tool_template = _compiled(environment, model.tool_template) or self._template

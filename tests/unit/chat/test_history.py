@@ -42,6 +42,15 @@ def test_text_beside_calls_comes_first_as_a_turn_of_its_own() -> None:
     assert shape(calling("x", text="Let me see.")) == ["assistant:Let me see.", "assistant:x!"]
 
 
+def test_where_a_turn_may_have_several_calls_their_results_follow_in_the_order_of_the_calls() -> None:
+    history = [calling("x", "y", text="So."), say(TOOL, "for y", call_id="y"), say(TOOL, "for x", call_id="x")]
+    turns = template_messages(history, one_call_per_turn=False)
+    assert [turn["role"] for turn in turns] == ["assistant", "tool", "tool"]
+    assert turns[0]["content"] == "So."
+    assert [call["function"]["name"] for call in turns[0]["tool_calls"]] == ["f_x", "f_y"]
+    assert [turn["content"] for turn in turns[1:]] == ["for x", "for y"]
+
+
 def test_a_call_without_a_result_stands_alone() -> None:
     history = (calling("x", "y"), say(TOOL, "for y", call_id="y"), say(USER, "Well?"))
     assert shape(*history) == ["assistant:x!", "assistant:y!", "tool:for y", "user:Well?"]

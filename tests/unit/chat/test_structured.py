@@ -10,6 +10,7 @@ from llguidance import LLMatcher, LLTokenizer
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, tool_pb2
 from services.chat.grammar.structured import grammar_of
+from services.chat.grammar.tool_syntax import ToolSyntax
 from services.errors import InvalidValue
 
 TOKENIZER = LLTokenizer("byte")
@@ -34,9 +35,9 @@ def json_schema(schema: dict[str, Any]) -> chat_pb2.ResponseFormat:
     return chat_pb2.ResponseFormat(json_schema=form)
 
 
-def accepts(text: str, **fields: Any) -> bool:
+def accepts(text: str, syntax: ToolSyntax = ToolSyntax.LLAMA3_JSON, **fields: Any) -> bool:
     """Whether the text is a whole answer under the grammar of a request."""
-    grammar = grammar_of(chat_service_pb2.ChatRequest(**fields))
+    grammar = grammar_of(chat_service_pb2.ChatRequest(**fields), syntax)
     assert grammar is not None
     matcher = LLMatcher(TOKENIZER, grammar.text)
     assert not matcher.is_error(), matcher.get_error()
@@ -86,7 +87,7 @@ def test_a_required_call_is_one_call_of_an_offered_tool(text: str, accepted: boo
 
 
 def test_a_named_call_is_a_call_of_that_tool() -> None:
-    fields = {"tools": [tool("count", NUMBER), tool("free")], "tool_choice": tool_pb2.ToolChoice(function_name="free")}
+    fields: dict[str, Any] = {"tools": [tool("count", NUMBER), tool("free")], "tool_choice": tool_pb2.ToolChoice(function_name="free")}
     assert accepts(call("free", {"a": 1}), **fields)
     assert not accepts(call("count", {"n": 1}), **fields)
 
@@ -121,7 +122,7 @@ def test_beside_tools_the_content_satisfies_the_format_or_there_are_calls(text: 
 
 
 def test_beside_tools_that_are_not_strict_the_format_holds_too() -> None:
-    fields = {"tools": [tool("count", NUMBER)], "response_format": json_schema(PERSON)}
+    fields: dict[str, Any] = {"tools": [tool("count", NUMBER)], "response_format": json_schema(PERSON)}
     assert accepts(call("count", {"any": 1}), **fields)
     assert accepts('{"name": "Bob"}', **fields)
     assert not accepts('{"names": "Bob"}', **fields)
@@ -131,7 +132,7 @@ def test_beside_tools_that_are_not_strict_the_format_holds_too() -> None:
 
 
 def test_with_tool_choice_none_the_format_holds_alone_and_a_forced_call_leaves_it_nothing() -> None:
-    fields = {"tools": [tool("count", NUMBER, strict=True)], "response_format": json_schema(PERSON)}
+    fields: dict[str, Any] = {"tools": [tool("count", NUMBER, strict=True)], "response_format": json_schema(PERSON)}
     none = tool_pb2.ToolChoice(mode=tool_pb2.TOOL_CHOICE_MODE_NONE)
     assert accepts('{"name": "Bob"}', tool_choice=none, **fields)
     assert not accepts(call("count", {"n": 1}), tool_choice=none, **fields)
@@ -140,7 +141,7 @@ def test_with_tool_choice_none_the_format_holds_alone_and_a_forced_call_leaves_i
 
 
 def test_references_in_a_tools_schema_begin_at_that_schema() -> None:
-    fields = {"tools": [tool("tree", TREE)], "tool_choice": REQUIRED}
+    fields: dict[str, Any] = {"tools": [tool("tree", TREE)], "tool_choice": REQUIRED}
     assert accepts(call("tree", {"next": {"next": None}}), **fields)
     assert not accepts(call("tree", {"next": {"next": 1}}), **fields)
 
@@ -164,3 +165,41 @@ def test_without_anything_to_enforce_there_is_no_grammar() -> None:
     none = tool_pb2.ToolChoice(mode=tool_pb2.TOOL_CHOICE_MODE_NONE)
     strict = [tool("f", NUMBER, strict=True)]
     assert grammar_of(chat_service_pb2.ChatRequest(tools=strict, tool_choice=none)) is None
+
+
+def tagged(name: str, arguments: object) -> str:
+    return f"<tool_call>\n{json.dumps({'name': name, 'arguments': arguments})}\n</tool_call>"
+
+
+@pytest.mark.parametrize(
+    ("text", "accepted"),
+    [
+        (tagged("count", {"n": 1}), True),
+        (tagged("count", {"n": 3}), False),
+        (f"{tagged('free', {'a': []})}\n{tagged('count', {'n': 2})}", True),
+        (f"{tagged('free', {})}{tagged('count', {'n': 9})}", False),
+        (f"Let me see.\n{tagged('count', {'n': 1})}", True),
+        (f"Let me see.\n{tagged('count', {'n': 3})}", False),
+        ("Just prose, with {braces}, <tags> and\n\n<tool_ca", True),
+        ("prose <tool_call> prose", False),
+        (call("count", {"n": 3}), True),  # prose in this syntax
+    ],
+)
+def test_in_hermes_syntax_prose_is_free_beside_strict_tools(text: str, accepted: bool) -> None:
+    tools = [tool("count", NUMBER, strict=True), tool("free")]
+    assert accepts(text, ToolSyntax.HERMES, tools=tools) is accepted
+
+
+def test_in_hermes_syntax_a_required_call_is_one_call() -> None:
+    fields: dict[str, Any] = {"tools": [tool("count", NUMBER), tool("free")], "tool_choice": REQUIRED}
+    assert accepts(tagged("count", {"n": 2}), ToolSyntax.HERMES, **fields)
+    assert not accepts(tagged("count", {"n": 3}), ToolSyntax.HERMES, **fields)
+    assert not accepts("Hello", ToolSyntax.HERMES, **fields)
+    assert not accepts(f"{tagged('free', {})}\n{tagged('free', {})}", ToolSyntax.HERMES, **fields)
+
+
+def test_in_hermes_syntax_the_content_satisfies_the_format_or_there_are_calls() -> None:
+    fields: dict[str, Any] = {"tools": [tool("count", NUMBER, strict=True)], "response_format": json_schema(PERSON)}
+    assert accepts(f"{tagged('count', {'n': 1})}\n{tagged('count', {'n': 2})}", ToolSyntax.HERMES, **fields)
+    assert accepts('{"name": "Bob"}', ToolSyntax.HERMES, **fields)
+    assert not accepts('{"names": "Bob"}', ToolSyntax.HERMES, **fields)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.chat.grammar.tool_syntax import ToolSyntax
 from services.chat.request.template import ChatTemplate
 from services.engine.api import ModelInfo
 from services.engine.load_error import EngineLoadError
@@ -70,7 +71,7 @@ def test_a_template_that_is_not_jinja_is_refused_with_its_line(source: str) -> N
 def test_a_second_template_is_used_for_calls_with_tools() -> None:
     both = template("plain", "{{ tools[0].function.name }}")
     assert (both.render(MESSAGES, None), both.render(MESSAGES, TOOLS)) == ("plain", "f")
-    assert both.takes_tools
+    assert both.tool_syntax is ToolSyntax.LLAMA3_JSON
 
 
 def test_a_model_without_a_template_refuses_a_chat_and_says_what_it_serves() -> None:

@@ -257,6 +257,8 @@ def test_a_model_is_described_with_everything_that_the_contract_tells() -> None:
             "top_p": limit | {"maximum": 1, "exclusive_minimum": True},
             "max_tokens": limit | {"maximum": 1_000_000, "integer": True, "default": None},
         },
+        "tool_syntax": "llama3_json",
+        "chat": True,
         "engine": "simulated",
         "system_fingerprint": events.FINGERPRINT,
     }
