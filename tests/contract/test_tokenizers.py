@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-import xllamacpp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.engine.llama_cpp.core import CoreOptions, load_core
-from services.engine.llama_cpp.core_tokenizer import core_tokenizer
-from services.engine.llama_cpp.listener import PrivateListener
 from services.engine.model.byte_level import FAMILIES, is_known, tokenizer_from_gguf
-from services.engine.model.gguf_file import read_gguf
+from tests.support.core import llama_cpp
 from tests.support.corpus import corpus
 from tests.support.gguf_files import demo_gguf
 from tests.support.tiny_llama import (
@@ -39,20 +34,6 @@ USER_MARKERS = {"<tool_call>": USER_DEFINED, "<|user|>": USER_DEFINED}
 ORDINARY = {"\n\n": USER_DEFINED, "<table>": USER_DEFINED}
 # The merges lead to a control token: "<", "s" and ">" become "<s" and then "<s>".
 WORDS = ["▁a", "th", "▁th", "he", "<s", "art", "<st", "<start", "_call", *"abcdefghijklmnopqrstuvwxyz▁<>/|_. \n"]
-
-
-@contextmanager
-def llama_cpp(path: Path) -> Iterator[tuple[GgufModel, Tokenizer]]:
-    """A model in llama.cpp's server core, and the tokenizer that asks it."""
-    model = read_gguf(path)
-    listener = PrivateListener()
-    listener.open()
-    server = load_core(xllamacpp, CoreOptions(path, 512, 1, 1), listener, model.bos_id)
-    try:
-        yield model, core_tokenizer(model, listener)
-    finally:
-        del server
-        listener.close()
 
 
 @pytest.fixture(scope="module")

@@ -87,7 +87,10 @@ def test_a_required_call_is_one_call_of_an_offered_tool(text: str, accepted: boo
 
 
 def test_a_named_call_is_a_call_of_that_tool() -> None:
-    fields: dict[str, Any] = {"tools": [tool("count", NUMBER), tool("free")], "tool_choice": tool_pb2.ToolChoice(function_name="free")}
+    fields: dict[str, Any] = {
+        "tools": [tool("count", NUMBER), tool("free")],
+        "tool_choice": tool_pb2.ToolChoice(function_name="free"),
+    }
     assert accepts(call("free", {"a": 1}), **fields)
     assert not accepts(call("count", {"n": 1}), **fields)
 
