@@ -47,6 +47,18 @@ async def test_a_token_that_ends_the_turn_is_neither_pushed_nor_counted(engine: 
     assert [end.reason for end in sink.choice_ends] == [EndReason.STOP]
 
 
+@pytest.mark.parametrize("spelling", ["a", "<|start_header_id|>"])
+async def test_a_stop_token_ends_the_choice_it_is_generated_in(engine: Engine, spelling: str) -> None:
+    token = read_gguf(DEMO_MODEL).tokens.index(spelling)
+    sampling = Sampling(logit_bias={token: 100.0})
+    wanted = Generation(
+        prompt=engine.tokenizer.encode("Hello"), max_tokens=900, sampling=sampling, stop_token_ids=frozenset({token})
+    )
+    sink = await run(engine, wanted)
+    assert (sink.text(engine.tokenizer), sink.ends[0].completion_tokens) == ("", 0)
+    assert [end.reason for end in sink.choice_ends] == [EndReason.STOP]
+
+
 async def test_a_logit_bias_makes_a_token_certain(engine: Engine) -> None:
     token = engine.tokenizer.plain_ids()[0]
     prompt = engine.tokenizer.encode("Hello")
@@ -69,6 +81,15 @@ async def test_a_prompt_that_was_seen_before_is_cached(engine: Engine) -> None:
     await run(engine, wanted)
     end = (await run(engine, wanted)).ends[0]
     assert end.cached_tokens == end.prompt_tokens - 1
+
+
+async def test_conversations_in_turn_find_their_last_prompt_in_the_cache(engine: Engine) -> None:
+    chats = {name: engine.tokenizer.encode(f"I am {name}, and I am not anybody else. ") for name in ("Ana", "Ben")}
+    for turn in range(5):
+        for name, prompt in chats.items():
+            end = (await run(engine, Generation(prompt=prompt, max_tokens=3))).ends[0]
+            assert turn == 0 or end.cached_tokens > end.prompt_tokens / 2
+            chats[name] = [*prompt, *engine.tokenizer.encode(f"And {name}. ")]
 
 
 async def test_what_llama_cpp_rejects_ends_the_generation_with_an_error(engine: Engine) -> None:

@@ -15,8 +15,8 @@ _SEEDS = 2**32 - 1
 GRAMMAR_LOST: dict[str, Any] = {"error": {"message": "llama.cpp stopped enforcing the grammar."}}
 
 
-def completion_request(generation: Generation) -> dict[str, Any]:
-    """The body of a completion request to llama.cpp's server."""
+def completion_request(generation: Generation, slot: int | None = None) -> dict[str, Any]:
+    """The body of a completion request to llama.cpp's server; without a `slot` llama.cpp chooses one."""
     sampling = generation.sampling
     request: dict[str, Any] = {
         "prompt": list(generation.prompt),
@@ -36,30 +36,37 @@ def completion_request(generation: Generation) -> dict[str, Any]:
         "return_progress": True,  # callbacks during prefill too, which can then be cancelled
         "timings_per_token": True,  # every message carries the number of tokens so far
     }
+    if slot is not None:
+        request["id_slot"] = slot
     if generation.grammar is not None:
         request["grammar"] = generation.grammar
-    if generation.top_logprobs is not None:
-        # At least 1: with 0, llama.cpp returns no log probabilities.
-        request["n_probs"] = max(generation.top_logprobs, 1)
+    if generation.top_logprobs is not None or generation.stop_token_ids:
+        # At least 1: with 0, llama.cpp returns neither log probabilities nor token ids.
+        request["n_probs"] = max(generation.top_logprobs or 0, 1)
     if sampling.seed is not None:
         request["seed"] = sampling.seed % _SEEDS
     return request
 
 
 class CompletionState:
-    """The state of one completion of `n` choices, updated by llama.cpp's messages."""
+    """The state of one generation, updated by llama.cpp's messages.
 
-    def __init__(self, n: int, prompt_tokens: int, top_logprobs: int | None = None) -> None:
-        self.open_choices = set(range(n))
+    llama.cpp has no stop token ids: a choice that reaches one ends here, and the engine then cancels it. Of the tokens
+    of a character that spans several, only the last one's id is known.
+    """
+
+    def __init__(self, generation: Generation) -> None:
+        self.open_choices = set(range(generation.n))
         self.delivered_tokens = 0  # incremented by the engine as it pushes the deltas
         self.cached_tokens = 0
         self.prefill_seconds = 0.0
         self.decode_seconds = 0.0
         self.error: str | None = None
         self.grammar_lost = False
-        self._prompt_tokens = prompt_tokens
-        self._top = top_logprobs
-        self._counted = [0] * n
+        self._prompt_tokens = len(generation.prompt)
+        self._top = generation.top_logprobs
+        self._stop_ids = generation.stop_token_ids
+        self._counted = [0] * generation.n
 
     def events(self, message: dict[str, Any]) -> Iterator[TokenDelta | ChoiceEnd]:
         """The events of a message. An error message fails the whole generation and sets `error`.
@@ -77,17 +84,19 @@ class CompletionState:
         for choice in message.get("choices", ()):
             index: int = choice["index"]
             total: int = timings["predicted_n"] if timings is not None else 0
-            finish = choice["finish_reason"]
+            text, finish, logprobs = choice["text"], choice["finish_reason"], choice.get("logprobs")
             if index not in self.open_choices:
                 continue
-            if finish is None and not choice["text"]:
+            if self._stop_ids and logprobs is not None and logprobs["content"][-1]["id"] in self._stop_ids:
+                text, finish, logprobs = "", "stop", None
+            if finish is None and not text:
                 continue
             if finish == "stop":
                 total -= 1
             new = max(total - self._counted[index], 0)
-            if new or choice["text"]:
+            if new or text:
                 self._counted[index] += new
-                yield TokenDelta(index, new, text=choice["text"], logprobs=self._logprobs(choice.get("logprobs")))
+                yield TokenDelta(index, new, text=text, logprobs=self._logprobs(logprobs))
             if finish is not None:
                 self.open_choices.discard(index)
                 yield ChoiceEnd(index, EndReason.STOP if finish == "stop" else EndReason.LENGTH)

@@ -30,6 +30,7 @@ from services.engine.llama_cpp.core import CoreOptions, load_core
 from services.engine.llama_cpp.core_tokenizer import core_tokenizer
 from services.engine.llama_cpp.grammar_follower import GrammarFollower
 from services.engine.llama_cpp.listener import PrivateListener
+from services.engine.llama_cpp.prompt_cache import PromptCache
 from services.engine.load_error import EngineLoadError
 from services.engine.model.byte_level import is_known, tokenizer_from_gguf
 from services.engine.slots import Slots
@@ -43,7 +44,7 @@ _PARAMETERS = frozenset(
     {
         *("temperature", "top_p", "top_k", "min_p", "seed", "logit_bias"),
         *("repetition_penalty", "presence_penalty", "frequency_penalty", "ignore_eos", "n"),
-        *("logprobs", "top_logprobs"),
+        *("logprobs", "top_logprobs", "stop_token_ids"),
     }
 )
 
@@ -59,7 +60,8 @@ class LlamaCppHandle:
         self.released = released
         self.submitted = time.monotonic()
         self.started = self.submitted
-        self.completion = CompletionState(generation.n, len(generation.prompt), generation.top_logprobs)
+        self.completion = CompletionState(generation)
+        self.core_slot: int | None = None
         self.cancelled_choices: set[int] = set()
         self._wake = wake
 
@@ -103,6 +105,7 @@ class LlamaCppEngine:
         self._server: Any = None
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="llama-cpp")
         self._slots = Slots[LlamaCppHandle](parallel)
+        self._prompt_cache = PromptCache(parallel)
         self._inbox: deque[tuple[LlamaCppHandle, dict[str, Any] | None]] = deque()
         self._drain_pending = False
         self._progress = 0
@@ -151,6 +154,7 @@ class LlamaCppEngine:
         """Start waiting generations while there are slots for all of their choices."""
         while (handle := self._slots.start_next()) is not None:
             handle.started = time.monotonic()
+            handle.core_slot = self._prompt_cache.take(handle.generation.prompt, handle.generation.n)
             self._pool.submit(self._run, handle)
 
     def _run(self, handle: LlamaCppHandle) -> None:
@@ -167,7 +171,7 @@ class LlamaCppEngine:
         try:
             if handle.generation.grammar is not None:
                 follower = GrammarFollower(handle.generation.grammar, handle.generation.n)
-            self._server.handle_completions(completion_request(handle.generation), on_message)
+            self._server.handle_completions(completion_request(handle.generation, handle.core_slot), on_message)
         except Exception as error:  # noqa: BLE001 - the binding raises many types; the error ends this call only
             self._post(handle, {"error": {"message": str(error)}})
         self._post(handle, None)
@@ -216,6 +220,7 @@ class LlamaCppEngine:
         """The thread has returned: end the choices that llama.cpp left open, and start waiting generations."""
         for choice in sorted(handle.completion.open_choices):
             handle.sink.choice_end(ChoiceEnd(choice, EndReason.CANCELLED))
+        self._prompt_cache.give_back(handle.core_slot, handle.completion.delivered_tokens)
         self._end(handle)
         self._dispatch()
 

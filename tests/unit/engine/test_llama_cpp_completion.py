@@ -22,6 +22,11 @@ def message(
     }
 
 
+def state_of(**fields: Any) -> CompletionState:
+    """The state of a generation with a prompt of ten tokens."""
+    return CompletionState(Generation(prompt=[1] * 10, max_tokens=100, **fields))
+
+
 def _all(state: CompletionState, *messages: dict[str, Any]) -> list[TokenDelta | ChoiceEnd]:
     return [event for one in messages for event in state.events(one)]
 
@@ -77,9 +82,7 @@ def test_a_seed_is_folded_into_32_bits_and_never_means_random(seed: int, sent: i
 
 
 def test_text_becomes_deltas_with_the_tokens_since_the_last_one() -> None:
-    events = _all(
-        CompletionState(1, 10), message("a", 1), message("b", 2), message("cd", 4), message("", 4, finish="length")
-    )
+    events = _all(state_of(), message("a", 1), message("b", 2), message("cd", 4), message("", 4, finish="length"))
     assert events == [
         TokenDelta(0, 1, text="a"),
         TokenDelta(0, 1, text="b"),
@@ -89,29 +92,29 @@ def test_text_becomes_deltas_with_the_tokens_since_the_last_one() -> None:
 
 
 def test_tokens_inside_a_character_count_when_it_is_whole() -> None:
-    events = _all(CompletionState(1, 10), message("", 1), message("", 2), message("🦙", 3))
+    events = _all(state_of(), message("", 1), message("", 2), message("🦙", 3))
     assert events == [TokenDelta(0, 3, text="🦙")]
 
 
 def test_the_token_that_ends_the_turn_is_not_counted() -> None:
-    state = CompletionState(1, 10)
+    state = state_of()
     events = _all(state, message("a", 1), message("", 2), message("", 2, finish="stop"))
     assert events == [TokenDelta(0, 1, text="a"), ChoiceEnd(0, EndReason.STOP)]
     assert state.open_choices == set()
 
 
 def test_an_empty_completion_has_no_delta() -> None:
-    assert _all(CompletionState(1, 10), message("", 1, finish="stop")) == [ChoiceEnd(0, EndReason.STOP)]
+    assert _all(state_of(), message("", 1, finish="stop")) == [ChoiceEnd(0, EndReason.STOP)]
 
 
 def test_text_cut_inside_a_character_counts_its_last_tokens() -> None:
-    events = _all(CompletionState(1, 10), message("a", 1), message("", 2), message("", 3, finish="length"))
+    events = _all(state_of(), message("a", 1), message("", 2), message("", 3, finish="length"))
     assert sum(event.tokens for event in events if isinstance(event, TokenDelta)) == 3
     assert events[-1] == ChoiceEnd(0, EndReason.LENGTH)
 
 
 def test_choices_are_counted_apart() -> None:
-    state = CompletionState(2, 10)
+    state = state_of(n=2)
     events = _all(
         state,
         message("a", 1, index=0),
@@ -129,28 +132,28 @@ def test_choices_are_counted_apart() -> None:
 
 
 def test_nothing_follows_the_end_of_a_choice() -> None:
-    state = CompletionState(1, 10)
+    state = state_of()
     _all(state, message("a", 1, finish="length"))
     assert _all(state, message("b", 2), message("", 2, finish="stop")) == []
 
 
 def test_progress_of_the_prompt_is_no_event() -> None:
     progress = {"choices": [{"index": 0, "text": "", "finish_reason": None}], "prompt_progress": {"processed": 5}}
-    assert _all(CompletionState(1, 10), progress, {}) == []
+    assert _all(state_of(), progress, {}) == []
 
 
 @pytest.mark.parametrize(
     ("error", "expected"), [({"message": "No slot."}, "No slot."), ({"code": 500}, "500"), ({"message": ""}, "")]
 )
 def test_an_error_message_fails_the_completion_without_an_event(error: dict[str, Any], expected: str) -> None:
-    state = CompletionState(1, 10)
+    state = state_of()
     assert _all(state, {"error": error}) == []
     assert state.error is not None
     assert expected in state.error
 
 
 def test_times_and_cache_are_those_of_the_last_message() -> None:
-    state = CompletionState(1, 10)
+    state = state_of()
     _all(
         state,
         message("a", 1, cached=8, prompt_ms=250.0, predicted_ms=1.0),
@@ -160,14 +163,14 @@ def test_times_and_cache_are_those_of_the_last_message() -> None:
 
 
 def test_no_more_tokens_are_cached_than_the_prompt_has() -> None:
-    state = CompletionState(1, 10)
+    state = state_of()
     _all(state, message("a", 1, cached=12))
     assert state.cached_tokens == 10
 
 
 @given(st.lists(st.sampled_from(["", "", "a", "🦙", "two"]), max_size=20), st.sampled_from(["stop", "length"]))
 def test_every_token_but_the_one_that_ends_the_turn_is_billed_once(texts: list[str], finish: str) -> None:
-    state = CompletionState(1, 10)
+    state = state_of()
     messages = [message(text, count) for count, text in enumerate(texts, 1)]
     if finish == "stop":  # the end token comes as one more message without text
         messages.append(message("", len(texts) + 1))
@@ -178,3 +181,23 @@ def test_every_token_but_the_one_that_ends_the_turn_is_billed_once(texts: list[s
     assert "".join(delta.text for delta in deltas) == "".join(texts)
     assert all(delta.tokens > 0 for delta in deltas)
     assert events[-1] == ChoiceEnd(0, EndReason.STOP if finish == "stop" else EndReason.LENGTH)
+
+
+def token(token_id: int, text: str, tokens: int) -> dict[str, Any]:
+    """A message about one token, with the id that llama.cpp reports beside log probabilities."""
+    one = message(text, tokens)
+    entry = {"id": token_id, "bytes": list(text.encode()), "logprob": -1.0, "top_logprobs": []}
+    one["choices"][0]["logprobs"] = {"content": [entry]}
+    return one
+
+
+def test_a_stop_token_ends_its_choice_without_text_and_is_not_counted() -> None:
+    state = state_of(stop_token_ids=frozenset({7}))
+    events = _all(state, token(1, "a", 1), token(7, "b", 2), token(1, "c", 3))
+    assert events == [TokenDelta(0, 1, text="a"), ChoiceEnd(0, EndReason.STOP)]
+    assert state.open_choices == set()
+
+
+def test_token_ids_are_asked_for_where_stop_tokens_need_them() -> None:
+    assert completion_request(Generation(prompt=[1], max_tokens=1, stop_token_ids=frozenset({7})))["n_probs"] == 1
+    assert "n_probs" not in completion_request(Generation(prompt=[1], max_tokens=1))
