@@ -130,8 +130,8 @@ def test_when_a_replica_goes_only_its_sessions_move() -> None:
 
 
 def test_a_busy_replica_is_passed_over() -> None:
-    # One session alone, 30 calls at a time. Twice the share of a replica are 20 of them; those that wait for Envoy's first
-    # connection do not count yet.
+    # One session alone, 30 calls at a time. Twice the share of a replica are 20 of them; those that wait for Envoy's
+    # first connection do not count yet.
     with NamedReplicas(3, simulated_rate=20, parallel=64) as replicas:
         wait_until(lambda: sessions_serving(replicas) == 3)
         with ThreadPoolExecutor(30) as pool:
