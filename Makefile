@@ -127,6 +127,10 @@ test-chart: setup ## Render the Helm chart with Helm's library, and check it for
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --upgrade --target build/chart $(CHART_TOOLS)
 	PYTHONPATH=build/chart $(BIN)/pytest tests/chart
 
+.PHONY: test-observability
+test-observability: setup ## Have Prometheus evaluate every rule and panel on a running service; make each alert fire.
+	PATH=$$(tests/observability/get-prometheus):$$PATH $(BIN)/pytest tests/observability
+
 .PHONY: test-gpu
 test-gpu: ## Run what only a GPU can prove, in NVIDIA's container; needs Docker and a GPU.
 	docker build --file docker/server-gpu.Dockerfile --target serve --tag chasqui/server-gpu .
