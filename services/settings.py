@@ -52,7 +52,12 @@ class Settings:
         minimum=0,
         maximum=1_048_576,
     )
-    parallel: int = setting(4, "Sequences that are generated at the same time.", minimum=1, maximum=4096)
+    parallel: int = setting(
+        4,
+        "Sequences that are generated at the same time; llama.cpp allocates a KV cache of the context length for each.",
+        minimum=1,
+        maximum=4096,
+    )
     max_queue: int = setting(
         256,
         "Sequences that may wait for a slot (a request with n choices needs n slots); further requests are "
