@@ -101,8 +101,9 @@ class Settings:
     )
     kv_cache_dtype: str = setting(
         "auto",
-        "TensorRT-LLM: data type of the KV cache; fp8 halves its size, auto follows the checkpoint.",
-        choices=("auto", "fp8"),
+        "Data type of the KV cache; auto: 16 bits, or the checkpoint's on TensorRT-LLM. Half its size: q8_0 on "
+        "llama.cpp, fp8 on TensorRT-LLM.",
+        choices=("auto", "fp8", "q8_0"),
     )
     kv_cache_reuse: bool = setting(True, "TensorRT-LLM: reuse the KV cache of prompts that begin with the same tokens.")
     chunked_prefill: bool = setting(

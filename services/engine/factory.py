@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from services.engine.api import Engine
     from services.settings import Settings
 
+# Of the setting's values, those that an engine has; the simulated engine has no cache, and takes all.
+_KV_CACHE_DTYPES = {"llama-cpp": ("auto", "q8_0"), "tensorrt-llm": ("auto", "fp8")}
 # The KV cache of all slots is allocated at start: 128 KiB per token for an 8B model, 4 GiB for 4 slots of this length.
 _LARGEST_DEFAULT_CONTEXT = 8192
 
 
 def build_engine(settings: Settings) -> Engine:
     """The engine, not yet started; EngineLoadError if its model cannot be used."""
+    _check_kv_cache_dtype(settings)
     if settings.engine == "tensorrt-llm":
         from services.engine.tensorrt_llm.factory import build_tensorrt_llm
 
@@ -49,10 +52,20 @@ def build_engine(settings: Settings) -> Engine:
             settings.simulated_rate,
             wake_per_call=settings.simulated_shape == "call",
         )
+    from services.engine.llama_cpp.core import CoreOptions
     from services.engine.llama_cpp.engine import LlamaCppEngine
 
     name = settings.model_name or packaged_name(settings.model) or gguf.name
-    return LlamaCppEngine(gguf, name, context_length, settings.parallel, settings.threads)
+    options = CoreOptions(gguf.path, context_length, settings.parallel, settings.threads, settings.kv_cache_dtype)
+    return LlamaCppEngine(gguf, name, options)
+
+
+def _check_kv_cache_dtype(settings: Settings) -> None:
+    known = _KV_CACHE_DTYPES.get(settings.engine)
+    if known is not None and settings.kv_cache_dtype not in known:
+        raise EngineLoadError(
+            f"CHASQUI_KV_CACHE_DTYPE is {settings.kv_cache_dtype}, but {settings.engine} has {' and '.join(known)}."
+        )
 
 
 def _template(file: str) -> str:

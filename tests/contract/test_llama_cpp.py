@@ -107,6 +107,15 @@ async def test_greedy_sampling_generates_the_same_text_with_every_seed(engine: E
     assert runs[0].text(engine.tokenizer) == runs[1].text(engine.tokenizer)
 
 
+async def test_a_quantized_kv_cache_generates_too() -> None:
+    engine = build_engine(SETTINGS.replace(kv_cache_dtype="q8_0"))
+    await engine.start()
+    prompt = engine.tokenizer.encode("Hello there")
+    sink = await run(engine, Generation(prompt=prompt, max_tokens=20, ignore_eos=True))
+    await engine.close()
+    assert (sink.tokens(), sink.ends[0].error) == (20, None)
+
+
 async def test_llama_cpp_s_own_http_server_cannot_be_reached() -> None:
     def listening() -> set[object]:
         process = psutil.Process()

@@ -15,8 +15,13 @@ _SEEDS = 2**32 - 1
 GRAMMAR_LOST: dict[str, Any] = {"error": {"message": "llama.cpp stopped enforcing the grammar."}}
 
 
-def completion_request(generation: Generation, slot: int | None = None) -> dict[str, Any]:
-    """The body of a completion request to llama.cpp's server; without a `slot` llama.cpp chooses one."""
+def completion_request(
+    generation: Generation, slot: int | None = None, visible_tokens: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The body of a completion request to llama.cpp's server.
+
+    Without a `slot` llama.cpp chooses one. `visible_tokens` are special tokens whose spelling is part of the text.
+    """
     sampling = generation.sampling
     request: dict[str, Any] = {
         "prompt": list(generation.prompt),
@@ -36,6 +41,8 @@ def completion_request(generation: Generation, slot: int | None = None) -> dict[
         "return_progress": True,  # callbacks during prefill too, which can then be cancelled
         "timings_per_token": True,  # every message carries the number of tokens so far
     }
+    if visible_tokens:
+        request["preserved_tokens"] = list(visible_tokens)
     if slot is not None:
         request["id_slot"] = slot
     if generation.grammar is not None:

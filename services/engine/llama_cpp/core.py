@@ -18,12 +18,13 @@ _PREFILL_BATCH = 512
 
 @dataclass(frozen=True, slots=True)
 class CoreOptions:
-    """How a model is run: `parallel` slots of `context_length` tokens each; `threads` 0 means one per core."""
+    """How a model is run: `parallel` slots of `context_length` tokens each."""
 
     path: Path
     context_length: int
     parallel: int
-    threads: int
+    threads: int = 0  # one per core
+    kv_cache_dtype: str = "auto"  # 16 bits, or "q8_0", which needs half the memory
 
 
 def load_core(xllamacpp: Any, options: CoreOptions, listener: PrivateListener, first_token: int) -> Any:
@@ -35,6 +36,8 @@ def load_core(xllamacpp: Any, options: CoreOptions, listener: PrivateListener, f
     params.n_batch = _PREFILL_BATCH
     if options.threads:
         params.cpuparams.n_threads = options.threads
+    if options.kv_cache_dtype == "q8_0":
+        params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_Q8_0
     params.warmup = False  # the token below does that
     params.cache_ram_mib = 0  # no second copy of the KV cache in host memory
     params.verbosity = 1  # errors only

@@ -26,7 +26,7 @@ from services.engine.api import (
     TokenDelta,
 )
 from services.engine.llama_cpp.completion import GRAMMAR_LOST, CompletionState, completion_request
-from services.engine.llama_cpp.core import CoreOptions, load_core
+from services.engine.llama_cpp.core import load_core
 from services.engine.llama_cpp.core_tokenizer import core_tokenizer
 from services.engine.llama_cpp.grammar_follower import GrammarFollower
 from services.engine.llama_cpp.listener import PrivateListener
@@ -38,6 +38,7 @@ from services.engine.slots import Slots
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from services.engine.llama_cpp.core import CoreOptions
     from services.engine.model.gguf_file import GgufModel
 
 _PARAMETERS = frozenset(
@@ -82,16 +83,18 @@ class LlamaCppHandle:
 
 
 class LlamaCppEngine:
-    """llama.cpp with `parallel` slots of `context_length` tokens each; `threads` 0 means one per core."""
+    """A GGUF model on llama.cpp."""
 
-    def __init__(self, gguf: GgufModel, name: str, context_length: int, parallel: int, threads: int) -> None:
+    def __init__(self, gguf: GgufModel, name: str, options: CoreOptions) -> None:
         import xllamacpp  # heavy: it loads llama.cpp's libraries
 
         self._xllamacpp: Any = xllamacpp
         self._gguf = gguf
-        self._options = CoreOptions(gguf.path, context_length, parallel, threads)
+        self._options = options
         self._listener = PrivateListener()
-        self.capabilities = Capabilities(context_length, len(gguf.tokens), _PARAMETERS, parallel, guided=True)
+        self.capabilities = Capabilities(
+            options.context_length, len(gguf.tokens), _PARAMETERS, options.parallel, guided=True
+        )
         self.model = ModelInfo(
             name=name,
             quantization=gguf.quantization,
@@ -102,10 +105,12 @@ class LlamaCppEngine:
             tool_template=gguf.tool_template,
         )
         self.tokenizer = tokenizer_from_gguf(gguf) if is_known(gguf) else core_tokenizer(gguf, self._listener)
+        special = self.tokenizer.special_tokens
+        self._visible_tokens = [text for text, token in special.items() if self.tokenizer.token_bytes(token)]
         self._server: Any = None
-        self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="llama-cpp")
-        self._slots = Slots[LlamaCppHandle](parallel)
-        self._prompt_cache = PromptCache(parallel)
+        self._pool = ThreadPoolExecutor(options.parallel, thread_name_prefix="llama-cpp")
+        self._slots = Slots[LlamaCppHandle](options.parallel)
+        self._prompt_cache = PromptCache(options.parallel)
         self._inbox: deque[tuple[LlamaCppHandle, dict[str, Any] | None]] = deque()
         self._drain_pending = False
         self._progress = 0
@@ -171,7 +176,9 @@ class LlamaCppEngine:
         try:
             if handle.generation.grammar is not None:
                 follower = GrammarFollower(handle.generation.grammar, handle.generation.n)
-            self._server.handle_completions(completion_request(handle.generation, handle.core_slot), on_message)
+            self._server.handle_completions(
+                completion_request(handle.generation, handle.core_slot, self._visible_tokens), on_message
+            )
         except Exception as error:  # noqa: BLE001 - the binding raises many types; the error ends this call only
             self._post(handle, {"error": {"message": str(error)}})
         self._post(handle, None)

@@ -11,7 +11,14 @@ from tokenizers import Tokenizer as BpeTokenizer
 
 from services.engine.load_error import EngineLoadError
 from services.engine.model.tokenizer import Tokenizer
-from services.engine.model.vocabulary import BYTE_LEVEL, Vocabulary, byte_level_bytes, is_marker, vocabulary_of
+from services.engine.model.vocabulary import (
+    BYTE_LEVEL,
+    Vocabulary,
+    byte_level_bytes,
+    control_bytes,
+    is_marker,
+    vocabulary_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +101,8 @@ def tokenizer_from_checkpoint(model: Checkpoint) -> Tokenizer:
     for token, index in described["model"]["vocab"].items():
         token_bytes[index] = byte_level_bytes(token)
     for entry in described["added_tokens"]:
-        token_bytes[entry["id"]] = b"" if entry.get("special", True) else entry["content"].encode()
+        token = entry["content"]
+        token_bytes[entry["id"]] = control_bytes(token) if entry.get("special", True) else token.encode()
     return _tokenizer(bpe, Vocabulary(token_bytes, special, added), opening)
 
 

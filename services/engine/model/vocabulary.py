@@ -23,6 +23,9 @@ BYTE_LEVEL: Final = "gpt2"
 _SENTENCE_PIECE: Final = ("llama", "t5")
 SPELLINGS: Final = (BYTE_LEVEL, *_SENTENCE_PIECE)
 
+# Tags of tool calls: part of the text of a choice, although some files declare them as control tokens.
+_CALL_TAGS: Final = ("<tool_call>", "</tool_call>")
+
 _BYTE_TOKEN: Final = re.compile(r"<0x([0-9A-F]{2})>")
 _TAG: Final = re.compile(r"<[|｜].+[|｜]>", re.DOTALL)
 _BRACKETED: Final = re.compile(r"[<\[{|].*\w.*[>\]}|]", re.DOTALL)
@@ -36,7 +39,7 @@ class Vocabulary:
     encoded as other tokens. `added` are further tokens that a text is cut at before it is encoded.
     """
 
-    token_bytes: Sequence[bytes]  # nothing for control tokens, which are not text
+    token_bytes: Sequence[bytes]
     special: dict[str, int]
     added: dict[str, int]
 
@@ -51,6 +54,11 @@ def is_marker(token: str, templates: str) -> bool:
     return token in templates and _BRACKETED.fullmatch(token) is not None
 
 
+def control_bytes(token: str) -> bytes:
+    """The bytes that a control token adds to a text: none, but for the tags of tool calls."""
+    return token.encode() if token in _CALL_TAGS else b""
+
+
 def vocabulary_of(model: GgufModel) -> Vocabulary:
     """The vocabulary of a GGUF file whose `tokenizer_model` is one of SPELLINGS."""
     spell = byte_level_bytes if model.tokenizer_model == BYTE_LEVEL else _sentence_piece_bytes
@@ -62,6 +70,7 @@ def vocabulary_of(model: GgufModel) -> Vocabulary:
         data = b""
         if kind in (_CONTROL, _UNKNOWN):
             special[token] = index
+            data = control_bytes(token)
         elif kind == _USER_DEFINED:
             data = token.encode()
             (special if is_marker(token, templates) else added)[token] = index

@@ -42,3 +42,9 @@ def test_a_template_that_cannot_be_read_is_refused_by_name(tmp_path: Path, conte
         build_engine(Settings(chat_template=str(file)))
     assert str(file) in str(caught.value)
     assert is_one_sentence(str(caught.value))
+
+
+@pytest.mark.parametrize(("engine", "dtype"), [("llama-cpp", "fp8"), ("tensorrt-llm", "q8_0")])
+def test_a_type_of_the_kv_cache_that_the_engine_lacks_is_refused_by_name(engine: str, dtype: str) -> None:
+    with pytest.raises(EngineLoadError, match=f"CHASQUI_KV_CACHE_DTYPE is {dtype}"):
+        build_engine(Settings(engine=engine, kv_cache_dtype=dtype))

@@ -201,3 +201,10 @@ def test_a_stop_token_ends_its_choice_without_text_and_is_not_counted() -> None:
 def test_token_ids_are_asked_for_where_stop_tokens_need_them() -> None:
     assert completion_request(Generation(prompt=[1], max_tokens=1, stop_token_ids=frozenset({7})))["n_probs"] == 1
     assert "n_probs" not in completion_request(Generation(prompt=[1], max_tokens=1))
+
+
+def test_a_slot_and_visible_special_tokens_are_named_only_if_there_are_any() -> None:
+    wanted = Generation(prompt=[1], max_tokens=1)
+    assert {"id_slot", "preserved_tokens"}.isdisjoint(completion_request(wanted))
+    request = completion_request(wanted, 0, ["<tool_call>"])
+    assert (request["id_slot"], request["preserved_tokens"]) == (0, ["<tool_call>"])

@@ -163,3 +163,11 @@ def test_a_text_far_too_long_is_not_encoded_to_its_end() -> None:
     with pytest.raises(TooManyTokensError) as raised:
         demo_tokenizer().encode("runners " * 500_000, 1000)
     assert 1000 < raised.value.count < 100_000
+
+
+def test_the_tags_of_a_tool_call_are_text_of_a_choice_and_never_of_a_prompt(tmp_path: Path) -> None:
+    model = read_gguf(write_gguf(tmp_path / "tiny.gguf", special=["<tool_call>", "<|end|>"]))
+    tokenizer = tokenizer_from_gguf(model)
+    tag, end = (tokenizer.special_tokens[token] for token in ("<tool_call>", "<|end|>"))
+    assert tokenizer.decoder().push([tag, end]) == "<tool_call>"
+    assert tag not in tokenizer.encode("<tool_call>")

@@ -1,0 +1,68 @@
+"""How llama.cpp's server core is configured, with a fake in place of its binding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from services.engine.llama_cpp.core import CoreOptions, load_core
+from services.engine.llama_cpp.listener import PrivateListener
+from services.engine.load_error import EngineLoadError
+
+
+class FakeServer:
+    """Remembers its parameters and requests; refuses the model "broken"."""
+
+    def __init__(self, params: Any) -> None:
+        if params.model.path == "broken":
+            raise RuntimeError("no tensors")
+        self.params = params
+        self.requests: list[Any] = []
+
+    def handle_completions(self, request: Any, callback: Any) -> None:
+        self.requests.append(request)
+
+
+def binding() -> Any:
+    def params() -> SimpleNamespace:
+        return SimpleNamespace(model=SimpleNamespace(), cpuparams=SimpleNamespace())
+
+    return SimpleNamespace(
+        CommonParams=params, Server=FakeServer, ggml_type=SimpleNamespace(GGML_TYPE_Q8_0="q8_0 of the binding")
+    )
+
+
+def load(path: str = "model", threads: int = 0, kv_cache_dtype: str = "auto") -> FakeServer:
+    listener = PrivateListener()
+    listener.open()
+    options = CoreOptions(Path(path), 100, 3, threads, kv_cache_dtype)
+    try:
+        loaded: FakeServer = load_core(binding(), options, listener, 7)
+    finally:
+        listener.close()
+    return loaded
+
+
+def test_the_context_of_all_slots_is_allocated() -> None:
+    server = load()
+    assert (server.params.n_parallel, server.params.n_ctx) == (3, 300)
+    assert not hasattr(server.params.cpuparams, "n_threads")
+    assert load(threads=5).params.cpuparams.n_threads == 5
+
+
+def test_the_kv_cache_has_16_bits_unless_a_type_is_set() -> None:
+    assert not hasattr(load().params, "cache_type_k")
+    params = load(kv_cache_dtype="q8_0").params
+    assert (params.cache_type_k, params.cache_type_v) == ("q8_0 of the binding", "q8_0 of the binding")
+
+
+def test_a_first_token_is_generated_before_the_core_is_used() -> None:
+    assert [request["prompt"] for request in load().requests] == [[7]]
+
+
+def test_what_llama_cpp_rejects_is_a_sentence() -> None:
+    with pytest.raises(EngineLoadError, match=r"llama\.cpp cannot load broken: no tensors"):
+        load(path="broken")
