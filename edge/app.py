@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from edge.endpoints.chat import Generation
 from edge.endpoints.documentation import Documentation
+from edge.endpoints.gate import Gate
 from edge.endpoints.models import Models
 from edge.endpoints.tokens import Tokens
 from edge.http.exchange import current_exchange
@@ -31,9 +32,10 @@ _PREFIXES = ("/v1", "/v1/openai")
 
 def build_app(upstream: Upstream, health: Health, keep_alive: KeepAlive, spans: Spans) -> Starlette:
     """The ASGI application of an edge worker."""
-    chat = Generation(asked_chat, upstream, keep_alive)
-    completions = Generation(asked_completion, upstream, keep_alive)
-    models, tokens = Models(upstream), Tokens(upstream)
+    gate = Gate(upstream)
+    chat = Generation(asked_chat, gate, upstream, keep_alive)
+    completions = Generation(asked_completion, gate, upstream, keep_alive)
+    models, tokens = Models(upstream), Tokens(gate, upstream)
     documentation = Documentation()
     routes = [
         Route("/healthz", health.live),

@@ -53,3 +53,5 @@ LOGIT_BIAS = Limit("logit_bias", -100, 100, None)
 MAX_STOPS = 16
 MAX_PROMPTS = 16
 MAX_LOGIT_BIASES = 300
+# Messages, content parts, tools and tool calls of a request, in all.
+MAX_REQUEST_ITEMS = 16_384

@@ -11,12 +11,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from edge.endpoints.chunk_writer import ChunkWriter
-from edge.http.body import read_json_body
 from edge.http.call_options import CallOptions
 from edge.http.event_stream import EventStream
 from edge.http.exchange import current_exchange
 from edge.http.ignored import ignored_header
 from edge.openai import errors
+from edge.openai.constraint import errors_named
 from edge.openai.sse import DONE, ChunkFrames, frame
 from edge.upstream.merge import merged_response
 from edge.upstream.several_calls import SeveralCalls
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from chasqui.v1 import chat_service_pb2
+    from edge.endpoints.gate import Gate
     from edge.http.event_stream import KeepAlive
     from edge.openai.asked import Asked
     from edge.upstream.client import Upstream
@@ -41,8 +42,9 @@ class Generation:
     `read` translates a body into the calls to submit and the writers of their results.
     """
 
-    def __init__(self, read: Callable[[bytes], Asked], upstream: Upstream, keep_alive: KeepAlive) -> None:
+    def __init__(self, read: Callable[[bytes], Asked], gate: Gate, upstream: Upstream, keep_alive: KeepAlive) -> None:
         self._read = read
+        self._gate = gate
         self._upstream = upstream
         self._keep_alive = keep_alive
 
@@ -51,7 +53,7 @@ class Generation:
         http = Request(scope, receive)
         options = CallOptions.from_headers(http.headers)
         try:
-            asked = self._read(await read_json_body(http))
+            asked = await self._gate.decoded(http, options, self._read)
         except ClientDisconnect:
             current_exchange.get().hung_up = True
             return
@@ -59,16 +61,17 @@ class Generation:
         if headers:
             current_exchange.get().span.attributes["chasqui.ignored_parameters"] = headers["x-ignored-parameters"]
         async with _until_disconnect(receive) as give_up:
-            if asked.streamed:
-                stream = EventStream(send, current_exchange.get().send, headers, give_up)
-                await self._stream(self._start(asked, options), ChunkFrames(asked.chunks), stream)
-            else:
+            with errors_named(asked.form_field):
+                if asked.streamed:
+                    stream = EventStream(send, current_exchange.get().send, headers, give_up)
+                    await self._stream(self._start(asked, options), ChunkFrames(asked.chunks), stream)
+                    return
                 answer = await self._whole(asked, options)
-                exchange = current_exchange.get()
-                exchange.model, exchange.usage = answer.model, answer.usage
-                headers["server-timing"] = server_timing(answer.timings)
-                body = msgspec.json.encode(asked.whole(answer))
-                await Response(body, 200, headers, "application/json")(scope, receive, send)
+            exchange = current_exchange.get()
+            exchange.model, exchange.usage = answer.model, answer.usage
+            headers["server-timing"] = server_timing(answer.timings)
+            body = msgspec.json.encode(asked.whole(answer))
+            await Response(body, 200, headers, "application/json")(scope, receive, send)
 
     async def _whole(self, asked: Asked, options: CallOptions) -> chat_service_pb2.ChatResponse:
         """The merged response of all calls; the first one that fails cancels the others."""

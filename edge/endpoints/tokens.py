@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.responses import Response
 
 from chasqui.v1 import model_service_pb2
-from edge.http.body import read_json_body
 from edge.http.call_options import CallOptions
 from edge.http.ignored import ignored_header
 from edge.openai.answer_schema import DetokenizeAnswer, TokenizeAnswer
@@ -21,18 +21,21 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from edge.endpoints.gate import Gate
     from edge.upstream.client import Upstream
 
 
 class Tokens:
     """Both endpoints."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, gate: Gate, upstream: Upstream) -> None:
+        self._gate = gate
         self._upstream = upstream
 
     async def tokenize(self, request: Request) -> Response:
         """Tokenize a text."""
-        decoded = decode_request(TokenizeRequest, await read_json_body(request))
+        options = CallOptions.from_headers(request.headers)
+        decoded = await self._gate.decoded(request, options, partial(decode_request, TokenizeRequest))
         body = decoded.body
         counted = await self._upstream.count_tokens(
             model_service_pb2.CountTokensRequest(
@@ -41,20 +44,21 @@ class Tokens:
                 include_tokens=True,
                 add_special_tokens=body.add_special_tokens is not False,
             ),
-            CallOptions.from_headers(request.headers),
+            options,
         )
         answer = TokenizeAnswer(list(counted.tokens), counted.count, counted.context_length)
         return _json(answer, decoded.ignored)
 
     async def detokenize(self, request: Request) -> Response:
         """Turn token ids into text."""
-        decoded = decode_request(DetokenizeRequest, await read_json_body(request))
+        options = CallOptions.from_headers(request.headers)
+        decoded = await self._gate.decoded(request, options, partial(decode_request, DetokenizeRequest))
         body = decoded.body
         answer = await self._upstream.detokenize(
             model_service_pb2.DetokenizeRequest(
                 model=body.model, tokens=[token_id(str(token), "tokens") for token in body.tokens]
             ),
-            CallOptions.from_headers(request.headers),
+            options,
         )
         return _json(DetokenizeAnswer(answer.text), decoded.ignored)
 

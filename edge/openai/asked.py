@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge.openai.completion import CompletionSequence, text_completion, to_prompt_requests
+from edge.openai.constraint import form_field
 from edge.openai.decode import decode_chat_request, decode_request
 from edge.openai.request import to_chat_request
 from edge.openai.request_schema import CompletionRequest, StreamOptionsBody
@@ -23,12 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The calls of one HTTP request, each with `n` choices; `ignored` holds the paths of unknown fields."""
+    """The calls of one HTTP request, each with `n` choices.
+
+    `ignored` holds the paths of unknown fields; `form_field` is the field that demands the form of the content.
+    """
 
     requests: Sequence[ChatRequest]
     n: int
     streamed: bool
     ignored: Sequence[str]
+    form_field: str
     chunks: Chunks
     whole: Callable[[ChatResponse], msgspec.Struct]
 
@@ -39,7 +44,7 @@ def asked_chat(data: bytes) -> Asked:
     request = to_chat_request(decoded.body)
     n = request.n or 1
     chunks = ChunkSequence(n=n, **_stream_options(decoded.body))
-    return Asked([request], n, bool(decoded.body.stream), decoded.ignored, chunks, completion)
+    return Asked([request], n, bool(decoded.body.stream), decoded.ignored, form_field(decoded.body), chunks, completion)
 
 
 def asked_completion(data: bytes) -> Asked:
@@ -48,9 +53,11 @@ def asked_completion(data: bytes) -> Asked:
     requests = to_prompt_requests(decoded.body)
     n = requests[0].n or 1
     chunks = CompletionSequence(choices=n * len(requests), **_stream_options(decoded.body))
-    return Asked(requests, n, bool(decoded.body.stream), decoded.ignored, chunks, text_completion)
+    return Asked(
+        requests, n, bool(decoded.body.stream), decoded.ignored, form_field(decoded.body), chunks, text_completion
+    )
 
 
-def _stream_options(body: GenerationRequest) -> dict[str, bool]:
+def _stream_options(body: GenerationRequest) -> dict[str, bool | None]:
     options = body.stream_options or StreamOptionsBody()
-    return {"include_usage": bool(options.include_usage), "include_timings": bool(options.include_timings)}
+    return {"include_usage": options.include_usage, "include_timings": options.include_timings}

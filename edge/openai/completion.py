@@ -91,7 +91,7 @@ class CompletionSequence:
     Usage and timings are placed as in `ChunkSequence`.
     """
 
-    def __init__(self, *, choices: int, include_usage: bool, include_timings: bool = False) -> None:
+    def __init__(self, *, choices: int, include_usage: bool | None = None, include_timings: bool | None = None) -> None:
         self._open = choices
         self._include_usage = include_usage
         self._include_timings = include_timings
@@ -124,7 +124,8 @@ class CompletionSequence:
                 self._last_finish = chunk
         elif kind == "completed":
             last = self._last_finish or self._chunk()
-            last.usage = usage(event.completed.usage)
+            if self._include_usage is not False:
+                last.usage = usage(event.completed.usage)
             if self._include_timings:
                 last.timings = timings(event.completed.timings)
             yield last

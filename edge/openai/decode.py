@@ -6,25 +6,29 @@ values are then decoded by their types.
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 
-from edge.openai.fields import RULES, Rules, refuse_unless_neutral
+from edge.openai.field_table import FIELDS
+from edge.openai.fields import Known, Treatment, refuse
+from edge.openai.json_text import is_null
 from edge.openai.request_schema import ChatCompletionRequest
 from services.errors import InvalidValue
+from services.limits import MAX_REQUEST_ITEMS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
 _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
-_NO_RULES: Final = Rules()
+_NO_FIELDS: Final[Mapping[str, Known]] = {}
 _LOCATED: Final = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>.*)`)?", re.DOTALL)
 
 
@@ -44,52 +48,74 @@ def decode_chat_request(data: bytes) -> DecodedRequest[ChatCompletionRequest]:
 def decode_request(kind: type[Body], data: bytes) -> DecodedRequest[Body]:
     """The request in `data`; InvalidValue or UnsupportedParameter names the first field that is wrong.
 
-    Types are not coerced. Of duplicate keys the last wins.
+    Types are not converted, but a number without a fraction is an integer however it is written. Of duplicate keys the
+    last wins.
     """
-    ignored: set[str] = set()
+    reader = _Reader()
     try:
-        body = _read_object(kind, data, "", ignored)
+        body = reader.read_object(kind, data.removeprefix(codecs.BOM_UTF8), "")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidValue(f"The body is not valid JSON: {error}.") from error
     except RecursionError as error:
         raise InvalidValue("The body is nested too deeply.") from error
-    return DecodedRequest(body, tuple(sorted(ignored)))
+    return DecodedRequest(body, tuple(sorted(reader.ignored)))
 
 
-def _read_object(kind: type[Body], data: bytes | msgspec.Raw, path: str, ignored: set[str]) -> Body:
-    """The object as that struct; adds the paths of unknown fields to `ignored`."""
-    fields = _fields(kind)
-    rules = RULES.get(kind, _NO_RULES)
-    values = {}
-    where = path
-    try:
-        for name, raw in _OBJECT.decode(data).items():
-            where = f"{path}.{name}" if path else name
-            field = fields.get(name)
-            if field is not None:
-                values[name] = field.decode(raw) if field.is_plain else _read_nested(field, raw, where, ignored)
-            elif name in rules.unsupported:
-                refuse_unless_neutral(name, where, raw, rules.unsupported[name])
-            elif name not in rules.without_effect:
-                ignored.add(where)
-    except msgspec.ValidationError as error:
-        raise _wrong_type(str(error), where) from error
-    for name, field in fields.items():
-        if field.required and name not in values:
-            where = f"{path}.{name}" if path else name
-            raise InvalidValue(f"{where}: a required field is missing.", param=where)
-    return kind(**values)
+class _Reader:
+    """Reads one request. `ignored` are the paths of its unknown fields."""
 
+    def __init__(self) -> None:
+        self.ignored: set[str] = set()
+        self._items = 0
 
-def _read_nested(field: _Field, raw: msgspec.Raw, path: str, ignored: set[str]) -> Any:
-    """The value of a field that may hold objects."""
-    first = bytes(memoryview(raw)[:1])
-    if field.struct is not None and first == b"{":
-        return _read_object(field.struct, raw, path, ignored)
-    if field.items is not None and first == b"[":
-        items = _ARRAY.decode(raw)
-        return [_read_object(field.items, item, f"{path}[{index}]", ignored) for index, item in enumerate(items)]
-    return field.decode(raw)
+    def read_object(self, kind: type[Body], data: bytes | msgspec.Raw, path: str) -> Body:
+        """The object as that struct."""
+        fields = _fields(kind)
+        known = FIELDS.get(kind, _NO_FIELDS)
+        values = {}
+        where = path
+        try:
+            for name, raw in _OBJECT.decode(data).items():
+                where = f"{path}.{name}" if path else name
+                field = fields.get(name)
+                if field is None:
+                    self._examine(known.get(name), raw, where)
+                elif not field.neutral or not known[name].is_neutral(raw):
+                    values[name] = field.decode(raw) if field.is_plain else self._read_nested(field, raw, where)
+        except msgspec.ValidationError as error:
+            raise _wrong_type(str(error), where) from error
+        for name, field in fields.items():
+            if field.required and name not in values:
+                where = f"{path}.{name}" if path else name
+                raise InvalidValue(f"{where}: a required field is missing.", param=where)
+        return kind(**values)
+
+    def _examine(self, known: Known | None, raw: msgspec.Raw, path: str) -> None:
+        """A field that has no effect: refused, reported or neither."""
+        if known is None:
+            if not is_null(raw):
+                self.ignored.add(path)
+        elif known.treatment is Treatment.REFUSED:
+            refuse(path, known, raw)
+        elif known.treatment is Treatment.REPORTED and not known.is_neutral(raw):
+            self.ignored.add(path)
+
+    def _read_nested(self, field: _Field, raw: msgspec.Raw, path: str) -> Any:
+        """The value of a field that may hold objects."""
+        first = bytes(memoryview(raw)[:1])
+        if field.struct is not None and first == b"{":
+            return self.read_object(field.struct, raw, path)
+        if field.items is not None and first == b"[":
+            items = _ARRAY.decode(raw)
+            self._items += len(items)
+            if self._items > MAX_REQUEST_ITEMS:
+                raise InvalidValue(
+                    f"{path} has too many items: a request may hold {MAX_REQUEST_ITEMS:,} messages, content parts, "
+                    "tools and tool calls in all.",
+                    param=path,
+                )
+            return [self.read_object(field.items, item, f"{path}[{index}]") for index, item in enumerate(items)]
+        return field.decode(raw)
 
 
 def _wrong_type(text: str, path: str) -> InvalidValue:
@@ -110,20 +136,49 @@ class _Field:
     struct: type[msgspec.Struct] | None
     items: type[msgspec.Struct] | None
     is_plain: bool  # neither
+    neutral: bool  # whether there are values that mean the same as its absence
 
 
 @cache
 def _fields(kind: type[msgspec.Struct]) -> dict[str, _Field]:
+    known = FIELDS.get(kind, _NO_FIELDS)
     fields = {}
     for field in msgspec.structs.fields(kind):
+        name = field.encode_name
         info = msgspec.inspect.type_info(field.type)
         options = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
         lists = (option.item_type for option in options if isinstance(option, msgspec.inspect.ListType))
         struct, items = _struct_among(options), _struct_among(lists)
-        decode = msgspec.json.Decoder(field.type).decode
-        fields[field.encode_name] = _Field(decode, field.required, struct, items, struct is None and items is None)
+        fields[name] = _Field(
+            partial(_decoded, msgspec.json.Decoder(field.type)),
+            field.required,
+            struct,
+            items,
+            struct is None and items is None,
+            name in known and bool(known[name].neutral),
+        )
     return fields
 
 
 def _struct_among(options: Iterable[msgspec.inspect.Type]) -> type[msgspec.Struct] | None:
     return next((option.cls for option in options if isinstance(option, msgspec.inspect.StructType)), None)
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], raw: msgspec.Raw) -> Any:
+    """The value by the decoder's type, in which an integer may be written as `16.0`; ValidationError otherwise."""
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        try:
+            return msgspec.convert(_with_integers(msgspec.json.decode(raw)), decoder.type)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise error from None
+
+
+def _with_integers(value: Any) -> Any:
+    """The value with an integer for each number without a fraction."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_with_integers(item) for item in value]
+    return value

@@ -1,58 +1,90 @@
-"""Known request fields that their structs do not have: refused, or accepted without effect; pure."""
+"""What each known request field does: the types of `edge.openai.field_table` and the check of refused fields; pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest, MessageBody
+from edge.openai.json_text import is_null
 from services.errors import InvalidValue, UnsupportedParameter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
+
+_LONGEST_NEUTRAL: Final = 256  # bytes of JSON
+
+
+class Treatment(Enum):
+    """What the service does with a field."""
+
+    HONOURED = "honoured"
+    WITHOUT_EFFECT = "accepted without effect"
+    REPORTED = "accepted without effect, and named in x-ignored-parameters"
+    REFUSED = "refused unless neutral"
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """The known fields of an object that its struct does not have."""
+class Known:
+    """A known field. null and the `neutral` values mean the same as its absence.
 
-    # Refused, but for null and these values, which have no effect.
-    unsupported: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    # Accepted and ignored.
-    without_effect: frozenset[str] = frozenset()
+    `values` and `meaning` document an honoured field; `hint` ends the message that refuses a field.
+    """
 
+    treatment: Treatment
+    neutral: Sequence[Any] = ()
+    values: str = ""
+    meaning: str = ""
+    hint: str = ""
 
-RULES: Final[Mapping[type[msgspec.Struct], Rules]] = {
-    ChatCompletionRequest: Rules(
-        {
-            "modalities": (["text"],),
-            "audio": (),
-            "prediction": (),
-            "web_search_options": (),
-            "functions": (),
-            "function_call": (),
-            "reasoning_effort": (),
-            "verbosity": (),
-            "store": (False,),
-            "service_tier": ("auto", "default"),
-        },
-        frozenset({"metadata", "prompt_cache_key", "safety_identifier"}),
-    ),
-    # OpenAI's own responses have these; clients send them back as history.
-    MessageBody: Rules({"audio": (), "function_call": ()}, frozenset({"refusal", "annotations"})),
-    CompletionRequest: Rules({"suffix": ("",), "best_of": (1,), "response_format": ()}),
-}
-_HINTS: Final = {"functions": " Use tools.", "function_call": " Use tool_choice."}
+    def is_neutral(self, raw: msgspec.Raw) -> bool:
+        """Whether a JSON value has no effect."""
+        if is_null(raw):
+            return True
+        if not self.neutral or len(memoryview(raw)) > _LONGEST_NEUTRAL:
+            return False
+        try:
+            value = msgspec.json.decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return False
+        return any(_same(value, neutral) for neutral in self.neutral)
 
 
-def refuse_unless_neutral(name: str, where: str, raw: msgspec.Raw, neutral: tuple[Any, ...]) -> None:
-    """UnsupportedParameter unless the value is null or neutral, InvalidValue if it cannot be decoded."""
+def honoured(values: str, meaning: str, *neutral: Any) -> Known:
+    """A field that has an effect; its struct has its type."""
+    return Known(Treatment.HONOURED, neutral, values, meaning)
+
+
+def without_effect(*names: str) -> dict[str, Known]:
+    """Fields that describe the request, or whose effect nobody can see in the response."""
+    return dict.fromkeys(names, Known(Treatment.WITHOUT_EFFECT))
+
+
+def reported(*neutral: Any) -> Known:
+    """A field that clients add by themselves; its loss is reported to the caller."""
+    return Known(Treatment.REPORTED, neutral)
+
+
+def refused(*neutral: Any, hint: str = "") -> Known:
+    """A field whose loss would change the response."""
+    return Known(Treatment.REFUSED, neutral, hint=hint)
+
+
+def refuse(path: str, known: Known, raw: msgspec.Raw) -> None:
+    """UnsupportedParameter for a value that is not neutral; InvalidValue if it is not valid JSON."""
+    if known.is_neutral(raw):
+        return
     try:
-        value = msgspec.json.decode(raw)
+        msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InvalidValue(f"{where} cannot be read: {error}.", param=where) from error
-    # Types count: 0 is not False here.
-    if value is not None and not any(type(value) is type(other) and value == other for other in neutral):
-        raise UnsupportedParameter(f"{where} is not supported.{_HINTS.get(name, '')}", param=where)
+        raise InvalidValue(f"{path} cannot be read: {error}.", param=path) from error
+    raise UnsupportedParameter(f"{path} is not supported.{f' {known.hint}' if known.hint else ''}", param=path)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equality of JSON values: 1 and 1.0 are equal, but neither equals true."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    return bool(one == other)

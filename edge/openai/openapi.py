@@ -16,11 +16,12 @@ from edge.openai.answer_schema import (
     ModelList,
     TokenizeAnswer,
 )
-from edge.openai.fields import RULES
-from edge.openai.request import ROLES
+from edge.openai.field_table import FIELDS, names_of
+from edge.openai.fields import Treatment
+from edge.openai.request import ROLES, SEEDS
 from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
 from services import __version__
-from services.limits import LIMITS, MAX_PROMPTS, MAX_STOPS
+from services.limits import LIMITS, MAX_STOPS
 
 _STRUCTS: Final = (
     *(ChatCompletionRequest, ChatCompletion, ChatCompletionChunk, CompletionRequest, Completion),
@@ -31,6 +32,11 @@ _SAME_RANGE: Final = {"max_completion_tokens": "max_tokens"}
 _MODEL: Final = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 _CHAT_EXAMPLE: Final = {"model": _MODEL, "messages": [{"role": "user", "content": "Hello!"}], "stream": True}
 _COMPLETION_EXAMPLE: Final = {"model": _MODEL, "prompt": "Once upon a time", "max_tokens": 32}
+_GROUPS: Final = {
+    Treatment.REFUSED: "Refused by name unless the value has no effect",
+    Treatment.WITHOUT_EFFECT: "Accepted without effect",
+    Treatment.REPORTED: "Accepted without effect, and named in the response header `x-ignored-parameters`",
+}
 _ERRORS: Final = {
     "400": "A field is invalid or not supported; `param` names it.",
     "401": "The key is missing or unknown.",
@@ -132,14 +138,10 @@ def _generates(
 ) -> dict[str, Any]:
     """An operation with a JSON response or, with `stream: true`, server-sent events that hold a chunk each."""
     operation = _operation(summary, answer, request, example)
-    rules = RULES[request]
     operation["description"] = "\n\n".join(
-        f"{words}: {', '.join(f'`{name}`' for name in sorted(names))}."
-        for words, names in (
-            ("Refused by name unless the value has no effect", frozenset(rules.unsupported)),
-            ("Accepted without effect", rules.without_effect),
-        )
-        if names
+        f"{words}: {', '.join(f'`{name}`' for name in names)}."
+        for treatment, words in _GROUPS.items()
+        if (names := names_of(request, treatment))
     )
     # OpenAPI 3.1 cannot describe the schema of an event.
     operation["responses"]["200"]["content"]["text/event-stream"] = {"x-event-schema": _schema(chunk)["schema"]}
@@ -155,19 +157,24 @@ def _schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    """The components, with ranges from the table of limits."""
+    """The components, with the documentation of the table of fields and the ranges of the table of limits."""
     _, schemas = msgspec.json.schema_components(_STRUCTS, ref_template="#/components/schemas/{name}")
+    for struct, fields in FIELDS.items():
+        for name, schema in schemas[struct.__name__]["properties"].items():
+            if name in fields and fields[name].meaning:
+                schema["description"] = fields[name].meaning
     for struct in (ChatCompletionRequest, CompletionRequest):
-        schema, rules = schemas[struct.__name__], RULES[struct]
-        for name, property_schema in schema["properties"].items():
-            _bound(_SAME_RANGE.get(name, name), property_schema)
-        _restrict(schema["properties"]["stop"], "array", maxItems=MAX_STOPS)
-        schema["x-unsupported-parameters"] = sorted(rules.unsupported)
-        schema["x-accepted-without-effect"] = sorted(rules.without_effect)
+        properties = schemas[struct.__name__]["properties"]
+        for name, schema in properties.items():
+            _bound(_SAME_RANGE.get(name, name), schema)
+        _restrict(properties["stop"], "array", maxItems=MAX_STOPS)
+        _restrict(properties["seed"], "integer", minimum=-SEEDS)
+        for treatment in _GROUPS:
+            schemas[struct.__name__][f"x-{treatment.name.lower().replace('_', '-')}"] = names_of(struct, treatment)
     text = schemas["CompletionRequest"]["properties"]
     _bound("top_logprobs", text["logprobs"])
     _restrict(text["prompt"], "array", minItems=1)
-    text["prompt"]["description"] = f"At most {MAX_PROMPTS} texts, or lists of tokens; or one list of tokens."
+    schemas["FunctionCallBody"]["properties"]["arguments"]["type"] = ["string", "object", "null"]
     schemas["MessageBody"]["properties"]["role"]["enum"] = list(ROLES)
     return schemas
 
@@ -177,8 +184,10 @@ def _bound(name: str, schema: dict[str, Any]) -> None:
     limit = LIMITS.get(name)
     if limit is None:
         return
-    lower = "exclusiveMinimum" if limit.exclusive_minimum else "minimum"
-    _restrict(schema, "integer" if limit.integer else "number", **{lower: limit.minimum, "maximum": limit.maximum})
+    bounds = {"exclusiveMinimum" if limit.exclusive_minimum else "minimum": limit.minimum}
+    if name != "max_tokens":  # more is clamped
+        bounds["maximum"] = limit.maximum
+    _restrict(schema, "integer" if limit.integer else "number", **bounds)
     if limit.default is not None:
         schema["default"] = limit.default
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, tool_pb2
+from edge.openai.constraint import response_format
+from edge.openai.json_text import quoted, text_or_json
+from edge.openai.tools import offered_tools, tool_choice
 from services.errors import InvalidValue, UnsupportedParameter
-from services.limits import LIMITS
+from services.limits import LIMITS, MAX_STOPS
 
 if TYPE_CHECKING:
-    from msgspec import Raw
-
     from edge.openai.request_schema import (
         ChatCompletionRequest,
         ContentPartBody,
         GenerationRequest,
         MessageBody,
-        ResponseFormatBody,
-        ToolBody,
+        ToolCallBody,
     )
 
 ROLES = {
@@ -27,25 +27,24 @@ ROLES = {
     "assistant": chat_pb2.ROLE_ASSISTANT,
     "tool": chat_pb2.ROLE_TOOL,
 }
-_TOOL_CHOICE_MODES = {
-    "none": tool_pb2.TOOL_CHOICE_MODE_NONE,
-    "auto": tool_pb2.TOOL_CHOICE_MODE_AUTO,
-    "required": tool_pb2.TOOL_CHOICE_MODE_REQUIRED,
-}
 _LARGEST_TOKEN_ID = 2**32 - 1
+# Seeds that are not negative; there are as many negative ones.
+SEEDS = 2**63
 
 
 def to_chat_request(body: ChatCompletionRequest) -> chat_service_pb2.ChatRequest:
     """The request as a proto; InvalidValue or UnsupportedParameter for what that cannot hold."""
+    fields = common_fields(body)
+    if body.max_completion_tokens is not None:
+        fields["max_tokens"] = _max_tokens(body.max_completion_tokens, "max_completion_tokens")
     return chat_service_pb2.ChatRequest(
-        **{**common_fields(body), "max_tokens": _max_tokens(body)},
+        **fields,
         messages=[_message(message, f"messages[{index}]") for index, message in enumerate(body.messages)],
         logprobs=body.logprobs,
         top_logprobs=whole("top_logprobs", body.top_logprobs),
-        tools=[_tool(tool, f"tools[{index}]") for index, tool in enumerate(body.tools or ())],
-        tool_choice=_tool_choice(body),
+        tools=offered_tools(body.tools or (), body.tool_choice),
+        tool_choice=tool_choice(body.tool_choice),
         parallel_tool_calls=body.parallel_tool_calls,
-        response_format=_response_format(body.response_format),
     )
 
 
@@ -54,13 +53,14 @@ def common_fields(body: GenerationRequest) -> dict[str, Any]:
     return {
         "model": body.model,
         "sampling": _sampling(body),
-        "max_tokens": whole("max_tokens", body.max_tokens),
+        "max_tokens": _max_tokens(body.max_tokens, "max_tokens"),
         "min_tokens": whole("min_tokens", body.min_tokens),
-        "stop": [body.stop] if isinstance(body.stop, str) else body.stop,
+        "stop": _stops(body.stop),
         "stop_token_ids": [token_id(str(token), "stop_token_ids") for token in body.stop_token_ids or ()],
         "ignore_eos": body.ignore_eos,
         "n": whole("n", body.n),
         "user": body.user or "",
+        "response_format": response_format(body),
     }
 
 
@@ -68,26 +68,28 @@ def _message(message: MessageBody, path: str) -> chat_pb2.Message:
     role = ROLES.get(message.role)
     if role is None:
         raise InvalidValue(
-            f"{path}.role is {message.role[:40]!r}, but must be one of {', '.join(ROLES)}.", param=f"{path}.role"
+            f"{path}.role is {quoted(message.role)}, but must be one of {', '.join(ROLES)}.", param=f"{path}.role"
         )
     content = [chat_pb2.ContentPart(text=message.content)] if isinstance(message.content, str) else None
     if isinstance(message.content, list):
         content = [_part(part, f"{path}.content[{index}]") for index, part in enumerate(message.content)]
-    calls = [
-        tool_pb2.ToolCall(
-            id=call.id, function=tool_pb2.FunctionCall(name=call.function.name, arguments=call.function.arguments)
-        )
-        for call in message.tool_calls or ()
-    ]
+    calls = [_call(call, f"{path}.tool_calls[{index}]") for index, call in enumerate(message.tool_calls or ())]
     return chat_pb2.Message(role=role, content=content, tool_calls=calls, tool_call_id=message.tool_call_id or "")
 
 
 def _part(part: ContentPartBody, path: str) -> chat_pb2.ContentPart:
-    if part.type != "text":
-        raise UnsupportedParameter(f"{path}: parts of type {part.type!r} are not supported, only text.", param=path)
-    if part.text is None:
-        raise InvalidValue(f"{path}.text is missing.", param=f"{path}.text")
-    return chat_pb2.ContentPart(text=part.text)
+    if part.type not in ("text", "refusal"):
+        kind = quoted(part.type)
+        raise UnsupportedParameter(f"{path}: parts of type {kind} are not supported, only text.", param=path)
+    text = part.text if part.type == "text" else part.refusal
+    if text is None:
+        raise InvalidValue(f"{path}.{part.type} is missing.", param=f"{path}.{part.type}")
+    return chat_pb2.ContentPart(text=text)
+
+
+def _call(call: ToolCallBody, path: str) -> tool_pb2.ToolCall:
+    arguments = text_or_json(call.function.arguments, f"{path}.function.arguments")
+    return tool_pb2.ToolCall(id=call.id, function=tool_pb2.FunctionCall(name=call.function.name, arguments=arguments))
 
 
 def _sampling(body: GenerationRequest) -> chat_pb2.SamplingOptions:
@@ -99,15 +101,30 @@ def _sampling(body: GenerationRequest) -> chat_pb2.SamplingOptions:
         repetition_penalty=body.repetition_penalty,
         presence_penalty=body.presence_penalty,
         frequency_penalty=body.frequency_penalty,
-        seed=whole("seed", body.seed),
+        seed=_seed(body.seed),
         logit_bias={token_id(token, "logit_bias"): bias for token, bias in (body.logit_bias or {}).items()},
     )
 
 
-def _max_tokens(body: ChatCompletionRequest) -> int | None:
-    if body.max_completion_tokens is not None:
-        return whole("max_tokens", body.max_completion_tokens, "max_completion_tokens")
-    return whole("max_tokens", body.max_tokens)
+def _max_tokens(value: int | None, param: str) -> int | None:
+    """Clients send huge numbers for "no limit": more than any context holds is the largest that the proto takes."""
+    limit = LIMITS["max_tokens"]
+    return whole("max_tokens", value if value is None else min(value, int(limit.maximum)), param)
+
+
+def _stops(given: str | list[str] | None) -> list[str]:
+    """The texts; an empty one stops nothing."""
+    texts = [given] if isinstance(given, str) else given or []
+    if len(texts) > MAX_STOPS:
+        raise InvalidValue(f"stop has {len(texts):,} texts, but may have at most {MAX_STOPS}.", param="stop")
+    return [text for text in texts if text]
+
+
+def _seed(value: int | None) -> int | None:
+    """The seed; OpenAI's may be negative, the proto's may not."""
+    if value is not None and -SEEDS <= value < 0:
+        value += SEEDS
+    return whole("seed", value)
 
 
 def whole(name: str, value: int | None, param: str | None = None) -> int | None:
@@ -121,59 +138,5 @@ def token_id(text: str, field: str) -> int:
     """The token id that a text spells; InvalidValue, naming the field, unless it is an integer of 32 bits."""
     # The length is checked first: Python raises for numbers of thousands of digits.
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _LARGEST_TOKEN_ID):
-        raise InvalidValue(f"{field}: {text[:40]!r} is not the id of a token.", param=field)
+        raise InvalidValue(f"{field}: {quoted(text)} is not the id of a token.", param=field)
     return int(text)
-
-
-def _tool(tool: ToolBody, path: str) -> tool_pb2.Tool:
-    function = tool.function
-    return tool_pb2.Tool(
-        function=tool_pb2.FunctionTool(
-            name=function.name,
-            description=function.description or "",
-            parameters_json=_verbatim(function.parameters, f"{path}.function.parameters"),
-            strict=function.strict,
-        )
-    )
-
-
-def _tool_choice(body: ChatCompletionRequest) -> tool_pb2.ToolChoice | None:
-    choice = body.tool_choice
-    if choice is None:
-        return None
-    if not isinstance(choice, str):
-        return tool_pb2.ToolChoice(function_name=choice.function.name)
-    mode = _TOOL_CHOICE_MODES.get(choice)
-    if mode is None:
-        raise InvalidValue(
-            f"tool_choice is {choice!r}, but must be a function or one of {', '.join(_TOOL_CHOICE_MODES)}.",
-            param="tool_choice",
-        )
-    return tool_pb2.ToolChoice(mode=mode)
-
-
-def _response_format(form: ResponseFormatBody | None) -> chat_pb2.ResponseFormat | None:
-    if form is None or form.type == "text":
-        return None
-    if form.type == "json_object":
-        return chat_pb2.ResponseFormat(json_object=chat_pb2.JsonObjectFormat())
-    schema = form.json_schema
-    if schema is None:
-        raise InvalidValue("response_format.json_schema is missing.", param="response_format.json_schema")
-    return chat_pb2.ResponseFormat(
-        json_schema=chat_pb2.JsonSchemaFormat(
-            name=schema.name,
-            description=schema.description or "",
-            schema_json=_verbatim(schema.schema, "response_format.json_schema.schema"),
-            strict=schema.strict,
-        )
-    )
-
-
-def _verbatim(raw: Raw, param: str) -> str:
-    """The JSON text; empty for null and absent."""
-    try:
-        text = bytes(raw).decode()
-    except UnicodeDecodeError as error:
-        raise InvalidValue(f"{param} is not valid UTF-8.", param=param) from error
-    return "" if text == "null" else text

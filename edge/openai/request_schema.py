@@ -6,15 +6,17 @@ from typing import Literal
 
 from msgspec import Raw, Struct, field
 
-# null and absent both mean unset.
-_NULL = Raw(b"null")
+
+def _unset() -> Raw:
+    """Null and absent both mean unset."""
+    return Raw(b"null")
 
 
 class FunctionCallBody(Struct):
-    """`function` of a tool call; `arguments` is JSON text."""
+    """`function` of a tool call; `arguments` is a text that holds JSON, or that JSON itself."""
 
     name: str
-    arguments: str
+    arguments: Raw = field(default_factory=_unset)
 
 
 class ToolCallBody(Struct):
@@ -26,10 +28,11 @@ class ToolCallBody(Struct):
 
 
 class ContentPartBody(Struct):
-    """A part of a message's content; only parts of type "text" are supported."""
+    """A part of a message's content, of type "text" or "refusal"."""
 
     type: str
     text: str | None = None
+    refusal: str | None = None
 
 
 class MessageBody(Struct):
@@ -46,15 +49,15 @@ class FunctionBody(Struct):
 
     name: str
     description: str | None = None
-    parameters: Raw = field(default_factory=lambda: _NULL)
+    parameters: Raw = field(default_factory=_unset)
     strict: bool | None = None
 
 
 class ToolBody(Struct):
-    """A tool that the model may call."""
+    """A tool that the model may call; only those of type "function" are supported."""
 
-    type: Literal["function"]
-    function: FunctionBody
+    type: str
+    function: FunctionBody | None = None
 
 
 class NamedFunctionBody(Struct):
@@ -63,11 +66,26 @@ class NamedFunctionBody(Struct):
     name: str
 
 
-class ToolChoiceBody(Struct):
-    """A tool choice that names a function."""
+class NamedToolBody(Struct):
+    """A tool, by its name."""
 
-    type: Literal["function"]
-    function: NamedFunctionBody
+    type: str
+    function: NamedFunctionBody | None = None
+
+
+class AllowedToolsBody(Struct):
+    """`allowed_tools` of a tool choice: the tools that may be called, and whether one must be."""
+
+    mode: Literal["auto", "required"]
+    tools: list[NamedToolBody]
+
+
+class ToolChoiceBody(Struct):
+    """A tool choice: "function" with a function, or "allowed_tools" with several."""
+
+    type: str
+    function: NamedFunctionBody | None = None
+    allowed_tools: AllowedToolsBody | None = None
 
 
 class JsonSchemaBody(Struct):
@@ -75,15 +93,26 @@ class JsonSchemaBody(Struct):
 
     name: str
     description: str | None = None
-    schema: Raw = field(default_factory=lambda: _NULL)
+    schema: Raw = field(default_factory=_unset)
     strict: bool | None = None
 
 
 class ResponseFormatBody(Struct):
-    """The required form of the content."""
+    """The required form of the content; `schema` may stand beside json_object, and in place of `json_schema`."""
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchemaBody | None = None
+    schema: Raw = field(default_factory=_unset)
+
+
+class StructuredOutputsBody(Struct):
+    """vLLM's `structured_outputs`: at most one of these."""
+
+    json: Raw = field(default_factory=_unset)
+    json_object: bool | None = None
+    choice: list[str] | None = None
+    regex: str | None = None
+    grammar: str | None = None
 
 
 class StreamOptionsBody(Struct):
@@ -115,6 +144,14 @@ class GenerationRequest(Struct, kw_only=True):
     ignore_eos: bool | None = None
     n: int | None = None
     user: str | None = None
+    response_format: ResponseFormatBody | None = None
+    structured_outputs: StructuredOutputsBody | None = None
+    guided_json: Raw = field(default_factory=_unset)
+    guided_choice: list[str] | None = None
+    guided_regex: str | None = None
+    guided_grammar: str | None = None
+    json_schema: Raw = field(default_factory=_unset)
+    regex: str | None = None
 
 
 class ChatCompletionRequest(GenerationRequest, kw_only=True):
@@ -127,7 +164,6 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
     tools: list[ToolBody] | None = None
     tool_choice: str | ToolChoiceBody | None = None
     parallel_tool_calls: bool | None = None
-    response_format: ResponseFormatBody | None = None
 
 
 class CompletionRequest(GenerationRequest, kw_only=True):

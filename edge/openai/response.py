@@ -68,11 +68,11 @@ class ChunkSequence:
     """Turns the events of one stream with `n` choices into chunks.
 
     The first chunk of each choice carries the role. Usage is on the last chunk with a `finish_reason`, as in the
-    reference service; with `include_usage` it is in a last chunk without choices, and null in all others, as in
-    OpenAI's API. With `include_timings` the chunk that has the usage also has the timings.
+    reference service; with `include_usage` true it is in a last chunk without choices, and null in all others, as in
+    OpenAI's API; with false there is none. With `include_timings` the last chunk has the timings.
     """
 
-    def __init__(self, *, n: int, include_usage: bool, include_timings: bool = False) -> None:
+    def __init__(self, *, n: int, include_usage: bool | None = None, include_timings: bool | None = None) -> None:
         self._n = n
         self._include_usage = include_usage
         self._include_timings = include_timings
@@ -97,7 +97,8 @@ class ChunkSequence:
             yield from self._finish(event.finish)
         elif kind == "completed":
             last = self._last_finish or self._chunk()
-            last.usage = usage(event.completed.usage)
+            if self._include_usage is not False:
+                last.usage = usage(event.completed.usage)
             if self._include_timings:
                 last.timings = timings(event.completed.timings)
             yield last

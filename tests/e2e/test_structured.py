@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -280,3 +281,37 @@ def test_an_engine_without_grammars_refuses_both_by_name(simulated: Service) -> 
             with pytest.raises(openai.BadRequestError) as raised:
                 client.chat.completions.create(**ASK, **fields)
             assert raised.value.param == param
+
+
+CONSTRAINTS: list[tuple[dict[str, Any], str]] = [
+    ({"guided_choice": ["yes", "no"]}, "yes|no"),
+    ({"structured_outputs": {"choice": ["a/b", 'c"d']}}, 'a/b|c"d'),
+    ({"guided_regex": r"[a-f]{3}/[0-9]{2}"}, "[a-f]{3}/[0-9]{2}"),
+    ({"regex": "(ab){1,3}c"}, "(ab){1,3}c"),
+    ({"guided_grammar": 'start: "x" /[0-9]{3}/'}, "x[0-9]{3}"),
+    ({"guided_json": SCHEMAS[2]}, r"\[.*\]"),
+    ({"json_schema": json.dumps(SCHEMAS[2])}, r"\[.*\]"),
+    ({"response_format": {"type": "json_object", "schema": SCHEMAS[1]}}, r"\{\}"),
+]
+
+
+@pytest.mark.parametrize("path", ["chat/completions", "completions"])
+@pytest.mark.parametrize(("fields", "pattern"), CONSTRAINTS, ids=[next(iter(fields)) for fields, _ in CONSTRAINTS])
+def test_the_constraints_of_other_servers_are_enforced(
+    llama_cpp: Service, path: str, fields: dict[str, Any], pattern: str
+) -> None:
+    prompt = {"prompt": "Hello!", "model": REFERENCE_MODEL, "max_tokens": 100} if path == "completions" else ASK
+    reply = post(f"{llama_cpp.url}/v1/{path}", prompt | fields)
+    assert reply.status == 200, reply.body
+    choice = reply.json()["choices"][0]
+    assert re.fullmatch(pattern, choice["text"] if path == "completions" else choice["message"]["content"])
+
+
+@pytest.mark.parametrize("field", ["guided_regex", "regex", "guided_grammar"])
+def test_a_constraint_that_cannot_be_enforced_is_refused_by_the_callers_own_name(
+    llama_cpp: Service, field: str
+) -> None:
+    reply = post(f"{llama_cpp.url}/v1/chat/completions", ASK | {field: "((("})
+    assert reply.status == 400
+    assert reply.error["param"] == field
+    assert reply.error["message"].startswith(f"{field} cannot be enforced: ")

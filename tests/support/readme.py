@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import ast
+import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from edge.openai.field_table import FIELDS
+from edge.openai.fields import Treatment
+from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest, StreamOptionsBody
 from services.setting_values import text_of
 from services.settings import Settings, fields, variable
 from tests.support.bounds import BOUNDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import msgspec
 
 ROOT: Final = Path(__file__).parents[2]
 # Folders of the repository; what is built or installed beside them may hold other people's READMEs.
@@ -57,11 +64,39 @@ def folders_table() -> str:
     return "\n".join(lines)
 
 
+def fields_table(kind: type[msgspec.Struct], *, beside: type[msgspec.Struct] | None = None) -> str:
+    """The honoured fields of a request; with `beside`, those that differ from that request's."""
+    lines = ["| field | values, default | meaning |", "| --- | --- | --- |"]
+    others = {} if beside is None else FIELDS[beside]
+    for name, known in FIELDS[kind].items():
+        if known.treatment is Treatment.HONOURED and others.get(name) != known:
+            lines.append(f"| `{name}` | {known.values} | {known.meaning} |")
+    return "\n".join(lines)
+
+
+def other_fields_table() -> str:
+    """The fields that are not honoured, in chat and text completions."""
+    chat, text = FIELDS[ChatCompletionRequest], FIELDS[CompletionRequest]
+    lines = ["| field | treatment | values without effect |", "| --- | --- | --- |"]
+    for name in sorted({*chat, *text}):
+        known = chat.get(name, text.get(name))
+        if known is None or known.treatment is Treatment.HONOURED:
+            continue
+        where = "" if name in chat and name in text else f" ({'chat' if name in chat else 'text completions'})"
+        neutral = ", ".join(f"`{json.dumps(value)}`" for value in known.neutral)
+        lines.append(f"| `{name}`{where} | {known.treatment.value} | {neutral} |")
+    return "\n".join(lines)
+
+
 # The name of a block between `<!-- BEGIN name (make readme) -->` and `<!-- END name -->` -> what it must hold.
 BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "folders": folders_table,
     "settings": settings_table,
     "bounds": bounds_table,
+    "chat fields": partial(fields_table, ChatCompletionRequest),
+    "text completion fields": partial(fields_table, CompletionRequest, beside=ChatCompletionRequest),
+    "stream options": partial(fields_table, StreamOptionsBody),
+    "other fields": other_fields_table,
 }
 
 

@@ -59,7 +59,7 @@ class GrammarCompiler:
             self._verdicts.pop(key, None)
             raise
         if found.problem:
-            message = f"{found.param}: the schema cannot be enforced{found.problem}."
+            message = f"{found.param} cannot be enforced{found.problem}."
             raise UnsupportedParameter(message, param=found.param)
 
     def close(self) -> None:

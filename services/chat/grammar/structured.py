@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from services.chat.grammar.schema import parse_schema
 from services.chat.grammar.tool_choice import calls_allowed, forced_names, strict_names
 from services.chat.grammar.tool_syntax import ToolSyntax
-from services.errors import InvalidValue
+from services.errors import InvalidValue, UnsupportedParameter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,8 @@ _HEADER: Final = '%llguidance {"no_forcing": true}'
 # with white space that a grammar allows.
 _LAYOUT: Final = {"x-guidance": {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}}
 _SCHEMA_PARAM: Final = "response_format.json_schema.schema"
+_LARK_PARAM: Final = "response_format.lark.grammar"
+_LONGEST_LARK: Final = 64 * 1024  # characters, as of a schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +72,19 @@ head[lazy]: /(?s:.*)<tool_call>/""",
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """A grammar in llguidance's form of Lark, and the callers' schemas in it by the field that brought each."""
+    """A grammar in llguidance's form of Lark, and the callers' schemas in it by the field that brought each.
+
+    `source` is the field that brought the whole grammar, if there is one.
+    """
 
     text: str
     schemas: Mapping[str, dict[str, Any]]
+    source: str = ""
 
     @property
     def param(self) -> str:
         """The field to blame for what is wrong with the whole."""
-        return next(iter(self.schemas)) if len(self.schemas) == 1 else "tools"
+        return self.source or (next(iter(self.schemas)) if len(self.schemas) == 1 else "tools")
 
 
 def grammar_of(request: ChatRequest, syntax: ToolSyntax = ToolSyntax.LLAMA3_JSON) -> Grammar | None:
@@ -93,8 +99,10 @@ def grammar_of(request: ChatRequest, syntax: ToolSyntax = ToolSyntax.LLAMA3_JSON
     if forced:
         rules, schemas = _call_rules(request, forced, calls, constrained=forced)
         return _grammar([f"start: {calls.forced}", calls.terminals], rules, schemas)
-    strict, form = strict_names(request), _format_schema(request)
     may_call = bool(request.tools) and calls_allowed(request)
+    if request.response_format.HasField("lark"):
+        return _lark_grammar(request.response_format.lark.grammar, may_call=may_call)
+    strict, form = strict_names(request), _format_schema(request)
     if may_call and (strict or form is not None):
         names = frozenset(tool.function.name for tool in request.tools)
         rules, schemas = _call_rules(request, names, calls, constrained=strict)
@@ -107,6 +115,21 @@ def grammar_of(request: ChatRequest, syntax: ToolSyntax = ToolSyntax.LLAMA3_JSON
 
 def _grammar(start: list[str], rules: list[str], schemas: Mapping[str, dict[str, Any]]) -> Grammar:
     return Grammar("\n".join([_HEADER, *start, *rules]), schemas)
+
+
+def _lark_grammar(text: str, *, may_call: bool) -> Grammar:
+    """The caller's own grammar, with our options in place of the caller's."""
+    if may_call:
+        raise UnsupportedParameter(
+            f"{_LARK_PARAM} is not supported beside tools that may be called.", param=_LARK_PARAM
+        )
+    if text.startswith("%llguidance"):
+        text = text.partition("\n")[2]
+    if not text.strip():
+        raise InvalidValue(f"{_LARK_PARAM} is missing.", param=_LARK_PARAM)
+    if len(text) > _LONGEST_LARK:
+        raise InvalidValue(f"{_LARK_PARAM} is longer than {_LONGEST_LARK:,} characters.", param=_LARK_PARAM)
+    return Grammar(f"{_HEADER}\n{text}", {}, _LARK_PARAM)
 
 
 def _format_schema(request: ChatRequest) -> dict[str, Any] | None:

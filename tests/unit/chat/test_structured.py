@@ -11,7 +11,7 @@ from llguidance import LLMatcher, LLTokenizer
 from chasqui.v1 import chat_pb2, chat_service_pb2, tool_pb2
 from services.chat.grammar.structured import grammar_of
 from services.chat.grammar.tool_syntax import ToolSyntax
-from services.errors import InvalidValue
+from services.errors import InvalidValue, UnsupportedParameter
 
 TOKENIZER = LLTokenizer("byte")
 NUMBER = {"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"], "additionalProperties": False}
@@ -43,6 +43,40 @@ def accepts(text: str, syntax: ToolSyntax = ToolSyntax.LLAMA3_JSON, **fields: An
     assert not matcher.is_error(), matcher.get_error()
     data = list(text.encode())
     return matcher.try_consume_tokens(data) == len(data) and matcher.is_accepting()
+
+
+def lark(grammar: str) -> chat_pb2.ResponseFormat:
+    return chat_pb2.ResponseFormat(lark=chat_pb2.LarkFormat(grammar=grammar))
+
+
+@pytest.mark.parametrize(
+    ("grammar", "accepted", "refused"),
+    [
+        ('start: "yes" | "no"', "no", "maybe"),
+        (r"start: /[0-9]{2}\/x/", "12/x", "1/x"),
+        ('%llguidance {"no_forcing": false}\nstart: "a"', "a", "b"),
+    ],
+)
+def test_an_answer_follows_the_callers_own_grammar(grammar: str, accepted: str, refused: str) -> None:
+    assert accepts(accepted, response_format=lark(grammar))
+    assert not accepts(refused, response_format=lark(grammar))
+
+
+def test_a_grammar_stands_beside_tools_that_cannot_be_called_and_no_others() -> None:
+    none = tool_pb2.ToolChoice(mode=tool_pb2.TOOL_CHOICE_MODE_NONE)
+    assert accepts("a", response_format=lark('start: "a"'), tools=[tool("f")], tool_choice=none)
+    with pytest.raises(UnsupportedParameter) as caught:
+        grammar_of(chat_service_pb2.ChatRequest(response_format=lark('start: "a"'), tools=[tool("f")]))
+    assert caught.value.param == "response_format.lark.grammar"
+
+
+@pytest.mark.parametrize(
+    "grammar", ["", " ", "%llguidance {}", "x" * 100_000], ids=["empty", "blank", "header", "long"]
+)
+def test_a_grammar_that_is_missing_or_too_long_is_refused(grammar: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        grammar_of(chat_service_pb2.ChatRequest(response_format=lark(grammar)))
+    assert caught.value.param == "response_format.lark.grammar"
 
 
 def call(name: str, arguments: object) -> str:

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.openai.decode import decode_chat_request
+from edge.openai.field_table import names_of
+from edge.openai.fields import Treatment
 from edge.openai.request import to_chat_request
 from edge.openai.request_schema import ChatCompletionRequest
 from services.errors import InvalidValue, UnsupportedParameter
@@ -26,13 +28,12 @@ UNSUPPORTED: dict[str, list[Any]] = {
     "prediction": [{"type": "content", "content": "Hi"}],
     "web_search_options": [{}],
     "functions": [[{"name": "f"}]],
-    "function_call": ["auto"],
-    "reasoning_effort": ["high"],
+    "function_call": [{"name": "f"}],
     "verbosity": ["low"],
     "store": [True, 0],
     "service_tier": ["flex", ["auto"]],
 }
-WITHOUT_EFFECT = ("metadata", "prompt_cache_key", "safety_identifier")
+WITHOUT_EFFECT = tuple(names_of(ChatCompletionRequest, Treatment.WITHOUT_EFFECT))
 
 
 def body(**fields: Any) -> bytes:
@@ -70,10 +71,6 @@ WRONG_TYPES = [
     (message(content=[{"type": None}]), "messages[0].content[0].type"),
     (message(tool_calls={}), "messages[0].tool_calls"),
     (message(tool_calls=[{"id": 1, "function": {}}]), "messages[0].tool_calls[0].id"),
-    (
-        message(tool_calls=[{"id": "a", "function": {"name": "f", "arguments": {"a": 1}}}]),
-        "messages[0].tool_calls[0].function.arguments",
-    ),
     (message(tool_call_id=7), "messages[0].tool_call_id"),
     (body(stream="true"), "stream"),
     (body(stream=1), "stream"),
@@ -83,10 +80,8 @@ WRONG_TYPES = [
     (body(temperature=True), "temperature"),
     (body(temperature=[1]), "temperature"),
     (body(top_k=1.5), "top_k"),
-    (body(top_k=2.0), "top_k"),
     (body(top_k="2"), "top_k"),
     (body(top_k=True), "top_k"),
-    (body_with("seed", b"1e3"), "seed"),
     (body(seed="7"), "seed"),
     (body(n=False), "n"),
     (body(max_tokens=1.5), "max_tokens"),
@@ -101,11 +96,16 @@ WRONG_TYPES = [
     (body(logprobs=5), "logprobs"),
     (body(top_logprobs=True), "top_logprobs"),
     (body(tools={}), "tools"),
-    (body(tools=[{"type": "code_interpreter", "function": {"name": "f"}}]), "tools[0].type"),
+    (body(tools=[{"type": 1, "function": {"name": "f"}}]), "tools[0].type"),
     (body(tools=[{"type": "function", "function": {"name": 1}}]), "tools[0].function.name"),
     (body(tools=[{"type": "function", "function": {"name": "f", "strict": 1}}]), "tools[0].function.strict"),
     (body(tool_choice=True), "tool_choice"),
-    (body(tool_choice={"type": "allowed_tools"}), "tool_choice.type"),
+    (
+        body(tool_choice={"type": "allowed_tools", "allowed_tools": {"mode": "none", "tools": []}}),
+        "tool_choice.allowed_tools.mode",
+    ),
+    (body(guided_choice="yes"), "guided_choice"),
+    (body(structured_outputs={"regex": 1}), "structured_outputs.regex"),
     (body(parallel_tool_calls=0), "parallel_tool_calls"),
     (body(response_format="json_object"), "response_format"),
     (body(response_format={"type": "xml"}), "response_format.type"),
@@ -136,11 +136,8 @@ MISSING = [
     (body(messages=[{"content": "Hi"}]), "messages[0].role"),
     (message(content=[{"text": "Hi"}]), "messages[0].content[0].type"),
     (message(tool_calls=[{"id": "a"}]), "messages[0].tool_calls[0].function"),
-    (message(tool_calls=[{"id": "a", "function": {"name": "f"}}]), "messages[0].tool_calls[0].function.arguments"),
     (body(tools=[{"function": {"name": "f"}}]), "tools[0].type"),
-    (body(tools=[{"type": "function"}]), "tools[0].function"),
     (body(tools=[{"type": "function", "function": {}}]), "tools[0].function.name"),
-    (body(tool_choice={"type": "function"}), "tool_choice.function"),
     (body(response_format={}), "response_format.type"),
     (body(response_format={"type": "json_schema", "json_schema": {}}), "response_format.json_schema.name"),
 ]
@@ -179,7 +176,6 @@ NO_REQUESTS = {
     "not json": b"model=m&messages=Hi",
     "trailing comma": body()[:-1] + b",}",
     "single quotes": b"{'model': 'm', 'messages': []}",
-    "byte order mark": b"\xef\xbb\xbf" + body(),
     "utf-16": body().decode().encode("utf-16"),
     "10,000 brackets": DEEP,
     "10,000 open brackets": b"[" * 10_000,
@@ -246,7 +242,7 @@ def test_a_null_include_usage_is_not_set() -> None:
 
 
 def test_unknown_fields_are_accepted_and_listed_in_alphabetical_order() -> None:
-    decoded = decode_chat_request(body(zeta=1, temperature=0.5, alpha={"a": [1]}, Alpha=None))
+    decoded = decode_chat_request(body(zeta=1, temperature=0.5, alpha={"a": [1]}, Alpha=0))
     assert decoded.ignored == ("Alpha", "alpha", "zeta")
     assert decoded.body.temperature == 0.5
 
@@ -315,7 +311,7 @@ def test_an_unsupported_field_is_refused_by_name(field: str, value: Any) -> None
 
 @pytest.mark.parametrize(("old", "new"), [("functions", "tools"), ("function_call", "tool_choice")])
 def test_the_refusal_of_an_old_field_names_its_successor(old: str, new: str) -> None:
-    assert new in refusal(body(**{old: "auto"})).message
+    assert new in refusal(body(**{old: "f"})).message
 
 
 @pytest.mark.parametrize("field", ["audio", "store", "service_tier"])

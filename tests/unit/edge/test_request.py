@@ -109,7 +109,16 @@ def test_a_wrong_max_completion_tokens_is_refused_by_its_own_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stop", "texts"), [("END", ["END"]), (["a", "b"], ["a", "b"]), ([], []), ("", [""]), (["\n", "ñ"], ["\n", "ñ"])]
+    ("stop", "texts"),
+    [
+        ("END", ["END"]),
+        (["a", "b"], ["a", "b"]),
+        ([], []),
+        ("", []),
+        ([""], []),
+        (["", "a"], ["a"]),
+        (["\n", "ñ"], ["\n", "ñ"]),
+    ],
 )
 def test_stop_is_a_text_or_a_list_of_texts(stop: str | list[str], texts: list[str]) -> None:
     assert list(converted(stop=stop).stop) == texts
@@ -140,7 +149,9 @@ WHOLE = [limit for limit in LIMITS.values() if limit.integer]
 def test_a_whole_number_is_taken_up_to_its_bounds_and_refused_beyond(limit: Any) -> None:
     for bound in (limit.minimum, limit.maximum):
         converted(**{limit.parameter: int(bound)})
-    for beyond in (int(limit.minimum) - 1, int(limit.maximum) + 1, 2**64, -(2**64), 10**400):
+    below = -(2**63) - 1 if limit.parameter == "seed" else int(limit.minimum) - 1
+    above = () if limit.parameter == "max_tokens" else (int(limit.maximum) + 1, 2**64, 10**400)
+    for beyond in (below, -(2**64), *above):
         error = refusal(**{limit.parameter: beyond})
         assert error.param == limit.parameter
         assert error.message.startswith(limit.parameter)
@@ -185,7 +196,7 @@ def test_empty_text_is_a_part_and_absent_content_is_none() -> None:
     assert list(one_message(content=[]).content) == []
 
 
-@pytest.mark.parametrize("kind", ["image_url", "input_audio", "file", "refusal", ""])
+@pytest.mark.parametrize("kind", ["image_url", "input_audio", "file", ""])
 def test_a_part_that_is_not_text_is_refused_by_its_path(kind: str) -> None:
     parts = [{"type": "text", "text": "Hi"}, {"type": kind, kind: {"url": "https://example.org"}}]
     error = refusal(messages=[{"role": "user", "content": parts}])
@@ -265,6 +276,140 @@ def test_nulls_in_a_tool_are_the_same_as_absent_fields() -> None:
 )
 def test_tool_choice_is_a_mode_or_a_function(choice: Any, expected: tool_pb2.ToolChoice) -> None:
     assert converted(tool_choice=choice).tool_choice == expected
+
+
+FUNCTIONS = [{"type": "function", "function": {"name": name}} for name in "abc"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [("auto", tool_pb2.TOOL_CHOICE_MODE_AUTO), ("required", tool_pb2.TOOL_CHOICE_MODE_REQUIRED)],
+)
+def test_allowed_tools_leaves_those_tools_and_its_mode(mode: str, expected: int) -> None:
+    allowed = {"mode": mode, "tools": [FUNCTIONS[2], FUNCTIONS[0]]}
+    request = converted(tools=FUNCTIONS, tool_choice={"type": "allowed_tools", "allowed_tools": allowed})
+    assert [tool.function.name for tool in request.tools] == ["a", "c"]
+    assert request.tool_choice.mode == expected
+
+
+@pytest.mark.parametrize(
+    ("choice", "param"),
+    [
+        ({"type": "allowed_tools"}, "tool_choice.allowed_tools"),
+        ({"type": "function"}, "tool_choice.function"),
+        ({"type": "custom", "custom": {"name": "a"}}, "tool_choice.type"),
+        (
+            {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [FUNCTIONS[0], {"type": "custom"}]}},
+            "tool_choice.allowed_tools.tools[1].type",
+        ),
+        (
+            {
+                "type": "allowed_tools",
+                "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "z"}}]},
+            },
+            "tool_choice.allowed_tools.tools[0]",
+        ),
+    ],
+)
+def test_a_choice_of_tools_that_do_not_exist_is_refused_by_its_path(choice: Any, param: str) -> None:
+    assert refusal(tools=FUNCTIONS, tool_choice=choice).param == param
+
+
+def test_a_custom_tool_is_refused_as_unsupported_by_its_path() -> None:
+    error = refusal(tools=[FUNCTIONS[0], {"type": "custom", "custom": {"name": "f"}}])
+    assert isinstance(error, UnsupportedParameter)
+    assert error.param == "tools[1].type"
+    assert refusal(tools=[{"type": "function"}]).param == "tools[0].function"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"b": 1}, '{"b": 1}'),
+        ("", ""),
+        (None, ""),
+        ("not JSON", "not JSON"),
+        ("null", "null"),
+    ],
+)
+def test_arguments_are_a_text_or_the_object_itself(arguments: Any, text: str) -> None:
+    call = {"id": "a", "function": {"name": "f", "arguments": arguments}}
+    assert one_message(role="assistant", tool_calls=[call]).tool_calls[0].function.arguments == text
+    if arguments is None:
+        del call["function"]["arguments"]  # type: ignore[attr-defined]
+        assert one_message(role="assistant", tool_calls=[call]).tool_calls[0].function.arguments == text
+
+
+@pytest.mark.parametrize("arguments", [1, [1], True])
+def test_arguments_that_are_neither_are_refused_by_their_path(arguments: Any) -> None:
+    call = {"id": "a", "function": {"name": "f", "arguments": arguments}}
+    error = refusal(messages=[{"role": "assistant", "tool_calls": [call]}])
+    assert error.param == "messages[0].tool_calls[0].function.arguments"
+
+
+def test_a_refusal_in_the_history_is_what_the_assistant_said() -> None:
+    parts = [{"type": "refusal", "refusal": "No."}, {"type": "text", "text": " Sorry."}]
+    assert [part.text for part in one_message(role="assistant", content=parts).content] == ["No.", " Sorry."]
+    assert refusal(messages=[{"role": "assistant", "content": [{"type": "refusal"}]}]).param == (
+        "messages[0].content[0].refusal"
+    )
+
+
+SCHEMA = '{"type": "object",  "properties": {"n": {"const": 1.0}}}'
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("guided_json", SCHEMA),
+        ("guided_json", json.dumps(SCHEMA)),
+        ("json_schema", SCHEMA),
+        ("json_schema", json.dumps(SCHEMA)),
+        ("structured_outputs", f'{{"json": {SCHEMA}}}'),
+        ("response_format", f'{{"type": "json_object", "schema": {SCHEMA}}}'),
+        ("response_format", f'{{"type": "json_schema", "schema": {SCHEMA}}}'),
+        ("response_format", f'{{"type": "json_schema", "json_schema": {{"name": "a", "schema": {SCHEMA}}}}}'),
+    ],
+)
+def test_a_schema_arrives_verbatim_by_whatever_field(field: str, value: str) -> None:
+    assert converted_text(field, value).response_format.json_schema.schema_json == SCHEMA
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "lark"),
+    [
+        ("guided_choice", ["a", 'b"\n'], 'start: "a" | "b\\"\\n"'),
+        ("structured_outputs", {"choice": ["é"]}, 'start: "é"'),
+        ("guided_regex", r"a/b\/c\d", r"start: /a\/b\/c\d/"),
+        ("regex", "a\nb", r"start: /a\nb/"),
+        ("structured_outputs", {"regex": r"\\/"}, r"start: /\\\//"),
+        ("guided_grammar", 'start: "x"', 'start: "x"'),
+        ("structured_outputs", {"grammar": 'start: "x"'}, 'start: "x"'),
+    ],
+)
+def test_choices_patterns_and_grammars_arrive_as_lark(field: str, value: Any, lark: str) -> None:
+    assert converted(**{field: value}).response_format.lark.grammar == lark
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"guided_json": {}, "response_format": {"type": "json_object"}}, "guided_json"),
+        ({"guided_regex": "a", "guided_choice": ["a"]}, "guided_regex"),
+        ({"structured_outputs": {"regex": "a", "json_object": True}}, "structured_outputs.regex"),
+        ({"guided_choice": []}, "guided_choice"),
+        ({"guided_choice": ["a", ""]}, "guided_choice"),
+        ({"guided_json": 5}, "guided_json"),
+        ({"guided_grammar": "root ::= x"}, "guided_grammar"),
+        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "a"}}},
+            "response_format.json_schema.schema",
+        ),
+    ],
+)
+def test_forms_that_contradict_each_other_or_hold_nothing_are_refused(fields: dict[str, Any], param: str) -> None:
+    assert refusal(**fields).param == param
 
 
 def test_without_a_tool_choice_none_is_set() -> None:

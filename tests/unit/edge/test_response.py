@@ -39,7 +39,7 @@ def as_json(value: Any) -> Any:
     return json.loads(msgspec.json.encode(value))
 
 
-def chunks_of(stream: Sequence[StreamEvent], *, n: int = 1, include_usage: bool = False) -> list[dict[str, Any]]:
+def chunks_of(stream: Sequence[StreamEvent], *, n: int = 1, include_usage: bool | None = None) -> list[dict[str, Any]]:
     """The chunks as a client reads them; each is encoded before the next event is looked at, as in a stream."""
     sequence = ChunkSequence(n=n, include_usage=include_usage)
     return [as_json(chunk) for event in stream for chunk in sequence.chunks(event)]
@@ -109,8 +109,8 @@ def test_with_include_usage_no_finish_chunk_waits_for_the_usage() -> None:
     assert len(list(sequence.chunks(events.finish()))) == 1
 
 
-@pytest.mark.parametrize("include_usage", [True, False])
-def test_timings_stand_beside_the_usage_when_they_are_asked_for(include_usage: bool) -> None:
+@pytest.mark.parametrize("include_usage", [True, None])
+def test_timings_stand_beside_the_usage_when_they_are_asked_for(include_usage: bool | None) -> None:
     sequence = ChunkSequence(n=2, include_usage=include_usage, include_timings=True)
     chunks = [msgspec.to_builtins(chunk) for event in TWO for chunk in sequence.chunks(event)]
     assert ["timings" in chunk for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
@@ -207,9 +207,9 @@ def streams(draw: st.DrawFn) -> tuple[list[str], list[StreamEvent]]:
     return texts, [events.started(), *(waiting[index].pop(0) for index in order), events.completed()]
 
 
-@given(streams(), st.booleans())
+@given(streams(), st.sampled_from([None, True, False]))
 def test_however_a_text_is_cut_and_mixed_its_deltas_join_to_the_whole_answer(
-    drawn: tuple[list[str], list[StreamEvent]], include_usage: bool
+    drawn: tuple[list[str], list[StreamEvent]], include_usage: bool | None
 ) -> None:
     texts, stream = drawn
     whole = completion(events.response(*(events.choice(text, index) for index, text in enumerate(texts))))
@@ -218,9 +218,9 @@ def test_however_a_text_is_cut_and_mixed_its_deltas_join_to_the_whole_answer(
     assert [text_of(chunks, index) for index in range(len(texts))] == texts
 
 
-@given(streams(), st.booleans())
+@given(streams(), st.sampled_from([None, True, False]))
 def test_in_any_order_of_events_each_choice_has_one_role_then_text_then_one_finish(
-    drawn: tuple[list[str], list[StreamEvent]], include_usage: bool
+    drawn: tuple[list[str], list[StreamEvent]], include_usage: bool | None
 ) -> None:
     texts, stream = drawn
     chunks = chunks_of(stream, n=len(texts), include_usage=include_usage)
@@ -232,7 +232,8 @@ def test_in_any_order_of_events_each_choice_has_one_role_then_text_then_one_fini
         assert all(choice["delta"].keys() == {"content"} and choice["finish_reason"] is None for choice in middle)
         assert last["delta"] == {}
         assert last["finish_reason"] == reasons[index]
-    assert [bool(chunk.get("usage")) for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+    has_usage = include_usage is not False
+    assert [bool(chunk.get("usage")) for chunk in chunks] == [False] * (len(chunks) - 1) + [has_usage]
     assert {(chunk["id"], chunk["created"], chunk["model"]) for chunk in chunks} == {
         (events.ANSWER_ID, events.CREATED, events.MODEL)
     }
