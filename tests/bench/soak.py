@@ -56,12 +56,12 @@ class Soak:
     stuck: list[str] = field(default_factory=list)
 
     async def run(self, seconds: float, round_seconds: float, advance: Callable[[float], None]) -> None:
-        """Rounds of traffic until the time is over."""
+        """Rounds of traffic until the time is over, and every process has been killed once."""
         await self.traffic.learn()
         began, victims, number = time.monotonic(), cycle(PARTS), 0
-        while (elapsed := time.monotonic() - began) < seconds:
-            calls = asyncio.create_task(self.traffic.run(min(round_seconds, seconds - elapsed), CALLERS))
-            if elapsed < seconds / 2:
+        while (elapsed := time.monotonic() - began) < seconds or number < len(PARTS):
+            calls = asyncio.create_task(self.traffic.run(round_seconds, CALLERS))
+            if elapsed < seconds / 2 or number < len(PARTS):
                 await asyncio.sleep(round_seconds / 4)
                 await self._kill(next(victims))
             await calls
