@@ -1,4 +1,4 @@
-"""The chat server as the edge sees it: calls with the caller's credentials, time, trace and request id."""
+"""The edge's client of the chat server: calls carry the caller's credentials, deadline, trace and request id."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _OPTIONS: Final = (
 class Upstream:
     """Chat calls over a transport, everything else over a channel of its own.
 
-    `serving` says whether the server's health is good, as it last told us.
+    `serving` is true while the server's last health status is SERVING.
     """
 
     def __init__(self, address: str, relay_address: str) -> None:
@@ -62,7 +62,7 @@ class Upstream:
         return await self.transport.chat(request, options)
 
     def stream_chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> ChatStream:
-        """A streamed call, owned by whoever starts it: it is to be cancelled at the end."""
+        """A streamed call; the caller must cancel() it at the end."""
         return self.transport.stream_chat(request, options)
 
     async def list_models(self, options: CallOptions) -> model_service_pb2.ListModelsResponse:

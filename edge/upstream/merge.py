@@ -28,14 +28,14 @@ def longest(timings: Sequence[chat_pb2.Timings]) -> chat_pb2.Timings:
     return max(timings, key=lambda measured: measured.total.ToNanoseconds())
 
 
-def total_usage(bills: Sequence[chat_pb2.Usage]) -> chat_pb2.Usage:
-    """What several calls are billed for together."""
+def total_usage(usages: Sequence[chat_pb2.Usage]) -> chat_pb2.Usage:
+    """The sum of the usage of several calls."""
     return chat_pb2.Usage(
-        prompt_tokens=sum(bill.prompt_tokens for bill in bills),
-        completion_tokens=sum(bill.completion_tokens for bill in bills),
-        total_tokens=sum(bill.total_tokens for bill in bills),
-        cached_tokens=sum(bill.cached_tokens for bill in bills),
-        estimated_cost=sum(bill.estimated_cost for bill in bills),
+        prompt_tokens=sum(usage.prompt_tokens for usage in usages),
+        completion_tokens=sum(usage.completion_tokens for usage in usages),
+        total_tokens=sum(usage.total_tokens for usage in usages),
+        cached_tokens=sum(usage.cached_tokens for usage in usages),
+        estimated_cost=sum(usage.estimated_cost for usage in usages),
     )
 
 

@@ -54,7 +54,7 @@ class RelayedCall:
         self._on_end = on_end
         self._early = _EarlyEvents()
         self._sink: EventSink = self._early
-        self._ended = False  # Completed has been delivered, or nobody wants more
+        self._ended = False  # Completed has been delivered, or the call was cancelled
         self._failure: BaseException | None = None
         self._changed: asyncio.Future[None] | None = None
 
