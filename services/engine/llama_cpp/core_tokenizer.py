@@ -30,7 +30,7 @@ def core_tokenizer(model: GgufModel, listener: PrivateListener) -> Tokenizer:
         return ids
 
     opening = (model.bos_id,) if model.adds_bos else ()
-    return Tokenizer(PlainText(ids_of, vocabulary.special).encode, vocabulary, opening)
+    return Tokenizer(PlainText(ids_of, vocabulary.special).encode, vocabulary, opening, remote=True)
 
 
 class PlainText:

@@ -34,9 +34,20 @@ class Tokenizer:
     token, or none.
     """
 
-    def __init__(self, encode: Callable[[str], list[int]], vocabulary: Vocabulary, opening: Sequence[int] = ()) -> None:
-        """`encode` is the model's algorithm; it keeps the promise about `vocabulary.special`."""
+    def __init__(
+        self,
+        encode: Callable[[str], list[int]],
+        vocabulary: Vocabulary,
+        opening: Sequence[int] = (),
+        *,
+        remote: bool = False,
+    ) -> None:
+        """`encode` is the model's algorithm; it keeps the promise about `vocabulary.special`.
+
+        With `remote` it waits for somebody else, and not only for its own work.
+        """
         self.opening = opening
+        self.remote = remote
         self.special_tokens = vocabulary.special
         self._encode = encode
         self._token_bytes = vocabulary.token_bytes

@@ -1,0 +1,91 @@
+"""Where the CPU-bound work on a request runs."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chasqui.v1 import chat_pb2, chat_service_pb2, tool_pb2
+from services.chat.request.input_processor import SMALL_BYTES, InputProcessor
+from services.engine.factory import build_engine
+from services.engine.model.tokenizer import Tokenizer
+from services.engine.model.vocabulary import Vocabulary
+from services.settings import Settings
+from tests.support.recording_engine import RecordingEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOOL = tool_pb2.Tool(function=tool_pb2.FunctionTool(name="ring", parameters_json='{"type": "object"}'))
+
+
+class Encoder:
+    """Encodes as nothing, and remembers in which threads it did."""
+
+    def __init__(self) -> None:
+        self.threads: set[int] = set()
+
+    def __call__(self, text: str) -> list[int]:
+        self.threads.add(threading.get_ident())
+        return [1]
+
+
+@pytest.fixture(scope="module")
+def engine() -> RecordingEngine:
+    return RecordingEngine(build_engine(Settings(engine="simulated")))
+
+
+@pytest.fixture(params=[False, True], ids=["local", "remote"])
+def remote(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture
+def encoder() -> Encoder:
+    return Encoder()
+
+
+@pytest.fixture
+def processor(engine: RecordingEngine, encoder: Encoder, remote: bool) -> Iterator[InputProcessor]:
+    vocabulary = Vocabulary([b"a", b"b"], dict(engine.tokenizer.special_tokens), {})
+    engine.tokenizer = Tokenizer(encoder, vocabulary, remote=remote)
+    processor = InputProcessor(engine)
+    yield processor
+    processor.close()
+
+
+def chat(text: str, **fields: object) -> chat_service_pb2.ChatRequest:
+    message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[chat_pb2.ContentPart(text=text)])
+    return chat_service_pb2.ChatRequest(model="demo", messages=[message], **fields)  # type: ignore[arg-type]
+
+
+async def test_a_small_request_is_processed_on_the_loop_unless_its_tokenizer_waits(
+    processor: InputProcessor, encoder: Encoder, remote: bool
+) -> None:
+    await processor.process(chat("Hello!"))
+    assert (encoder.threads == {threading.get_ident()}) is not remote
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [chat("a" * SMALL_BYTES), chat("Hello!", tools=[TOOL])],
+    ids=["a large one", "with tools"],
+)
+async def test_other_requests_leave_the_loop_free(
+    processor: InputProcessor, encoder: Encoder, request_: chat_service_pb2.ChatRequest
+) -> None:
+    await processor.process(request_)
+    assert threading.get_ident() not in encoder.threads
+
+
+async def test_the_largest_small_request_is_a_matter_of_its_bytes(
+    processor: InputProcessor, encoder: Encoder, remote: bool
+) -> None:
+    overhead = chat("").ByteSize() + 9  # the longer lengths of the text and of what holds it
+    request = chat("a" * (SMALL_BYTES - overhead))
+    assert SMALL_BYTES - 9 <= request.ByteSize() <= SMALL_BYTES
+    await asyncio.wait_for(processor.process(request), 10)
+    assert (threading.get_ident() in encoder.threads) is not remote
