@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 from services.chat.accounting.call_facts import CallFacts, ServedModel, ids_of
 from services.chat.accounting.call_spans import operation_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from services.chat.request.input_processor import Input, InputProcessor
     from services.chat.scheduling.admission import Admission, Reservation
     from services.engine.api import Engine
+    from services.errors import ChasquiError
     from services.settings import Settings
     from services.telemetry.call import CallContext
 
@@ -46,6 +48,12 @@ class ChatPipeline:
         self._inputs = inputs
         self._recorder = recorder
         self._settings = settings
+        self._calls = WeakSet[ChatCall]()  # their callers and the engine hold them
+
+    def fail_all(self, error: ChasquiError) -> None:
+        """End every queued and running call with an error for its caller; calls that have ended are unaffected."""
+        for call in list(self._calls):
+            call.fail(error)
 
     async def start(
         self, request: ChatRequest, context: CallContext, outbox: Outbox, *, caller: str, remaining: float | None
@@ -111,6 +119,7 @@ class ChatPipeline:
             on_released=self._recorder.record_release,
             keeps_output=trace.keeps_output,
         )
+        self._calls.add(call)
         left = clock.left
         if max_tokens == 0:
             call.end_empty(len(processed.prompt))

@@ -29,6 +29,7 @@ from services.chat.transport.interceptors import AuthenticationInterceptor, Call
 from services.chat.transport.relay import RelayServicer
 from services.chat.transport.servicers import ChatServicer, ModelServicer
 from services.engine.factory import build_engine
+from services.errors import Unavailable
 from services.settings import MAX_MESSAGE_BYTES, SettingsError
 from services.stop_signals import on_stop_signal
 from services.telemetry.metrics import configure_metrics, watch_event_loop
@@ -84,7 +85,7 @@ class ChatServer:
         catalogue = Catalogue(engine, settings)
         self._inputs = InputProcessor(engine)
         recorder = CallRecorder(spans, engine.model.name, traces_content=settings.trace_content)
-        pipeline = ChatPipeline(engine, catalogue, self.admission, self._inputs, recorder, settings)
+        self._pipeline = pipeline = ChatPipeline(engine, catalogue, self.admission, self._inputs, recorder, settings)
         self._health = HealthMonitor(engine, _SERVICES, settings.stall_timeout)
         observer = RpcObserver(spans, _METHODS)
         interceptors = [CallInterceptor(observer), AuthenticationInterceptor(authentication)]
@@ -129,10 +130,17 @@ class ChatServer:
         except TimeoutError:
             log.warning("the grace period is over: running calls are cancelled")
             self.admission.halt()
+            self._pipeline.fail_all(_shut_down())
         self._relay.close()
         await asyncio.gather(self._grpc.stop(_CLOSE_SECONDS), self._relay_grpc.stop(_CLOSE_SECONDS))
         self._inputs.close()
         await self._engine.close()
+
+
+def _shut_down() -> Unavailable:
+    """For a caller whose call has outlasted the grace period; not DRAINING, with which a proxy may start it again."""
+    message = "The server has shut down before the answer was complete."
+    return Unavailable(message, reason="UPSTREAM_UNAVAILABLE", retry_after=1.0)
 
 
 def _listen(server: grpc.aio.Server, address: str) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import grpc
 import pytest
 
-from tests.support.callers import BODY, CHAT, Load
+from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc
+from tests.support.callers import BODY, CHAT, Load, chat_request
 from tests.support.http import open_stream, post, read_until
 from tests.support.replicas import Replicas, wait_until
 
@@ -64,3 +66,24 @@ async def test_a_part_that_is_away_costs_no_new_call_while_another_replica_is_th
         replicas.processes[lost].wait()
         statuses = [(await asyncio.to_thread(post, replicas.url + CHAT, BODY)).status for _ in range(20)]
     assert statuses == [200] * 20
+
+
+async def test_a_call_that_outlasts_the_grace_period_ends_with_an_error_that_says_so() -> None:
+    with Replicas(1, simulated_rate=5, drain_delay=0, grace_period=1) as replicas:
+        async with grpc.aio.insecure_channel(replicas.target) as channel:
+            stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
+            direct = stub.StreamChat(chat_service_pb2.StreamChatRequest(chat=chat_request()))
+            await direct.read()
+            with open_stream(replicas.url + CHAT, {**BODY, "stream": True}) as relayed:
+                replicas.processes["server-0"].terminate()
+                received = await asyncio.to_thread(read_until, relayed, '"error"')
+                with pytest.raises(grpc.aio.AioRpcError) as ended:
+                    while await direct.read() is not grpc.aio.EOF:
+                        pass
+        assert "The server has shut down before the answer was complete." in received
+        assert "[DONE]" not in received
+        assert (ended.value.code(), ended.value.details()) == (
+            grpc.StatusCode.UNAVAILABLE,
+            "The server has shut down before the answer was complete.",
+        )
+        assert replicas.processes["server-0"].wait(60) == 0
