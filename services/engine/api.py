@@ -162,6 +162,8 @@ class Capabilities:
     parameters: frozenset[str]  # names of the optional fields of Sampling and Generation that have an effect
     parallel: int  # number of slots; a generation's n is at most this
     guided: bool  # whether a generation's grammar is enforced
+    remedies: Mapping[str, str] = field(default_factory=dict)  # unsupported parameter -> a sentence on what supports it
+    exclusions: frozenset[tuple[str, str]] = frozenset()  # supported parameters, or response_format, but not together
 
 
 @dataclass(frozen=True, slots=True)

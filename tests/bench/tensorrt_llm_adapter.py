@@ -66,7 +66,14 @@ async def through_adapter(result: RequestOutput) -> None:
     generation = Generation([1], TOKENS)
     released = asyncio.get_running_loop().create_future()
     handle = TensorRtLlmHandle(
-        generation, SilentSink(), released, frozenset({1, 2, 3}), lambda *_: None, Progress(), copies=False
+        generation,
+        SilentSink(),
+        released,
+        frozenset({1, 2, 3}),
+        lambda *_: None,
+        Progress(),
+        lambda _: b"",
+        copies=False,
     )
     await handle.read(0, result)
 

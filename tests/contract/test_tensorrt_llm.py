@@ -167,3 +167,28 @@ def test_a_loadable_model_of_a_checkpoint_uses_the_c_sampler(release: Release, t
     model: LoadableModel = loadable_model(write_checkpoint(tmp_path / "m"), runtime, options, read_gpus())
     assert model.sampler is Sampler.TRTLLM
     assert model.options.context_length == 4096
+
+
+async def test_every_choice_has_its_own_log_probabilities(start: StartedEngines) -> None:
+    engine = await start(sampler="torch")
+    sink = await run(engine, n=2, top_logprobs=1, ignore_eos=True)
+    for choice in range(2):
+        entries = [entry for delta in sink.deltas if delta.choice == choice for entry in delta.logprobs]
+        assert b"".join(entry.data for entry in entries).decode() == sink.text(engine.tokenizer, choice)
+        assert len(entries) == 20
+
+
+async def test_greedy_choices_share_the_log_probabilities_of_the_one_that_is_generated(start: StartedEngines) -> None:
+    engine = await start(sampler="torch")
+    sink = await run(engine, n=2, top_logprobs=1, sampling=Sampling(temperature=0.0), ignore_eos=True)
+    first, second = ([delta.logprobs for delta in sink.deltas if delta.choice == choice] for choice in range(2))
+    assert first == second
+
+
+async def test_log_probabilities_stop_where_a_stop_token_is_cut_off(start: StartedEngines) -> None:
+    engine = await start(sampler="torch")
+    greedy = Sampling(temperature=0.0)
+    whole = [delta.ids[0] for delta in (await run(engine, sampling=greedy, ignore_eos=True)).deltas]
+    sink = await run(engine, sampling=greedy, stop_token_ids=frozenset({whole[4]}), top_logprobs=0)
+    entries = [entry.data for delta in sink.deltas for entry in delta.logprobs]
+    assert entries == [engine.tokenizer.token_bytes(token) for token in whole[:4]]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.engine.api import EngineState, Generation
+from services.engine.api import EndReason, EngineState, Generation
 from services.engine.load_error import EngineLoadError
 from services.engine.tensorrt_llm import driver as driver_module
 from services.engine.tensorrt_llm import shutdown as shutdown_module
@@ -157,3 +157,55 @@ async def test_what_cannot_be_loaded_is_a_sentence(start: StartedEngines, releas
     release.load_error = RuntimeError("CUDA out of memory")
     with pytest.raises(EngineLoadError, match=r"TensorRT-LLM cannot load .*model: CUDA out of memory"):
         await start()
+
+
+@pytest.mark.parametrize(
+    ("fault", "value", "error"),
+    [
+        ("lose_logprobs", True, "The request failed in the engine: 0 log probabilities for 1 tokens"),
+        ("logprobs_entry", 0.5, "The engine's log probabilities are not understood: "),
+    ],
+)
+async def test_log_probabilities_that_are_wrong_fail_their_request_alone(
+    start: StartedEngines, fault: str, value: object, error: str
+) -> None:
+    engine = await start(sampler="torch")
+    other = RecordingSink()
+    handle = engine.submit(Generation(engine.tokenizer.encode("Hello"), 900, ignore_eos=True), other)
+    await other.first_delta.wait()
+    setattr(start.llm.faults, fault, value)
+    sink = await run(engine, top_logprobs=2, max_tokens=900)
+    assert (sink.ends[0].error or "").startswith(error)
+    assert [end.reason for end in sink.choice_ends] == [EndReason.CANCELLED]
+    await handle.released
+    assert (other.tokens(), other.ends[0].error) == (900, None)
+    assert start.submitted["result"].aborted()
+    assert engine.heartbeat().state is EngineState.IDLE
+
+
+async def test_a_guided_token_that_is_rejected_fails_its_request_alone(start: StartedEngines) -> None:
+    engine = await start()
+    other = RecordingSink()
+    handle = engine.submit(Generation(engine.tokenizer.encode("Hello"), 900, ignore_eos=True), other)
+    start.llm.faults.reject_guided_token = True
+    sink = await run(engine, grammar='start: "yes" | "no"')
+    assert sink.ends[0].error == "The request failed in the engine: Guided decoding error: a token was not accepted"
+    await handle.released
+    assert (other.tokens(), other.ends[0].error) == (900, None)
+
+
+async def test_an_assertion_at_submission_fails_its_request_alone(start: StartedEngines) -> None:
+    engine = await start()
+    start.llm.faults.at_submit = AssertionError()
+    assert (await run(engine)).ends[0].error == "The engine rejected the request: AssertionError()"
+    assert (await run(engine)).ends[0].error is None
+
+
+async def test_a_batch_may_mix_requests_with_and_without_log_probabilities(start: StartedEngines) -> None:
+    engine = await start(sampler="torch")
+    sinks = [RecordingSink() for _ in range(PARALLEL)]
+    prompt = engine.tokenizer.encode("Hello")
+    wanted = [Generation(prompt, 50, ignore_eos=True, top_logprobs=(None, 2)[index % 2]) for index in range(PARALLEL)]
+    await asyncio.wait([engine.submit(one, sink).released for one, sink in zip(wanted, sinks, strict=True)])
+    counts = [sum(len(delta.logprobs) for delta in sink.deltas) for sink in sinks]
+    assert counts == [0, 50] * (PARALLEL // 2)

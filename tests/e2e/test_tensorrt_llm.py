@@ -71,6 +71,31 @@ async def test_it_answers_and_ends_with_status_0_on_sigterm(tmp_path: Path) -> N
         assert await asyncio.wait_for(process.wait(), LIMIT) == 0
 
 
+async def test_log_probabilities_come_whole_and_streamed_and_are_refused_where_they_would_be_wrong(
+    tmp_path: Path,
+) -> None:
+    fields: dict[str, object] = {"max_tokens": 12, "ignore_eos": True, "logprobs": True, "top_logprobs": 2, "n": 2}
+    async with (
+        server(tmp_path, CHASQUI_SAMPLER="torch") as (_, address),
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        stub = chat_service_pb2_grpc.ChatServiceStub(channel)
+        response = await stub.Chat(request(**fields), wait_for_ready=True, timeout=LIMIT)
+        for choice in response.choices:
+            entries = choice.logprobs.content
+            assert b"".join(entry.bytes for entry in entries).decode() == choice.message.content[0].text
+            assert [len(entry.top_logprobs) for entry in entries] == [2] * 12
+        stream = stub.StreamChat(chat_service_pb2.StreamChatRequest(chat=request(**fields)), timeout=LIMIT)
+        events = [event async for response in stream for event in response.events]
+        deltas = [event.delta for event in events if event.WhichOneof("event") == "delta"]
+        assert sum(len(delta.logprobs.content) for delta in deltas) == 24
+        biased = request(**fields, sampling=chat_pb2.SamplingOptions(logit_bias={11: 1.0}))
+        with pytest.raises(grpc.aio.AioRpcError, match="logprobs is not supported together with logit_bias"):
+            await stub.Chat(biased, timeout=LIMIT)
+        with pytest.raises(grpc.aio.AioRpcError, match=r"seed is not supported .* CHASQUI_SAMPLER=trtllm supports it"):
+            await stub.Chat(request(sampling=chat_pb2.SamplingOptions(seed=1)), timeout=LIMIT)
+
+
 async def test_a_server_that_is_stopped_while_it_loads_ends_and_leaves_no_worker(tmp_path: Path) -> None:
     async with server(tmp_path, LOADS_FOR_EVER="1") as (process, _):
         assert process.stderr is not None

@@ -34,6 +34,7 @@ def validate(request: ChatRequest, capabilities: Capabilities) -> None:
     _check_stop(request, capabilities)
     _check_not_offered(request, capabilities)
     _check_guided(request, capabilities)
+    _check_combinations(request, capabilities)
 
 
 def validate_input(request: ChatRequest, capabilities: Capabilities) -> None:
@@ -154,7 +155,7 @@ def _check_numbers(request: ChatRequest, capabilities: Capabilities) -> None:
         limit.check(value)
         neutral = _OTHER_NEUTRAL.get(name, (limit.default,))
         if name != "max_tokens" and name not in capabilities.parameters and value not in neutral:
-            raise _not_honoured(name)
+            raise _not_honoured(name, capabilities)
     if request.HasField("n") and request.n > capabilities.parallel:
         raise UnsupportedParameter(
             f"n is {request.n}, but this server generates at most {capabilities.parallel} answers at the same time.",
@@ -167,7 +168,7 @@ def _check_logit_bias(request: ChatRequest, capabilities: Capabilities) -> None:
     if not biases:
         return
     if "logit_bias" not in capabilities.parameters:
-        raise _not_honoured("logit_bias")
+        raise _not_honoured("logit_bias", capabilities)
     if len(biases) > MAX_LOGIT_BIASES:
         raise InvalidValue(
             f"logit_bias has {len(biases)} entries, but may have at most {MAX_LOGIT_BIASES}.", param="logit_bias"
@@ -184,7 +185,7 @@ def _check_stop(request: ChatRequest, capabilities: Capabilities) -> None:
         if not stop:
             raise InvalidValue(f"stop[{index}] is empty.", param=f"stop[{index}]")
     if request.stop_token_ids and "stop_token_ids" not in capabilities.parameters:
-        raise _not_honoured("stop_token_ids")
+        raise _not_honoured("stop_token_ids", capabilities)
     if len(request.stop_token_ids) > MAX_STOPS:
         raise InvalidValue(
             f"stop_token_ids has {len(request.stop_token_ids)} ids, but may have at most {MAX_STOPS}.",
@@ -203,9 +204,9 @@ def _check_token(token: int, param: str, capabilities: Capabilities) -> None:
 def _check_not_offered(request: ChatRequest, capabilities: Capabilities) -> None:
     """Fields that the engine does not honour, or not beside each other, unless their value is neutral."""
     if request.ignore_eos and "ignore_eos" not in capabilities.parameters:
-        raise _not_honoured("ignore_eos")
+        raise _not_honoured("ignore_eos", capabilities)
     if request.logprobs and "logprobs" not in capabilities.parameters:
-        raise _not_honoured("logprobs")
+        raise _not_honoured("logprobs", capabilities)
     if request.top_logprobs and not request.logprobs:
         raise InvalidValue("top_logprobs needs logprobs to be true.", param="top_logprobs")
     if request.logprobs and request.tools and calls_allowed(request):
@@ -234,7 +235,7 @@ def _check_guided(request: ChatRequest, capabilities: Capabilities) -> None:
     if form in (None, "text"):
         return
     if not capabilities.guided:
-        raise _not_honoured("response_format")
+        raise _not_honoured("response_format", capabilities)
     if form == "json_schema" and not _TOOL_NAME.fullmatch(request.response_format.json_schema.name):
         raise InvalidValue(
             "response_format.json_schema.name must be 1 to 64 letters, digits, underscores and dashes.",
@@ -242,5 +243,37 @@ def _check_guided(request: ChatRequest, capabilities: Capabilities) -> None:
         )
 
 
-def _not_honoured(name: str) -> UnsupportedParameter:
-    return UnsupportedParameter(f"{name} is not supported by the engine that this server runs.", param=name)
+def _check_combinations(request: ChatRequest, capabilities: Capabilities) -> None:
+    """Fields that are supported, but not together."""
+    grammar = _field_with_grammar(request)
+    if request.ignore_eos and grammar:
+        raise UnsupportedParameter(
+            f"ignore_eos is not supported together with {grammar}: nothing enforces a grammar after the end token.",
+            param="ignore_eos",
+        )
+    given = {
+        "logprobs": request.logprobs,
+        "logit_bias": bool(request.sampling.logit_bias),
+        "min_tokens": bool(request.min_tokens),
+        "response_format": grammar == "response_format",
+    }
+    for first, second in sorted(capabilities.exclusions):
+        if given[first] and given[second]:
+            raise UnsupportedParameter(
+                f"{first} is not supported together with {second} by the engine that this server runs.", param=first
+            )
+
+
+def _field_with_grammar(request: ChatRequest) -> str:
+    """The field that has the answer follow a grammar; empty if none has."""
+    if forced_names(request):
+        return "tool_choice"
+    if request.response_format.WhichOneof("format") not in (None, "text"):
+        return "response_format"
+    strict = any(tool.function.strict for tool in request.tools)
+    return "strict tools" if strict and calls_allowed(request) else ""
+
+
+def _not_honoured(name: str, capabilities: Capabilities) -> UnsupportedParameter:
+    sentence, remedy = f"{name} is not supported by the engine that this server runs.", capabilities.remedies.get(name)
+    return UnsupportedParameter(sentence if remedy is None else f"{sentence} {remedy}", param=name)

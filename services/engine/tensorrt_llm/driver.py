@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,14 @@ from services.engine.tensorrt_llm.generation import (
     TensorRtLlmHandle,
     UnexplainedEndError,
 )
+from services.engine.tensorrt_llm.logprobs import LogprobsError
 from services.engine.tensorrt_llm.request import end_ids, is_greedy, sampling_params
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from services.engine.model.checkpoint import Checkpoint
+    from services.engine.model.tokenizer import Tokenizer
     from services.engine.tensorrt_llm.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -39,13 +42,14 @@ _STATS_SECONDS = 1.0
 class Driver:
     """`llm` with `parallel` sequences at a time; further generations wait here. Belongs to the running loop."""
 
-    def __init__(self, runtime: Runtime, llm: Any, checkpoint: Checkpoint, parallel: int) -> None:
+    def __init__(self, runtime: Runtime, llm: Any, checkpoint: Checkpoint, tokenizer: Tokenizer, parallel: int) -> None:
         self.slots = Slots[TensorRtLlmHandle](parallel)
         self.failure: str | None = None
         self.progress = Progress()
         self._runtime = runtime
         self._llm = llm
         self._checkpoint = checkpoint
+        self._token_bytes = tokenizer.token_bytes
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stats: asyncio.Task[None] | None = None
@@ -61,6 +65,7 @@ class Driver:
             end_ids(generation, self._checkpoint),
             self._cancel_soon,
             self.progress,
+            self._token_bytes,
             copies=generation.n > 1 and is_greedy(generation.sampling),
         )
         self.slots.queue(handle)
@@ -133,13 +138,13 @@ class Driver:
         try:
             result = self._llm.generate_async(
                 {"prompt_token_ids": list(generation.prompt)},
-                sampling_params(self._runtime, generation, submission, self._checkpoint),
+                sampling_params(self._runtime, generation, _seed(generation, submission), self._checkpoint),
                 streaming=True,
                 trace_headers=generation.trace_headers or None,
             )
-        except (self._runtime.llmapi.RequestError, ValueError, TypeError) as error:
+        except (self._runtime.llmapi.RequestError, ValueError, TypeError, AssertionError) as error:
             self._release(handle)
-            self._end_with(handle, f"The engine rejected the request: {error}")
+            self._end_with(handle, f"The engine rejected the request: {_sentence(error)}")
         except Exception as error:  # noqa: BLE001 - the package does not recover from other errors
             self._release(handle)
             self.fail(f"The engine accepts no more requests: {error}")
@@ -156,10 +161,11 @@ class Driver:
             self._end_with(handle, str(error))
             if self._empty_completions >= _EMPTY_COMPLETIONS:
                 self.fail("The engine returns empty completions.")
-        except UnexplainedEndError as error:
+        except (UnexplainedEndError, LogprobsError) as error:
             self._end_with(handle, str(error))
-        except self._runtime.llmapi.RequestError as error:
-            self._end_with(handle, f"The request failed in the engine: {error}")
+        except (self._runtime.llmapi.RequestError, AssertionError) as error:
+            # The package asserts that a request's log probabilities go with its tokens: nothing else is affected.
+            self._end_with(handle, f"The request failed in the engine: {_sentence(error)}")
         except Exception as error:  # noqa: BLE001 - the package shuts itself down before it raises anything else
             self.fail(f"The engine failed: {error}")
         finally:
@@ -222,3 +228,14 @@ class Driver:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _sentence(error: Exception) -> str:
+    """What the error says, or its name: the package's assertions often have no message."""
+    return str(error) or repr(error)
+
+
+def _seed(generation: Generation, submission: int) -> int:
+    """A seed of 64 bits for one choice: the caller's, shifted so that the choices differ, or a random one."""
+    seed = generation.sampling.seed
+    return secrets.randbits(63) if seed is None else (seed + submission) % 2**64

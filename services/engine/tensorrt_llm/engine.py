@@ -14,7 +14,7 @@ from services.engine.api import Capabilities, EngineState, Generation, Heartbeat
 from services.engine.load_error import EngineLoadError
 from services.engine.model.byte_level import tokenizer_from_checkpoint
 from services.engine.tensorrt_llm.blocking import in_daemon_thread
-from services.engine.tensorrt_llm.capability import PARAMETERS
+from services.engine.tensorrt_llm.capability import EXCLUSIONS, PARAMETERS, REMEDIES
 from services.engine.tensorrt_llm.driver import Driver
 from services.engine.tensorrt_llm.shutdown import end_process_soon, shut_down
 from services.engine.tensorrt_llm.silent_sink import SilentSink
@@ -42,6 +42,8 @@ class TensorRtLlmEngine:
             PARAMETERS[model.sampler],
             options.parallel,
             guided=model.guided,
+            remedies=REMEDIES[model.sampler],
+            exclusions=EXCLUSIONS,
         )
         self.model = ModelInfo(
             name=name,
@@ -77,7 +79,7 @@ class TensorRtLlmEngine:
             raise EngineLoadError(f"TensorRT-LLM cannot load {self._loadable.path}: {error}") from error
         self._workers.find()
         checkpoint, options = self._loadable.checkpoint, self._loadable.options
-        self._driver = Driver(self._runtime, self._llm, checkpoint, options.parallel)
+        self._driver = Driver(self._runtime, self._llm, checkpoint, self.tokenizer, options.parallel)
         sink = SilentSink()
         await self.submit(Generation(checkpoint.end_ids[:1], 1, ignore_eos=True), sink).released
         if sink.error is not None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from services.engine.api import ChoiceEnd, End, EndReason, EngineTimings, TokenDelta
+from services.engine.tensorrt_llm.logprobs import token_logprobs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from services.engine.api import Generation, Sink
+    from services.engine.api import Generation, Sink, TokenLogprob
 
 _REASONS = {"stop": EndReason.STOP, "length": EndReason.LENGTH}
 
@@ -42,6 +43,7 @@ class TensorRtLlmHandle:
     end_ids: frozenset[int]
     on_cancel: Callable[[TensorRtLlmHandle, int | None], None]
     progress: Progress
+    token_bytes: Callable[[int], bytes]
     copies: bool
     choices: set[int] = field(default_factory=set)
     submitted: float = field(default_factory=time.monotonic)
@@ -75,7 +77,7 @@ class TensorRtLlmHandle:
         The engine yields the same object at each step. Its ids are cumulative and can shrink when a stop token is cut
         off, so `sent` counts what was already pushed. Steps after a cancel are read and dropped.
         """
-        sent, push, end_ids, progress = 0, self._push, self.end_ids, self.progress
+        sent, push, end_ids, progress, top = 0, self._push, self.end_ids, self.progress, self.generation.top_logprobs
         output = None
         async for _ in result:
             progress.count += 1
@@ -84,16 +86,35 @@ class TensorRtLlmHandle:
             count = len(ids)
             if count > sent:
                 fresh = ids[sent:]
-                sent = count
-                if end_ids.isdisjoint(fresh):
-                    push(submission, fresh)
+                length = len(fresh) if end_ids.isdisjoint(fresh) else self._length_before_end(fresh, sent)
+                shown = fresh[:length] if length < len(fresh) else fresh
+                if top is None:
+                    push(submission, shown)
                 else:
-                    push(submission, fresh[: next(i for i, token in enumerate(fresh) if token in end_ids)])
+                    reported = output.logprobs[sent : sent + length]
+                    push(submission, shown, token_logprobs(shown, reported, top, self.token_bytes))
+                sent = count
+                if length < len(fresh) and self.generation.min_tokens:
+                    self._stop(submission, result)
         if output is not None:
             self._take_metrics(submission, result, output)
         self._finish(submission, output.finish_reason if output is not None else None, sent)
 
-    def _push(self, submission: int, ids: list[int]) -> None:
+    def _length_before_end(self, fresh: list[int], sent: int) -> int:
+        """How many of the fresh ids come before one that ends the choice; none does before min_tokens."""
+        first = max(0, self.generation.min_tokens - sent)
+        return next((i for i, token in enumerate(fresh) if i >= first and token in self.end_ids), len(fresh))
+
+    def _stop(self, submission: int, result: Any) -> None:
+        """End choices at a token that the engine takes for an ordinary one, and have the submission aborted."""
+        choices = self.open_choices(submission)
+        if choices:
+            self._take_cached_tokens(submission, result)
+            for choice in choices:
+                self.end_choice(choice, EndReason.STOP)
+            self.on_cancel(self, choices[0])
+
+    def _push(self, submission: int, ids: list[int], logprobs: Sequence[TokenLogprob] = ()) -> None:
         if not self.first_token.is_set():
             self.first_token.set()
         count = len(ids)
@@ -102,10 +123,10 @@ class TensorRtLlmHandle:
         if self.copies:
             for choice in self.choices:
                 self.completion_tokens += count
-                self.sink.token_delta(TokenDelta(choice, count, "", ids))
+                self.sink.token_delta(TokenDelta(choice, count, "", ids, logprobs))
         elif submission in self.choices:
             self.completion_tokens += count
-            self.sink.token_delta(TokenDelta(submission, count, "", ids))
+            self.sink.token_delta(TokenDelta(submission, count, "", ids, logprobs))
 
     def _finish(self, submission: int, finish_reason: str | None, seen: int) -> None:
         choices = self.open_choices(submission)
@@ -138,12 +159,14 @@ class TensorRtLlmHandle:
         prompt = len(self.generation.prompt)
         self.sink.end(End(prompt, min(self.cached_tokens, prompt), self.completion_tokens, self._timings(), error))
 
-    def _take_metrics(self, submission: int, result: Any, output: Any) -> None:
+    def _take_cached_tokens(self, submission: int, result: Any) -> None:
         """Only of the first submission: the others reuse the KV cache that it has just filled."""
-        if submission:
-            return
-        self.cached_tokens = result.cached_tokens or 0
-        if output.request_perf_metrics is None:
+        if not submission:
+            self.cached_tokens = result.cached_tokens or 0
+
+    def _take_metrics(self, submission: int, result: Any, output: Any) -> None:
+        self._take_cached_tokens(submission, result)
+        if submission or output.request_perf_metrics is None:
             return
         moments = output.request_perf_metrics.timing_metrics
         arrival, scheduled, first, last = (

@@ -19,7 +19,7 @@ from tests.support.tensorrt_llm.guided import GuidedChoice
 from tests.support.tensorrt_llm.language_model import LanguageModel
 from tests.support.tensorrt_llm.output import RequestError, RequestOutput
 from tests.support.tensorrt_llm.parameters import set_up
-from tests.support.tensorrt_llm.sampler import EAGLE3, EAGLE3_GREEDY, IN_CPP, LATER, TORCH, RequestSampler, Rules
+from tests.support.tensorrt_llm.sampler import EAGLE3, EAGLE3_GREEDY, IN_CPP, LATER, NGRAM, TORCH, RequestSampler, Rules
 from tests.support.tensorrt_llm.stats import IterationResult
 
 if TYPE_CHECKING:
@@ -166,6 +166,8 @@ class Llm:
             return IN_CPP
         if drafts is not None and getattr(drafts, "eagle3_one_model", False):
             return EAGLE3 if getattr(drafts, "allow_advanced_sampling", False) else EAGLE3_GREEDY
+        if drafts is not None:
+            return NGRAM
         return TORCH if self.release.has_cpp_sampler else LATER
 
     def _prompt(self, inputs: Any) -> list[int]:

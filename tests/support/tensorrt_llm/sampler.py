@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tests.support.tensorrt_llm.language_model import FLOOR
@@ -36,6 +36,7 @@ IN_CPP = Rules(
 )
 TORCH = Rules(min_tokens="total", logprobs="top")
 LATER = Rules(penalties=True, min_p=True, min_tokens="completion", logprobs="top-and-sampled")
+NGRAM = replace(TORCH, logprobs="")  # whether they come with drafts is not known
 EAGLE3 = Rules(bias=False)
 EAGLE3_GREEDY = Rules(bias=False, samples=False)
 

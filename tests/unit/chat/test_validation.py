@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -73,6 +74,37 @@ def test_what_needs_a_grammar_is_refused_where_the_engine_has_none(fields: dict[
     error = _refusal(request(**fields), NOTHING)
     assert (type(error), error.param) == (UnsupportedParameter, param)
     validate(request(**fields), EVERYTHING)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"response_format": JSON_OBJECT},
+        {"tools": [tool("f")], "tool_choice": REQUIRED},
+        {"tools": [tool("f", strict=True)]},
+    ],
+    ids=["response_format", "tool_choice", "strict tools"],
+)
+def test_ignore_eos_is_refused_beside_a_grammar_which_ends_with_the_end_token(fields: dict[str, Any]) -> None:
+    error = _refusal(request(ignore_eos=True, **fields), EVERYTHING)
+    assert (type(error), error.param) == (UnsupportedParameter, "ignore_eos")
+    validate(request(ignore_eos=True, tools=[tool("f")]), EVERYTHING)
+
+
+def test_parameters_that_an_engine_supports_but_not_together_are_refused_together() -> None:
+    capabilities = replace(EVERYTHING, exclusions=frozenset({("logprobs", "logit_bias"), ("logprobs", "min_tokens")}))
+    for beside in ({"logit_bias": {1: 1.0}}, {"min_tokens": 1}):
+        error = _refusal(request(logprobs=True, **beside), capabilities)
+        assert str(error).startswith(f"logprobs is not supported together with {next(iter(beside))} by the engine")
+        validate(request(**beside), capabilities)
+    validate(request(logprobs=True), capabilities)
+
+
+def test_the_message_of_a_refusal_ends_with_what_would_support_the_parameter() -> None:
+    capabilities = replace(NOTHING, remedies={"seed": "CHASQUI_SAMPLER=trtllm supports it."})
+    assert str(_refusal(request(seed=1), capabilities)).endswith(
+        "this server runs. CHASQUI_SAMPLER=trtllm supports it."
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from services.engine.load_error import EngineLoadError
-from services.engine.tensorrt_llm.capability import Sampler, choose_sampler
+from services.engine.tensorrt_llm.capability import PARAMETERS, Sampler, choose_sampler
 from services.engine.tensorrt_llm.options import Options, torch_arguments
 from services.engine.tensorrt_llm.runtime import load_runtime
 from services.engine.tensorrt_llm.workers import Workers
@@ -28,6 +28,16 @@ def options(**changes: Any) -> Options:
 def release(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Release:
     install_gpus(monkeypatch, tmp_path, HOPPER)
     return install(monkeypatch, Release())
+
+
+def test_the_readme_has_a_mark_for_each_parameter_that_a_sampler_supports() -> None:
+    names = sorted(frozenset().union(*PARAMETERS.values()))
+    rows = [
+        f"| `{name}` | " + " | ".join("yes" if name in PARAMETERS[one] else "" for one in Sampler) for name in names
+    ]
+    head = f"| parameter | {' | '.join(one.value for one in Sampler)} |"
+    text = Path("services/engine/tensorrt_llm/README.md").read_text()
+    assert "\n".join([head, "| --- |" + " --- |" * len(Sampler), *(f"{row} |" for row in rows)]) in text
 
 
 @pytest.mark.parametrize(
