@@ -138,6 +138,10 @@ test-gpu: ## Run what only a GPU can prove, in NVIDIA's container; needs Docker 
 	bash tests/gpu/smoke.sh chasqui/server-gpu chasqui/server-gpu-test
 	docker run --rm --init --gpus all --ipc host --ulimit memlock=-1 --ulimit stack=67108864 chasqui/server-gpu-test
 
+.PHONY: gpu-report
+gpu-report: setup ## Check every claim about TensorRT-LLM on a GPU, or on the double without one, into build/gpu-report.
+	bash tests/gpu/report.sh $(BIN)/python
+
 .PHONY: setup
 setup: $(INSTALLED) ## Install everything into .venv and generate the stubs.
 

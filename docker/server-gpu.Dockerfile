@@ -48,10 +48,11 @@ CMD ["server"]
 
 FROM serve AS test
 USER root
-RUN PIP_CONSTRAINT=/tmp/held.txt pip install --no-cache-dir pytest pytest-asyncio hypothesis
+RUN PIP_CONSTRAINT=/tmp/held.txt pip install --no-cache-dir pytest pytest-asyncio hypothesis psutil
 USER chasqui
 COPY --chown=chasqui pyproject.toml README.md /home/chasqui/work/
 COPY --chown=chasqui tests /home/chasqui/work/tests
+RUN mkdir /home/chasqui/work/build
 WORKDIR /home/chasqui/work
 ENTRYPOINT ["bash", "tests/gpu/run.sh"]
 

@@ -34,7 +34,7 @@ _GENERATION: Final[dict[str, Known]] = {
     "top_p": honoured("above 0 to 1, 1", "smallest set of tokens whose probabilities sum to this"),
     "top_k": honoured("0 to 999, 0", "this many of the most probable tokens; 0 and -1 are off"),
     "min_p": honoured("0 to 1, 0", "drops tokens less probable than this share of the best one"),
-    "repetition_penalty": honoured("0.01 to 5, 1", "divides the logits of tokens seen before"),
+    "repetition_penalty": honoured("0.01 to 5, 1", "divides the logits of tokens that the prompt or the answer holds"),
     "presence_penalty": honoured("-2 to 2, 0", "subtracted once from the logits of tokens that the answer holds"),
     "frequency_penalty": honoured("-2 to 2, 0", "the same, for each time that the answer holds the token"),
     "seed": honoured("-2^63 to 2^63 - 1", "makes sampling repeatable as far as the engine can; -1 is a random one", -1),
