@@ -27,6 +27,15 @@ NOT_ADMITTED: Final = ("x-not-admitted", "1")
 _NOT_ADMITTED_REASONS: Final = frozenset({"DRAINING", "NOT_READY"})
 
 
+# Characters of a caller's text that an error message quotes.
+_LONGEST_QUOTE: Final = 80
+
+
+def quoted(text: str) -> str:
+    """A caller's text for an error message: in quotation marks, and only its beginning if it is long."""
+    return repr(text) if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]!r}..."
+
+
 class Code(Enum):
     """The canonical status codes that we use; names and numbers as in google.rpc.Code."""
 

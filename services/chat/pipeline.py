@@ -65,7 +65,7 @@ class ChatPipeline:
         """
         clock = CallTime(remaining)
         self._catalogue.resolve(request.model)
-        self._inputs.validate(request)
+        self._inputs.check_size(request)
         reservation = self._admission.reserve(caller, request.n if request.HasField("n") else 1)
         try:
             processed = await self._processed(request, clock)

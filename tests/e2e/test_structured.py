@@ -198,7 +198,7 @@ def test_what_cannot_be_enforced_is_refused_by_name(client: OpenAI, schema: dict
     [
         {"enum": list(range(1001))},
         {"description": "x" * 70_000},
-        json.loads('{"items":' * 40 + "{}" + "}" * 40),
+        json.loads('{"items":' * 64 + "{}" + "}" * 64),
     ],
     ids=["enum", "size", "depth"],
 )

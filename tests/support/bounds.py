@@ -138,11 +138,25 @@ BOUNDS: Final = (
         "e2e/test_structured.py::test_a_schema_beyond_the_limits_is_refused",
     ),
     Bound(
-        "depth of a JSON schema",
-        "services.chat.grammar.schema:_DEEPEST",
+        "messages, content parts, tools and tool calls of a request, in all",
+        "services.limits:MAX_REQUEST_ITEMS",
+        "",
+        "400",
+        "unit/chat/test_validation.py::test_more_items_than_a_request_may_have_are_refused",
+    ),
+    Bound(
+        "JSON in a text field: tool parameters, a schema",
+        "services.limits:MAX_JSON_CHARACTERS",
+        "characters",
+        "400",
+        "unit/test_json_text.py::test_a_text_that_cannot_be_used_is_refused_under_its_field",
+    ),
+    Bound(
+        "depth of that JSON",
+        "services.limits:MAX_JSON_DEPTH",
         "levels",
         "400",
-        "e2e/test_structured.py::test_a_schema_beyond_the_limits_is_refused",
+        "unit/test_json_text.py::test_a_text_that_cannot_be_used_is_refused_under_its_field",
     ),
     Bound(
         "values of an `enum`",

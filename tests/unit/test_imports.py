@@ -19,6 +19,7 @@ LAYERS = (
     ("services.errors", "services.service_links", "services.setting_values", "services.stop_signals"),
     ("services.settings",),
     ("services.limits",),
+    ("services.json_text",),
     ("services.fold", "services.telemetry"),
     ("services.engine.load_error",),
     ("services.engine.model",),

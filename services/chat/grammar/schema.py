@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 from services.errors import InvalidValue, UnsupportedParameter
+from services.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LARGEST: Final = 64 * 1024  # characters
-_DEEPEST: Final = 32
 _LONGEST_ENUM: Final = 1000
 
 
@@ -19,15 +18,12 @@ def parse_schema(text: str, param: str) -> dict[str, Any]:
     """A schema within the limits; InvalidValue or UnsupportedParameter names `param` and the JSON pointer."""
     if len(text) > _LARGEST:
         raise InvalidValue(f"{param}: the schema has more than {_LARGEST:,} characters.", param=param)
-    try:
-        schema = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidValue(f"{param} is not valid JSON: {error}.", param=param) from error
+    if not text:
+        raise InvalidValue(f"{param} is missing.", param=param)
+    schema = parse_json(text, param)
     if not isinstance(schema, dict):
         raise InvalidValue(f"{param} must be a JSON object.", param=param)
     for pointer, node in _nodes(schema, ""):
-        if pointer.count("/") > _DEEPEST:
-            raise InvalidValue(f"{param}: the schema is nested more than {_DEEPEST} deep.", param=param)
         if isinstance(node.get("enum"), list) and len(node["enum"]) > _LONGEST_ENUM:
             raise InvalidValue(f"{param}: {pointer}/enum has more than {_LONGEST_ENUM:,} values.", param=param)
         reference = node.get("$ref")

@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from chasqui.v1 import model_pb2
 from services.chat.grammar.tool_syntax import tool_syntax_of
-from services.errors import InvalidValue, ModelNotFound
+from services.errors import InvalidValue, ModelNotFound, quoted
 from services.limits import LIMITS
 
 if TYPE_CHECKING:
@@ -73,5 +73,5 @@ class Catalogue:
         if not name:
             raise InvalidValue("model is missing.", param="model")
         if name not in self._names:
-            raise ModelNotFound(f"There is no model {name!r}; this server has {self.model.id!r}.", param="model")
+            raise ModelNotFound(f"There is no model {quoted(name)}; this server has {self.model.id!r}.", param="model")
         return self.model

@@ -12,7 +12,7 @@ from services.chat.grammar.structured import grammar_of
 from services.chat.grammar.tool_choice import calls_allowed
 from services.chat.grammar.tool_syntax import ToolSyntax
 from services.chat.request.prompt import PromptRenderer
-from services.chat.request.validation import check_tokens, validate, validate_input, validate_tools
+from services.chat.request.validation import check_size, check_tokens, validate, validate_input
 from services.engine.model.tokenizer import TooManyTokensError
 from services.errors import ContextLengthExceeded, InvalidValue, UnsupportedParameter
 
@@ -52,18 +52,16 @@ class InputProcessor:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="prompt")
         self._grammars = GrammarCompiler(engine.tokenizer)
 
-    def validate(self, request: ChatRequest) -> None:
-        """InvalidValue, UnsupportedParameter or ContextLengthExceeded for the first field that is wrong."""
-        # A token or message is at least one token: more than the context holds are not looked at.
+    def check_size(self, request: ChatRequest) -> None:
+        """InvalidValue, UnsupportedParameter or ContextLengthExceeded for more than is ever processed."""
+        # Each token or message is at least one token of the prompt.
         count = max(len(request.prompt.tokens.ids), len(request.messages))
         if count > self._capabilities.context_length:
             raise self.too_long(request, str(count) if request.HasField("prompt") else f"at least {count}")
-        validate(request, self._capabilities)
-        if request.tools and self._renderer.tool_syntax is None:
-            raise UnsupportedParameter("tools is not supported by the chat template of this model.", param="tools")
+        check_size(request, self._capabilities)
 
     async def process(self, request: ChatRequest) -> Input:
-        """The input of a validated request; raises as `validate` does, for what only shows now."""
+        """The input of a request; InvalidValue, UnsupportedParameter or ContextLengthExceeded for a wrong field."""
         made = self._input(request) if self._is_small(request) else await self._in_thread(self._input, request)
         if made.grammar is not None:
             await self._grammars.check(made.grammar)
@@ -71,9 +69,8 @@ class InputProcessor:
 
     async def chat_tokens(self, request: ChatRequest) -> list[int]:
         """The prompt ids of a chat that is not going to be answered."""
-        validate_input(request, self._capabilities)
-        validate_tools(request)
-        return await self._in_thread(self._prompt_tokens, request)
+        self.check_size(request)
+        return await self._in_thread(self._chat_tokens, request)
 
     async def text_tokens(self, text: str, *, opened: bool) -> list[int]:
         """The ids of plain text; `opened` puts before it the ids with which every prompt begins."""
@@ -81,8 +78,7 @@ class InputProcessor:
 
     async def text_of(self, ids: Sequence[int]) -> str:
         """The text of token ids; InvalidValue for one that is not in the vocabulary."""
-        check_tokens(ids, "tokens", self._capabilities)
-        return await self._in_thread(self._tokenizer.decode, ids)
+        return await self._in_thread(self._text_of, ids)
 
     def too_long(self, request: ChatRequest, tokens: str) -> ContextLengthExceeded:
         """The error for a prompt of so many tokens."""
@@ -108,12 +104,23 @@ class InputProcessor:
     # In the threads.
 
     def _input(self, request: ChatRequest) -> Input:
+        validate(request, self._capabilities)
+        if request.tools and self._renderer.tool_syntax is None:
+            raise UnsupportedParameter("tools is not supported by the chat template of this model.", param="tools")
         grammar = grammar_of(request, self.tool_syntax)
         try:
             prompt = self._prompt_tokens(request, self._capabilities.context_length)
         except TooManyTokensError as error:
             raise self.too_long(request, f"at least {error.count}") from None
         return Input(prompt, grammar, self._echo(request))
+
+    def _chat_tokens(self, request: ChatRequest) -> list[int]:
+        validate_input(request, self._capabilities)
+        return self._prompt_tokens(request)
+
+    def _text_of(self, ids: Sequence[int]) -> str:
+        check_tokens(ids, "tokens", self._capabilities)
+        return self._tokenizer.decode(ids)
 
     def _prompt_tokens(self, request: ChatRequest, most: int | None = None) -> list[int]:
         if request.HasField("prompt"):

@@ -32,7 +32,8 @@ class SpecialTokens:
     def hide(self, value: Any, guard: str) -> Any:
         """A value of JSON's types, with each special token in its texts replaced by its number between guards."""
         if isinstance(value, str):
-            return self._pattern.sub(lambda match: f"{guard}{self._numbers[match[0]]}{guard}", value)
+            # Of the same kind of text as before.
+            return type(value)(self._pattern.sub(lambda match: f"{guard}{self._numbers[match[0]]}{guard}", value))
         if isinstance(value, list):
             return [self.hide(item, guard) for item in value]
         if isinstance(value, dict):

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from services.engine.api import ModelInfo
 
 
+class Verbatim(str):
+    """Text that `tojson` writes as it is, without quotation marks."""
+
+    __slots__ = ()
+
+
 class ChatTemplate:
     """Renders conversations; a model without a template refuses them."""
 
@@ -47,10 +53,13 @@ class ChatTemplate:
                 "the setting CHASQUI_CHAT_TEMPLATE can name a file with a template.",
                 param="messages",
             )
+        # Llama 3.1's template adds the tools to the first user turn, or to the system turn where this is false.
+        options = {} if tools is None or _begins_with_user(messages) else {"tools_in_user_message": False}
         try:
             return template.render(
                 messages=messages,
                 tools=tools,
+                **options,
                 add_generation_prompt=True,
                 date_string=strftime_now("%d %b %Y"),
                 **self._tokens,
@@ -59,6 +68,12 @@ class ChatTemplate:
             raise InvalidValue(
                 f"The model's chat template refuses the messages{_line_of(error)}: {error}", param="messages"
             ) from error
+
+
+def _begins_with_user(messages: list[dict[str, Any]]) -> bool:
+    """Whether the first message, after a system message at the very beginning, is a user's."""
+    roles = [message["role"] for message in messages[:2]]
+    return roles[:1] == ["user"] or roles == ["system", "user"]
 
 
 def strftime_now(form: str) -> str:
@@ -105,6 +120,8 @@ def _tojson(
     sort_keys: bool = False,
 ) -> str:
     """JSON as `transformers` writes it for templates: not escaped for HTML, unlike Jinja's own filter."""
+    if isinstance(value, Verbatim):
+        return value
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from chasqui.v1 import chat_pb2, tool_pb2
+from chasqui.v1 import chat_pb2
 from services.chat.grammar.tool_choice import calls_allowed, forced_names
+from services.chat.request.message_validation import check_messages
+from services.chat.request.tool_validation import check_tools
 from services.errors import InvalidValue, UnsupportedParameter
-from services.limits import LIMITS, LOGIT_BIAS, MAX_LOGIT_BIASES, MAX_STOPS
+from services.limits import LIMITS, LOGIT_BIAS, MAX_LOGIT_BIASES, MAX_REQUEST_ITEMS, MAX_STOPS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,16 +20,28 @@ if TYPE_CHECKING:
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from services.engine.api import Capabilities
 
-_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_SCHEMA_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _SAMPLING_FIELDS = frozenset(field.name for field in chat_pb2.SamplingOptions.DESCRIPTOR.fields)
 # What a value may be when the engine does not honour the field: it then changes nothing.
 _OTHER_NEUTRAL = {"top_k": (0, -1)}
 
 
+def check_size(request: ChatRequest, capabilities: Capabilities) -> None:
+    """InvalidValue or UnsupportedParameter for more than is ever processed; looks at counts alone."""
+    _check_count(request, len(request.messages) + len(request.tools))
+    if request.HasField("n"):
+        LIMITS["n"].check(request.n)
+        if request.n > capabilities.parallel:
+            raise UnsupportedParameter(
+                f"n is {request.n}, but this server generates at most {capabilities.parallel} choices at a time.",
+                param="n",
+            )
+
+
 def validate(request: ChatRequest, capabilities: Capabilities) -> None:
     """InvalidValue or UnsupportedParameter, naming the field as REST does, for the first field that is wrong."""
+    check_size(request, capabilities)
     validate_input(request, capabilities)
-    validate_tools(request)
     _check_numbers(request, capabilities)
     _check_logit_bias(request, capabilities)
     _check_stop(request, capabilities)
@@ -38,13 +51,17 @@ def validate(request: ChatRequest, capabilities: Capabilities) -> None:
 
 
 def validate_input(request: ChatRequest, capabilities: Capabilities) -> None:
-    """InvalidValue for what cannot be continued: messages, or a prompt in their place."""
+    """InvalidValue for messages and tools, or a prompt in their place, that cannot be rendered."""
+    parts = sum(len(message.content) + len(message.tool_calls) for message in request.messages)
+    _check_count(request, len(request.messages) + len(request.tools) + parts)
     if not request.HasField("prompt"):
-        _check_messages(request)
+        check_messages(request.messages)
+        check_tools(request)
         return
     for name, beside in (("messages", request.messages), ("tools", request.tools)):
         if beside:
-            raise InvalidValue(f"{name} cannot stand beside prompt.", param=name)
+            raise InvalidValue(f"{name} cannot be combined with prompt.", param=name)
+    check_tools(request)
     kind = request.prompt.WhichOneof("input")
     if kind is None or (kind == "tokens" and not request.prompt.tokens.ids):
         raise InvalidValue("prompt is empty.", param="prompt")
@@ -53,97 +70,21 @@ def validate_input(request: ChatRequest, capabilities: Capabilities) -> None:
         raise UnsupportedParameter("echo is not supported together with logprobs.", param="echo")
 
 
+def _check_count(request: ChatRequest, items: int) -> None:
+    if items > MAX_REQUEST_ITEMS:
+        param = "tools" if len(request.tools) > len(request.messages) else "messages"
+        raise InvalidValue(
+            f"{param} has too many items: a request may have {MAX_REQUEST_ITEMS:,} messages, content parts, tools and "
+            "tool calls in all.",
+            param=param,
+        )
+
+
 def check_tokens(ids: Sequence[int], param: str, capabilities: Capabilities) -> None:
     """InvalidValue for the first id that is no token's."""
     if ids and max(ids) >= capabilities.vocabulary_size:
         for index, token in enumerate(ids):
             _check_token(token, f"{param}[{index}]", capabilities)
-
-
-def _check_messages(request: ChatRequest) -> None:
-    """InvalidValue for the first message that cannot be rendered."""
-    if not request.messages:
-        raise InvalidValue("messages is empty, but must hold at least one message.", param="messages")
-    call_ids: set[str] = set()
-    for index, message in enumerate(request.messages):
-        _check_message(message, f"messages[{index}]", call_ids)
-
-
-def validate_tools(request: ChatRequest) -> None:
-    """InvalidValue or UnsupportedParameter for the first tool, or the tool choice, that cannot be honoured."""
-    names: set[str] = set()
-    for index, tool in enumerate(request.tools):
-        path = f"tools[{index}].function"
-        if tool.WhichOneof("tool") is None:
-            raise InvalidValue(f"tools[{index}] is empty.", param=f"tools[{index}]")
-        name = tool.function.name
-        if not _TOOL_NAME.fullmatch(name):
-            raise InvalidValue(
-                f"{path}.name is {name[:80]!r}, but must be 1 to 64 letters, digits, underscores and dashes.",
-                param=f"{path}.name",
-            )
-        if name in names:
-            raise InvalidValue(f"{path}.name is {name!r}, as that of an earlier tool.", param=f"{path}.name")
-        names.add(name)
-        if tool.function.parameters_json:
-            _check_json_object(tool.function.parameters_json, f"{path}.parameters")
-    _check_tool_choice(request, names)
-
-
-def _check_tool_choice(request: ChatRequest, names: set[str]) -> None:
-    choice = request.tool_choice
-    kind = choice.WhichOneof("choice")
-    if kind == "function_name" and choice.function_name not in names:
-        raise InvalidValue(
-            f"tool_choice names {choice.function_name[:80]!r}, which is not among the tools.", param="tool_choice"
-        )
-    if choice.mode == tool_pb2.TOOL_CHOICE_MODE_REQUIRED and not names:
-        raise InvalidValue("tool_choice demands a call, but no tools are offered.", param="tool_choice")
-
-
-def _check_message(message: chat_pb2.Message, path: str, call_ids: set[str]) -> None:
-    """One message; `call_ids` are those of the calls before it, and gains those that it makes."""
-    if message.role == chat_pb2.ROLE_UNSPECIFIED or message.role not in chat_pb2.Role.values():
-        raise InvalidValue(f"{path}.role is missing or unknown.", param=f"{path}.role")
-    _check_tool_result(message, path, call_ids)
-    if message.tool_calls and message.role != chat_pb2.ROLE_ASSISTANT:
-        raise InvalidValue(f"{path}.tool_calls belongs to assistant messages only.", param=f"{path}.tool_calls")
-    for index, call in enumerate(message.tool_calls):
-        call_path = f"{path}.tool_calls[{index}]"
-        if not call.id or call.id in call_ids:
-            raise InvalidValue(f"{call_path}.id is missing or that of an earlier call.", param=f"{call_path}.id")
-        if not call.function.name:
-            raise InvalidValue(f"{call_path}.function.name is missing.", param=f"{call_path}.function.name")
-        _check_json_object(call.function.arguments, f"{call_path}.function.arguments")
-        call_ids.add(call.id)
-    if not message.content and not message.tool_calls:
-        raise InvalidValue(f"{path}.content is missing.", param=f"{path}.content")
-    for index, part in enumerate(message.content):
-        if part.WhichOneof("part") is None:
-            raise InvalidValue(f"{path}.content[{index}] is an empty part.", param=f"{path}.content[{index}]")
-
-
-def _check_tool_result(message: chat_pb2.Message, path: str, call_ids: set[str]) -> None:
-    if message.role != chat_pb2.ROLE_TOOL:
-        if message.tool_call_id:
-            raise InvalidValue(f"{path}.tool_call_id belongs to tool messages only.", param=f"{path}.tool_call_id")
-    elif message.tool_call_id not in call_ids:
-        raise InvalidValue(
-            f"{path}.tool_call_id is {message.tool_call_id[:80]!r}, but no earlier message makes such a call.",
-            param=f"{path}.tool_call_id",
-        )
-
-
-def _check_json_object(text: str, param: str) -> None:
-    """InvalidValue unless `text` is a JSON object that is not nested beyond what can be rendered."""
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise InvalidValue(f"{param} is not valid JSON: {error}.", param=param) from error
-    except RecursionError as error:
-        raise InvalidValue(f"{param} is nested too deeply.", param=param) from error
-    if not isinstance(value, dict):
-        raise InvalidValue(f"{param} must be a JSON object.", param=param)
 
 
 def _check_numbers(request: ChatRequest, capabilities: Capabilities) -> None:
@@ -156,11 +97,6 @@ def _check_numbers(request: ChatRequest, capabilities: Capabilities) -> None:
         neutral = _OTHER_NEUTRAL.get(name, (limit.default,))
         if name != "max_tokens" and name not in capabilities.parameters and value not in neutral:
             raise _not_honoured(name, capabilities)
-    if request.HasField("n") and request.n > capabilities.parallel:
-        raise UnsupportedParameter(
-            f"n is {request.n}, but this server generates at most {capabilities.parallel} answers at the same time.",
-            param="n",
-        )
 
 
 def _check_logit_bias(request: ChatRequest, capabilities: Capabilities) -> None:
@@ -236,7 +172,7 @@ def _check_guided(request: ChatRequest, capabilities: Capabilities) -> None:
         return
     if not capabilities.guided:
         raise _not_honoured("response_format", capabilities)
-    if form == "json_schema" and not _TOOL_NAME.fullmatch(request.response_format.json_schema.name):
+    if form == "json_schema" and not _SCHEMA_NAME.fullmatch(request.response_format.json_schema.name):
         raise InvalidValue(
             "response_format.json_schema.name must be 1 to 64 letters, digits, underscores and dashes.",
             param="response_format.json_schema.name",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.errors import InvalidValue
+from services.errors import InvalidValue, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ def remaining_seconds(metadata: Mapping[str, str], grpc_remaining: float | None 
         seconds = 0.0
     if not 0 < seconds < float("inf"):
         raise InvalidValue(
-            f"x-request-timeout is {header[:80]!r}, but must be a positive number of seconds.",
+            f"x-request-timeout is {quoted(header)}, but must be a positive number of seconds.",
             param="x-request-timeout",
         )
     return seconds if grpc_remaining is None else min(seconds, grpc_remaining)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+import pytest
+
 from chasqui.v1 import chat_pb2, tool_pb2
 from services.chat.request.history import template_messages, template_tools
+from services.chat.request.template import Verbatim
 
 USER, ASSISTANT, TOOL = chat_pb2.ROLE_USER, chat_pb2.ROLE_ASSISTANT, chat_pb2.ROLE_TOOL
 
@@ -79,3 +85,64 @@ def test_parameters_keep_the_order_of_their_keys() -> None:
 
 def test_no_tools_are_none_for_the_template() -> None:
     assert template_tools([]) is None
+
+
+def arguments(text: str) -> Any:
+    """What a template gets for the arguments of a call."""
+    made = tool_pb2.ToolCall(id="c", function=tool_pb2.FunctionCall(name="f", arguments=text))
+    (turn,) = template_messages([chat_pb2.Message(role=ASSISTANT, tool_calls=[made])])
+    return turn["tool_calls"][0]["function"]["arguments"]
+
+
+@pytest.mark.parametrize(
+    ("text", "mapping"),
+    [
+        ("", {}),
+        ("null", {}),
+        ("{}", {}),
+        ('{"a": 10.0, "b": [1]}', {"a": 10.0, "b": [1]}),
+        (json.dumps('{"a": 1}'), {"a": 1}),
+        ('{"a": "\\ud83e\\udd99"}', {"a": "🦙"}),
+    ],
+    ids=["absent", "null", "empty", "an object", "encoded twice", "a surrogate pair"],
+)
+def test_arguments_are_a_mapping_for_the_template(text: str, mapping: dict[str, Any]) -> None:
+    assert arguments(text) == mapping
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"city": "Par',
+        "[1]",
+        "5",
+        "get_weather(Paris)",
+        '"Paris"',
+        '{"a": NaN}',
+        '{"a": 1e999}',
+        '{"a": ' + "9" * 5000 + "}",
+        '{"a": "\\ud83d"}',
+        '{"a": ' + "[" * 600 + "]" * 600 + "}",
+        "[" * 100_000,
+        '{"a": "' + "x" * 2_000_000 + '"}',
+    ],
+    ids=lambda text: text[:20],
+)
+def test_arguments_that_are_no_json_object_reach_the_template_as_they_are(text: str) -> None:
+    assert arguments(text) == text
+    assert isinstance(arguments(text), Verbatim)
+
+
+def test_an_id_that_is_used_again_has_a_result_in_each_turn() -> None:
+    def turn(text: str) -> list[chat_pb2.Message]:
+        return [say(USER, text), calling("x"), say(TOOL, f"for {text}", call_id="x")]
+
+    assert shape(*turn("one"), *turn("two")) == [
+        *("user:one", "assistant:x!", "tool:for one"),
+        *("user:two", "assistant:x!", "tool:for two"),
+    ]
+
+
+def test_an_empty_answer_and_an_empty_result_are_empty_turns() -> None:
+    history = (say(ASSISTANT), calling("x"), say(TOOL, call_id="x"))
+    assert shape(*history) == ["assistant:", "assistant:x!", "tool:"]

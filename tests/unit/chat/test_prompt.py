@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chasqui.v1 import chat_pb2
+from chasqui.v1 import chat_pb2, tool_pb2
 from services.chat.request.prompt import PromptRenderer
 from services.engine.api import ModelInfo
 from services.engine.load_error import EngineLoadError
@@ -212,3 +212,43 @@ def test_a_template_that_is_no_jinja_is_refused_at_once(template: str) -> None:
 )
 def test_a_template_finds_what_the_models_of_the_hub_expect(template: str, text: str) -> None:
     assert _spelled(_renderer(template).token_ids([say(USER, "<é> & 'x'")])) == text
+
+
+def _calling(arguments: str) -> chat_pb2.Message:
+    call = tool_pb2.ToolCall(id="c", function=tool_pb2.FunctionCall(name="look", arguments=arguments))
+    return chat_pb2.Message(role=ASSISTANT, tool_calls=[call])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "written"),
+    [
+        ('{"city":"Par', '{"city":"Par'),
+        ("", "{}"),
+        ('{"city":"Paris"}', '{"city": "Paris"}'),
+        ('{"city": "<|eot_id|>', '{"city": "<|eot_id|>'),
+        ('{"city": "Par\\ud83d"}', '{"city": "Par\\ud83d"}'),
+    ],
+    ids=["cut", "absent", "whole", "a special token in a cut call", "half of a surrogate pair"],
+)
+def test_a_call_of_the_history_is_rendered_as_the_model_wrote_it(arguments: str, written: str) -> None:
+    ids = OWN_TEMPLATE.token_ids([say(USER, "Hi"), _calling(arguments)])
+    call = _turn("assistant", '{"name": "look", "parameters": ' + written + "}")
+    assert call == ids[-len(call) - len(_turn("assistant", "")) + 1 : -len(_turn("assistant", "")) + 1]
+
+
+@pytest.mark.parametrize(
+    "before", [[], [say(SYSTEM, "Be brief.")]], ids=["without a system message", "after a system message"]
+)
+@pytest.mark.parametrize(
+    "after", [[], [say(ASSISTANT, "Hello!")], [_calling("{}")], [say(ASSISTANT, "A"), say(USER, "B")]]
+)
+def test_tools_are_offered_in_a_conversation_that_does_not_begin_with_a_user(
+    before: list[chat_pb2.Message], after: list[chat_pb2.Message]
+) -> None:
+    tool = tool_pb2.Tool(function=tool_pb2.FunctionTool(name="look"))
+    conversation = [*before, *after] or [say(ASSISTANT)]
+    prompt = _spelled(OWN_TEMPLATE.token_ids(conversation, [tool]))
+    assert prompt.count('"name": "look",\n') == 1
+    without = _spelled(OWN_TEMPLATE.token_ids(conversation))
+    # All that differs is the system turn.
+    assert prompt.partition("⟨eot_id⟩")[2] == without.partition("⟨eot_id⟩")[2]

@@ -12,7 +12,7 @@ from chasqui.v1 import chat_pb2, chat_service_pb2, tool_pb2
 from services.chat.request.validation import validate, validate_input
 from services.engine.api import Capabilities
 from services.errors import ChasquiError, InvalidValue, UnsupportedParameter
-from services.limits import LIMITS, MAX_LOGIT_BIASES, MAX_STOPS
+from services.limits import LIMITS, MAX_LOGIT_BIASES, MAX_REQUEST_ITEMS, MAX_STOPS
 
 VOCABULARY = 100
 SAMPLING = frozenset(field.name for field in chat_pb2.SamplingOptions.DESCRIPTOR.fields)
@@ -57,6 +57,7 @@ def tool(name: str, **fields: Any) -> tool_pb2.Tool:
     return tool_pb2.Tool(function=tool_pb2.FunctionTool(name=name, **fields))
 
 
+EMPTY = chat_pb2.ContentPart(text="")
 JSON_OBJECT = chat_pb2.ResponseFormat(json_object=chat_pb2.JsonObjectFormat())
 REQUIRED = tool_pb2.ToolChoice(mode=tool_pb2.TOOL_CHOICE_MODE_REQUIRED)
 
@@ -127,9 +128,7 @@ def test_the_message_of_a_refusal_ends_with_what_would_support_the_parameter() -
         ({"messages": [calling(call(""))]}, InvalidValue, "messages[0].tool_calls[0].id"),
         ({"messages": [calling(call("c"), call("c"))]}, InvalidValue, "messages[0].tool_calls[1].id"),
         ({"messages": [calling(call("c", name=""))]}, InvalidValue, "messages[0].tool_calls[0].function.name"),
-        ({"messages": [calling(call("c", "[]"))]}, InvalidValue, "messages[0].tool_calls[0].function.arguments"),
-        ({"messages": [calling(call("c", "{"))]}, InvalidValue, "messages[0].tool_calls[0].function.arguments"),
-        ({"messages": [calling(call("c", "[" * 9999))]}, InvalidValue, "messages[0].tool_calls[0].function.arguments"),
+        ({"messages": [calling(call("c")), result("c"), result("c")]}, InvalidValue, "messages[2].tool_call_id"),
         ({"stop": [""]}, InvalidValue, "stop[0]"),
         ({"stop": ["a", ""]}, InvalidValue, "stop[1]"),
         ({"stop": ["x"] * (MAX_STOPS + 1)}, InvalidValue, "stop"),
@@ -174,6 +173,10 @@ def test_a_wrong_field_is_refused_under_its_path_even_if_the_engine_can_do_every
         {"messages": [text("")]},
         {"messages": [text(role=role) for role in (1, 2, 3, 4)]},
         {"messages": [text(role=chat_pb2.ROLE_ASSISTANT)]},
+        {"messages": [text(), chat_pb2.Message(role=chat_pb2.ROLE_ASSISTANT), text()]},
+        {"messages": [calling(call("c")), chat_pb2.Message(role=chat_pb2.ROLE_TOOL, tool_call_id="c")]},
+        {"messages": [calling(call("c")), result("c"), text(), calling(call("c")), result("c")]},
+        {"messages": [calling(call("c")), text(), calling(call("c")), result("c")]},
         {"messages": [text(), text(), text(role=chat_pb2.ROLE_SYSTEM), text(role=chat_pb2.ROLE_ASSISTANT)]},
         {"max_tokens": 0},
         {"max_tokens": 1_000_000},
@@ -271,11 +274,41 @@ def test_a_value_out_of_range_is_invalid_even_where_the_field_is_not_honoured() 
     assert (type(error), error.param) == (InvalidValue, "temperature")
 
 
-def test_more_answers_than_the_engine_generates_at_once_are_refused() -> None:
+def test_more_choices_than_the_engine_generates_at_once_are_refused() -> None:
     capabilities = Capabilities(64, VOCABULARY, EVERYTHING.parameters, parallel=2, guided=True)
     validate(request(n=2), capabilities)
     error = _refusal(request(n=3), capabilities)
     assert (type(error), error.param) == (UnsupportedParameter, "n")
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"messages": [text()] * (MAX_REQUEST_ITEMS + 1)}, "messages"),
+        (
+            {"messages": [chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[EMPTY] * MAX_REQUEST_ITEMS)]},
+            "messages",
+        ),
+        ({"messages": [calling(*[call("c")] * MAX_REQUEST_ITEMS)]}, "messages"),
+        ({"tools": [tool("f")] * MAX_REQUEST_ITEMS}, "tools"),
+    ],
+    ids=["messages", "parts", "calls", "tools"],
+)
+def test_more_items_than_a_request_may_have_are_refused(fields: dict[str, Any], param: str) -> None:
+    error = _refusal(request(**fields), EVERYTHING)
+    assert "too many items" in error.message
+    assert (type(error), error.param) == (InvalidValue, param)
+
+
+def test_an_error_quotes_only_the_beginning_of_a_long_text() -> None:
+    long = "x" * 1_000_000
+    for fields in (
+        {"tools": [tool(long)]},
+        {"tool_choice": tool_pb2.ToolChoice(function_name=long)},
+        {"messages": [result(long)]},
+        {"messages": [calling(call("c")), result("c"), result("c"), result(long)]},
+    ):
+        assert len(_refusal(request(**fields), EVERYTHING).message) < 300
 
 
 def test_messages_can_be_checked_without_the_other_fields() -> None:
