@@ -116,6 +116,7 @@ def envoy_config(settings: Settings) -> None:
             admin_socket=Path("/tmp/envoy-admin.sock"),  # noqa: S108 - of a container of its own
             metrics_address=settings.metrics_address,
             collector=collector(os.environ, trusts_callers=settings.trust_traceparent),
+            cors_origins=settings.cors_origins,
             tls=tls(settings),  # Envoy's files: they may be on another machine than this
         )
         click.echo(render(config))

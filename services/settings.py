@@ -24,6 +24,9 @@ DEMO_MODEL = Path(__file__).parent / "engine" / "model" / "demo" / "chasqui-demo
 MAX_BODY_BYTES = 8 * 1024 * 1024
 # The largest gRPC message either side accepts: a body of that size in protobuf, with room for its framing.
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+# Metadata of an RPC: 60 KiB of headers that Envoy lets through (max_request_headers_kb), and what it adds. gRPC's own
+# limits differ from each other, 8 and 16 KiB, and in between it refuses calls at random.
+MAX_METADATA_BYTES = 80 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +207,11 @@ class Settings:
         False,
         "Let a caller's traceparent decide whether its call is sampled; off: OTEL_TRACES_SAMPLER decides, and the "
         "caller's trace is continued.",
+    )
+    cors_origins: tuple[str, ...] = setting(
+        (),
+        "Origins of web pages that may call the REST API from a browser, as https://example.com, separated by "
+        "commas; * for all. Empty: none.",
     )
     tls_certificate: str = setting("", "PEM file with the certificate chain of the public port; empty: no TLS.")
     tls_key: str = setting("", "PEM file with the private key of that certificate.")

@@ -1,4 +1,4 @@
-"""Sends calls with one `x-session-id` to one replica: parts of Envoy's configuration, pure but for reading a file."""
+"""Sends calls with one `x-session-id` to one replica: pieces of Envoy's configuration, pure but for reading a file."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ _HASHED: Final = [{"header": {"header_name": HEADER}}]
 def rpc_route() -> dict[str, Any]:
     """The route of chat calls over gRPC that belong to a session."""
     match = {"prefix": "/chasqui.v1.ChatService/", "grpc": {}, "headers": _PRESENT}
-    endless = {"timeout": "0s", "max_stream_duration": {"max_stream_duration": "0s"}}
+    endless = {"timeout": "0s", "idle_timeout": "0s", "max_stream_duration": {"max_stream_duration": "0s"}}
     return {"match": match, "route": {"cluster": "chat_server_sessions", "hash_policy": _HASHED, **endless}}
 
 
 def rest_route() -> dict[str, Any]:
     """The route of REST requests that belong to a session; it comes after those of gRPC."""
     match = {"prefix": "/", "headers": _PRESENT}
-    return {"match": match, "route": {"cluster": "edge_sessions", "hash_policy": _HASHED, "timeout": "0s"}}
+    rewrite = {"pattern": {"regex": "^(/.+?)/+$"}, "substitution": "\\1"}  # as of the other REST requests
+    route = {"cluster": "edge_sessions", "hash_policy": _HASHED, "timeout": "0s", "regex_rewrite": rewrite}
+    return {"match": match, "route": route}
 
 
 def clusters(places: Mapping[str, str]) -> str:

@@ -26,7 +26,7 @@ async def discard_body(request: Request) -> None:
 
 
 async def read_json_body(request: Request) -> bytes:
-    """The body; HTTPException 415 unless it is declared as uncompressed JSON, 413 if it is too large.
+    """The body; HTTPException 415 unless it is JSON and not compressed (Envoy inflates gzip), 413 if it is too large.
 
     Raises starlette's ClientDisconnect if the caller disconnects before the end.
     """
@@ -35,7 +35,7 @@ async def read_json_body(request: Request) -> bytes:
         raise HTTPException(415, f"The content type is {content_type[:80]!r}, but must be application/json.")
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity"):
-        raise HTTPException(415, f"The body is encoded as {encoding[:40]!r}, but must not be compressed.")
+        raise HTTPException(415, f"The body is encoded as {encoding[:40]!r}, but must be gzip or not encoded.")
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from edge.http.exchange import current_exchange
 from services.errors import DeadlineExceeded
+from services.settings import MAX_METADATA_BYTES
 from services.telemetry.tracing import trace_headers
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 # Envoy sets the last one and removes it from callers' requests.
 _FORWARDED: Final = ("authorization", "x-request-timeout", "x-client-address")
-# gRPC accepts 8 KiB of metadata in total.
-_LONGEST_HEADER: Final = 2048
+# gRPC counts 32 bytes for each entry beyond its text, and adds entries of its own.
+_LONGEST_METADATA: Final = MAX_METADATA_BYTES - 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +34,13 @@ class CallOptions:
     def from_headers(cls, headers: Headers) -> CallOptions:
         """The options of the current HTTP request.
 
-        Values are validated by the chat server. HTTPException 431 if one is too long.
+        Values are validated by the chat server. HTTPException 431 if they are longer than RPCs can carry.
         """
         given = [(name, headers[name]) for name in _FORWARDED if name in headers]
         exchange = current_exchange.get()
         given += [*trace_headers(exchange.span.context).items(), ("x-request-id", exchange.request_id)]
-        for name, value in given:
-            if len(value) > _LONGEST_HEADER:
-                raise HTTPException(431, f"The header {name} is longer than {_LONGEST_HEADER:,} bytes.")
+        if sum(len(name) + len(value) for name, value in given) > _LONGEST_METADATA:
+            raise HTTPException(431, f"The headers are longer than {_LONGEST_METADATA:,} bytes.")
         # gRPC metadata is printable ASCII, and so is every valid key, id and number.
         return cls(tuple((name, value) for name, value in given if value.isascii() and value.isprintable()))
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from chasqui.v1 import (
     chat_service_pb2,
@@ -26,11 +25,12 @@ from services.chat.server_metrics import show_server
 from services.chat.transport.authentication import Authentication
 from services.chat.transport.health import HealthMonitor
 from services.chat.transport.interceptors import AuthenticationInterceptor, CallInterceptor
+from services.chat.transport.reflection import add_reflection
 from services.chat.transport.relay import RelayServicer
 from services.chat.transport.servicers import ChatServicer, ModelServicer
 from services.engine.factory import build_engine
 from services.errors import Unavailable
-from services.settings import MAX_MESSAGE_BYTES, SettingsError
+from services.settings import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, SettingsError
 from services.stop_signals import on_stop_signal
 from services.telemetry.metrics import configure_metrics, watch_event_loop
 from services.telemetry.rpc import RpcObserver
@@ -53,6 +53,8 @@ _METHODS = tuple(f"{service.full_name}/{method.name}" for service in _DESCRIPTOR
 _CLOSE_SECONDS = 1.0
 # A client may ping this often, with or without calls, and never gets "too many pings".
 _OPTIONS = (
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", 60_000),
@@ -95,7 +97,7 @@ class ChatServer:
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(catalogue, self._inputs), self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
         health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-        reflection.enable_server_reflection([*_SERVICES, health_name, reflection.SERVICE_NAME], self._grpc)
+        add_reflection([*_SERVICES, health_name], self._grpc)
         # On a server of its own, so that no proxy configuration can route a caller to it.
         self._relay = RelayServicer(pipeline, authentication, observer, settings.reader_timeout)
         self._relay_grpc: grpc.aio.Server = grpc.aio.server(options=_OPTIONS)

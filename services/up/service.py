@@ -135,6 +135,7 @@ def _bootstrap(settings: Settings, edges: Sequence[str], private: PrivateDirecto
         metrics_address=metrics_address(settings, 1 + len(edges)),
         collector=collector(os.environ, trusts_callers=settings.trust_traceparent),
         tls=public_tls,
+        cors_origins=settings.cors_origins,
     )
     try:
         return render(config)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from grpc_status import rpc_status
 
@@ -63,6 +65,25 @@ def test_a_client_without_stubs_finds_and_calls_the_services_by_reflection(chann
     assert answer["choices"][0]["message"]["role"] == "ROLE_ASSISTANT"
     assert answer["choices"][0]["finishReason"] == "FINISH_REASON_LENGTH"
     assert answer["usage"]["completionTokens"] == "4"
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_reflection_answers_clients_of_either_version_and_describes_itself(channel: grpc.Channel, version: str) -> None:
+    name = f"grpc.reflection.{version}.ServerReflection"
+    call: Any = channel.stream_stream(
+        f"/{name}/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    asked = [
+        reflection_pb2.ServerReflectionRequest(list_services="*"),
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol=name),
+    ]
+    listed, described = call(iter(asked))
+    names = {service.name for service in listed.list_services_response.service}
+    assert {name, "chasqui.v1.ChatService", "grpc.health.v1.Health"} <= names
+    file = FileDescriptorProto.FromString(described.file_descriptor_response.file_descriptor_proto[0])
+    assert (file.package, file.service[0].name) == (f"grpc.reflection.{version}", "ServerReflection")
 
 
 def test_a_stream_starts_then_carries_deltas_one_finish_and_the_usage(channel: grpc.Channel) -> None:

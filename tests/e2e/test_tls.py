@@ -130,6 +130,11 @@ def test_plain_http_on_that_port_is_not_answered(encrypted: Service) -> None:
         get(f"http://127.0.0.1:{encrypted.port}/healthz")
 
 
+def test_a_slash_at_the_end_leads_nobody_to_plain_http(encrypted: Service) -> None:
+    reply = post(encrypted.url + "/v1/chat/completions/", BODY, host="elsewhere.example")
+    assert (reply.status, reply.headers.get("location")) == (200, None)
+
+
 def test_start_up_shows_an_https_address(encrypted: Service) -> None:
     assert encrypted.prints(f"curl https://127.0.0.1:{encrypted.port}/v1/chat/completions")
 

@@ -22,7 +22,7 @@ from chasqui.v1 import (
 )
 from services.chat.transport.status import abort, status_of
 from services.errors import ChasquiError, ModelNotFound
-from services.settings import MAX_MESSAGE_BYTES
+from services.settings import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES
 from tests.support import events
 
 if TYPE_CHECKING:
@@ -35,7 +35,12 @@ if TYPE_CHECKING:
 
 CHAT_SERVICE = "chasqui.v1.ChatService"
 # As the real server has them: it takes pings at any pace.
-_OPTIONS = (("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.http2.max_ping_strikes", 0))
+_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.http2.max_ping_strikes", 0),
+)
 
 
 @dataclass(frozen=True, slots=True)

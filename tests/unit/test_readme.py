@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.envoy.config import _LOCAL_REPLIES as LOCAL_REPLIES
+from edge.envoy.local_replies import _LOCAL_REPLIES as LOCAL_REPLIES
 from edge.openai import answer_schema, errors
 from edge.openai.field_table import FIELDS
 from services.errors import Cancelled, ChasquiError, Unavailable
@@ -115,7 +115,7 @@ def test_every_error_code_is_explained_beside_its_status() -> None:
 def _error_codes() -> Iterator[tuple[int, str]]:
     """Status and code of every error that a caller can see."""
     yield from errors._HTTP_CODES.items()
-    yield from ((status, code) for _, status, _, code, _ in LOCAL_REPLIES)
+    yield from ((status, code) for _, status, _, _, code, _ in LOCAL_REPLIES)
     for kind in _subclasses(ChasquiError):
         if kind not in (Unavailable, Cancelled):  # a cancelled caller sees nothing
             yield errors._STATUSES[kind.code], kind.reason.lower()

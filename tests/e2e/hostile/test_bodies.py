@@ -105,9 +105,10 @@ def test_a_schema_that_is_10000_deep_is_400_and_names_the_tool(replicas: Replica
     assert reply.status == 400
 
 
-def test_a_compressed_body_is_415_however_small(replicas: Replicas) -> None:
+def test_a_small_body_that_inflates_to_a_giant_one_is_413_and_other_compressions_are_415(replicas: Replicas) -> None:
     bomb = gzip.compress(b" " * (256 << 20))
-    for encoding in ("gzip", "br", "deflate", "gzip, gzip"):
+    assert refused(post(replicas.url + CHAT, bomb, content_encoding="gzip"), 413, "request_too_large")
+    for encoding in ("br", "deflate", "zstd"):
         assert refused(post(replicas.url + CHAT, bomb, content_encoding=encoding), 415, "unsupported_media_type")
 
 

@@ -33,9 +33,7 @@ GRPC_CHAT = "/chasqui.v1.ChatService/Chat"
         (f"{HEAD}content-length: -1\r\n\r\n".encode(), 400, "bad_request"),
         (f"{HEAD}transfer-encoding: chunked\r\n\r\nzz\r\n".encode(), 400, "bad_request"),
         (f"{HEAD}a\x00b: c\r\n\r\n".encode(), 400, "bad_request"),
-        (b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", 403, "upgrade_refused"),
         (b"CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n", 404, "not_found"),
-        (b"GET / HTTP/1.0\r\n\r\n", 426, "upgrade_required"),
         (b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"x" * 62_000 + b"\r\n\r\n", 431, "headers_too_large"),
         (b"GET / HTTP/1.1\r\nhost: a\r\n" + b"x: y\r\n" * 101 + b"\r\n", 431, "headers_too_large"),
         (b"GET /" + b"x" * 62_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n", 431, "headers_too_large"),
@@ -50,9 +48,8 @@ GRPC_CHAT = "/chasqui.v1.ChatService/Chat"
             "negative length",
             "bad chunk",
             "NUL",
-            "web socket",
         ),
-        *("CONNECT", "HTTP/1.0", "long header", "many headers", "long path", "coding"),
+        *("CONNECT", "long header", "many headers", "long path", "coding"),
     ],
 )
 def test_what_is_no_proper_http_is_refused_in_the_envelope(
@@ -62,7 +59,7 @@ def test_what_is_no_proper_http_is_refused_in_the_envelope(
 
 
 def test_a_long_credential_is_431(replicas: Replicas) -> None:
-    assert post(replicas.url + CHAT, BODY, authorization="Bearer " + "x" * 20_000).status == 431
+    assert post(replicas.url + CHAT, BODY, authorization="Bearer " + "x" * 61_440).status == 431
 
 
 def test_headers_that_come_byte_by_byte_are_408_while_others_are_served(replicas: Replicas) -> None:

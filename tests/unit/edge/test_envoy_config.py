@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.envoy.config import EnvoyConfig, render
+from edge.envoy.local_replies import local_replies
 from edge.envoy.telemetry import Collector, collector
 from services.settings import SettingsError
 
@@ -44,13 +45,14 @@ def config(**fields: object) -> EnvoyConfig:
         },
         {"server_addresses": ("chat-server:50051",), "edge_addresses": ("edge:9000",)},
         {"edge_addresses": ("unix:/a", "unix:/b", "unix:/c")},
+        {"host": "::", "cors_origins": ("https://a.example", "*")},
         {"metrics_address": "127.0.0.1:9464"},
         *({"collector": Collector("otel", 4317, False, {}, sampler, 0.25)} for sampler in SAMPLERS),
         {"collector": Collector("127.0.0.1", 443, True, {"key": "secret"}, "always_on", 1.0)},
         {"metrics_address": "0.0.0.0:9464", "collector": Collector("::1", 4317, False, {}, "always_off", 1.0)},
     ],
     ids=[
-        *("sockets", "all interfaces", "IPv6", "IP addresses", "host names", "three workers"),
+        *("sockets", "all interfaces", "IPv6", "IP addresses", "host names", "three workers", "pages"),
         *("metrics", *SAMPLERS, "a collector behind TLS", "metrics and a collector"),
     ],
 )
@@ -72,6 +74,28 @@ def test_every_edge_worker_is_an_endpoint_of_its_own() -> None:
     assert [endpoint["endpoint"]["address"] for endpoint in endpoints] == [
         {"pipe": {"path": "/a"}},
         {"socket_address": {"address": "h", "port_value": 1}},
+    ]
+
+
+@pytest.mark.parametrize("origin", ["example.com", "https://a.example/", "https://a.example/path", "https://", ""])
+def test_what_is_no_origin_is_refused_by_name(origin: str) -> None:
+    with pytest.raises(ValueError, match=f"CHASQUI_CORS_ORIGINS has {re.escape(repr(origin))}"):
+        render(config(cors_origins=(origin,)))
+
+
+@pytest.mark.parametrize(
+    ("status", "grpc_status"),
+    [(401, 16), (404, 12), (408, 4), (413, 8), (431, 8), (501, 12), (502, 13), (503, 14), (504, 4)],
+)
+def test_each_reply_of_envoy_has_its_grpc_status(status: int, grpc_status: int) -> None:
+    [mapper] = [
+        mapper
+        for mapper in local_replies()
+        if mapper["filter"].get("status_code_filter", {}).get("comparison", {}).get("value", {}).get("default_value")
+        == status
+    ]
+    assert [header["header"] for header in mapper["headers_to_add"]] == [
+        {"key": "grpc-status", "value": str(grpc_status)}
     ]
 
 
