@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 # One connection of Envoy carries all streams of a worker; granian's default of 200 would queue the others.
 _HTTP2 = HTTP2Settings(max_concurrent_streams=16_384)
+# For clients to read the end of a call that is interrupted, and for connections to close.
+_CLOSE_SECONDS = 2.0
 
 
 class RunningCalls:
@@ -84,10 +87,11 @@ async def serve(settings: Settings) -> None:
     for task in tasks:
         if task.done():
             await task
-    await _drain(health, calls, settings)
+    await _drain(health, calls, upstream, settings)
     server.stop()  # type: ignore[no-untyped-call]
-    await tasks[-1]
-    for task in tasks[:-1]:
+    # It waits for connections, of which one may have a client that reads nothing.
+    await asyncio.wait([tasks[-1]], timeout=_CLOSE_SECONDS)
+    for task in tasks:
         task.cancel()
     await upstream.close()
     await asyncio.to_thread(spans.shutdown)
@@ -95,15 +99,18 @@ async def serve(settings: Settings) -> None:
     log.info("stopped")
 
 
-async def _drain(health: Health, calls: RunningCalls, settings: Settings) -> None:
-    """Become unready, wait for load balancers to notice, and then until running calls have ended."""
+async def _drain(health: Health, calls: RunningCalls, upstream: Upstream, settings: Settings) -> None:
+    """Become unready, wait for load balancers to notice, and then until running calls have ended, or end them."""
     health.draining = True
     log.info("draining")
     await asyncio.sleep(settings.drain_delay)
     try:
         await asyncio.wait_for(calls.ended(), settings.grace_period)
     except TimeoutError:
-        log.warning("the grace period is over: running calls are cut")
+        log.warning("the grace period is over: running calls are interrupted")
+        upstream.calls.interrupt()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(calls.ended(), _CLOSE_SECONDS)
 
 
 def _listener(address: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ ChasquiError                     code               reason
 ├── Cancelled                    CANCELLED          CANCELLED
 ├── Unavailable                  UNAVAILABLE        (its argument: OVERLOADED, DRAINING, NOT_READY,
 │                                                    UPSTREAM_UNAVAILABLE)
+├── Interrupted                  UNAVAILABLE        INTERRUPTED
 └── EngineFailed                 INTERNAL           ENGINE_FAILED
 """
 
@@ -138,6 +139,16 @@ class Unavailable(ChasquiError):
     def __init__(self, message: str, *, reason: str, retry_after: float) -> None:
         super().__init__(message, retry_after=retry_after)
         self.reason = reason
+
+
+class Interrupted(ChasquiError):
+    """The service stopped before the call had ended. Tokens were generated: a retry is for the caller to decide."""
+
+    code = Code.UNAVAILABLE
+    reason = "INTERRUPTED"
+
+    def __init__(self) -> None:
+        super().__init__("The service has shut down before the answer was complete.")
 
 
 class EngineFailed(ChasquiError):

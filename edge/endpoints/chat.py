@@ -66,7 +66,8 @@ class Generation:
                     stream = EventStream(send, current_exchange.get().send, headers, give_up)
                     await self._stream(self._start(asked, options), ChunkFrames(asked.chunks), stream)
                     return
-                answer = await self._whole(asked, options)
+                with self._upstream.calls.running():
+                    answer = await self._whole(asked, options)
             exchange = current_exchange.get()
             exchange.model, exchange.usage = answer.model, answer.usage
             headers["server-timing"] = server_timing(answer.timings)
@@ -104,12 +105,14 @@ class Generation:
         """
         exchange = current_exchange.get()
         try:
-            await call.started()
+            with self._upstream.calls.running():
+                await call.started()
             await stream.open()
             self._keep_alive.add(stream)
             writer = ChunkWriter(chunks, stream, exchange)
             try:
-                await call.forward(writer)
+                with self._upstream.calls.running():
+                    await call.forward(writer)
                 last = writer.last + DONE
             except ChasquiError as error:
                 exchange.error = error

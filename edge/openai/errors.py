@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from edge.http.exchange import CLIENT_CLOSED_REQUEST, current_exchange
 from edge.openai.answer_schema import ErrorBody, ErrorEnvelope
-from services.errors import NOT_ADMITTED, ChasquiError, Code
+from services.errors import NOT_ADMITTED, ChasquiError, Code, Interrupted
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -42,6 +42,7 @@ _HTTP_CODES: Final = {
 }
 # Generation had begun and is billed: a client that retries by itself would pay twice.
 _NOT_RETRIED: Final = frozenset({500, 504})
+_NOT_RETRIED_REASONS: Final = frozenset({Interrupted.reason})
 
 
 def envelope(error: ChasquiError) -> bytes:
@@ -57,7 +58,7 @@ def response(error: ChasquiError) -> Response:
         headers["retry-after"] = str(math.ceil(error.retry_after))
     if error.not_admitted:
         headers.update([NOT_ADMITTED])
-    if status in _NOT_RETRIED:
+    if status in _NOT_RETRIED or error.reason in _NOT_RETRIED_REASONS:
         headers["x-should-retry"] = "false"
     if status == 401:
         headers["www-authenticate"] = "Bearer"

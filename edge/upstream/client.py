@@ -10,6 +10,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chasqui.v1 import chat_service_pb2, model_service_pb2, model_service_pb2_grpc
+from edge.upstream.interruptible_calls import InterruptibleCalls
 from edge.upstream.relay import Relay
 from edge.upstream.stream_chat import StreamChat
 from edge.upstream.upstream_error import error_of_rpc
@@ -50,6 +51,7 @@ class Upstream:
         self.transport: Transport = Relay(relay_address) if relay_address else StreamChat(self._channel)
         self._models: Any = model_service_pb2_grpc.ModelServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)
+        self.calls = InterruptibleCalls()
         self.serving = False
 
     @property

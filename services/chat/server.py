@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -29,7 +30,7 @@ from services.chat.transport.reflection import add_reflection
 from services.chat.transport.relay import RelayServicer
 from services.chat.transport.servicers import ChatServicer, ModelServicer
 from services.engine.factory import build_engine
-from services.errors import Unavailable
+from services.errors import Interrupted
 from services.settings import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, SettingsError
 from services.stop_signals import on_stop_signal
 from services.telemetry.metrics import configure_metrics, watch_event_loop
@@ -130,19 +131,15 @@ class ChatServer:
         try:
             await asyncio.wait_for(self.admission.drained(), self._settings.grace_period)
         except TimeoutError:
-            log.warning("the grace period is over: running calls are cancelled")
+            log.warning("the grace period is over: running calls are interrupted")
             self.admission.halt()
-            self._pipeline.fail_all(_shut_down())
+            self._pipeline.fail_all(Interrupted())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.admission.drained(), _CLOSE_SECONDS)
         self._relay.close()
         await asyncio.gather(self._grpc.stop(_CLOSE_SECONDS), self._relay_grpc.stop(_CLOSE_SECONDS))
         self._inputs.close()
         await self._engine.close()
-
-
-def _shut_down() -> Unavailable:
-    """For a caller whose call has outlasted the grace period; not DRAINING, with which a proxy may start it again."""
-    message = "The server has shut down before the answer was complete."
-    return Unavailable(message, reason="UPSTREAM_UNAVAILABLE", retry_after=1.0)
 
 
 def _listen(server: grpc.aio.Server, address: str) -> int:

@@ -80,10 +80,10 @@ async def test_a_call_that_outlasts_the_grace_period_ends_with_an_error_that_say
                 with pytest.raises(grpc.aio.AioRpcError) as ended:
                     while await direct.read() is not grpc.aio.EOF:
                         pass
-        assert "The server has shut down before the answer was complete." in received
+        assert "The service has shut down before the answer was complete." in received
         assert "[DONE]" not in received
         assert (ended.value.code(), ended.value.details()) == (
             grpc.StatusCode.UNAVAILABLE,
-            "The server has shut down before the answer was complete.",
+            "The service has shut down before the answer was complete.",
         )
         assert replicas.processes["server-0"].wait(60) == 0
