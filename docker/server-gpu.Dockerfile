@@ -52,7 +52,6 @@ RUN PIP_CONSTRAINT=/tmp/held.txt pip install --no-cache-dir pytest pytest-asynci
 USER chasqui
 COPY --chown=chasqui pyproject.toml README.md /home/chasqui/work/
 COPY --chown=chasqui tests /home/chasqui/work/tests
-RUN mkdir /home/chasqui/work/build
 WORKDIR /home/chasqui/work
 ENTRYPOINT ["bash", "tests/gpu/run.sh"]
 

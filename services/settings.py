@@ -117,8 +117,8 @@ class Settings:
     guided_decoding: bool = setting(True, "TensorRT-LLM: enforce grammars; off: structured output is refused.")
     sampler: str = setting(
         "auto",
-        "TensorRT-LLM: on release 1.2 trtllm honours penalties, min_p and seed, torch does not; auto takes the one "
-        "that honours most.",
+        "TensorRT-LLM: on release 1.2 trtllm honours penalties, min_p, seed and min_tokens, torch log probabilities; "
+        "auto takes the one that honours most.",
         choices=("auto", "trtllm", "torch"),
     )
     speculative: str = setting(

@@ -54,7 +54,9 @@ _GENERATION: Final[dict[str, Known]] = {
     "stop_token_ids": honoured(
         "up to 16 ids", "tokens that end the answer; on llama.cpp at the cost of computing log probabilities"
     ),
-    "ignore_eos": honoured("false", "end-of-turn tokens do not end the answer"),
+    "ignore_eos": honoured(
+        "false", "end-of-turn tokens do not end the answer; not beside structured output, forced calls or strict tools"
+    ),
     "n": honoured("1 to 4, 1", "number of choices; at most `CHASQUI_PARALLEL`"),
     "response_format": honoured(
         "text",

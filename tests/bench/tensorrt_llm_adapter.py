@@ -40,6 +40,7 @@ class Parameters:
     """As much of SamplingParams as a result reads."""
 
     n = 1
+    logprobs = None
 
 
 async def measured(read: Callable[[RequestOutput], Awaitable[None]]) -> float:
