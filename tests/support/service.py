@@ -91,8 +91,8 @@ class Service:
         """Start the process of this checkout, which prints to `output`."""
         # Without the current directory in the path of imports, as the installed command is.
         command = [sys.executable, "-P", "-m", "services", "up"]
-        usual = {"env": self.environ, "stdout": output, "stderr": output}
-        return subprocess.Popen(command, **{**usual, **self.started})  # noqa: S603 - our own command
+        usual = {"args": command, "env": self.environ, "stdout": output, "stderr": output}
+        return subprocess.Popen(**{**usual, **self.started})
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         """Stop."""
