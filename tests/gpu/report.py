@@ -48,7 +48,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Target:
     """Where the report runs: `on` is the GPU's name, or "double"."""
 
     on: str
@@ -58,32 +58,32 @@ class Place:
 
     @property
     def is_double(self) -> bool:
-        """Whether nothing here says anything of a GPU."""
+        """Whether the results hold for the double only."""
         return self.on == "double"
 
 
-def place(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def target_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
     """The package and GPU of this machine, or else the double, with a model."""
     given = os.environ.get("GPU_REPORT_MODEL", "")
     if importlib.util.find_spec("tensorrt_llm") is None:
         install(monkeypatch, Release())
         install_gpus(monkeypatch, folder, HOPPER)
-        return Place("double", str(write_checkpoint(folder / "model")), "auto", 4096)
+        return Target("double", str(write_checkpoint(folder / "model")), "auto", 4096)
     name = read_gpus()[0].name
     if given:
-        return Place(name, given, "auto", 0)
+        return Target(name, given, "auto", 0)
     model = write_checkpoint(folder / "model", num_hidden_layers=2, max_position_embeddings=131_072)
-    return Place(name, str(model), "dummy", 0)
+    return Target(name, str(model), "dummy", 0)
 
 
-async def run_checks(where: Place, sampler: str) -> list[Result]:
+async def run_checks(target: Target, sampler: str) -> list[Result]:
     """The checks for one CHASQUI_SAMPLER, and the shutdown after them, on one engine."""
     names = [name for name, (wanted, _) in CHECKS.items() if wanted == sampler]
     settings = Settings(
         engine="tensorrt-llm",
-        model=where.model,
-        load_format=where.load_format,
-        context_length=where.context_length,
+        model=target.model,
+        load_format=target.load_format,
+        context_length=target.context_length,
         parallel=64,
         sampler=sampler,
     )
@@ -128,15 +128,17 @@ def run_suite(name: str, *arguments: str) -> Result:
     return Result(name, "holds", lines[-1])
 
 
-def run_throughput(where: Place, folder: Path) -> Result:
+def run_throughput(target: Target, folder: Path) -> Result:
     """Our engine's tokens per second beside the package's own tools on the same directory."""
     try:
-        measured = throughput(folder, _ON_DOUBLE if where.is_double else _ON_GPU)
+        measured = throughput(folder, _ON_DOUBLE if target.is_double else _ON_GPU)
     except Exception as error:  # noqa: BLE001 - whatever it is belongs into the report
         return Result("throughput", "fails", f"{type(error).__name__}: {error}")
     complete = all(isinstance(value, float) for value in measured.values())
-    told = [f"{name}: {value:,.0f} tokens/s" if isinstance(value, float) else value for name, value in measured.items()]
-    return Result("throughput", "holds" if complete else "not tested", "; ".join(told))
+    reported = [
+        f"{name}: {value:,.0f} tokens/s" if isinstance(value, float) else value for name, value in measured.items()
+    ]
+    return Result("throughput", "holds" if complete else "not tested", "; ".join(reported))
 
 
 def smoke_result() -> Result:
@@ -147,28 +149,28 @@ def smoke_result() -> Result:
     return Result("smoke test", "holds" if seen == "holds" else "fails", "" if seen == "holds" else seen)
 
 
-def lines_of(where: Place, results: Iterable[Result]) -> list[dict[str, str]]:
+def lines_of(target: Target, results: Iterable[Result]) -> list[dict[str, str]]:
     """One line for each claim, with the result of its check, and one for each result."""
     found = {result.name: result for result in results}
-    lines = [_line(where, claim, found) for claim in CLAIMS]
+    lines = [_line(target, claim, found) for claim in CLAIMS]
     return lines + [
-        {"source": "tests/gpu", "claim": one.name, "on": where.on, "result": one.result, "detail": one.detail}
+        {"source": "tests/gpu", "claim": one.name, "on": target.on, "result": one.result, "detail": one.detail}
         for one in found.values()
     ]
 
 
-def _line(where: Place, claim: Claim, found: dict[str, Result]) -> dict[str, str]:
+def _line(target: Target, claim: Claim, found: dict[str, Result]) -> dict[str, str]:
     settled = found.get(claim.check) if claim.check else Result("", "not tested", claim.reason)
     if settled is None:
         settled = Result("", "not tested", f"{claim.check} did not run")
     detail = f"{claim.check}: {settled.detail}" if claim.check and settled.detail else claim.check or settled.detail
-    return {"source": claim.source, "claim": claim.text, "on": where.on, "result": settled.result, "detail": detail}
+    return {"source": claim.source, "claim": claim.text, "on": target.on, "result": settled.result, "detail": detail}
 
 
-def markdown_of(where: Place, lines: list[dict[str, str]]) -> str:
+def markdown_of(target: Target, lines: list[dict[str, str]]) -> str:
     """The page."""
     counts = {result: sum(line["result"] == result for line in lines) for result in ("holds", "fails", "not tested")}
-    head = f"# TensorRT-LLM on {where.on}: {', '.join(f'{count} {result}' for result, count in counts.items())}\n\n"
+    head = f"# TensorRT-LLM on {target.on}: {', '.join(f'{count} {result}' for result, count in counts.items())}\n\n"
     rows = ["| on | result | claim | source | detail |", "| --- | --- | --- | --- | --- |"]
     for line in lines:
         cells = [
@@ -178,20 +180,20 @@ def markdown_of(where: Place, lines: list[dict[str, str]]) -> str:
     return head + "\n".join(rows) + "\n"
 
 
-def report(where: Place, folder: Path) -> list[Result]:
+def report(target: Target, folder: Path) -> list[Result]:
     """Everything, one after the other: two engines do not fit one GPU."""
     results: dict[str, Result] = {"smoke test": smoke_result()}
-    if where.is_double:
+    if target.is_double:
         results["names and defaults"] = Result("names and defaults", "not tested", "needs the package")
     else:
         results["names and defaults"] = run_suite("names and defaults", "tests/gpu/test_package.py")
     for sampler in dict.fromkeys(sampler for sampler, _ in CHECKS.values()):
-        for result in asyncio.run(run_checks(where, sampler)):
+        for result in asyncio.run(run_checks(target, sampler)):
             if result.name not in results or result.result != "holds":
                 results[result.name] = result
     suite = ("tests/contract/test_engines.py", "-k", "tensorrt-llm")
     results["contract suite"] = run_suite("contract suite", *suite)
-    results["throughput"] = run_throughput(where, folder)
+    results["throughput"] = run_throughput(target, folder)
     return list(results.values())
 
 
@@ -200,15 +202,15 @@ def main() -> int:
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "build/gpu-report")
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:
-        where = place(Path(folder), monkeypatch)
-        results = report(where, Path(folder))
-    lines = lines_of(where, results)
+        target = target_of(Path(folder), monkeypatch)
+        results = report(target, Path(folder))
+    lines = lines_of(target, results)
     (out / "report.json").write_text(json.dumps(lines, indent=1) + "\n")
-    (out / "report.md").write_text(markdown_of(where, lines))
+    (out / "report.md").write_text(markdown_of(target, lines))
     failed = [result for result in results if result.result == "fails"]
     for result in failed:
-        sys.stdout.write(f"{where.on}: {result.name} fails: {result.detail}\n")
-    sys.stdout.write(f"{where.on}: {out}/report.md has {len(lines)} lines, and {len(failed)} checks fail\n")
+        sys.stdout.write(f"{target.on}: {result.name} fails: {result.detail}\n")
+    sys.stdout.write(f"{target.on}: {out}/report.md has {len(lines)} lines, and {len(failed)} checks fail\n")
     return 1 if failed else 0
 
 

@@ -1,4 +1,4 @@
-"""The report of `make gpu-report`: what it claims, what it does with a failure, and where it runs."""
+"""The report of `make gpu-report`: what it claims, what it does with a failure, and target it runs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import pytest
 from services.engine.tensorrt_llm import driver
 from tests.gpu.checks import CHECKS
 from tests.gpu.claims import CLAIMS, ENGINE
-from tests.gpu.report import Place, Result, lines_of, markdown_of, place, run_checks, run_suite, smoke_result
+from tests.gpu.report import Result, Target, lines_of, markdown_of, run_checks, run_suite, smoke_result, target_of
 from tests.unit.test_docker import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 STEPS = {"smoke test", "names and defaults", "contract suite", "throughput", "shutdown"}
-DOUBLE = Place("double", "model", "auto", 4096)
+DOUBLE = Target("double", "model", "auto", 4096)
 
 
 def plain(text: str) -> str:
@@ -50,14 +50,14 @@ def test_every_claim_has_a_check_that_exists_or_a_reason() -> None:
 
 @pytest.mark.parametrize("sampler", ["auto", "torch"])
 async def test_on_the_double_every_check_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sampler: str) -> None:
-    results = await run_checks(place(tmp_path, monkeypatch), sampler)
+    results = await run_checks(target_of(tmp_path, monkeypatch), sampler)
     assert [result for result in results if result.result == "fails"] == []
     assert {result.name for result in results} == {"shutdown", *(n for n, (one, _) in CHECKS.items() if one == sampler)}
 
 
 async def test_what_is_broken_fails_with_its_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(driver, "_seed", lambda *_: 0)
-    results = {result.name: result for result in await run_checks(place(tmp_path, monkeypatch), "auto")}
+    results = {result.name: result for result in await run_checks(target_of(tmp_path, monkeypatch), "auto")}
     assert results["unseeded_generations_differ"] == Result(
         "unseeded_generations_differ", "fails", "AssertionError: choices or generations without a seed are the same"
     )
@@ -69,11 +69,11 @@ async def test_what_is_broken_fails_with_its_reason(monkeypatch: pytest.MonkeyPa
 async def test_an_engine_that_does_not_start_fails_all_of_its_checks(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    where = place(tmp_path, monkeypatch)
+    target = target_of(tmp_path, monkeypatch)
     from tensorrt_llm import LLM
 
     LLM.release.load_error = RuntimeError("libnvinfer.so.10: cannot open")
-    results = await run_checks(where, "torch")
+    results = await run_checks(target, "torch")
     assert {result.result for result in results} == {"fails"}
     assert "libnvinfer.so.10" in results[0].detail
 

@@ -231,7 +231,7 @@ class Driver:
 
 
 def _sentence(error: Exception) -> str:
-    """What the error says, or its name: the package's assertions often have no message."""
+    """The error's message, or its name, because the package's assertions often have none."""
     return str(error) or repr(error)
 
 

@@ -205,14 +205,14 @@ class Executor:
             return Response(index, error=RequestError("Guided decoding error: a token was not accepted"))
         token, logprobs = request.sampler.sample(sequence.ids, sequence.source)
         sequence.ids.append(token)
-        told = () if logprobs is None or self.faults.lose_logprobs else (self.faults.logprobs_entry or logprobs,)
+        reported = () if logprobs is None or self.faults.lose_logprobs else (self.faults.logprobs_entry or logprobs,)
         if token == params.end_id and not params.ignore_eos:
             shown = self._includes_end
-            return Response(index, (token,) if shown else (), told if shown else (), finish_reason="stop")
+            return Response(index, (token,) if shown else (), reported if shown else (), finish_reason="stop")
         if token in stops:
-            return Response(index, (token,), told, cut=1, finish_reason="stop", stop_reason=token)
+            return Response(index, (token,), reported, cut=1, finish_reason="stop", stop_reason=token)
         at_limit = len(sequence.ids) >= request.max_tokens
-        return Response(index, (token,), told, finish_reason="length" if at_limit else None)
+        return Response(index, (token,), reported, finish_reason="length" if at_limit else None)
 
     def _metrics(self, request: Request) -> RequestPerfMetrics:
         moments = (request.arrival, request.scheduled, request.first_token, time.monotonic())
