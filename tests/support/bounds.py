@@ -110,6 +110,20 @@ BOUNDS: Final = (
         "e2e/hostile/test_rpcs.py::test_a_message_beyond_the_limit_is_resource_exhausted_compressed_or_not",
     ),
     Bound(
+        "messages, content parts, tools and tool calls of a REST request, in all",
+        "services.limits:MAX_REQUEST_ITEMS",
+        "",
+        "400",
+        "unit/edge/test_gate.py::test_messages_parts_calls_and_tools_are_counted_before_they_are_decoded",
+    ),
+    Bound(
+        "accepted keys that an edge worker remembers",
+        "edge.endpoints.gate:_MOST_KEYS",
+        "",
+        "the oldest is asked about again",
+        "unit/edge/test_gate.py::test_the_memory_of_keys_is_bounded",
+    ),
+    Bound(
         "prompts of a text completion",
         "services.limits:MAX_PROMPTS",
         "",
@@ -164,6 +178,13 @@ BOUNDS: Final = (
         "",
         "400",
         "e2e/test_structured.py::test_a_schema_beyond_the_limits_is_refused",
+    ),
+    Bound(
+        "size of a grammar text",
+        "services.chat.grammar.structured:_LONGEST_LARK",
+        "characters",
+        "400",
+        "unit/chat/test_structured.py::test_a_grammar_that_is_missing_or_too_long_is_refused",
     ),
     Bound(
         "CPU time to compile the schemas of a request",
