@@ -85,6 +85,10 @@ bench-footprint: setup ## Measure start-up time and memory.
 bench-cancel: setup ## Measure how soon a caller who goes away frees the engine (about a minute).
 	$(BIN)/python -m tests.bench.cancel
 
+.PHONY: bench-sessions
+bench-sessions: setup ## Measure what it saves that a chat's calls stay at one replica (about a minute).
+	$(BIN)/python -m tests.bench.sessions
+
 .PHONY: bench-telemetry
 bench-telemetry: setup ## Measure what traces and metrics cost per token and call, on against off (about three minutes).
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
