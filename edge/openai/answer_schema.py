@@ -137,6 +137,18 @@ class TimingsBody(Struct):
     total: float
 
 
+class SharedPromptBody(Struct):
+    """The beginning that a prompt shares with the most similar of its caller's last prompts.
+
+    `previous_tokens` are those of that earlier prompt in all; `parted_at` is the text behind the shared tokens, empty
+    if the prompt continues the earlier one. A `cached_tokens` below `tokens` means that the cache had evicted the rest.
+    """
+
+    tokens: int
+    previous_tokens: int
+    parted_at: str
+
+
 class ChatCompletionChunk(Struct):
     """A chunk of a stream."""
 
@@ -147,6 +159,7 @@ class ChatCompletionChunk(Struct):
     choices: list[ChunkChoice]
     usage: UsageBody | UnsetType | None = UNSET
     timings: TimingsBody | UnsetType = UNSET
+    shared_prompt: SharedPromptBody | UnsetType = UNSET
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
 
 
@@ -182,6 +195,7 @@ class Completion(Struct):
     choices: list[CompletionChoice]
     usage: UsageBody | UnsetType | None = UNSET
     timings: TimingsBody | UnsetType = UNSET
+    shared_prompt: SharedPromptBody | UnsetType = UNSET
     object: Literal["text_completion"] = "text_completion"
 
 

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from chasqui.v1 import chat_pb2, chat_service_pb2
 from edge.openai.answer_schema import Completion, CompletionChoice, CompletionLogprobs
 from edge.openai.request import common_fields, token_id, whole
-from edge.openai.response import FINISH_REASONS, timings, usage
+from edge.openai.response import FINISH_REASONS, shared_prompt, timings, usage
 from services.errors import InvalidValue
 from services.limits import MAX_PROMPTS
 
@@ -128,6 +128,7 @@ class CompletionSequence:
                 last.usage = usage(event.completed.usage)
             if self._include_timings:
                 last.timings = timings(event.completed.timings)
+                last.shared_prompt = shared_prompt(event.completed)
             yield last
 
     def _chunk(self, *choices: CompletionChoice) -> Completion:

@@ -23,6 +23,7 @@ from edge.openai.answer_schema import (
     ModelBody,
     PricingBody,
     PromptTokensDetails,
+    SharedPromptBody,
     TimingsBody,
     TokenLogprobBody,
     TopLogprobBody,
@@ -32,9 +33,11 @@ from edge.openai.answer_schema import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from msgspec import UnsetType
+
     from chasqui.v1.chat_service_pb2 import ChatResponse
     from chasqui.v1.model_pb2 import Model
-    from chasqui.v1.stream_pb2 import ChoiceDelta, ChoiceFinish, Started, StreamEvent
+    from chasqui.v1.stream_pb2 import ChoiceDelta, ChoiceFinish, Completed, Started, StreamEvent
 
 FINISH_REASONS = {
     chat_pb2.FINISH_REASON_STOP: "stop",
@@ -101,6 +104,7 @@ class ChunkSequence:
                 last.usage = usage(event.completed.usage)
             if self._include_timings:
                 last.timings = timings(event.completed.timings)
+                last.shared_prompt = shared_prompt(event.completed)
             yield last
 
     def _finish(self, finish: ChoiceFinish) -> Iterator[ChatCompletionChunk]:
@@ -177,6 +181,14 @@ def usage(counted: chat_pb2.Usage) -> UsageBody:
         PromptTokensDetails(counted.cached_tokens),
         counted.estimated_cost,
     )
+
+
+def shared_prompt(completed: Completed) -> SharedPromptBody | UnsetType:
+    """What the prompt has in common with an earlier one; unset for a caller's first prompt."""
+    if not completed.HasField("shared_prompt"):
+        return UNSET
+    shared = completed.shared_prompt
+    return SharedPromptBody(shared.tokens, shared.previous_tokens, shared.parted_at)
 
 
 def timings(measured: chat_pb2.Timings) -> TimingsBody:

@@ -68,16 +68,16 @@ class ChatPipeline:
         self._inputs.check_size(request)
         reservation = self._admission.reserve(caller, request.n if request.HasField("n") else 1)
         try:
-            processed = await self._processed(request, clock)
+            processed = await self._processed(request, caller, clock)
             return self._queue(request, processed, context, outbox, reservation, clock)
         except BaseException:
             self._admission.release(reservation)
             raise
 
-    async def _processed(self, request: ChatRequest, clock: CallTime) -> Input:
+    async def _processed(self, request: ChatRequest, caller: str, clock: CallTime) -> Input:
         try:
             async with asyncio.timeout(clock.limit):
-                return await self._inputs.process(request)
+                return await self._inputs.process(request, caller)
         except TimeoutError:
             raise DeadlineExceeded(_EXPIRED) from None
 
@@ -100,6 +100,7 @@ class ChatPipeline:
             n=reservation.n,
             received=clock.received,
             tokenize_seconds=clock.elapsed,
+            shared_prompt=processed.shared,
         )
         grammar = processed.grammar
         param = None if grammar is None else grammar.param

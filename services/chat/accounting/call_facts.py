@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 if TYPE_CHECKING:
+    from chasqui.v1 import chat_pb2
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from services.telemetry.call import CallContext
 
@@ -40,6 +41,7 @@ class CallFacts:
     n: int
     received: float  # when, by the monotonic clock
     tokenize_seconds: float  # from then on, until the prompt was tokenised and the grammar compiled
+    shared_prompt: chat_pb2.SharedPrompt | None = None  # with an earlier prompt of the caller
 
 
 def ids_of(request: ChatRequest, context: CallContext) -> CallIds:

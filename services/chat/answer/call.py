@@ -144,7 +144,8 @@ class ChatCall:
             else:
                 self.outcome = outcome.COMPLETED
                 measured = timings_of(timings, self._facts.tokenize_seconds, seconds)
-                self.outbox.complete(stream_pb2.Completed(usage=self.usage, timings=measured))
+                shared = self._facts.shared_prompt
+                self.outbox.complete(stream_pb2.Completed(usage=self.usage, timings=measured, shared_prompt=shared))
         self._record(end.error, timings, seconds)
 
     def _failure(self, end: End) -> ChasquiError:

@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from chasqui.v1 import chat_pb2
 from services.chat.grammar.compiler import GrammarCompiler
 from services.chat.grammar.structured import grammar_of
 from services.chat.grammar.tool_choice import calls_allowed
 from services.chat.grammar.tool_syntax import ToolSyntax
 from services.chat.request.prompt import PromptRenderer
+from services.chat.request.prompt_history import PromptHistory
 from services.chat.request.validation import check_size, check_tokens, validate, validate_input
 from services.engine.model.tokenizer import TooManyTokensError
 from services.errors import ContextLengthExceeded, InvalidValue, UnsupportedParameter
@@ -30,6 +32,8 @@ Result = TypeVar("Result")
 SMALL_BYTES: Final = 1024
 # More threads than this would only take CPU time from the engine.
 _THREADS: Final = 2
+# Of a prompt, behind what it shares with an earlier one.
+_SHOWN_TOKENS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Input:
     prompt: Sequence[int]
     grammar: Grammar | None
     echo: str  # the prompt's text if the answer begins with it
+    shared: chat_pb2.SharedPrompt | None  # with an earlier prompt of the caller, if there was one
 
 
 class InputProcessor:
@@ -51,6 +56,7 @@ class InputProcessor:
         self.tool_syntax = self._renderer.tool_syntax or ToolSyntax.LLAMA3_JSON
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="prompt")
         self._grammars = GrammarCompiler(engine.tokenizer)
+        self._history = PromptHistory()
 
     def check_size(self, request: ChatRequest) -> None:
         """InvalidValue, UnsupportedParameter or ContextLengthExceeded for more than is ever processed."""
@@ -60,9 +66,12 @@ class InputProcessor:
             raise self.too_long(request, str(count) if request.HasField("prompt") else f"at least {count}")
         check_size(request, self._capabilities)
 
-    async def process(self, request: ChatRequest) -> Input:
+    async def process(self, request: ChatRequest, caller: str) -> Input:
         """The input of a request; InvalidValue, UnsupportedParameter or ContextLengthExceeded for a wrong field."""
-        made = self._input(request) if self._is_small(request) else await self._in_thread(self._input, request)
+        if self._is_small(request):
+            made = self._input(request, caller)
+        else:
+            made = await self._in_thread(self._input, request, caller)
         if made.grammar is not None:
             await self._grammars.check(made.grammar)
         return made
@@ -103,7 +112,7 @@ class InputProcessor:
 
     # In the threads.
 
-    def _input(self, request: ChatRequest) -> Input:
+    def _input(self, request: ChatRequest, caller: str) -> Input:
         validate(request, self._capabilities)
         if request.tools and self._renderer.tool_syntax is None:
             raise UnsupportedParameter("tools is not supported by the chat template of this model.", param="tools")
@@ -112,7 +121,19 @@ class InputProcessor:
             prompt = self._prompt_tokens(request, self._capabilities.context_length)
         except TooManyTokensError as error:
             raise self.too_long(request, f"at least {error.count}") from None
-        return Input(prompt, grammar, self._echo(request))
+        return Input(prompt, grammar, self._echo(request), self._shared(caller, prompt))
+
+    def _shared(self, caller: str, prompt: list[int]) -> chat_pb2.SharedPrompt | None:
+        shared = self._history.compare(caller, prompt)
+        if shared is None:
+            return None
+        continued = shared.tokens == shared.previous_tokens
+        following = [] if continued else prompt[shared.tokens : shared.tokens + _SHOWN_TOKENS]
+        return chat_pb2.SharedPrompt(
+            tokens=shared.tokens,
+            previous_tokens=shared.previous_tokens,
+            parted_at=self._tokenizer.decode(following),
+        )
 
     def _chat_tokens(self, request: ChatRequest) -> list[int]:
         validate_input(request, self._capabilities)

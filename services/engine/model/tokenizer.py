@@ -51,6 +51,7 @@ class Tokenizer:
         self.special_tokens = vocabulary.special
         self._encode = encode
         self._token_bytes = vocabulary.token_bytes
+        self._spelled = {token: text.encode() for text, token in vocabulary.special.items()}
         self.size = len(vocabulary.token_bytes)
 
     def encode(self, text: str, most: int | None = None) -> list[int]:
@@ -71,7 +72,7 @@ class Tokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, with special tokens spelled out; bytes that are not UTF-8 become U+FFFD."""
-        spelled = {token: text.encode() for text, token in self.special_tokens.items()}
+        spelled = self._spelled
         return b"".join([spelled.get(token, self._token_bytes[token]) for token in ids]).decode("utf-8", "replace")
 
     def token_bytes(self, token: int) -> bytes:

@@ -65,7 +65,7 @@ def chat(text: str, **fields: object) -> chat_service_pb2.ChatRequest:
 async def test_a_small_request_is_processed_on_the_loop_unless_its_tokenizer_waits(
     processor: InputProcessor, encoder: Encoder, remote: bool
 ) -> None:
-    await processor.process(chat("Hello!"))
+    await processor.process(chat("Hello!"), "anyone")
     assert (encoder.threads == {threading.get_ident()}) is not remote
 
 
@@ -77,7 +77,7 @@ async def test_a_small_request_is_processed_on_the_loop_unless_its_tokenizer_wai
 async def test_other_requests_leave_the_loop_free(
     processor: InputProcessor, encoder: Encoder, request_: chat_service_pb2.ChatRequest
 ) -> None:
-    await processor.process(request_)
+    await processor.process(request_, "anyone")
     assert threading.get_ident() not in encoder.threads
 
 
@@ -87,5 +87,5 @@ async def test_the_largest_small_request_is_a_matter_of_its_bytes(
     overhead = chat("").ByteSize() + 9  # the longer lengths of the text and of what holds it
     request = chat("a" * (SMALL_BYTES - overhead))
     assert SMALL_BYTES - 9 <= request.ByteSize() <= SMALL_BYTES
-    await asyncio.wait_for(processor.process(request), 10)
+    await asyncio.wait_for(processor.process(request, "anyone"), 10)
     assert (threading.get_ident() in encoder.threads) is not remote

@@ -102,7 +102,7 @@ async def test_strange_json_makes_a_prompt_or_an_error_that_names_its_field(
         inputs.check_size(request)
         named[name] = None
         try:
-            await inputs.process(request)
+            await inputs.process(request, "anyone")
         except InvalidValue as error:
             named[name] = error.param
     assert set(named.values()) == params, named
@@ -112,7 +112,7 @@ async def test_the_event_loop_runs_while_a_large_request_is_validated(inputs: In
     tools = [tool_pb2.Tool(function=tool_pb2.FunctionTool(name=f"f{i}", parameters_json="{}")) for i in range(16_000)]
     request = chat_service_pb2.ChatRequest(messages=[USER], tools=tools)
     inputs.check_size(request)
-    processing = asyncio.create_task(inputs.process(request))
+    processing = asyncio.create_task(inputs.process(request, "anyone"))
     turns = 0
     while not processing.done():
         await asyncio.sleep(0)
