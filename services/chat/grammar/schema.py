@@ -1,9 +1,10 @@
-"""JSON schemas from callers: parsed within limits, with the place of everything that is wrong in one."""
+"""JSON schemas from callers: parsed within limits."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from services.chat.grammar.normal_form import normal_form
 from services.errors import InvalidValue, UnsupportedParameter
 from services.json_text import parse_json
 
@@ -15,7 +16,7 @@ _LONGEST_ENUM: Final = 1000
 
 
 def parse_schema(text: str, param: str) -> dict[str, Any]:
-    """A schema within the limits; InvalidValue or UnsupportedParameter names `param` and the JSON pointer."""
+    """A schema within the limits, in normal form; InvalidValue or UnsupportedParameter names `param` and the place."""
     if len(text) > _LARGEST:
         raise InvalidValue(f"{param}: the schema has more than {_LARGEST:,} characters.", param=param)
     if not text:
@@ -29,14 +30,7 @@ def parse_schema(text: str, param: str) -> dict[str, Any]:
         reference = node.get("$ref")
         if isinstance(reference, str) and not reference.startswith("#"):
             raise UnsupportedParameter(f"{param}: {pointer}/$ref leads outside of the schema.", param=param)
-    return schema
-
-
-def pointer_to(schema: dict[str, Any], problem: str) -> str | None:
-    """The JSON pointer of the first object with a key that a compiler's message quotes."""
-    quoted = (pointer for pointer, node in _nodes(schema, "") if any(f'"{key}"' in problem for key in node))
-    pointer = next(quoted, None)
-    return None if pointer is None else pointer or "/"
+    return normal_form(schema)
 
 
 def _nodes(value: Any, pointer: str) -> Iterator[tuple[str, dict[str, Any]]]:

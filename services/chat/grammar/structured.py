@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from services.chat.grammar.schema import parse_schema
-from services.chat.grammar.tool_choice import calls_allowed, forced_names, strict_names
+from services.chat.grammar.tool_choice import (
+    calls_allowed,
+    forced_names,
+    optional_schemas,
+    parameters_param,
+    strict_names,
+)
 from services.chat.grammar.tool_syntax import ToolSyntax
 from services.errors import InvalidValue, UnsupportedParameter
 
@@ -87,17 +93,19 @@ class Grammar:
         return self.source or (next(iter(self.schemas)) if len(self.schemas) == 1 else "tools")
 
 
-def grammar_of(request: ChatRequest, syntax: ToolSyntax = ToolSyntax.LLAMA3_JSON) -> Grammar | None:
+def grammar_of(
+    request: ChatRequest, syntax: ToolSyntax = ToolSyntax.LLAMA3_JSON, loose: frozenset[str] = frozenset()
+) -> Grammar | None:
     """The grammar that the answer must follow, with calls in the model's `syntax`; None if the answer is free.
 
     A forced call leaves no room for content, so `response_format` then has nothing to shape. Beside tools that may be
-    called, an answer is either calls or content that satisfies the format. InvalidValue or UnsupportedParameter names
-    what is wrong with a schema.
+    called, an answer is either calls or content that satisfies the format. Schemas of the fields `loose` are not
+    enforced. InvalidValue or UnsupportedParameter names what is wrong with a schema.
     """
     calls = _CALLS[syntax]
     forced = forced_names(request)
     if forced:
-        rules, schemas = _call_rules(request, forced, calls, constrained=forced)
+        rules, schemas = _call_rules(request, forced, calls, constrained=forced, loose=loose)
         return _grammar([f"start: {calls.forced}", calls.terminals], rules, schemas)
     may_call = bool(request.tools) and calls_allowed(request)
     if request.response_format.HasField("lark"):
@@ -105,7 +113,7 @@ def grammar_of(request: ChatRequest, syntax: ToolSyntax = ToolSyntax.LLAMA3_JSON
     strict, form = strict_names(request), _format_schema(request)
     if may_call and (strict or form is not None):
         names = frozenset(tool.function.name for tool in request.tools)
-        rules, schemas = _call_rules(request, names, calls, constrained=strict)
+        rules, schemas = _call_rules(request, names, calls, constrained=strict, loose=loose)
         if form is None:
             return _grammar([f"start: {calls.free}", calls.terminals], rules, schemas)
         start = [f"start: content | {calls.several}", calls.terminals, _json_rule("content", form)]
@@ -148,23 +156,24 @@ def _own(request: ChatRequest, form: dict[str, Any]) -> dict[str, dict[str, Any]
 
 
 def _call_rules(
-    request: ChatRequest, names: frozenset[str], calls: _Calls, *, constrained: frozenset[str]
+    request: ChatRequest, names: frozenset[str], calls: _Calls, *, constrained: frozenset[str], loose: frozenset[str]
 ) -> tuple[list[str], dict[str, dict[str, Any]]]:
     """Rules for a call of a named tool; arguments of those not `constrained` are any object.
 
     A call is JSON as content may be, so that the lexer sees the same tokens in both and need not know yet which it is.
     """
-    forms, rules, schemas = [], [], {}
+    forms, rules, schemas, optional = [], [], {}, optional_schemas(request)
     for index, tool in enumerate(tool.function for tool in request.tools):
         if tool.name not in names:
             continue
         arguments: dict[str, Any] = {"type": "object"}
-        if tool.name in constrained and tool.parameters_json:
-            param = f"tools[{index}].function.parameters"
-            arguments |= parse_schema(tool.parameters_json, param)
-            if arguments["type"] != "object":
-                raise InvalidValue(f"{param} must be the schema of an object.", param=param)
-            schemas[param] = arguments
+        param = parameters_param(index)
+        if tool.name in constrained and param not in loose:
+            try:
+                schemas[param] = arguments = _arguments_schema(tool.parameters_json, param)
+            except InvalidValue:
+                if param not in optional:
+                    raise
         call = {
             "type": "object",
             # With an id of its own, references in the tool's schema begin there.
@@ -175,6 +184,14 @@ def _call_rules(
         forms.append(calls.layout.replace("{}", f"call_{index}"))
         rules.append(_json_rule(f"call_{index}", call))
     return [f"call: {' | '.join(forms)}", *rules], schemas
+
+
+def _arguments_schema(text: str, param: str) -> dict[str, Any]:
+    """The schema of a tool's arguments; without parameters they are `{}`."""
+    schema = {"type": "object"} | (parse_schema(text, param) if text else {})
+    if schema["type"] != "object":
+        raise InvalidValue(f"{param} must be the schema of an object.", param=param)
+    return {"type": "object", "properties": {}, "additionalProperties": False} if len(schema) == 1 else schema
 
 
 def _json_rule(name: str, schema: dict[str, Any]) -> str:

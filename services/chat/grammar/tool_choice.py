@@ -35,5 +35,17 @@ def strict_names(request: ChatRequest) -> frozenset[str]:
     return frozenset(tool.function.name for tool in request.tools if tool.function.strict)
 
 
+def parameters_param(index: int) -> str:
+    """The field that has the schema of a tool."""
+    return f"tools[{index}].function.parameters"
+
+
+def optional_schemas(request: ChatRequest) -> frozenset[str]:
+    """The fields whose schemas need not be enforced: of tools that are neither strict nor the one that is named."""
+    if request.tool_choice.mode != tool_pb2.TOOL_CHOICE_MODE_REQUIRED:
+        return frozenset()
+    return frozenset(parameters_param(index) for index, tool in enumerate(request.tools) if not tool.function.strict)
+
+
 def _names(request: ChatRequest) -> frozenset[str]:
     return frozenset(tool.function.name for tool in request.tools)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from chasqui.v1 import chat_pb2
 from services.chat.grammar.compiler import GrammarCompiler
 from services.chat.grammar.structured import grammar_of
-from services.chat.grammar.tool_choice import calls_allowed
+from services.chat.grammar.tool_choice import calls_allowed, optional_schemas
 from services.chat.grammar.tool_syntax import ToolSyntax
 from services.chat.request.prompt import PromptRenderer
 from services.chat.request.prompt_history import PromptHistory
@@ -73,7 +73,7 @@ class InputProcessor:
         else:
             made = await self._in_thread(self._input, request, caller)
         if made.grammar is not None:
-            await self._grammars.check(made.grammar)
+            made = replace(made, grammar=await self._enforceable(request, made.grammar))
         return made
 
     async def chat_tokens(self, request: ChatRequest) -> list[int]:
@@ -101,6 +101,19 @@ class InputProcessor:
         """Stop the threads, and the process that tries grammars."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._grammars.close()
+
+    async def _enforceable(self, request: ChatRequest, grammar: Grammar) -> Grammar | None:
+        """The grammar, without optional schemas that cannot be enforced; UnsupportedParameter for any other problem."""
+        wrong = {problem.param for problem in await self._grammars.problems(grammar)}
+        optional = optional_schemas(request)
+        loose = wrong & optional if wrong <= optional else optional
+        if not wrong or not loose:
+            await self._grammars.check(grammar)
+            return grammar
+        looser = await self._in_thread(grammar_of, request, self.tool_syntax, frozenset(loose))
+        if looser is not None:
+            await self._grammars.check(looser)
+        return looser
 
     def _is_small(self, request: ChatRequest) -> bool:
         """Whether to process the request on the event loop."""

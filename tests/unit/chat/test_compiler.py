@@ -111,3 +111,65 @@ async def test_without_a_process_nothing_is_blamed_on_the_caller_or_remembered(
         with pytest.raises(EngineFailed):
             await compiler.check(grammar(NUMBER))
     await compiler.check(grammar(NUMBER))
+
+
+@pytest.mark.parametrize(
+    ("schema", "place"),
+    [
+        ({"type": "string", "format": "colour"}, "/$defs/x"),
+        ({"type": "string", "pattern": "(?=a)b"}, "/$defs/x"),
+        ({"oneOf": [{"type": "string"}, {"maxLength": 3}]}, "/$defs/x"),
+        ({"$ref": "#/$defs/absent"}, "/$defs/x"),
+        ({"type": "array", "items": {"uniqueItems": True}}, "/$defs/x/items"),
+    ],
+    ids=["format", "regex", "oneOf", "$ref", "a keyword"],
+)
+async def test_an_error_names_the_place_in_the_schema(
+    compiler: GrammarCompiler, schema: dict[str, Any], place: str
+) -> None:
+    nested = {
+        "type": "object",
+        "properties": {"a": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/x"}}},
+        "$defs": {"x": schema},
+    }
+    assert f" cannot be enforced at {place}: " in (await refusal(compiler, grammar(nested))).message
+    inner = {"type": "object", "properties": {"a": {"type": "array", "minItems": 1, "items": schema}}}
+    wanted = place.replace("/$defs/x", "/properties/a/items")
+    assert f" cannot be enforced at {wanted}: " in (await refusal(compiler, grammar(inner))).message
+
+
+async def test_a_range_without_values_is_named_with_its_place(compiler: GrammarCompiler) -> None:
+    empty = {"type": "integer", "minimum": 5, "maximum": 1}
+    wanted = grammar({"type": "object", "properties": {"a": empty}, "required": ["a"]})
+    assert " cannot be enforced at /properties/a: " in (await refusal(compiler, wanted)).message
+
+
+async def test_a_process_that_cannot_be_started_is_tried_again_for_the_next_caller(
+    compiler: GrammarCompiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr("sys.executable", "/nowhere/python")
+        for _ in range(2):
+            with pytest.raises(EngineFailed, match="No such file"):
+                await compiler.check(grammar(NUMBER))
+    await compiler.check(grammar(NUMBER))
+
+
+async def test_a_process_that_is_killed_during_a_check_is_not_held_against_the_schema(
+    compiler: GrammarCompiler,
+) -> None:
+    await compiler.check(grammar(NUMBER))
+    process = compiler._process
+    assert process is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    checking = asyncio.create_task(compiler.check(grammar({"type": "boolean"})))
+    await asyncio.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    await checking
+    assert compiler._process is not process
+
+
+async def test_every_schema_that_cannot_be_enforced_is_named(compiler: GrammarCompiler) -> None:
+    wrong = {"type": "object", "properties": {"a": {"not": {}}}}
+    problems = await compiler.problems(calls(tool("a", wrong), tool("b", NUMBER), tool("c", wrong)))
+    assert [problem.param for problem in problems] == ["tools[0].function.parameters", "tools[2].function.parameters"]

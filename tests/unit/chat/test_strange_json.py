@@ -120,3 +120,37 @@ async def test_the_event_loop_runs_while_a_large_request_is_validated(inputs: In
     with pytest.raises(InvalidValue, match="context"):
         await processing
     assert turns > 10
+
+
+UNENFORCEABLE = '{"type": "object", "properties": {"l": {"type": "array", "uniqueItems": true}}}'
+
+
+def _required(**fields: Any) -> chat_service_pb2.ChatRequest:
+    """A request that must call one of two tools, the second of which has a schema that cannot be enforced."""
+    functions = [
+        tool_pb2.FunctionTool(name="fine", parameters_json='{"type": "object", "properties": {}}'),
+        tool_pb2.FunctionTool(name="odd", parameters_json=UNENFORCEABLE, **fields),
+    ]
+    choice = tool_pb2.ToolChoice(mode=tool_pb2.TOOL_CHOICE_MODE_REQUIRED)
+    tools = [tool_pb2.Tool(function=function) for function in functions]
+    return chat_service_pb2.ChatRequest(messages=[USER], tools=tools, tool_choice=choice)
+
+
+async def test_a_tool_that_cannot_be_enforced_does_not_keep_the_others_from_being_required(
+    inputs: InputProcessor,
+) -> None:
+    made = await inputs.process(_required(), "anyone")
+    assert made.grammar is not None
+    assert list(made.grammar.schemas) == ["tools[0].function.parameters"]
+
+
+@pytest.mark.parametrize("how", ["strict", "named"])
+async def test_a_tool_that_must_be_enforced_is_refused_with_the_place_in_its_schema(
+    inputs: InputProcessor, how: str
+) -> None:
+    request = _required(strict=how == "strict")
+    if how == "named":
+        request.tool_choice.function_name = "odd"
+    with pytest.raises(InvalidValue, match="/properties/l: ") as raised:
+        await inputs.process(request, "anyone")
+    assert raised.value.param == "tools[1].function.parameters"

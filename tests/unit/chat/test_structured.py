@@ -125,8 +125,47 @@ def test_a_named_call_is_a_call_of_that_tool() -> None:
         "tools": [tool("count", NUMBER), tool("free")],
         "tool_choice": tool_pb2.ToolChoice(function_name="free"),
     }
-    assert accepts(call("free", {"a": 1}), **fields)
+    assert accepts(call("free", {}), **fields)
+    assert not accepts(call("free", {"a": 1}), **fields), "a tool without parameters takes none"
     assert not accepts(call("count", {"n": 1}), **fields)
+
+
+@pytest.mark.parametrize("parameters", [{"type": "object"}, {"type": "object", "properties": {}}, {}])
+def test_a_forced_tool_without_properties_takes_no_arguments(parameters: dict[str, Any]) -> None:
+    fields: dict[str, Any] = {
+        "tools": [tool("now", parameters)],
+        "tool_choice": tool_pb2.ToolChoice(function_name="now"),
+    }
+    assert accepts(call("now", {}), **fields)
+    assert not accepts(call("now", {"x": "Hello"}), **fields)
+
+
+def test_an_object_has_no_other_properties_unless_its_schema_says_so() -> None:
+    schema: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    assert accepts('{"n": 1}', response_format=json_schema(schema))
+    assert not accepts('{"Hello": "Hello"}', response_format=json_schema(schema))
+    schema["additionalProperties"] = True
+    assert accepts('{"Hello": "Hello"}', response_format=json_schema(schema))
+
+
+def test_objects_that_apply_together_have_the_properties_of_all() -> None:
+    parts = [{"type": "object", "properties": {name: {"type": "integer"}}, "required": [name]} for name in "ab"]
+    assert accepts('{"a": 1, "b": 2}', response_format=json_schema({"allOf": parts}))
+
+
+@pytest.mark.parametrize(
+    ("text", "accepted"), [("https://example.com/a?b=c#d", True), ("no scheme", False), ("http://a b", False)]
+)
+def test_a_uri_has_a_scheme_and_no_blanks(text: str, accepted: bool) -> None:
+    schema = {"type": "string", "format": "uri"}
+    assert accepts(json.dumps(text), response_format=json_schema(schema)) is accepted
+
+
+def test_an_optional_schema_can_be_left_out_of_the_grammar() -> None:
+    fields: dict[str, Any] = {"tools": [tool("count", NUMBER), tool("free")], "tool_choice": REQUIRED}
+    loose = grammar_of(chat_service_pb2.ChatRequest(**fields), loose=frozenset({"tools[0].function.parameters"}))
+    assert loose is not None
+    assert list(loose.schemas) == ["tools[1].function.parameters"]
 
 
 PERSON = {
@@ -191,7 +230,8 @@ def test_white_space_is_bounded() -> None:
 
 
 def test_a_tool_whose_parameters_are_no_object_cannot_be_forced() -> None:
-    request = chat_service_pb2.ChatRequest(tools=[tool("f", {"type": "string"})], tool_choice=REQUIRED)
+    named = tool_pb2.ToolChoice(function_name="f")
+    request = chat_service_pb2.ChatRequest(tools=[tool("f", {"type": "string"})], tool_choice=named)
     with pytest.raises(InvalidValue) as raised:
         grammar_of(request)
     assert raised.value.param == "tools[0].function.parameters"
