@@ -178,7 +178,8 @@ def test_nothing_in_the_current_directory_is_imported_or_executed(tmp_path: Path
         schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
         form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
         # The process that checks schemas is started for this call.
-        assert post(service.url + CHAT, {**BODY, "model": "chasqui-demo", "response_format": form}).status == 200
+        body = {**BODY, "model": "chasqui-demo", "ignore_eos": False, "response_format": form}
+        assert post(service.url + CHAT, body).status == 200
     assert not (tmp_path / "executed").exists()
 
 
