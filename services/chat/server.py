@@ -115,7 +115,7 @@ class ChatServer:
             _listen(self._relay_grpc, relay_address)
             await self._relay_grpc.start()
         await self._grpc.start()
-        self._watch = asyncio.create_task(self._health.run())
+        self._watch = asyncio.create_task(self._health.run(), name="health")
         return port
 
     async def failed(self) -> None:

@@ -77,7 +77,7 @@ class ChatCall:
         )
         if self._form.echo:
             for index in range(self._form.n):
-                self.outbox.add_text(index, self._form.echo)
+                self.outbox.add_echo(index, self._form.echo)
 
     def attach(self, handle: Handle) -> None:
         """The engine has the call; to be called right after the submission."""

@@ -57,6 +57,10 @@ class Outbox:
         self._started = started
         self._added()
 
+    def add_echo(self, choice: int, text: str) -> None:
+        """The prompt, repeated right after `start`; it does not count as unread, as the caller could not read it yet."""
+        self._texts[choice] = [text]
+
     def add_text(self, choice: int, text: str) -> None:
         """The next text of a choice; runs for nearly every token."""
         parts = self._texts.get(choice)

@@ -17,6 +17,7 @@ from services.chat.request.prompt_history import PromptHistory
 from services.chat.request.validation import check_size, check_tokens, validate, validate_input
 from services.engine.model.tokenizer import TooManyTokensError
 from services.errors import ContextLengthExceeded, InvalidValue, UnsupportedParameter
+from services.settings import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +31,8 @@ Result = TypeVar("Result")
 # Bytes of a request up to which its prompt is rendered and tokenized on the event loop, in less than a millisecond: the
 # way to a thread and back would cost 0.15 ms of CPU time more.
 SMALL_BYTES: Final = 1024
+# Of the prompt in all choices of an answer, which is one message: half of the largest one.
+MAX_ECHO_BYTES: Final = MAX_MESSAGE_BYTES // 2
 # More threads than this would only take CPU time from the engine.
 _THREADS: Final = 2
 # Of a prompt, behind what it shares with an earlier one.
@@ -176,4 +179,8 @@ class InputProcessor:
         if not request.prompt.echo:
             return ""
         decoder = self._tokenizer.decoder()
-        return request.prompt.text or decoder.push(request.prompt.tokens.ids) + decoder.flush()
+        echo = request.prompt.text or decoder.push(request.prompt.tokens.ids) + decoder.flush()
+        size = max(request.n, 1) * len(echo.encode())
+        if size > MAX_ECHO_BYTES:
+            raise InvalidValue(f"echo would repeat {size:,} bytes, but may repeat {MAX_ECHO_BYTES:,}.", param="echo")
+        return echo

@@ -14,7 +14,7 @@ from services.engine.api import EngineState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from services.engine.api import Engine
+    from services.engine.api import Engine, Heartbeat
 
 log = logging.getLogger(__name__)
 
@@ -40,15 +40,15 @@ class HealthMonitor:
         """Watch until cancelled."""
         progress = -1
         while not self._draining:
-            beat = self._engine.heartbeat()
+            beat = self._heartbeat()
             now = time.monotonic()
-            if beat.progress != progress or beat.state is EngineState.IDLE:
-                progress, self._moved = beat.progress, now
-            if beat.state is EngineState.FAILED:
+            if beat is None or beat.state is EngineState.FAILED:
                 log.error("the engine has failed")
                 await self.drain()
                 self.failed.set()
                 return
+            if beat.progress != progress or beat.state is EngineState.IDLE:
+                progress, self._moved = beat.progress, now
             await self._set(serving=now - self._moved < self._stall_timeout)
             await asyncio.sleep(_INTERVAL)
 
@@ -66,6 +66,14 @@ class HealthMonitor:
         """Turn unready for good."""
         self._draining = True
         await self._set(serving=False)
+
+    def _heartbeat(self) -> Heartbeat | None:
+        """The engine's heartbeat; None if it raises, which says as much as that the engine has failed."""
+        try:
+            return self._engine.heartbeat()
+        except Exception:
+            log.exception("the engine's heartbeat has failed")
+            return None
 
     async def _set(self, *, serving: bool) -> None:
         if serving == self._serving:

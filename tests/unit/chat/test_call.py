@@ -12,7 +12,7 @@ from chasqui.v1 import chat_pb2
 from services.chat.accounting.call_facts import CallFacts, CallIds, ServedModel
 from services.chat.answer.call import ChatCall
 from services.chat.answer.form import AnswerForm, ToolUse
-from services.chat.answer.outbox import AwaitedOutbox
+from services.chat.answer.outbox import MOST_UNREAD, AwaitedOutbox
 from services.engine.api import ChoiceEnd, EndReason, TokenDelta
 from services.errors import DeadlineExceeded, EngineFailed
 from tests.support.engines import FakeHandle, an_end, text_delta
@@ -50,9 +50,11 @@ def facts(*, n: int = 1, price: float = 2.0) -> CallFacts:
     )
 
 
-def form(*, n: int = 1, stops: Sequence[str] = (), tools: Sequence[str] = (), parallel: bool = True) -> AnswerForm:
+def form(
+    *, n: int = 1, stops: Sequence[str] = (), tools: Sequence[str] = (), parallel: bool = True, echo: str = ""
+) -> AnswerForm:
     """What the answer may look like."""
-    return AnswerForm(n, stops, ToolUse(frozenset(tools), parallel, named=False) if tools else None)
+    return AnswerForm(n, stops, echo=echo, tools=ToolUse(frozenset(tools), parallel, named=False) if tools else None)
 
 
 def accept(
@@ -390,3 +392,12 @@ async def test_the_time_in_our_queue_is_added_to_the_engine_s() -> None:
     played.call.end(an_end())
     timings = (await played.outbox.take())[-1].completed.timings
     assert timings.queue.ToTimedelta().total_seconds() >= 1.02
+
+
+async def test_a_caller_is_not_slow_for_not_having_read_the_echo_of_its_prompt() -> None:
+    echo = "a" * MOST_UNREAD
+    played = start(n=4, echo=echo)
+    for choice in range(4):
+        played.call.token_delta(TokenDelta(choice, 1, text="b"))
+    assert played.handle.cancels == []
+    assert _texts(await played.outbox.take()) == dict.fromkeys(range(4), echo + "b")

@@ -41,3 +41,21 @@ async def test_an_engine_that_fails_is_not_serving_at_once_and_for_good() -> Non
     await asyncio.wait_for(monitor.failed.wait(), LIMIT)
     assert await status(monitor) == health_pb2.HealthCheckResponse.NOT_SERVING
     await watch
+
+
+async def test_a_heartbeat_that_raises_ends_readiness_and_is_seen() -> None:
+    class BrokenEngine(BeatingEngine):
+        def heartbeat(self) -> Heartbeat:
+            if self.state is EngineState.WORKING:
+                raise RuntimeError("no counters")
+            return super().heartbeat()
+
+    engine: Any = BrokenEngine()
+    monitor = HealthMonitor(engine, ["chasqui.v1.ChatService"], stall_timeout=1000.0)
+    watch = asyncio.create_task(monitor.run())
+    await asyncio.sleep(0.01)
+    assert await status(monitor) == health_pb2.HealthCheckResponse.SERVING
+    engine.state = EngineState.WORKING
+    await asyncio.wait_for(monitor.failed.wait(), LIMIT)
+    assert await status(monitor) == health_pb2.HealthCheckResponse.NOT_SERVING
+    await watch
