@@ -16,7 +16,7 @@ from services.chat.request.prompt import PromptRenderer
 from services.chat.request.prompt_history import PromptHistory
 from services.chat.request.validation import check_size, check_tokens, validate, validate_input
 from services.engine.model.tokenizer import TooManyTokensError
-from services.errors import ContextLengthExceeded, InvalidValue, UnsupportedParameter
+from services.errors import ContextLengthExceeded, InvalidValue, Unavailable, UnsupportedParameter
 from services.settings import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ Result = TypeVar("Result")
 SMALL_BYTES: Final = 1024
 # Of the prompt in all choices of an answer, which is one message: half of the largest one.
 MAX_ECHO_BYTES: Final = MAX_MESSAGE_BYTES // 2
+# Tokens that CountTokens and Detokenize take, and how many of their calls may wait.
+MAX_COUNTED_TOKENS: Final = 262_144
+MAX_COUNTING: Final = 32
 # More threads than this would only take CPU time from the engine.
 _THREADS: Final = 2
 # Of a prompt, behind what it shares with an earlier one.
@@ -58,6 +61,9 @@ class InputProcessor:
         self._renderer = PromptRenderer(engine.model, engine.tokenizer)
         self.tool_syntax = self._renderer.tool_syntax or ToolSyntax.LLAMA3_JSON
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="prompt")
+        # Of its own, so that texts that are only counted delay no prompt.
+        self._count_thread = ThreadPoolExecutor(1, thread_name_prefix="count")
+        self._counting = 0
         self._grammars = GrammarCompiler(engine.tokenizer)
         self._history = PromptHistory()
 
@@ -82,15 +88,17 @@ class InputProcessor:
     async def chat_tokens(self, request: ChatRequest) -> list[int]:
         """The prompt ids of a chat that is not going to be answered."""
         self.check_size(request)
-        return await self._in_thread(self._chat_tokens, request)
+        return await self._count(self._chat_tokens, request)
 
     async def text_tokens(self, text: str, *, opened: bool) -> list[int]:
         """The ids of plain text; `opened` puts before it the ids with which every prompt begins."""
-        return await self._in_thread(self._text_tokens, text, opened)
+        return await self._count(self._text_tokens, text, opened, MAX_COUNTED_TOKENS)
 
     async def text_of(self, ids: Sequence[int]) -> str:
         """The text of token ids; InvalidValue for one that is not in the vocabulary."""
-        return await self._in_thread(self._text_of, ids)
+        if len(ids) > MAX_COUNTED_TOKENS:
+            raise InvalidValue(f"tokens has {len(ids):,} ids, but may have {MAX_COUNTED_TOKENS:,}.", param="tokens")
+        return await self._count(self._text_of, ids)
 
     def too_long(self, request: ChatRequest, tokens: str) -> ContextLengthExceeded:
         """The error for a prompt of so many tokens."""
@@ -103,6 +111,7 @@ class InputProcessor:
     def close(self) -> None:
         """Stop the threads, and the process that tries grammars."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._count_thread.shutdown(wait=False, cancel_futures=True)
         self._grammars.close()
 
     async def _enforceable(self, request: ChatRequest, grammar: Grammar) -> Grammar | None:
@@ -122,6 +131,18 @@ class InputProcessor:
         """Whether to process the request on the event loop."""
         has_schema = bool(request.tools) or request.HasField("response_format")
         return not (self._tokenizer.remote or has_schema) and request.ByteSize() <= SMALL_BYTES
+
+    async def _count(self, work: Callable[..., Result], *arguments: object) -> Result:
+        """Work of a call that generates nothing; Unavailable if too much of it waits."""
+        if self._counting >= MAX_COUNTING:
+            raise Unavailable("Too many texts wait to be counted.", reason="OVERLOADED", retry_after=1.0)
+        self._counting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._count_thread, work, *arguments)
+        except TooManyTokensError:
+            raise InvalidValue(f"text has more than {MAX_COUNTED_TOKENS:,} tokens.", param="text") from None
+        finally:
+            self._counting -= 1
 
     async def _in_thread(self, work: Callable[..., Result], *arguments: object) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
@@ -153,7 +174,7 @@ class InputProcessor:
 
     def _chat_tokens(self, request: ChatRequest) -> list[int]:
         validate_input(request, self._capabilities)
-        return self._prompt_tokens(request)
+        return self._prompt_tokens(request, MAX_COUNTED_TOKENS)
 
     def _text_of(self, ids: Sequence[int]) -> str:
         check_tokens(ids, "tokens", self._capabilities)

@@ -10,7 +10,7 @@ from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc, model_service_pb
 from services.chat.answer.outbox import AwaitedOutbox
 from services.chat.transport.interceptors import metadata_of
 from services.chat.transport.time_limit import remaining_seconds
-from services.errors import InvalidValue, SlowReader
+from services.errors import DeadlineExceeded, InvalidValue, SlowReader
 from services.fold import ResponseFold
 from services.telemetry.call import current_call
 from services.telemetry.server_timing import server_timing
@@ -112,10 +112,11 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
         kind = request.WhichOneof("input")
         if kind is None:
             raise InvalidValue("Either text or chat must be given.", param="input")
-        if kind == "text":
-            tokens = await self._inputs.text_tokens(request.text, opened=request.add_special_tokens)
-        else:
-            tokens = await self._inputs.chat_tokens(request.chat)
+        async with _deadline(context):
+            if kind == "text":
+                tokens = await self._inputs.text_tokens(request.text, opened=request.add_special_tokens)
+            else:
+                tokens = await self._inputs.chat_tokens(request.chat)
         return model_service_pb2.CountTokensResponse(
             count=len(tokens),
             tokens=tokens if request.include_tokens else None,
@@ -127,7 +128,20 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
     ) -> model_service_pb2.DetokenizeResponse:
         """The text of tokens."""
         self._catalogue.resolve(request.model)
-        return model_service_pb2.DetokenizeResponse(text=await self._inputs.text_of(request.tokens))
+        async with _deadline(context):
+            return model_service_pb2.DetokenizeResponse(text=await self._inputs.text_of(request.tokens))
+
+
+@asynccontextmanager
+async def _deadline(context: Context) -> AsyncIterator[None]:
+    """DeadlineExceeded if the block takes longer than the call may."""
+    try:
+        async with asyncio.timeout(
+            remaining_seconds(metadata_of(context.invocation_metadata()), context.time_remaining())
+        ):
+            yield
+    except TimeoutError:
+        raise DeadlineExceeded("The deadline of the call passed.") from None
 
 
 def _send_timings(context: Context, timings: chat_pb2.Timings) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, tool_pb2
-from services.chat.request.input_processor import InputProcessor
+from services.chat.request.input_processor import MAX_COUNTED_TOKENS, MAX_COUNTING, InputProcessor
 from services.engine.api import Capabilities, ModelInfo
-from services.errors import InvalidValue
+from services.errors import InvalidValue, Unavailable
 from tests.support.gguf_files import demo_gguf, demo_tokenizer
 
 if TYPE_CHECKING:
@@ -154,3 +154,13 @@ async def test_a_tool_that_must_be_enforced_is_refused_with_the_place_in_its_sch
     with pytest.raises(InvalidValue, match="/properties/l: ") as raised:
         await inputs.process(request, "anyone")
     assert raised.value.param == "tools[1].function.parameters"
+
+
+async def test_texts_that_are_only_counted_are_bounded_in_size_and_number(inputs: InputProcessor) -> None:
+    with pytest.raises(InvalidValue, match="more than"):
+        await inputs.text_tokens("word " * 2_000_000, opened=False)
+    with pytest.raises(InvalidValue, match="tokens has"):
+        await inputs.text_of([1] * (MAX_COUNTED_TOKENS + 1))
+    counts = [inputs.text_tokens("Hi", opened=False) for _ in range(2 * MAX_COUNTING)]
+    results = await asyncio.gather(*counts, return_exceptions=True)
+    assert sum(isinstance(result, Unavailable) for result in results) == MAX_COUNTING
