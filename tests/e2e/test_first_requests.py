@@ -205,9 +205,7 @@ GETS: dict[str, tuple[str, ...]] = {
     ),
 }
 _REFUSED = {
-    "Windows PowerShell 5.1, which writes a byte order mark",
     "Apache HttpClient 5.4, which offers TLS",
-    "a client with an empty Content-Encoding",
     "nginx as it comes, which speaks HTTP/1.0",
     "HAProxy's check, which speaks HTTP/1.0",
     "ApacheBench, which speaks HTTP/1.0",
