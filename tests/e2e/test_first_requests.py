@@ -204,20 +204,9 @@ GETS: dict[str, tuple[str, ...]] = {
         *("Accept-Encoding: gzip, deflate, br, zstd", "Accept-Language: en-US,en;q=0.9"),
     ),
 }
-_REFUSED = {
-    "Apache HttpClient 5.4, which offers TLS",
-    "nginx as it comes, which speaks HTTP/1.0",
-    "HAProxy's check, which speaks HTTP/1.0",
-    "ApacheBench, which speaks HTTP/1.0",
-}
-_FAULT = pytest.mark.xfail(strict=True, reason="the front refuses what this program sends")
 
 
-def programs(requests: dict[str, object]) -> list[object]:
-    return [pytest.param(name, marks=_FAULT if name in _REFUSED else ()) for name in requests]
-
-
-@pytest.mark.parametrize("program", programs({**CHATS}))
+@pytest.mark.parametrize("program", CHATS)
 def test_the_first_chat_of_a_program_is_answered(simulated: Service, program: str) -> None:
     head, body = CHATS[program]
     reply = exchange(simulated.port, "\r\n".join([*head, "", body]).encode())
@@ -225,7 +214,7 @@ def test_the_first_chat_of_a_program_is_answered(simulated: Service, program: st
     assert reply.json()["usage"]["completion_tokens"] == 2
 
 
-@pytest.mark.parametrize("program", programs({**GETS}))
+@pytest.mark.parametrize("program", GETS)
 def test_the_first_page_or_sign_of_life_that_a_program_asks_for_is_there(simulated: Service, program: str) -> None:
     reply = exchange(simulated.port, "\r\n".join([*GETS[program], "", ""]).encode())
     assert reply.status == 200, reply.body
@@ -240,7 +229,6 @@ def listed_over_grpc(service: Service, key: str) -> bool:
         return call.exception() is None
 
 
-@pytest.mark.xfail(strict=True, reason="the limits of Envoy, edge and server differ")
 def test_a_header_of_any_size_has_the_same_fate_over_rest_and_grpc_each_time(simulated: Service) -> None:
     for size in (100, 3_000, 7_000, 9_000, 12_000, 15_000, 20_000, 40_000):
         key = "k" * size

@@ -134,16 +134,6 @@ KEYWORDS: dict[str, tuple[dict[str, Any], ...]] = {
 }
 # What is refused today, by the name of the test.
 REFUSED = {
-    "an assistant without content",
-    "an assistant with null",
-    "an assistant with no parts",
-    "a result that is null",
-    "a result without parts",
-    "a call without arguments",
-    "an id for each of two turns",
-    "assistant",
-    "system",
-    "developer",
     'string {"minLength": 0.0}',
     'string {"maxLength": 5.0}',
     'string {"format": "uri"}',

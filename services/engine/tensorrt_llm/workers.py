@@ -14,22 +14,18 @@ _PROC = Path("/proc")
 
 
 class Workers:
-    """The descendants of this process at the time of `find`, by process id and start time, because ids are reused."""
+    """The descendants of this process that began between construction and `find`: others are not the package's.
+
+    They are kept by process id and start time, because ids are reused.
+    """
 
     def __init__(self) -> None:
+        self._earlier = _descendants()
         self._found: dict[int, str] = {}
 
     def find(self) -> None:
-        """Record all descendants that are running now."""
-        parents = {pid: stat[0] for pid in _processes() if (stat := _parent_and_start(pid)) is not None}
-        family = {os.getpid()}
-        while True:
-            more = {pid for pid, parent in parents.items() if parent in family} - family
-            if not more:
-                break
-            family |= more
-        family.discard(os.getpid())
-        self._found = {pid: stat[1] for pid in family if (stat := _parent_and_start(pid)) is not None}
+        """Record the descendants that are running now."""
+        self._found = dict(_descendants().items() - self._earlier.items())
 
     def kill(self) -> None:
         """Kill the recorded processes that are still running."""
@@ -39,6 +35,19 @@ class Workers:
                 log.warning("killing worker process %d", pid)
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+
+
+def _descendants() -> dict[int, str]:
+    """The start times of this process's descendants by their ids."""
+    parents = {pid: stat[0] for pid in _processes() if (stat := _parent_and_start(pid)) is not None}
+    family = {os.getpid()}
+    while True:
+        more = {pid for pid, parent in parents.items() if parent in family} - family
+        if not more:
+            break
+        family |= more
+    family.discard(os.getpid())
+    return {pid: stat[1] for pid in family if (stat := _parent_and_start(pid)) is not None}
 
 
 def _processes() -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -146,16 +147,19 @@ def test_eagle3_without_a_draft_model_is_refused(release: Release, tmp_path: Pat
 
 def test_workers_that_were_found_are_killed_and_others_are_not() -> None:
     script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1, flush=True); input()'])"
-    command = [sys.executable, "-c", script]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:  # noqa: S603 - constant
+    command, other = [sys.executable, "-c", script], [sys.executable, "-c", "input()"]
+    with ExitStack() as stack:
+        earlier = stack.enter_context(subprocess.Popen(other, stdin=subprocess.PIPE))  # noqa: S603 - constant
+        workers = Workers()
+        parent = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))  # noqa: S603
         assert parent.stdout is not None
         parent.stdout.readline()
-        workers = Workers()
         workers.find()
-        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as later:
-            workers.kill()
-            assert parent.wait(30) == -9
-            assert parent.stdout.read() == b""  # the grandchild has let go of it, too
-            assert later.poll() is None
-            later.kill()
+        later = stack.enter_context(subprocess.Popen(other, stdin=subprocess.PIPE))  # noqa: S603 - constant
+        workers.kill()
+        assert parent.wait(30) == -9
+        assert parent.stdout.read() == b""  # the grandchild has let go of it, too
+        assert (earlier.poll(), later.poll()) == (None, None)
+        earlier.kill()
+        later.kill()
     assert os.getpid() not in workers._found
