@@ -43,14 +43,18 @@ class OtlpReceiver(
     trace_service_pb2_grpc.TraceServiceServicer,
     metrics_service_pb2_grpc.MetricsServiceServicer,
 ):
-    """A context manager that listens on a free port of the loopback. `broken` makes it refuse everything."""
+    """A context manager that listens on a free port of the loopback.
 
-    def __init__(self, *, broken: bool = False) -> None:
+    `broken` makes it refuse everything; spans whose name is `ignored` are dropped.
+    """
+
+    def __init__(self, *, broken: bool = False, ignored: str = "") -> None:
         self.spans: list[ReceivedSpan] = []
         self.metrics: dict[str, set[str]] = {}  # names by part
         self.examples: dict[str, set[str]] = {}  # ids of traces that histograms give as examples, by metric
         self.refused = 0
         self._broken = broken
+        self._ignored = ignored
         self._server = grpc.server(ThreadPoolExecutor(4))
         trace_service_pb2_grpc.add_TraceServiceServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]
         # Both services have one method of the same name: each gets a servicer of its own.
@@ -73,7 +77,8 @@ class OtlpReceiver(
         self.refuse_if_broken(context)
         for group in request.resource_spans:
             part = plain(group.resource.attributes)["service.name"]
-            self.spans += [_received(part, span) for scope in group.scope_spans for span in scope.spans]
+            spans = (span for scope in group.scope_spans for span in scope.spans)
+            self.spans += [_received(part, span) for span in spans if span.name != self._ignored]
         return trace_service_pb2.ExportTraceServiceResponse()
 
     def refuse_if_broken(self, context: grpc.ServicerContext) -> None:

@@ -72,7 +72,7 @@ class _NormalForm:
         for keyword, value in node.items():
             if value is None and keyword not in _ANY_VALUE:
                 continue
-            if (keyword == "uniqueItems" and value is False) or (keyword == "propertyNames" and _is_any_name(value)):
+            if _is_neutral(keyword, value):
                 continue
             if keyword == "format" and value in _FORMATS:
                 if _FORMATS[value] and "pattern" not in node:
@@ -128,5 +128,10 @@ def _is_whole_object(node: Schema) -> bool:
     return isinstance(properties, dict) and isinstance(required, list) and set(map(str, required)) <= properties.keys()
 
 
-def _is_any_name(schema: Any) -> bool:
-    return schema is True or schema in ({}, {"type": "string"})
+def _is_neutral(keyword: str, value: Any) -> bool:
+    """Whether a keyword that the compiler does not know allows everything in this form."""
+    if keyword == "uniqueItems":
+        return value is False
+    if keyword == "propertyNames":
+        return value is True or value in ({}, {"type": "string"})
+    return keyword in {"dependentRequired", "dependentSchemas"} and value == {}
