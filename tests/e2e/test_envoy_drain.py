@@ -44,6 +44,9 @@ def healthy(replicas: Replicas) -> bool:
 def replicas() -> Iterator[Replicas]:
     with Replicas(1, simulated_rate=20, envoy_wrapper=(str(SCRIPT), "run")) as replicas:
         yield replicas
+        # To kill the script would leave Envoy running.
+        replicas.processes["envoy"].terminate()
+        replicas.processes["envoy"].wait(LIMIT)
 
 
 def test_running_calls_end_by_themselves_after_sigterm_and_then_envoy_does(replicas: Replicas) -> None:
@@ -81,8 +84,6 @@ def test_envoy_is_healthy_once_calls_get_through_and_then_whatever_is_behind_it(
     replicas.stop(0)
     wait_until(lambda: replicas.serving() == 0)
     assert healthy(replicas)
-    replicas.processes["envoy"].kill()
-    replicas.processes["envoy"].wait()
 
 
 def test_a_file_that_envoy_s_user_cannot_read_is_named_with_that_user(tmp_path: Path) -> None:
