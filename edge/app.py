@@ -40,6 +40,9 @@ def build_app(upstream: Upstream, health: Health, keep_alive: KeepAlive, spans: 
     routes = [
         Route("/healthz", health.live),
         Route("/readyz", health.ready),
+        Route("/health", health.healthy),
+        Route("/ping", health.healthy),
+        _Route("/version", health.version),
         _Route("/openapi.json", documentation.document),
         _Route("/docs", documentation.page),
         _Route("/tokenize", tokens.tokenize, methods=["POST"]),

@@ -1,4 +1,4 @@
-"""`GET /healthz`: this process is alive. `GET /readyz`: the replica can serve requests."""
+"""`GET /healthz`: this process is alive. `GET /readyz`, `/health`, `/ping`: the replica serves. `GET /version`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
 
+from services import __version__
 from services.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Health:
-    """Both endpoints. `draining` is true once this process is shutting down."""
+    """All endpoints. `draining` is true once this process is shutting down."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
@@ -32,3 +33,12 @@ class Health:
         if not self._upstream.ready:
             raise Unavailable("The chat server is not ready.", reason="NOT_READY", retry_after=1.0)
         return JSONResponse({"status": "ready"})
+
+    async def healthy(self, request: Request) -> Response:
+        """The same for clients of vLLM, SGLang and llama.cpp, with the status that the latter look for."""
+        await self.ready(request)
+        return JSONResponse({"status": "ok"})
+
+    async def version(self, _: Request) -> Response:
+        """The version of this service, in vLLM's shape."""
+        return JSONResponse({"version": __version__})

@@ -13,7 +13,7 @@ from edge.http.call_options import CallOptions
 from edge.http.ignored import ignored_header
 from edge.openai.answer_schema import DetokenizeAnswer, TokenizeAnswer
 from edge.openai.decode import decode_request
-from edge.openai.request import token_id
+from edge.openai.request import to_count_request, token_id
 from edge.openai.request_schema import DetokenizeRequest, TokenizeRequest
 
 if TYPE_CHECKING:
@@ -33,20 +33,12 @@ class Tokens:
         self._upstream = upstream
 
     async def tokenize(self, request: Request) -> Response:
-        """Tokenize a text."""
+        """Tokenize a text or a chat."""
         options = CallOptions.from_headers(request.headers)
         decoded = await self._gate.decoded(request, options, partial(decode_request, TokenizeRequest))
-        body = decoded.body
-        counted = await self._upstream.count_tokens(
-            model_service_pb2.CountTokensRequest(
-                model=body.model,
-                text=body.prompt,
-                include_tokens=True,
-                add_special_tokens=body.add_special_tokens is not False,
-            ),
-            options,
-        )
-        answer = TokenizeAnswer(list(counted.tokens), counted.count, counted.context_length)
+        counted = await self._upstream.count_tokens(to_count_request(decoded.body), options)
+        texts = list(counted.texts) if decoded.body.return_token_strs else None
+        answer = TokenizeAnswer(list(counted.tokens), counted.count, counted.context_length, texts)
         return _json(answer, decoded.ignored)
 
     async def detokenize(self, request: Request) -> Response:

@@ -39,8 +39,12 @@ log = logging.getLogger(__name__)
 # In seconds: the buckets of OpenTelemetry's HTTP conventions, and longer ones for generation.
 _DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0)
 # Probes come every second or so, and are not recorded.
-_PROBES: Final = frozenset({"/healthz", "/readyz"})
+_PROBES: Final = frozenset({"/healthz", "/readyz", "/health", "/ping"})
 _LONGEST_USER_AGENT: Final = 256
+# Any other text that a caller sends as a method is counted as this: labels must have few values.
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+_OTHER: Final = "_OTHER"
+_LONGEST_METHOD: Final = 64
 _OUTCOMES: Final = {
     429: outcome.REFUSED,
     CLIENT_CLOSED_REQUEST: outcome.CANCELLED,
@@ -76,7 +80,8 @@ class Observer:
             return
         began = time.monotonic()
         headers = Headers(scope=scope)
-        span = self._spans.begin(scope["method"], remote_parent(headers))
+        method = scope["method"] if scope["method"] in _METHODS else _OTHER
+        span = self._spans.begin("HTTP" if method is _OTHER else method, remote_parent(headers))
         span.attributes = _request_attributes(scope, headers)
         trace_id = trace.format_trace_id(span.context.trace_id)
         exchange = Exchange(request_id_from(headers.get("x-request-id")), trace_id, span, send)
@@ -92,7 +97,7 @@ class Observer:
             await self._app(scope, receive, note)
         finally:
             self._open -= 1
-            self._end(scope["method"], scope["path"], exchange, time.monotonic() - began)
+            self._end(method, scope["path"], exchange, time.monotonic() - began)
 
     def _end(self, method: str, path: str, exchange: Exchange, seconds: float) -> None:
         span = exchange.span
@@ -101,7 +106,7 @@ class Observer:
         labels = _labels(method, status, word)
         if exchange.route is not None:
             labels[http_attributes.HTTP_ROUTE] = exchange.route
-            span.name = f"{method} {exchange.route}"
+            span.name = f"{span.name} {exchange.route}"
         kind = exchange.error.reason if exchange.error is not None else str(status)
         if word != outcome.COMPLETED:
             labels[error_attributes.ERROR_TYPE] = kind
@@ -142,7 +147,6 @@ def _labels(method: str, status: int, word: str) -> dict[str, str | int]:
 
 def _request_attributes(scope: Scope, headers: Headers) -> dict[str, AttributeValue]:
     attributes: dict[str, AttributeValue] = {
-        http_attributes.HTTP_REQUEST_METHOD: scope["method"],
         url_attributes.URL_PATH: scope["path"],
         url_attributes.URL_SCHEME: headers.get("x-forwarded-proto", scope["scheme"]),
         network_attributes.NETWORK_PROTOCOL_VERSION: scope["http_version"],
@@ -150,6 +154,8 @@ def _request_attributes(scope: Scope, headers: Headers) -> dict[str, AttributeVa
     agent = headers.get("user-agent")
     if agent is not None:
         attributes[user_agent_attributes.USER_AGENT_ORIGINAL] = agent[:_LONGEST_USER_AGENT]
+    if scope["method"] not in _METHODS:
+        attributes[http_attributes.HTTP_REQUEST_METHOD_ORIGINAL] = scope["method"][:_LONGEST_METHOD]
     return attributes
 
 

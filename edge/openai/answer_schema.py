@@ -110,10 +110,10 @@ class CallDelta(Struct, omit_defaults=True):
 
 
 class DeltaBody(Struct, omit_defaults=True):
-    """What a chunk adds to a choice's message."""
+    """What a chunk adds to a choice's message; `content` is null in the first chunk of a forced call."""
 
     role: Literal["assistant"] | None = None
-    content: str | None = None
+    content: str | UnsetType | None = UNSET
     tool_calls: list[CallDelta] | None = None
 
 
@@ -200,11 +200,12 @@ class Completion(Struct):
 
 
 class TokenizeAnswer(Struct):
-    """The tokens of a text."""
+    """The tokens of a text or chat, and their texts if they were requested."""
 
     tokens: list[int]
     count: int
     max_model_len: int
+    token_strs: list[str] | None = None
 
 
 class DetokenizeAnswer(Struct):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chasqui.v1 import tool_pb2
 from edge.openai.completion import CompletionSequence, text_completion, to_prompt_requests
 from edge.openai.constraint import form_field
 from edge.openai.decode import decode_chat_request, decode_request
@@ -43,7 +44,9 @@ def asked_chat(data: bytes) -> Asked:
     decoded = decode_chat_request(data)
     request = to_chat_request(decoded.body)
     n = request.n or 1
-    chunks = ChunkSequence(n=n, **_stream_options(decoded.body))
+    choice = request.tool_choice
+    is_call_forced = bool(choice.function_name) or choice.mode == tool_pb2.TOOL_CHOICE_MODE_REQUIRED
+    chunks = ChunkSequence(n=n, is_call_forced=is_call_forced, **_stream_options(decoded.body))
     return Asked([request], n, bool(decoded.body.stream), decoded.ignored, form_field(decoded.body), chunks, completion)
 
 

@@ -29,6 +29,7 @@ Body = TypeVar("Body", bound=msgspec.Struct)
 _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _NO_FIELDS: Final[Mapping[str, Known]] = {}
+_LONGEST_WORDS: Final = 200  # they may quote the value
 _LOCATED: Final = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>.*)`)?", re.DOTALL)
 
 
@@ -124,7 +125,8 @@ def _wrong_type(text: str, path: str) -> InvalidValue:
     what, inside = (match["what"], match["path"] or "") if match else (text, "")
     # The decoder does not say which member of a map it means.
     param = path + inside.replace("[...]", "") or None
-    return InvalidValue(f"{param or 'The body'}: {what[:1].lower()}{what[1:].replace('`', '')}.", param=param)
+    words = what if len(what) <= _LONGEST_WORDS else f"{what[:_LONGEST_WORDS]}..."
+    return InvalidValue(f"{param or 'The body'}: {words[:1].lower()}{words[1:].replace('`', '')}.", param=param)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ _HTTP_CODES: Final = {
     415: "unsupported_media_type",
     431: "headers_too_large",
 }
+_LONGEST_TEXT: Final = 2000  # characters of a message
 # Generation had begun and is billed: a client that retries by itself would pay twice.
 _NOT_RETRIED: Final = frozenset({500, 504})
 _NOT_RETRIED_REASONS: Final = frozenset({Interrupted.reason})
@@ -98,7 +99,12 @@ async def _on_exception(_: Request, __: Exception) -> Response:
 def _encode(status: int, message: str, param: str | None, code: str | None) -> bytes:
     kinds = {429: "rate_limit_error"}
     kind = kinds.get(status, "invalid_request_error" if status < 500 else "server_error")
-    return msgspec.json.encode(ErrorEnvelope(ErrorBody(message, kind, param, code)))
+    return msgspec.json.encode(ErrorEnvelope(ErrorBody(_cut(message), kind, param and _cut(param), code)))
+
+
+def _cut(text: str) -> str:
+    """Errors quote what callers sent, which may be megabytes."""
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."
 
 
 EXCEPTION_HANDLERS: Final[dict[int | type[Exception], ExceptionHandler]] = {

@@ -223,8 +223,15 @@ FIELDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Known]]] = {
     | without_effect("disable_fallback", "disable_any_whitespace", "disable_additional_properties"),
     TokenizeRequest: {
         "model": honoured("required", "a served model or one of its aliases"),
-        "prompt": honoured("required", "the text"),
-        "add_special_tokens": honoured("true", "the begin-of-text token first"),
+        "prompt": honoured("this or messages", "the text"),
+        "messages": honoured("this or prompt", "a chat, rendered with the model's template"),
+        "tools": honoured("", "those of the chat"),
+        "add_special_tokens": honoured("true", "the begin-of-text token before a text; a template has its own"),
+        "return_token_strs": honoured("false", "the text of each token by itself"),
+        "add_generation_prompt": refused(True),
+        "continue_final_message": refused(False),
+        "chat_template": refused(""),
+        "chat_template_kwargs": refused({}),
     },
     DetokenizeRequest: {
         "model": honoured("required", "a served model or one of its aliases"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chasqui.v1 import chat_pb2, chat_service_pb2, tool_pb2
+from chasqui.v1 import chat_pb2, chat_service_pb2, model_service_pb2, tool_pb2
 from edge.openai.constraint import response_format
 from edge.openai.json_text import quoted, text_or_json
 from edge.openai.tools import offered_tools, tool_choice
@@ -12,11 +12,14 @@ from services.errors import InvalidValue, UnsupportedParameter
 from services.limits import LIMITS, MAX_STOPS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edge.openai.request_schema import (
         ChatCompletionRequest,
         ContentPartBody,
         GenerationRequest,
         MessageBody,
+        TokenizeRequest,
         ToolCallBody,
     )
 
@@ -39,13 +42,32 @@ def to_chat_request(body: ChatCompletionRequest) -> chat_service_pb2.ChatRequest
         fields["max_tokens"] = _max_tokens(body.max_completion_tokens, "max_completion_tokens")
     return chat_service_pb2.ChatRequest(
         **fields,
-        messages=[_message(message, f"messages[{index}]") for index, message in enumerate(body.messages)],
+        messages=_messages(body.messages),
         logprobs=body.logprobs,
         top_logprobs=whole("top_logprobs", body.top_logprobs),
         tools=offered_tools(body.tools or (), body.tool_choice),
         tool_choice=tool_choice(body.tool_choice),
         parallel_tool_calls=body.parallel_tool_calls,
     )
+
+
+def to_count_request(body: TokenizeRequest) -> model_service_pb2.CountTokensRequest:
+    """The request to tokenize a text or a chat; InvalidValue unless there is one of the two."""
+    if (body.prompt is None) == (body.messages is None):
+        raise InvalidValue("Either prompt or messages must be given.", param="prompt")
+    request = model_service_pb2.CountTokensRequest(
+        model=body.model,
+        include_tokens=True,
+        include_texts=bool(body.return_token_strs),
+        add_special_tokens=body.add_special_tokens is not False,
+    )
+    if body.prompt is not None:
+        request.text = body.prompt
+    if body.messages is not None:
+        request.chat.messages.extend(_messages(body.messages))
+        request.chat.tools.extend(offered_tools(body.tools or (), None))
+        request.chat.model = body.model
+    return request
 
 
 def common_fields(body: GenerationRequest) -> dict[str, Any]:
@@ -62,6 +84,10 @@ def common_fields(body: GenerationRequest) -> dict[str, Any]:
         "user": body.user or "",
         "response_format": response_format(body),
     }
+
+
+def _messages(messages: Sequence[MessageBody]) -> list[chat_pb2.Message]:
+    return [_message(message, f"messages[{index}]") for index, message in enumerate(messages)]
 
 
 def _message(message: MessageBody, path: str) -> chat_pb2.Message:

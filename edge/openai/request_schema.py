@@ -175,11 +175,14 @@ class CompletionRequest(GenerationRequest, kw_only=True):
 
 
 class TokenizeRequest(Struct):
-    """A text to tokenize; `add_special_tokens`, default true, puts the begin-of-text token first."""
+    """A text or a chat to tokenize."""
 
     model: str
-    prompt: str
+    prompt: str | None = None
+    messages: list[MessageBody] | None = None
+    tools: list[ToolBody] | None = None
     add_special_tokens: bool | None = None
+    return_token_strs: bool | None = None
 
 
 class DetokenizeRequest(Struct):

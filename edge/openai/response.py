@@ -70,13 +70,22 @@ def completion(response: ChatResponse) -> ChatCompletion:
 class ChunkSequence:
     """Turns the events of one stream with `n` choices into chunks.
 
-    The first chunk of each choice carries the role. Usage is on the last chunk with a `finish_reason`, as in the
+    The first chunk of each choice carries the role, and the empty beginning of its content or, before a forced call,
+    null. Usage is on the last chunk with a `finish_reason`, as in the
     reference service; with `include_usage` true it is in a last chunk without choices, and null in all others, as in
     OpenAI's API; with false there is none. With `include_timings` the last chunk has the timings.
     """
 
-    def __init__(self, *, n: int, include_usage: bool | None = None, include_timings: bool | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        n: int,
+        include_usage: bool | None = None,
+        include_timings: bool | None = None,
+        is_call_forced: bool = False,
+    ) -> None:
         self._n = n
+        self._first_content = None if is_call_forced else ""
         self._include_usage = include_usage
         self._include_timings = include_timings
         self._finishes = 0
@@ -95,7 +104,7 @@ class ChunkSequence:
         elif kind == "started":
             self._started = event.started
             for index in range(self._n):
-                yield self._chunk(ChunkChoice(index, DeltaBody(role="assistant", content="")))
+                yield self._chunk(ChunkChoice(index, DeltaBody(role="assistant", content=self._first_content)))
         elif kind == "finish":
             yield from self._finish(event.finish)
         elif kind == "completed":
@@ -153,7 +162,7 @@ def _delta(delta: ChoiceDelta) -> DeltaBody:
         )
         for call in delta.tool_calls
     ]
-    return DeltaBody(content=delta.content or None, tool_calls=calls or None)
+    return DeltaBody(content=delta.content or UNSET, tool_calls=calls or None)
 
 
 def _logprobs(logprobs: chat_pb2.ChoiceLogprobs) -> LogprobsBody | None:

@@ -73,5 +73,7 @@ class Catalogue:
         if not name:
             raise InvalidValue("model is missing.", param="model")
         if name not in self._names:
-            raise ModelNotFound(f"There is no model {quoted(name)}; this server has {self.model.id!r}.", param="model")
+            raise ModelNotFound(
+                f"The model {quoted(name)} does not exist; this server has {self.model.id!r}.", param="model"
+            )
         return self.model

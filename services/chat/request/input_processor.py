@@ -100,11 +100,16 @@ class InputProcessor:
             raise InvalidValue(f"tokens has {len(ids):,} ids, but may have {MAX_COUNTED_TOKENS:,}.", param="tokens")
         return await self._count(self._text_of, ids)
 
+    async def token_texts(self, ids: Sequence[int]) -> list[str]:
+        """The text of each token id of ours."""
+        return await self._in_thread(self._tokenizer.token_texts, ids)
+
     def too_long(self, request: ChatRequest, tokens: str) -> ContextLengthExceeded:
         """The error for a prompt of so many tokens."""
         return ContextLengthExceeded(
-            f"The prompt has {tokens} tokens, but the model's context holds {self._capabilities.context_length} "
-            "tokens, prompt and answer together.",
+            # Clients recognise this error by OpenAI's words and by its code in the text.
+            f"This model's maximum context length is {self._capabilities.context_length} tokens, prompt and answer "
+            f"together, but the prompt has {tokens} tokens (context_length_exceeded).",
             param="prompt" if request.HasField("prompt") else "messages",
         )
 

@@ -45,7 +45,7 @@ class Authentication:
         given = _digest(key)
         matches = [hmac.compare_digest(given, known) for known in (self._file.hashes() if self._file else self._hashes)]
         if not any(matches):
-            raise InvalidApiKey("The API key is not known here.")
+            raise InvalidApiKey("Incorrect API key provided: the key is not known here.")
 
     def caller(self, authorization: str | None, address: str) -> str:
         """Whom an admitted call is counted for: its key where keys are required, otherwise the address that Envoy saw.

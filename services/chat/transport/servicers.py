@@ -120,6 +120,7 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
         return model_service_pb2.CountTokensResponse(
             count=len(tokens),
             tokens=tokens if request.include_tokens else None,
+            texts=await self._inputs.token_texts(tokens) if request.include_texts else None,
             context_length=model.context_length,
         )
 

@@ -75,6 +75,11 @@ class Tokenizer:
         spelled = self._spelled
         return b"".join([spelled.get(token, self._token_bytes[token]) for token in ids]).decode("utf-8", "replace")
 
+    def token_texts(self, ids: Sequence[int]) -> list[str]:
+        """The text of each id by itself, as `decode` has it."""
+        spelled = {token: text.encode() for text, token in self.special_tokens.items()}
+        return [spelled.get(token, self._token_bytes[token]).decode("utf-8", "replace") for token in ids]
+
     def token_bytes(self, token: int) -> bytes:
         """The bytes that a token adds to a text; none for a control token."""
         return self._token_bytes[token]

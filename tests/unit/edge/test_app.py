@@ -12,6 +12,7 @@ from uuid import UUID
 import grpc
 import pytest
 
+import services
 from chasqui.v1 import chat_pb2
 from edge.app import build_app
 from edge.endpoints.health import Health
@@ -748,3 +749,33 @@ async def test_models_without_a_server_are_a_503_that_says_when_to_retry(edge: E
     answer = await edge.get(target)
     assert answer.status == 503
     assert answer.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize("path", ["/health", "/ping"])
+async def test_health_checks_of_other_servers_clients_follow_the_readiness(edge: Edge, path: str) -> None:
+    watcher = asyncio.create_task(edge.upstream.watch_health())
+    await edge.upstream.is_serving.wait()
+    answer = await edge.get(path)
+    assert (answer.status, answer.json()) == (200, {"status": "ok"})
+    edge.health.draining = True
+    assert (await edge.get(path)).status == 503
+    await cancel(watcher)
+
+
+async def test_the_version_is_that_of_the_package(edge: Edge) -> None:
+    assert (await edge.get("/version")).json() == {"version": services.__version__}
+
+
+async def test_an_error_quotes_no_more_than_a_part_of_what_was_sent(edge: Edge) -> None:
+    edge.server.chat.failure = InvalidValue("a" * 1_000_000, param="b" * 1_000_000)
+    answer = await edge.chat()
+    assert answer.status == 400
+    assert len(answer.body) < 5_000
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "ring"}}])
+async def test_the_stream_of_a_forced_call_begins_with_null_content(edge: Edge, choice: object) -> None:
+    tool = {"type": "function", "function": {"name": "ring"}}
+    answer = await edge.chat(stream=True, tools=[tool], tool_choice=choice)
+    first = json.loads(answer.body.split(b"\n\n")[0].removeprefix(b"data: "))
+    assert first["choices"][0]["delta"] == {"role": "assistant", "content": None}
