@@ -52,6 +52,8 @@ _SERVICES = tuple(service.full_name for service in _DESCRIPTORS)
 _METHODS = tuple(f"{service.full_name}/{method.name}" for service in _DESCRIPTORS for method in service.methods)
 # Seconds for streams to send their last messages.
 _CLOSE_SECONDS = 1.0
+# TensorRT-LLM gives up waiting for its workers before that.
+_ENGINE_CLOSE_SECONDS = 30.0
 # A client may ping this often, with or without calls, and never gets "too many pings".
 _OPTIONS = (
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
@@ -139,7 +141,10 @@ class ChatServer:
         self._relay.close()
         await asyncio.gather(self._grpc.stop(_CLOSE_SECONDS), self._relay_grpc.stop(_CLOSE_SECONDS))
         self._inputs.close()
-        await self._engine.close()
+        try:
+            await asyncio.wait_for(self._engine.close(), _ENGINE_CLOSE_SECONDS)
+        except TimeoutError:
+            log.error("the engine does not close and is abandoned")
 
 
 def _listen(server: grpc.aio.Server, address: str) -> int:

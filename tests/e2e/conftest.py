@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,9 @@ from tests.support.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# Whoever starts the tests may ignore it, as nohup does, and the services that they start would inherit that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 REFERENCE_MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 

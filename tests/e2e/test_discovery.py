@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SETTINGS: dict[str, Any] = {"simulated_rate": 60, "parallel": 64}
-SESSIONS = [f"session-{number}" for number in range(12)]
+SESSIONS = [f"session-{number}" for number in range(40)]  # enough for each replica to have some
 
 
 async def leave(replicas: NamedReplicas, known: list[int], index: int) -> None:
