@@ -779,3 +779,12 @@ async def test_the_stream_of_a_forced_call_begins_with_null_content(edge: Edge, 
     answer = await edge.chat(stream=True, tools=[tool], tool_choice=choice)
     first = json.loads(answer.body.split(b"\n\n")[0].removeprefix(b"data: "))
     assert first["choices"][0]["delta"] == {"role": "assistant", "content": None}
+
+
+async def test_an_error_of_the_decoder_quotes_little_of_what_was_sent(edge: Edge) -> None:
+    long = "x" * 1_000_000
+    for fields in ({"tool_choice": long}, {"response_format": {"type": long}}, {"messages": [{"role": long}]}):
+        answer = await edge.chat(None, **fields)
+        assert answer.status == 400
+        assert len(answer.body) < 3_000
+    assert len((await edge.get(f"/{long}")).body) < 3_000

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chasqui.v1 import chat_pb2, tool_pb2
-from edge.openai.decode import decode_chat_request
-from edge.openai.request import to_chat_request
+from chasqui.v1 import chat_pb2, model_service_pb2, tool_pb2
+from edge.openai.decode import decode_chat_request, decode_request
+from edge.openai.request import to_chat_request, to_count_request
+from edge.openai.request_schema import TokenizeRequest
 from services.errors import InvalidValue, UnsupportedParameter
 from services.limits import LIMITS
 
@@ -522,3 +523,24 @@ def test_any_schema_arrives_verbatim_however_it_is_laid_out(value: Any, indent: 
         converted_text("tools", "[" + FUNCTION.replace("%s", spelled) + "]").tools[0].function.parameters_json
         == spelled
     )
+
+
+def count_request(**fields: Any) -> model_service_pb2.CountTokensRequest:
+    return to_count_request(decode_request(TokenizeRequest, json.dumps({"model": "m"} | fields).encode()).body)
+
+
+def test_a_text_or_a_chat_is_tokenized() -> None:
+    text = count_request(prompt="Hi", return_token_strs=True)
+    assert (text.text, text.add_special_tokens, text.include_texts) == ("Hi", True, True)
+    chat = count_request(messages=MINIMAL["messages"], tools=FUNCTIONS)
+    assert chat.WhichOneof("input") == "chat"
+    assert [tool.function.name for tool in chat.chat.tools] == ["a", "b", "c"]
+    assert chat.chat.messages[0].content[0].text == "Hi"
+    assert count_request(messages=[]).WhichOneof("input") == "chat"
+
+
+@pytest.mark.parametrize("fields", [{}, {"prompt": "Hi", "messages": []}])
+def test_neither_or_both_of_text_and_chat_are_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        count_request(**fields)
+    assert caught.value.param == "prompt"
