@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from chasqui.v1 import chat_service_pb2
     from edge.endpoints.gate import Gate
     from edge.http.event_stream import KeepAlive
+    from edge.openai.answer_schema import ChatCompletion, Completion
     from edge.openai.asked import Asked
     from edge.upstream.client import Upstream
     from edge.upstream.transport import ChatStream
@@ -71,7 +72,7 @@ class Generation:
             exchange = current_exchange.get()
             exchange.model, exchange.usage = answer.model, answer.usage
             headers["server-timing"] = server_timing(answer.timings)
-            body = msgspec.json.encode(asked.whole(answer))
+            body = await self._gate.translated(answer.ByteSize(), lambda: _encoded(asked.whole(answer)))
             await Response(body, 200, headers, "application/json")(scope, receive, send)
 
     async def _whole(self, asked: Asked, options: CallOptions) -> chat_service_pb2.ChatResponse:
@@ -122,6 +123,12 @@ class Generation:
             self._keep_alive.discard(stream)
             stream.close()
             call.cancel()
+
+
+def _encoded(answer: ChatCompletion | Completion) -> bytes:
+    """The JSON of a whole response. Choice by choice, because one call of the encoder lets no other thread run."""
+    choices = [msgspec.Raw(msgspec.json.encode(choice)) for choice in answer.choices]
+    return msgspec.json.encode(msgspec.structs.replace(answer, choices=choices))
 
 
 @asynccontextmanager

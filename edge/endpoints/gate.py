@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from edge.http.call_options import CallOptions
     from edge.upstream.client import Upstream
 
-Decoded = TypeVar("Decoded")
+Result = TypeVar("Result")
 
 _SECONDS: Final = 5.0
 _MOST_KEYS: Final = 1024
@@ -42,7 +43,7 @@ class Gate:
         # One thread: several would take the interpreter from the event loop several times as long.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="decode")
 
-    async def decoded(self, request: Request, options: CallOptions, decode: Callable[[bytes], Decoded]) -> Decoded:
+    async def decoded(self, request: Request, options: CallOptions, decode: Callable[[bytes], Result]) -> Result:
         """The decoded body; raises the ChasquiError or HTTPException that refuses the caller or the body.
 
         Raises starlette's ClientDisconnect if the caller disconnects before the end of the body.
@@ -53,9 +54,13 @@ class Gate:
             await discard_body(request)
             raise
         body = await read_json_body(request)
-        if len(body) < _LARGE_BYTES:
-            return decode(body)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, decode, body)
+        return await self.translated(len(body), partial(decode, body))
+
+    async def translated(self, size: int, work: Callable[[], Result]) -> Result:
+        """The result of `work`, which translates `size` bytes; off the event loop when that is much."""
+        if size < _LARGE_BYTES:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def _check_key(self, options: CallOptions) -> None:
         key = sha256(dict(options.given).get("authorization", "").encode()).digest()

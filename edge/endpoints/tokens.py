@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -35,24 +34,31 @@ class Tokens:
     async def tokenize(self, request: Request) -> Response:
         """Tokenize a text or a chat."""
         options = CallOptions.from_headers(request.headers)
-        decoded = await self._gate.decoded(request, options, partial(decode_request, TokenizeRequest))
-        counted = await self._upstream.count_tokens(to_count_request(decoded.body), options)
-        texts = list(counted.texts) if decoded.body.return_token_strs else None
+        wanted, ignored = await self._gate.decoded(request, options, _to_count)
+        counted = await self._upstream.count_tokens(wanted, options)
+        texts = list(counted.texts) if wanted.include_texts else None
         answer = TokenizeAnswer(list(counted.tokens), counted.count, counted.context_length, texts)
-        return _json(answer, decoded.ignored)
+        return _json(answer, ignored)
 
     async def detokenize(self, request: Request) -> Response:
         """Turn token ids into text."""
         options = CallOptions.from_headers(request.headers)
-        decoded = await self._gate.decoded(request, options, partial(decode_request, DetokenizeRequest))
-        body = decoded.body
-        answer = await self._upstream.detokenize(
-            model_service_pb2.DetokenizeRequest(
-                model=body.model, tokens=[token_id(str(token), "tokens") for token in body.tokens]
-            ),
-            options,
-        )
-        return _json(DetokenizeAnswer(answer.text), decoded.ignored)
+        wanted, ignored = await self._gate.decoded(request, options, _to_detokenize)
+        answer = await self._upstream.detokenize(wanted, options)
+        return _json(DetokenizeAnswer(answer.text), ignored)
+
+
+def _to_count(data: bytes) -> tuple[model_service_pb2.CountTokensRequest, Sequence[str]]:
+    """The request in a body, and the paths of unknown fields; InvalidValue names the field that is wrong."""
+    decoded = decode_request(TokenizeRequest, data)
+    return to_count_request(decoded.body), decoded.ignored
+
+
+def _to_detokenize(data: bytes) -> tuple[model_service_pb2.DetokenizeRequest, Sequence[str]]:
+    """The same for ids."""
+    decoded = decode_request(DetokenizeRequest, data)
+    tokens = [token_id(str(token), "tokens") for token in decoded.body.tokens]
+    return model_service_pb2.DetokenizeRequest(model=decoded.body.model, tokens=tokens), decoded.ignored
 
 
 def _json(body: msgspec.Struct, ignored: Sequence[str]) -> Response:

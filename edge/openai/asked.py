@@ -16,9 +16,8 @@ from edge.openai.response import ChunkSequence, completion
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import msgspec
-
     from chasqui.v1.chat_service_pb2 import ChatRequest, ChatResponse
+    from edge.openai.answer_schema import ChatCompletion, Completion
     from edge.openai.request_schema import GenerationRequest
     from edge.openai.sse import Chunks
 
@@ -36,7 +35,7 @@ class Asked:
     ignored: Sequence[str]
     form_field: str
     chunks: Chunks
-    whole: Callable[[ChatResponse], msgspec.Struct]
+    whole: Callable[[ChatResponse], ChatCompletion | Completion]
 
 
 def asked_chat(data: bytes) -> Asked:

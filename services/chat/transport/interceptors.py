@@ -92,8 +92,10 @@ class AuthenticationInterceptor(grpc.aio.ServerInterceptor):
         return handler
 
 
-def _or_none(deserializer: Any) -> Callable[[bytes], Any]:
+def _or_none(deserializer: Any) -> Callable[[bytes], Any] | None:
     """Returns None for bytes that are not a message, where grpc.aio would answer UNKNOWN and log a traceback."""
+    if deserializer is None:
+        return None
 
     def deserialize(data: bytes) -> Any:
         try:
@@ -121,5 +123,5 @@ def _refusal(handler: Handler, error: InvalidApiKey, *, observed: bool) -> Handl
         (True, False): grpc.stream_unary_rpc_method_handler,
         (True, True): grpc.stream_stream_rpc_method_handler,
     }[handler.request_streaming, handler.response_streaming]
-    refusal: Handler = make(refuse, handler.request_deserializer, handler.response_serializer)
+    refusal: Handler = make(refuse, None, handler.response_serializer)  # the message is not parsed
     return refusal
