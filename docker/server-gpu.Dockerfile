@@ -15,20 +15,21 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM nvcr.io/nvidia/tensorrt-llm/release:${TENSORRT_LLM} AS serve
 # What TensorRT-LLM was tested with stays as it is, and a conflict ends the build. Protobuf and gRPC may rise: our stubs
-# need protobuf 6.31, and the image's packages ask only for less than that. pip holds back only what is pinned, so after the
-# installation `pip check` must report nothing that it does not report for the image itself.
+# need protobuf 6.31, and the image's packages ask only for less than that. So may OpenTelemetry, which we need newer.
+# pip holds back only what is pinned, so after the installation `pip check` must report nothing that it does not report
+# for the image itself.
 COPY --from=wheel /wheels /tmp/wheels
 RUN set -eu; \
     (pip check || true) | sort > /tmp/conflicts-of-the-image.txt; \
-    pip freeze --exclude-editable | grep '==' | grep -ivE '^(protobuf|grpcio[a-z-]*|googleapis-common-protos)==' \
+    pip freeze --exclude-editable | grep '==' | grep -ivE '^(protobuf|grpcio[a-z-]*|googleapis-common-protos|opentelemetry[a-z-]*)==' \
       > /tmp/held.txt; \
     PIP_CONSTRAINT=/tmp/held.txt pip install --no-cache-dir --no-compile \
       "chasqui[tensorrt-llm] @ file://$(ls /tmp/wheels/*.whl)"; \
     (pip check || true) | sort > /tmp/conflicts.txt; \
     if comm -13 /tmp/conflicts-of-the-image.txt /tmp/conflicts.txt | grep -v '^No broken requirements' \
-      | grep -vE 'has requirement (protobuf|grpcio|googleapis-common-protos)'; then exit 1; fi; \
-    python3 -c 'import llguidance, huggingface_hub, services.chat.server'; \
-    rm -rf /tmp/wheels
+      | grep -vE 'has requirement (protobuf|grpcio|googleapis-common-protos|opentelemetry)'; then exit 1; fi; \
+    chasqui server --help > /dev/null; \
+    rm -rf /tmp/wheels /tmp/held.txt /tmp/conflicts.txt /tmp/conflicts-of-the-image.txt
 RUN useradd --uid 10001 --create-home chasqui && \
     install --directory --owner chasqui --group chasqui --mode 0700 /run/chasqui /models
 # The workers are started through MPI, which must not look for other machines: on some networks it waits for ever.
@@ -48,7 +49,9 @@ CMD ["server"]
 
 FROM serve AS test
 USER root
-RUN PIP_CONSTRAINT=/tmp/held.txt pip install --no-cache-dir pytest pytest-asyncio hypothesis psutil
+RUN pip freeze --exclude-editable | grep '==' > /tmp/held.txt && \
+    PIP_CONSTRAINT=/tmp/held.txt pip install --no-cache-dir pytest pytest-asyncio hypothesis psutil && \
+    rm /tmp/held.txt
 USER chasqui
 COPY --chown=chasqui pyproject.toml README.md /home/chasqui/work/
 COPY --chown=chasqui tests /home/chasqui/work/tests

@@ -48,13 +48,13 @@ def test_an_installation_that_breaks_a_package_of_the_image_ends_the_build(
     tmp_path: Path, before: str, after: str, status: int
 ) -> None:
     script = next(arguments for word, arguments in SERVE if word == "RUN" and "pip check" in arguments)
-    tool(tmp_path, "python3", "")
+    tool(tmp_path, "chasqui", "")
     tool(
         tmp_path,
         "pip",
         f"""case $1 in
         check) if [ -e {tmp_path}/installed ]; then echo '{after}'; else echo '{before}'; fi; exit 1;;
-        freeze) echo 'numpy==1.26'; echo 'protobuf==4.25';;
+        freeze) echo 'numpy==1.26'; echo 'protobuf==4.25'; echo 'opentelemetry-sdk==1.20';;
         install) cat $PIP_CONSTRAINT; touch {tmp_path}/installed;;
         esac""",
     )
@@ -64,6 +64,7 @@ def test_an_installation_that_breaks_a_package_of_the_image_ends_the_build(
     assert result.returncode == status, result.stderr
     assert "numpy==1.26" in result.stdout
     assert "protobuf==" not in result.stdout
+    assert "opentelemetry" not in result.stdout
     assert (status == 1) == (after in result.stdout)
 
 
