@@ -59,7 +59,8 @@ def under_systemd(port: int) -> Iterator[tuple[Service, socket.socket]]:
         settings = {"ENGINE": "simulated", "SIMULATED_RATE": "40", "MODEL_NAME": "simulated", "PORT": str(port)}
         service = Service()
         service.port = port
-        private_tmp = may_mount()
+        # A checkout under /tmp would be gone with it.
+        private_tmp = may_mount() and not UNIT.resolve().is_relative_to("/tmp")  # noqa: S108 - nothing is written there
         service.started = {
             "args": [*(PRIVATE_TMP if private_tmp else ()), sys.executable, "-P", "-m", "services", "up"],
             "env": {
