@@ -87,7 +87,8 @@ def check_rest(replicas: Replicas, field: str, content: str) -> None:
     data = body(content)
     reply = post(replicas.url + CHAT, data)
     assert reply.status in (200, 400)
-    if reply.status == 400 and _is_json(data):
+    # The decoder stops at some 950 levels, wherever they are, and then refuses the body as a whole.
+    if reply.status == 400 and _is_json(data) and reply.error["message"] != "The body is nested too deeply.":
         assert str(reply.error["param"]).startswith((param, "messages")), reply.error
 
 
