@@ -172,7 +172,7 @@ def test_what_inflates_to_more_than_a_body_may_have_is_refused_and_takes_little_
     assert envoy.memory_info().rss - before < 150_000_000
 
 
-@pytest.mark.parametrize("sent", [b"not gzip", gzip.compress(BODY)[:-20]])
+@pytest.mark.parametrize("sent", [b"not gzip", gzip.compress(BODY)[:-20]], ids=["another form", "cut off"])
 def test_a_body_that_is_not_gzip_though_it_says_so_is_refused(simulated: Service, sent: bytes) -> None:
     assert post_gzip(simulated, sent).status == 400
 
