@@ -45,12 +45,6 @@ _LONGEST_USER_AGENT: Final = 256
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 _OTHER: Final = "_OTHER"
 _LONGEST_METHOD: Final = 64
-_OUTCOMES: Final = {
-    429: outcome.REFUSED,
-    CLIENT_CLOSED_REQUEST: outcome.CANCELLED,
-    503: outcome.REFUSED,
-    504: outcome.DEADLINE,
-}
 
 
 class Observer:
@@ -161,8 +155,10 @@ def _request_attributes(scope: Scope, headers: Headers) -> dict[str, AttributeVa
 
 def _outcome(status: int, exchange: Exchange) -> str:
     """The outcome of a request. A stream's error comes after its status 200, and takes precedence."""
-    if exchange.error is not None and not exchange.hung_up:
+    if exchange.hung_up:
+        return outcome.CANCELLED
+    if exchange.error is not None:
         return outcome.outcome_of(exchange.error)
     if status < 400:
         return outcome.COMPLETED
-    return _OUTCOMES.get(status, outcome.INVALID if status < 500 else outcome.FAILED)
+    return outcome.INVALID if status < 500 else outcome.FAILED

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from services.chat.accounting.recorder import CallRecorder
     from services.chat.accounting.usage_record import UsageRecord
+    from services.chat.answer.form import AnswerForm
     from services.chat.answer.outbox import Outbox
     from services.chat.request.catalogue import Catalogue
     from services.chat.request.input_processor import Input, InputProcessor
@@ -92,19 +93,6 @@ class ChatPipeline:
     ) -> ChatCall:
         """Queue a call whose input is ready; it may reach the engine at once."""
         max_tokens = self._max_tokens(request, len(processed.prompt))
-        model = self._engine.model
-        facts = CallFacts(
-            ids=ids_of(request, context),
-            model=ServedModel(model.name, model.fingerprint, self._settings.price, request.model),
-            operation=operation_of(request),
-            n=reservation.n,
-            received=clock.received,
-            tokenize_seconds=clock.elapsed,
-            shared_prompt=processed.shared,
-        )
-        grammar = processed.grammar
-        param = None if grammar is None else grammar.param
-        form = form_of(request, reservation.n, processed.echo, param, self._inputs.tool_syntax)
         trace = self._recorder.trace(request, context.span, streamed=outbox.streamed)
 
         def on_end(record: UsageRecord) -> None:
@@ -112,8 +100,8 @@ class ChatPipeline:
             self._recorder.record(record, trace)
 
         call = ChatCall(
-            facts,
-            form,
+            self._facts(request, processed, context, reservation.n, clock),
+            self._form(request, processed, reservation.n),
             self._engine.tokenizer,
             outbox,
             on_end=on_end,
@@ -135,6 +123,24 @@ class ChatPipeline:
                 call.expire_after(left, DeadlineExceeded(_EXPIRED))
         context.accepted = True
         return call
+
+    def _facts(
+        self, request: ChatRequest, processed: Input, context: CallContext, n: int, clock: CallTime
+    ) -> CallFacts:
+        model = self._engine.model
+        return CallFacts(
+            ids=ids_of(request, context),
+            model=ServedModel(model.name, model.fingerprint, self._settings.price, request.model),
+            operation=operation_of(request),
+            n=n,
+            received=clock.received,
+            tokenize_seconds=clock.elapsed,
+            shared_prompt=processed.shared,
+        )
+
+    def _form(self, request: ChatRequest, processed: Input, n: int) -> AnswerForm:
+        grammar_param = None if processed.grammar is None else processed.grammar.param
+        return form_of(request, n, processed.echo, grammar_param, self._inputs.tool_syntax)
 
     def _max_tokens(self, request: ChatRequest, prompt_tokens: int) -> int:
         """The limit of each choice: what was asked for or the default, clamped to what the context leaves."""

@@ -13,6 +13,9 @@ from services.errors import InvalidValue, ModelNotFound, quoted
 from services.limits import LIMITS
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from services.chat.grammar.tool_syntax import ToolSyntax
     from services.engine.api import Engine
     from services.settings import Settings
 
@@ -42,27 +45,8 @@ class Catalogue:
             default_max_tokens=settings.default_max_tokens,
             quantization=engine.model.quantization,
             price=model_pb2.Price(usd_per_million_tokens=settings.price),
-            capabilities=model_pb2.Capabilities(
-                parameters=sorted(parameters),
-                tools=syntax is not None,
-                tool_syntax="" if syntax is None else syntax.value,
-                chat=bool(engine.model.chat_template),
-                json_object=capabilities.guided,
-                json_schema=capabilities.guided,
-                max_top_logprobs=int(LIMITS["top_logprobs"].maximum) if "logprobs" in parameters else 0,
-            ),
-            limits=[
-                model_pb2.ParameterLimit(
-                    parameter=limit.parameter,
-                    minimum=limit.minimum,
-                    maximum=limit.maximum,
-                    exclusive_minimum=limit.exclusive_minimum,
-                    integer=limit.integer,
-                    default_value=limit.default,
-                )
-                for limit in LIMITS.values()
-                if limit.parameter in parameters
-            ],
+            capabilities=_capabilities(engine, parameters, syntax),
+            limits=_limits(parameters),
             engine=settings.engine,
             system_fingerprint=engine.model.fingerprint,
         )
@@ -77,3 +61,32 @@ class Catalogue:
                 f"The model {quoted(name)} does not exist; this server has {self.model.id!r}.", param="model"
             )
         return self.model
+
+
+def _capabilities(engine: Engine, parameters: Collection[str], syntax: ToolSyntax | None) -> model_pb2.Capabilities:
+    guided = engine.capabilities.guided
+    return model_pb2.Capabilities(
+        parameters=sorted(parameters),
+        tools=syntax is not None,
+        tool_syntax="" if syntax is None else syntax.value,
+        chat=bool(engine.model.chat_template),
+        json_object=guided,
+        json_schema=guided,
+        max_top_logprobs=int(LIMITS["top_logprobs"].maximum) if "logprobs" in parameters else 0,
+    )
+
+
+def _limits(parameters: Collection[str]) -> list[model_pb2.ParameterLimit]:
+    """The ranges of the parameters that have one."""
+    return [
+        model_pb2.ParameterLimit(
+            parameter=limit.parameter,
+            minimum=limit.minimum,
+            maximum=limit.maximum,
+            exclusive_minimum=limit.exclusive_minimum,
+            integer=limit.integer,
+            default_value=limit.default,
+        )
+        for limit in LIMITS.values()
+        if limit.parameter in parameters
+    ]
