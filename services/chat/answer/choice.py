@@ -7,8 +7,9 @@ from uuid import uuid4
 
 from chasqui.v1 import chat_pb2
 from services.chat.answer.hermes_parser import HermesParser
+from services.chat.answer.parsed import CallStart, Content
 from services.chat.answer.text import ChoiceText
-from services.chat.answer.tool_parser import CallStart, Content, ToolCallParser
+from services.chat.answer.tool_parser import ToolCallParser
 from services.chat.grammar.tool_syntax import ToolSyntax
 from services.engine.api import EndReason
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from services.chat.answer.form import AnswerForm, ToolUse
     from services.chat.answer.outbox import Outbox
-    from services.chat.answer.tool_parser import Parsed
+    from services.chat.answer.parsed import Parsed
     from services.engine.api import TokenDelta
     from services.engine.model.tokenizer import TextDecoder
 

@@ -14,14 +14,14 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from services.chat.answer.json_object import JsonObject
+from services.chat.answer.parsed import ParsedOutput, begun
 from services.chat.answer.tool_call_head import BLANK, MOST_BLANKS, CallHead
-from services.chat.answer.tool_parser import CallArguments, CallStart, Content
 from services.chat.grammar.tool_syntax import CLOSE_TAG, OPEN_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from services.chat.answer.tool_parser import Parsed
+    from services.chat.answer.parsed import Parsed
 
 
 class _State(Enum):
@@ -41,7 +41,6 @@ class HermesParser:
     """
 
     def __init__(self, names: Collection[str], *, parallel: bool) -> None:
-        self.calls = 0
         self.done = False
         self._names = names
         self._parallel = parallel
@@ -50,7 +49,12 @@ class HermesParser:
         self._json = JsonObject()
         self._early = ""  # the text from a tag on, up to the arguments that came before the name
         self._arguments: list[str] = []  # those arguments
-        self._out: list[Parsed] = []
+        self._out = ParsedOutput()
+
+    @property
+    def calls(self) -> int:
+        """The number of calls that have begun."""
+        return self._out.calls
 
     def push(self, text: str) -> list[Parsed]:
         """The parsed text; what may still become a call is held back."""
@@ -58,18 +62,14 @@ class HermesParser:
         position = 0
         while position < len(text) and not self.done:
             position = self._step(text, position)
-        return self._take()
+        return self._out.take()
 
     def flush(self) -> list[Parsed]:
         """At the end of the choice: what was held back has become no call."""
         held, self._held = self._held, ""
         if self._state is not _State.TAIL:
-            self._content(self._take_early() + held)
-        return self._take()
-
-    def _take(self) -> list[Parsed]:
-        out, self._out = self._out, []
-        return out
+            self._out.add_content(self._take_early() + held)
+        return self._out.take()
 
     def _step(self, text: str, position: int) -> int:
         """Handle the text from `position` on in the current state; returns the position that it reached."""
@@ -106,11 +106,11 @@ class HermesParser:
     def _in_content(self, text: str, position: int) -> int:
         tag = text.find(OPEN_TAG, position)
         if tag >= 0:
-            self._content(text[position:tag])
+            self._out.add_content(text[position:tag])
             self._state = _State.HEAD
             return tag
-        end = len(text) - _begun(text, position, OPEN_TAG)
-        self._content(text[position:end])
+        end = len(text) - begun(text, position, OPEN_TAG)
+        self._out.add_content(text[position:end])
         self._held = text[end:]
         return len(text)
 
@@ -131,7 +131,7 @@ class HermesParser:
             return len(text)
         # No call after all: the tag is content.
         self._state = _State.CONTENT
-        self._content(OPEN_TAG)
+        self._out.add_content(OPEN_TAG)
         return begin
 
     def _in_early_arguments(self, text: str, position: int) -> int:
@@ -153,7 +153,7 @@ class HermesParser:
             self._held = text[position:]
             return len(text)
         self._state = _State.CONTENT
-        self._content(self._take_early())
+        self._out.add_content(self._take_early())
         return position
 
     def _take_early(self) -> str:
@@ -164,19 +164,18 @@ class HermesParser:
 
     def _start(self, name: str, position: int, arguments: str) -> int:
         """Announce a call, with its arguments if they are known already."""
-        self._out.append(CallStart(self.calls, name))
-        self.calls += 1
+        self._out.start_call(name)
         self._json = JsonObject()
         self._state = _State.ARGUMENTS
         if arguments:
-            self._out.append(CallArguments(self.calls - 1, arguments))
+            self._out.add_arguments(arguments)
             self._end_arguments()
         return position
 
     def _in_arguments(self, text: str, position: int) -> int:
         closed = self._json.end(text, position)
         end = len(text) if closed < 0 else closed
-        self._out.append(CallArguments(self.calls - 1, text[position:end]))
+        self._out.add_arguments(text[position:end])
         if closed >= 0:
             self._end_arguments()
         return end
@@ -196,20 +195,6 @@ class HermesParser:
             return len(text)
         self._state = _State.BLANK
         return len(text) - len(rest)
-
-    def _content(self, text: str) -> None:
-        if not text:
-            return
-        if self._out and isinstance(last := self._out[-1], Content):
-            self._out[-1] = Content(last.text + text)
-        else:
-            self._out.append(Content(text))
-
-
-def _begun(text: str, start: int, tag: str) -> int:
-    """The number of characters at the end of `text[start:]` that can still become the tag."""
-    begin = text.rfind("<", max(start, len(text) - len(tag) + 1))
-    return len(text) - begin if begin >= 0 and tag.startswith(text[begin:]) else 0
 
 
 class _Sequence:

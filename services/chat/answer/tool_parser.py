@@ -12,45 +12,21 @@ decide whether it is a call of an offered tool, and a call starts when its argum
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from services.chat.answer.json_object import JsonObject
+from services.chat.answer.parsed import ParsedOutput, begun
 from services.chat.answer.tool_call_head import BLANK, MOST_BLANKS, CallHead
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from services.chat.answer.parsed import Parsed
+
 _PYTHON_TAG: Final = "<|python_tag|>"
 # The end of a line of prose, or a tag in it, after which a call may begin.
 _PROSE_END: Final = re.compile(r"\n|<\|python_tag\|>")
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """Text of the answer that belongs to no call."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallStart:
-    """A call begins; its arguments follow."""
-
-    index: int
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallArguments:
-    """The next characters of a call's arguments, as the model writes them."""
-
-    index: int
-    text: str
-
-
-Parsed = Content | CallStart | CallArguments
 
 
 class _State(Enum):
@@ -70,14 +46,18 @@ class ToolCallParser:
     """
 
     def __init__(self, names: Collection[str], *, parallel: bool) -> None:
-        self.calls = 0
         self.done = False
         self._names = names
         self._parallel = parallel
         self._state = _State.START
         self._held = ""
         self._json = JsonObject()
-        self._out: list[Parsed] = []
+        self._out = ParsedOutput()
+
+    @property
+    def calls(self) -> int:
+        """The number of calls that have begun."""
+        return self._out.calls
 
     def push(self, text: str) -> list[Parsed]:
         """The content and calls that the text decides."""
@@ -85,18 +65,14 @@ class ToolCallParser:
         position = 0
         while position < len(text) and not self.done:
             position = self._step(text, position)
-        return self._take()
+        return self._out.take()
 
     def flush(self) -> list[Parsed]:
         """The text that was held back when the choice ended, as content."""
         held, self._held = self._held, ""
         if held:
-            self._content(held)
-        return self._take()
-
-    def _take(self) -> list[Parsed]:
-        out, self._out = self._out, []
-        return out
+            self._out.add_content(held)
+        return self._out.take()
 
     def _step(self, text: str, position: int) -> int:
         """Handle the text from `position` on in the current state; returns how far that went."""
@@ -139,7 +115,7 @@ class ToolCallParser:
             self._state = _State.HEAD
             return position
         if text[position] in BLANK:
-            self._content(text[position])
+            self._out.add_content(text[position])
             return position + 1
         self._state = _State.PROSE
         return position
@@ -147,11 +123,11 @@ class ToolCallParser:
     def _in_prose(self, text: str, position: int) -> int:
         end = _PROSE_END.search(text, position)
         if end is None:
-            held = _begun_tag(text, position)
-            self._content(text[position : len(text) - held])
+            held = begun(text, position, _PYTHON_TAG)
+            self._out.add_content(text[position : len(text) - held])
             self._held = text[len(text) - held :]
             return len(text)
-        self._content(text[position : end.start()] if end[0] == _PYTHON_TAG else text[position : end.end()])
+        self._out.add_content(text[position : end.start()] if end[0] == _PYTHON_TAG else text[position : end.end()])
         self._state = _State.LINE_START
         return end.end()
 
@@ -164,10 +140,9 @@ class ToolCallParser:
             # No call after all. The brace is content, and the rest of its line with it.
             self._state = _State.PROSE
             return position
-        self._out.append(CallStart(self.calls, head.name))
-        self.calls += 1
+        self._out.start_call(head.name)
         if head.without_arguments:
-            self._out.append(CallArguments(self.calls - 1, "{}"))
+            self._out.add_arguments("{}")
             self._end_call()
         else:
             self._json = JsonObject()
@@ -179,7 +154,7 @@ class ToolCallParser:
         if end >= 0:
             self._state = _State.TAIL
         end = len(text) if end < 0 else end
-        self._out.append(CallArguments(self.calls - 1, text[position:end]))
+        self._out.add_arguments(text[position:end])
         return end
 
     def _in_tail(self, text: str, position: int) -> int:
@@ -192,17 +167,3 @@ class ToolCallParser:
     def _end_call(self) -> None:
         self._state = _State.AFTER
         self.done = not self._parallel
-
-    def _content(self, text: str) -> None:
-        if not text:
-            return
-        if self._out and isinstance(last := self._out[-1], Content):
-            self._out[-1] = Content(last.text + text)
-        else:
-            self._out.append(Content(text))
-
-
-def _begun_tag(text: str, start: int) -> int:
-    """How many characters at the end of `text[start:]` can still become a tag."""
-    begin = text.rfind("<", max(start, len(text) - len(_PYTHON_TAG) + 1))
-    return len(text) - begin if begin >= 0 and _PYTHON_TAG.startswith(text[begin:]) else 0

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.chat.answer.hermes_parser import HermesParser
-from services.chat.answer.tool_parser import CallStart
+from services.chat.answer.parsed import CallStart
 from tests.unit.chat.test_tool_parser import cut, fold
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.chat.answer.tool_parser import CallArguments, CallStart, Content, Parsed, ToolCallParser
+from services.chat.answer.parsed import CallArguments, CallStart, Content, Parsed
+from services.chat.answer.tool_parser import ToolCallParser
 
 thorough = settings(max_examples=5 * settings().max_examples)
 NAMES = ("get_weather", "get_time", "get")
