@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from edge.http.body import discard_body, read_json_body
+from edge.http.call_options import CallOptions
 from edge.upstream.upstream_error import not_connected
 from services.errors import ChasquiError, Unavailable
 
@@ -19,12 +20,11 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from edge.http.call_options import CallOptions
     from edge.upstream.client import Upstream
 
 Result = TypeVar("Result")
 
-_SECONDS: Final = 5.0
+_SECONDS: Final = 5.0  # an accepted key is remembered, and at most so long the chat server is asked
 _MOST_KEYS: Final = 1024
 # About what is decoded and translated in 1 ms.
 _LARGE_BYTES: Final = 32 * 1024
@@ -40,6 +40,7 @@ class Gate:
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
         self._accepted: OrderedDict[bytes, float] = OrderedDict()  # by a hash of the header; until when
+        self._checks: dict[bytes, asyncio.Task[None]] = {}  # under way, by the same hash
         # One thread: several would take the interpreter from the event loop several times as long.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="decode")
 
@@ -64,14 +65,30 @@ class Gate:
 
     async def _check_key(self, options: CallOptions) -> None:
         key = sha256(dict(options.given).get("authorization", "").encode()).digest()
-        now = time.monotonic()
-        if self._accepted.get(key, 0.0) > now:
+        if self._accepted.get(key, 0.0) > time.monotonic():
             return
+        # Many calls of one caller may begin at once; one of them asks for all.
+        check = self._checks.get(key)
+        if check is None:
+            check = self._checks[key] = asyncio.create_task(self._ask(key, options))
+            check.add_done_callback(partial(self._forget_check, key))
+        await asyncio.shield(check)
+
+    async def _ask(self, key: bytes, options: CallOptions) -> None:
+        """Remember the key if the chat server accepts it; raises its refusal."""
+        # Without the deadline of the call that asks: others wait, too.
+        untimed = CallOptions(tuple(pair for pair in options.given if pair[0] != "x-request-timeout"))
         try:
-            await self._upstream.list_models(options)
-        except Unavailable:  # of the connection: the call itself was not begun
+            async with asyncio.timeout(_SECONDS):
+                await self._upstream.list_models(untimed)
+        except (Unavailable, TimeoutError):  # of the connection: the call itself was not begun
             raise not_connected() from None
-        self._accepted[key] = now + _SECONDS
+        self._accepted[key] = time.monotonic() + _SECONDS
         self._accepted.move_to_end(key)
         if len(self._accepted) > _MOST_KEYS:
             self._accepted.popitem(last=False)
+
+    def _forget_check(self, key: bytes, check: asyncio.Task[None]) -> None:
+        del self._checks[key]
+        if not check.cancelled():
+            check.exception()  # seen, even if every caller has disconnected meanwhile

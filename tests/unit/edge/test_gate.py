@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -31,10 +32,12 @@ class FakeUpstream:
     def __init__(self, *accepted: str) -> None:
         self.accepted = set(accepted)
         self.asked = 0
+        self.given: dict[str, str] = {}
         self.failure: Exception | None = None
 
     async def list_models(self, options: CallOptions) -> model_service_pb2.ListModelsResponse:
         self.asked += 1
+        self.given = dict(options.given)
         if self.failure is not None:
             raise self.failure
         if dict(options.given).get("authorization") not in self.accepted:
@@ -96,6 +99,30 @@ async def test_an_accepted_key_is_asked_about_once_in_a_while(monkeypatch: pytes
     upstream.accepted = {"other"}
     with pytest.raises(InvalidApiKey):
         await checked.decoded(Body(b"{}").request(), options("good"), forbidden)
+
+
+@pytest.mark.parametrize(("key", "refused"), [("good", 0), ("bad", 20)])
+async def test_calls_that_begin_at_once_with_one_key_ask_about_it_once(key: str, refused: int) -> None:
+    upstream = FakeUpstream("good")
+    gate = new_gate(upstream)
+    given = CallOptions((("authorization", key), ("x-request-timeout", "0.000001")))
+    bodies = [Body(json.dumps(HELLO).encode()) for _ in range(20)]
+    results = await asyncio.gather(
+        *(gate.decoded(body.request(), given, decode_chat_request) for body in bodies), return_exceptions=True
+    )
+    assert [isinstance(result, InvalidApiKey) for result in results].count(True) == refused
+    assert upstream.asked == 1
+    assert upstream.given == {"authorization": key}  # the deadline of one call is not that of the others
+
+
+async def test_a_caller_who_disconnects_while_its_key_is_checked_takes_the_answer_from_nobody() -> None:
+    upstream = FakeUpstream("good")
+    gate = new_gate(upstream)
+    first, second = (asyncio.ensure_future(gate.decoded(Body(b"{}").request(), options("good"), len)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == 2
+    assert upstream.asked == 1
 
 
 async def test_a_refused_key_is_asked_about_every_time() -> None:
