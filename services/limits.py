@@ -55,6 +55,8 @@ MAX_PROMPTS = 16
 MAX_LOGIT_BIASES = 300
 # Messages, content parts, tools and tool calls of a request, in all.
 MAX_REQUEST_ITEMS = 16_384
+# Of a message over gRPC, those of the messages in it included.
+MAX_MESSAGE_FIELDS = 131_072
 # Of each JSON text in a request: a tool's parameters, a schema, the arguments of a call.
 MAX_JSON_CHARACTERS = 1024 * 1024
 MAX_JSON_DEPTH = 64

@@ -34,6 +34,8 @@ _LARGE = 7_500_000
 # Refusals quote what was sent only in part.
 _LONGEST_REFUSAL = 16_384
 _LIMIT = 120.0
+# Seconds from one input of a caller to its next. All of them without a pause would only show that two cores are busy.
+PACE = 3.0
 _MESSAGES: list[dict[str, object]] = [{"role": "user", "content": "Hello!"}]
 # The server refuses, or has no room; anything else is a fault.
 _JUDGED = frozenset({200, 400, 404, 413, 429, 503, 504})
@@ -109,16 +111,16 @@ def _called(arguments: str) -> list[dict[str, object]]:
     ]
 
 
-def attacks() -> list[Attack]:
-    """Every hostile REST request."""
+def attacks(longest: int) -> list[Attack]:
+    """Every hostile REST request; answers have at most `longest` tokens."""
     messages = _with_json(
         _chat(messages="HERE"), '[{"role":"user","content":""}' + ',{"role":"user","content":""}' * 219_999 + "]"
     )
     tools = [_tool({"type": "object", "properties": {f"p{index}": {}}}) for index in range(70_000)]
     ids = "[65" + ",65" * 1_499_999 + "]"
-    many = _completion(prompt=["a", "b", "c", "d"], n=4, max_tokens=4000, logprobs=20, ignore_eos=True)
+    many = _completion(prompt=["a", "b", "c", "d"], n=4, max_tokens=longest, logprobs=20, ignore_eos=True)
     return [
-        Attack("16 answers of 4,000 tokens with logprobs", _post(COMPLETIONS, many)),
+        Attack("16 long answers with logprobs", _post(COMPLETIONS, many)),
         Attack(
             "an echo of 300 KB, four times", _post(COMPLETIONS, _completion(prompt="ab " * 100_000, n=4, echo=True))
         ),
@@ -159,8 +161,8 @@ def attacks() -> list[Attack]:
     ]
 
 
-def rpc_attacks() -> list[RpcAttack]:
-    """Every hostile RPC."""
+def rpc_attacks(longest: int) -> list[RpcAttack]:
+    """Every hostile RPC; answers have at most `longest` tokens."""
     chat = partial(_message, "/chasqui.v1.ChatService/Chat")
     counted = model_service_pb2.CountTokensRequest(model=MODEL, text="ab " * (_LARGE // 3))
     function = tool_pb2.FunctionTool(name="f", parameters_json=_nested(700))
@@ -169,9 +171,9 @@ def rpc_attacks() -> list[RpcAttack]:
         chat("2,600,000 stop sequences without a key", key="", stop=[""] * 2_600_000),
         chat("tool parameters 700 deep over gRPC", tools=[tool_pb2.Tool(function=function)]),
         chat(
-            "four answers of 4,000 tokens with logprobs",
+            "four long answers with logprobs",
             n=4,
-            max_tokens=4000,
+            max_tokens=longest,
             ignore_eos=True,
             logprobs=True,
             top_logprobs=20,
@@ -193,13 +195,12 @@ class HostileTraffic:
     """All attacks at once on a port, and what has become of them."""
 
     port: int
+    longest: int = 4000
     answered: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
-    _rest: list[Attack] = field(default_factory=attacks)
-    _rpcs: list[RpcAttack] = field(default_factory=rpc_attacks)
 
     async def run(self, seconds: float) -> None:
-        """Every attack again and again, each beginning anew when its last has ended."""
+        """Every attack again and again, each at most once in PACE seconds."""
         end = time.monotonic() + seconds
         options = [
             ("grpc.max_send_message_length", -1),
@@ -208,8 +209,8 @@ class HostileTraffic:
         ]
         async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port}", options=options) as channel:
             calls: list[tuple[str, Callable[[], Awaitable[str]]]] = [
-                *((attack.name, partial(self._send, attack)) for attack in self._rest),
-                *((attack.name, partial(self._call, channel, attack)) for attack in self._rpcs),
+                *((attack.name, partial(self._send, attack)) for attack in attacks(self.longest)),
+                *((attack.name, partial(self._call, channel, attack)) for attack in rpc_attacks(self.longest)),
                 ("methods that nobody knows", self._unknown_methods),
             ]
             await asyncio.gather(*(self._repeat(name, call, end) for name, call in calls))
@@ -226,6 +227,7 @@ class HostileTraffic:
                 self.failures.append(Failure(began, time.monotonic(), f"{name}: {fault}"[:300], wrong=True))
                 await asyncio.sleep(0.05)
             self.answered[name] += 1
+            await asyncio.sleep(min(began + PACE, end) - time.monotonic())
 
     async def _send(self, attack: Attack) -> str:
         """What is wrong with the answer, or nothing."""

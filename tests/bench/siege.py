@@ -37,6 +37,7 @@ OUTPUT = Path("build/bench/siege.json")
 KEY = "normal-key"
 CALLERS = 8
 ROUND = 8.0  # seconds
+LONGEST = 4000  # tokens of a hostile answer
 RATE = 200  # tokens per second of every answer
 PARTS = ("server", "edge")
 _BUCKET = re.compile(r'^chasqui_event_loop_lag_seconds_bucket\{.*?le="([^"]+)".*?\} ([0-9.e+]+)$', re.MULTILINE)
@@ -51,13 +52,13 @@ class Siege:
     hostile: HostileTraffic
     lateness: dict[str, Lateness] = field(default_factory=dict)
 
-    async def run(self, seconds: float, round_seconds: float, advance: Callable[[float], None]) -> None:
+    async def run(self, seconds: float, advance: Callable[[float], None]) -> None:
         """Rounds of both kinds of traffic until the time is over."""
         await self.traffic.learn()
         before = [await self._lags(place) for place in range(len(PARTS))]
         left = seconds
         while left > 0:
-            length = min(round_seconds, left)
+            length = min(ROUND, left)
             hostile = asyncio.create_task(self.hostile.run(length))
             while not hostile.done():
                 await self.traffic.run(1.0, CALLERS, leaving=False)
@@ -95,16 +96,16 @@ class Siege:
         }
 
 
-def siege(seconds: float, round_seconds: float, advance: Callable[[float], None]) -> Siege:
-    """Run one."""
+def siege(seconds: float, longest: int, advance: Callable[[float], None]) -> Siege:
+    """Run one, in which hostile answers have at most `longest` tokens."""
     port = free_row(3)
     settings: dict[str, Any] = {"engine": "simulated", "simulated_rate": RATE, "parallel": 64, "log_level": "error"}
     keys = f"{KEY},{hostile_traffic.KEY}"
     with Service(**settings, api_keys=keys, metrics_address=f"127.0.0.1:{port}") as service:
         chance = random.Random(0)  # noqa: S311 - repeatable, guards nothing
-        running = Siege(port, Traffic(service.port, chance, KEY), HostileTraffic(service.port))
+        running = Siege(port, Traffic(service.port, chance, KEY), HostileTraffic(service.port, longest))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(running.run(seconds, round_seconds, advance))
+            runner.run(running.run(seconds, advance))
     return running
 
 
@@ -118,7 +119,7 @@ def main() -> None:
     columns = (*Progress.get_default_columns(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("besieging", total=given.seconds)
-        done = siege(given.seconds, ROUND, lambda seconds: progress.advance(task, seconds))
+        done = siege(given.seconds, LONGEST, lambda seconds: progress.advance(task, seconds))
     checks = done.verdict(given.allowance)
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     OUTPUT.write_text(json.dumps(done.report(given.seconds, checks), indent=2) + "\n")

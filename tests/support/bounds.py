@@ -110,6 +110,13 @@ BOUNDS: Final = (
         "e2e/hostile/test_rpcs.py::test_a_message_beyond_the_limit_is_resource_exhausted_compressed_or_not",
     ),
     Bound(
+        "fields of a gRPC message, those of the messages in it included",
+        "services.limits:MAX_MESSAGE_FIELDS",
+        "",
+        "INVALID_ARGUMENT",
+        "unit/chat/test_parsing.py::test_a_message_with_more_fields_than_the_limit_is_refused_before_it_is_parsed",
+    ),
+    Bound(
         "messages, content parts, tools and tool calls of a REST request, in all",
         "services.limits:MAX_REQUEST_ITEMS",
         "",

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from google.protobuf.message import DecodeError
 
+from services.chat.transport.parsing import MessageParser
 from services.chat.transport.status import abort
-from services.errors import ChasquiError, InvalidApiKey, InvalidValue
+from services.errors import ChasquiError, InvalidApiKey
 from services.telemetry.call import current_call
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
+
+    from google.protobuf.message import Message
 
     from services.chat.transport.authentication import Authentication
     from services.telemetry.rpc import RpcObserver
@@ -35,6 +37,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def __init__(self, observer: RpcObserver) -> None:
         self._observer = observer
+        self._parser = MessageParser()
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -47,17 +50,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         streams = handler.response_streaming
         make: Any = grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
         behaviour: Any = handler.unary_stream if streams else handler.unary_unary
-        wrapped: Handler = make(
-            self._wrap(method, behaviour), _or_none(handler.request_deserializer), handler.response_serializer
-        )
+        # The class whose `FromString` it is; a refusal has none and does not look at the message.
+        deserializer: Any = handler.request_deserializer
+        kind = deserializer and deserializer.__self__
+        wrapped: Handler = make(self._wrap(method, behaviour, kind), None, handler.response_serializer)
         return wrapped
 
-    def _wrap(self, method: str, behaviour: Behaviour) -> Behaviour:
-        async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+    def _wrap(self, method: str, behaviour: Behaviour, kind: type[Message] | None) -> Behaviour:
+        async def call(data: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             async def run() -> Any:
                 context.set_trailing_metadata((("x-request-id", current_call.get().request_id),))
-                if request is None:
-                    raise InvalidValue("The request is not a message of this method.")
+                request = None if kind is None else await self._parser.parse(data, kind)
                 return await behaviour(request, context)
 
             try:
@@ -66,7 +69,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 failure = error
             # grpc.aio keeps the exception that an abort raises, and its traceback keeps this frame: breaks that
             # reference cycle, which would keep megabytes until the garbage collector runs.
-            request = failure.__traceback__ = failure.__context__ = None
+            data = failure.__traceback__ = failure.__context__ = None
             return await abort(context, failure)
 
         return call
@@ -90,20 +93,6 @@ class AuthenticationInterceptor(grpc.aio.ServerInterceptor):
         except InvalidApiKey as error:
             return _refusal(handler, error, observed=handler_call_details.method.startswith(_OURS))
         return handler
-
-
-def _or_none(deserializer: Any) -> Callable[[bytes], Any] | None:
-    """Returns None for bytes that are not a message, where grpc.aio would answer UNKNOWN and log a traceback."""
-    if deserializer is None:
-        return None
-
-    def deserialize(data: bytes) -> Any:
-        try:
-            return deserializer(data)
-        except DecodeError:
-            return None
-
-    return deserialize
 
 
 def metadata_of(pairs: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:
