@@ -170,7 +170,7 @@ async def _connects(address: str) -> bool:
 
 
 async def _refuses(address: str) -> bool:
-    """Whether nobody listens at an address. A process that is only busy accepts late, and does not refuse."""
+    """Whether no process listens at an address. A busy process accepts connections late, but does not refuse them."""
     try:
         await _connect(address)
     except (ConnectionRefusedError, FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Tells systemd, or another supervisor with its protocol, when the service is ready and when it stops: sd_notify(3)."""
+"""Notifies systemd, or a supervisor with the same protocol, that the service is ready or stopping: sd_notify(3)."""
 
 from __future__ import annotations
 
