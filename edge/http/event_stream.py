@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 MAX_UNSENT: Final = 1024 * 1024
 
 _COMMENT: Final = b": keep-alive\n\n"
-_HEADERS: Final = {
-    "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache",
-    "x-accel-buffering": "no",
-}
+_HEADERS: Final = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
 
 
 class EventStream:
@@ -38,7 +38,7 @@ class EventStream:
         self.stuck_ticks = 0  # of the keep-alive, in a row, during which a write was under way and none completed
         self._send = send
         self._send_body = send_body
-        self._headers = {**_HEADERS, **headers}
+        self._headers = headers
         self._pushed = False  # since the last tick
         self._progress = False  # whether a write that has to wait has begun or completed since the last tick
         # Sends what the server had no room for; events that come meanwhile gather behind it.
@@ -49,8 +49,8 @@ class EventStream:
 
     async def open(self) -> None:
         """Send the status and the headers."""
-        pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers.items()]
-        await self._send({"type": "http.response.start", "status": 200, "headers": pairs})
+        own = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers.items()]
+        await self._send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *own]})
 
     def push(self, data: bytes) -> None:
         """Send events without waiting; SlowReader when more than `MAX_UNSENT` bytes wait for the client."""

@@ -46,7 +46,8 @@ def asked_chat(data: bytes) -> Asked:
     choice = request.tool_choice
     is_call_forced = bool(choice.function_name) or choice.mode == tool_pb2.TOOL_CHOICE_MODE_REQUIRED
     chunks = ChunkSequence(n=n, is_call_forced=is_call_forced, **_stream_options(decoded.body))
-    return Asked([request], n, bool(decoded.body.stream), decoded.ignored, form_field(decoded.body), chunks, completion)
+    field = form_field(decoded.body, request)
+    return Asked([request], n, bool(decoded.body.stream), decoded.ignored, field, chunks, completion)
 
 
 def asked_completion(data: bytes) -> Asked:
@@ -55,9 +56,8 @@ def asked_completion(data: bytes) -> Asked:
     requests = to_prompt_requests(decoded.body)
     n = requests[0].n or 1
     chunks = CompletionSequence(choices=n * len(requests), **_stream_options(decoded.body))
-    return Asked(
-        requests, n, bool(decoded.body.stream), decoded.ignored, form_field(decoded.body), chunks, text_completion
-    )
+    field = form_field(decoded.body, requests[0])
+    return Asked(requests, n, bool(decoded.body.stream), decoded.ignored, field, chunks, text_completion)
 
 
 def _stream_options(body: GenerationRequest) -> dict[str, bool | None]:

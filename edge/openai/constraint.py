@@ -14,6 +14,7 @@ from services.errors import ChasquiError, InvalidValue, UnsupportedParameter
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from chasqui.v1.chat_service_pb2 import ChatRequest
     from edge.openai.request_schema import GenerationRequest, ResponseFormatBody, StructuredOutputsBody
 
 _FORM: Final = "response_format"  # of the proto
@@ -31,8 +32,10 @@ def response_format(body: GenerationRequest) -> chat_pb2.ResponseFormat | None:
     return forms[0][1] if forms else None
 
 
-def form_field(body: GenerationRequest) -> str:
-    """The field that demands the form, which errors name in place of the proto's field."""
+def form_field(body: GenerationRequest, request: ChatRequest) -> str:
+    """The field that demands the form, which errors name in place of the proto's field; `request` is made of `body`."""
+    if not request.HasField("response_format"):
+        return _FORM
     return next((name for name, _ in _forms(body)), _FORM)
 
 

@@ -58,7 +58,7 @@ class Outbox:
         self._added()
 
     def add_echo(self, choice: int, text: str) -> None:
-        """The prompt, repeated right after `start`; it does not count as unread: the reader has had no time to read it."""
+        """The prompt, repeated right after `start`; not counted as unread: the reader has had no time to read it."""
         self._texts[choice] = [text]
 
     def add_text(self, choice: int, text: str) -> None:

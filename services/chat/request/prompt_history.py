@@ -42,9 +42,9 @@ class PromptHistory:
         ids = array("I", prompt).tobytes()
         with self._lock:
             earlier = self._callers.setdefault(caller, deque())
-            shared = [SharedPrompt(_common(ids, one), len(one) // _TOKEN_BYTES) for one in earlier]
+            longest = max(((_common(ids, one), -len(one)) for one in earlier), default=None)
             self._remember(caller, ids)
-        return max(shared, key=lambda one: (one.tokens, -one.previous_tokens), default=None)
+        return None if longest is None else SharedPrompt(longest[0], -longest[1] // _TOKEN_BYTES)
 
     def _remember(self, caller: str, ids: bytes) -> None:
         self._callers.move_to_end(caller)
@@ -61,10 +61,11 @@ class PromptHistory:
 def _common(one: bytes, other: bytes) -> int:
     """The number of equal ids at the beginning of both."""
     shorter = min(len(one), len(other))
+    if one[:shorter] == other[:shorter]:
+        return shorter // _TOKEN_BYTES
     start = 0
-    while start < shorter and one[start : start + _BLOCK] == other[start : start + _BLOCK]:
+    while one[start : start + _BLOCK] == other[start : start + _BLOCK]:
         start += _BLOCK
-    start = min(start, shorter)
-    while start < shorter and one[start : start + _TOKEN_BYTES] == other[start : start + _TOKEN_BYTES]:
+    while one[start : start + _TOKEN_BYTES] == other[start : start + _TOKEN_BYTES]:
         start += _TOKEN_BYTES
     return start // _TOKEN_BYTES
