@@ -161,6 +161,10 @@ class FakeRelayService(relay_service_pb2_grpc.RelayServiceServicer):
                 message.texts.tokens.append(1)
         else:
             message.calls.append(progress)
+        # A call that is cancelled must not take the write with it: the stream would stand still for all calls.
+        await asyncio.shield(self._write(context, message))
+
+    async def _write(self, context: Context, message: relay_service_pb2.RelayResponse) -> None:
         async with self._writing:
             await context.write(message)
 
