@@ -37,17 +37,8 @@ def build_app(upstream: Upstream, health: Health, keep_alive: KeepAlive, spans: 
     completions = Generation(asked_completion, gate, upstream, keep_alive)
     models, tokens = Models(upstream), Tokens(gate, upstream)
     documentation = Documentation()
-    routes = [
-        Route("/healthz", health.live),
-        Route("/readyz", health.ready),
-        Route("/health", health.healthy),
-        Route("/ping", health.healthy),
-        _Route("/version", health.version),
-        _Route("/openapi.json", documentation.document),
-        _Route("/docs", documentation.page),
-        _Route("/tokenize", tokens.tokenize, methods=["POST"]),
-        _Route("/detokenize", tokens.detokenize, methods=["POST"]),
-    ]
+    # Matched one after the other: generation comes first.
+    routes: list[Route] = []
     for prefix in _PREFIXES:
         routes += [
             _Route(f"{prefix}/chat/completions", chat, methods=["POST"]),
@@ -55,6 +46,17 @@ def build_app(upstream: Upstream, health: Health, keep_alive: KeepAlive, spans: 
             _Route(f"{prefix}/models", models.list),
             _Route(f"{prefix}/models/{{id:path}}", models.get),
         ]
+    routes += [
+        _Route("/tokenize", tokens.tokenize, methods=["POST"]),
+        _Route("/detokenize", tokens.detokenize, methods=["POST"]),
+        Route("/healthz", health.live),
+        Route("/readyz", health.ready),
+        Route("/health", health.healthy),
+        Route("/ping", health.healthy),
+        _Route("/version", health.version),
+        _Route("/openapi.json", documentation.document),
+        _Route("/docs", documentation.page),
+    ]
     counted = [(method, route.path_format) for route in routes for method in _methods(route)]
     observer = Middleware(Observer, spans, counted)
     return Starlette(routes=routes, middleware=[observer], exception_handlers=EXCEPTION_HANDLERS)
