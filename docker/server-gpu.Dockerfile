@@ -17,19 +17,24 @@ FROM nvcr.io/nvidia/tensorrt-llm/release:${TENSORRT_LLM} AS serve
 # What TensorRT-LLM was tested with stays as it is, and a conflict ends the build. Protobuf and gRPC may rise: our stubs
 # need protobuf 6.31, and the image's packages ask only for less than that. So may OpenTelemetry, which we need newer.
 # pip holds back only what is pinned, so after the installation `pip check` must report nothing that it does not report
-# for the image itself.
+# for the image itself. What the image lacks or must raise comes in the version of constraints.txt, so that the same
+# sources and base make the same image.
 COPY --from=wheel /wheels /tmp/wheels
+COPY constraints.txt /tmp/
 RUN set -eu; \
     (pip check || true) | sort > /tmp/conflicts-of-the-image.txt; \
     pip freeze --exclude-editable | grep '==' | grep -ivE '^(protobuf|grpcio[a-z-]*|googleapis-common-protos|opentelemetry[a-z-]*)==' \
       > /tmp/held.txt; \
-    PIP_CONSTRAINT=/tmp/held.txt pip install --no-cache-dir --no-compile \
+    awk -F '[ =;]+' '{name = tolower($1); gsub(/[._]+/, "-", name)} \
+      NR == FNR {held[name]; print; next} /^[a-z0-9]/ && !(name in held) {print $1 "<=" $2}' \
+      /tmp/held.txt /tmp/constraints.txt > /tmp/versions.txt; \
+    PIP_CONSTRAINT=/tmp/versions.txt pip install --no-cache-dir --no-compile \
       "chasqui[tensorrt-llm] @ file://$(ls /tmp/wheels/*.whl)"; \
     (pip check || true) | sort > /tmp/conflicts.txt; \
     if comm -13 /tmp/conflicts-of-the-image.txt /tmp/conflicts.txt | grep -v '^No broken requirements' \
       | grep -vE 'has requirement (protobuf|grpcio|googleapis-common-protos|opentelemetry)'; then exit 1; fi; \
     chasqui server --help > /dev/null; \
-    rm -rf /tmp/wheels /tmp/held.txt /tmp/conflicts.txt /tmp/conflicts-of-the-image.txt
+    rm -rf /tmp/wheels /tmp/held.txt /tmp/constraints.txt /tmp/versions.txt /tmp/conflicts.txt /tmp/conflicts-of-the-image.txt
 RUN useradd --uid 10001 --create-home chasqui && \
     install --directory --owner chasqui --group chasqui --mode 0700 /run/chasqui /models
 # The workers are started through MPI, which must not look for other machines: on some networks it waits for ever.
