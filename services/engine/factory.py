@@ -56,7 +56,14 @@ def build_engine(settings: Settings) -> Engine:
     from services.engine.llama_cpp.engine import LlamaCppEngine
 
     name = settings.model_name or packaged_name(settings.model) or gguf.name
-    options = CoreOptions(gguf.path, context_length, settings.parallel, settings.threads, settings.kv_cache_dtype)
+    options = CoreOptions(
+        gguf.path,
+        context_length,
+        settings.parallel,
+        settings.threads,
+        settings.kv_cache_dtype,
+        settings.flash_attention,
+    )
     return LlamaCppEngine(gguf, name, options)
 
 
@@ -65,6 +72,11 @@ def _check_kv_cache_dtype(settings: Settings) -> None:
     if known is not None and settings.kv_cache_dtype not in known:
         raise EngineLoadError(
             f"CHASQUI_KV_CACHE_DTYPE is {settings.kv_cache_dtype}, but {settings.engine} has {' and '.join(known)}."
+        )
+    if settings.engine == "llama-cpp" and settings.kv_cache_dtype == "q8_0" and settings.flash_attention == "off":
+        raise EngineLoadError(
+            "CHASQUI_KV_CACHE_DTYPE is q8_0, which llama.cpp has with flash attention alone: set "
+            "CHASQUI_FLASH_ATTENTION to auto or on."
         )
 
 

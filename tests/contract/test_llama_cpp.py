@@ -107,8 +107,9 @@ async def test_greedy_sampling_generates_the_same_text_with_every_seed(engine: E
     assert runs[0].text(engine.tokenizer) == runs[1].text(engine.tokenizer)
 
 
-async def test_a_quantized_kv_cache_generates_too() -> None:
-    engine = build_engine(SETTINGS.replace(kv_cache_dtype="q8_0"))
+@pytest.mark.parametrize(("dtype", "flash"), [("q8_0", "on"), ("auto", "off")])
+async def test_every_kind_of_kv_cache_and_attention_generates(dtype: str, flash: str) -> None:
+    engine = build_engine(SETTINGS.replace(kv_cache_dtype=dtype, flash_attention=flash))
     await engine.start()
     prompt = engine.tokenizer.encode("Hello there")
     sink = await run(engine, Generation(prompt=prompt, max_tokens=20, ignore_eos=True))

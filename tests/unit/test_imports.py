@@ -17,6 +17,7 @@ ENGINES = ("services.engine.llama_cpp", "services.engine.simulated", "services.e
 # Each module belongs to the longest name that it begins with; names in one line do not import each other.
 LAYERS = (
     ("services.errors", "services.service_links", "services.setting_values", "services.stop_signals"),
+    ("services.engine_settings",),
     ("services.settings",),
     ("services.limits",),
     ("services.json_text",),
@@ -42,6 +43,7 @@ SHARED = (
     "services.service_links",
     "services.stop_signals",
     "services.setting_values",
+    "services.engine_settings",
     "services.settings",
     "services.telemetry",
     "services.errors",

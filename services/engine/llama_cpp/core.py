@@ -25,6 +25,7 @@ class CoreOptions:
     parallel: int
     threads: int = 0  # one per core
     kv_cache_dtype: str = "auto"  # 16 bits, or "q8_0", which needs half the memory
+    flash_attention: str = "auto"  # or "on" or "off"
 
 
 def load_core(xllamacpp: Any, options: CoreOptions, listener: PrivateListener, first_token: int) -> Any:
@@ -38,6 +39,10 @@ def load_core(xllamacpp: Any, options: CoreOptions, listener: PrivateListener, f
         params.cpuparams.n_threads = options.threads
     if options.kv_cache_dtype == "q8_0":
         params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_Q8_0
+    if options.flash_attention != "auto":
+        kind = xllamacpp.llama_flash_attn_type
+        on = options.flash_attention == "on"
+        params.flash_attn_type = kind.LLAMA_FLASH_ATTN_TYPE_ENABLED if on else kind.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.warmup = False  # the token below does that
     params.cache_ram_mib = 0  # no second copy of the KV cache in host memory
     params.verbosity = 1  # errors only

@@ -31,14 +31,19 @@ def binding() -> Any:
         return SimpleNamespace(model=SimpleNamespace(), cpuparams=SimpleNamespace())
 
     return SimpleNamespace(
-        CommonParams=params, Server=FakeServer, ggml_type=SimpleNamespace(GGML_TYPE_Q8_0="q8_0 of the binding")
+        CommonParams=params,
+        Server=FakeServer,
+        ggml_type=SimpleNamespace(GGML_TYPE_Q8_0="q8_0 of the binding"),
+        llama_flash_attn_type=SimpleNamespace(LLAMA_FLASH_ATTN_TYPE_ENABLED=1, LLAMA_FLASH_ATTN_TYPE_DISABLED=0),
     )
 
 
-def load(path: str = "model", threads: int = 0, kv_cache_dtype: str = "auto") -> FakeServer:
+def load(
+    path: str = "model", threads: int = 0, kv_cache_dtype: str = "auto", flash_attention: str = "auto"
+) -> FakeServer:
     listener = PrivateListener()
     listener.open()
-    options = CoreOptions(Path(path), 100, 3, threads, kv_cache_dtype)
+    options = CoreOptions(Path(path), 100, 3, threads, kv_cache_dtype, flash_attention)
     try:
         loaded: FakeServer = load_core(binding(), options, listener, 7)
     finally:
@@ -57,6 +62,11 @@ def test_the_kv_cache_has_16_bits_unless_a_type_is_set() -> None:
     assert not hasattr(load().params, "cache_type_k")
     params = load(kv_cache_dtype="q8_0").params
     assert (params.cache_type_k, params.cache_type_v) == ("q8_0 of the binding", "q8_0 of the binding")
+
+
+def test_flash_attention_is_the_core_s_choice_unless_it_is_set() -> None:
+    assert not hasattr(load().params, "flash_attn_type")
+    assert [load(flash_attention=word).params.flash_attn_type for word in ("on", "off")] == [1, 0]
 
 
 def test_a_first_token_is_generated_before_the_core_is_used() -> None:

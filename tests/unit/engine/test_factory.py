@@ -48,3 +48,8 @@ def test_a_template_that_cannot_be_read_is_refused_by_name(tmp_path: Path, conte
 def test_a_type_of_the_kv_cache_that_the_engine_lacks_is_refused_by_name(engine: str, dtype: str) -> None:
     with pytest.raises(EngineLoadError, match=f"CHASQUI_KV_CACHE_DTYPE is {dtype}"):
         build_engine(Settings(engine=engine, kv_cache_dtype=dtype))
+
+
+def test_a_quantized_kv_cache_without_flash_attention_is_refused_by_name() -> None:
+    with pytest.raises(EngineLoadError, match="CHASQUI_FLASH_ATTENTION"):
+        build_engine(Settings(kv_cache_dtype="q8_0", flash_attention="off"))
