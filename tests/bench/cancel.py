@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from tests.support.leaving import Way
 
 ROUNDS = 20
-PLACES = 4
+SLOTS = 4
 SHAPES: dict[str, dict[str, object]] = {
     "plain": {},
     "logprobs": {"logprobs": True, "top_logprobs": 3},
-    "n = 4": {"n": PLACES},
+    "n = 4": {"n": SLOTS},
 }
 # Long, for its processing to take a while.
 FIELDS: dict[str, object] = {
@@ -42,8 +42,8 @@ FIELDS: dict[str, object] = {
     "ignore_eos": True,
 }
 ENGINES = {
-    "simulated, 50 tokens/s": Settings(engine="simulated", parallel=PLACES, context_length=4096),
-    "llama.cpp, demo model": Settings(engine="llama-cpp", parallel=PLACES, context_length=4096, threads=1),
+    "simulated, 50 tokens/s": Settings(engine="simulated", parallel=SLOTS, context_length=4096),
+    "llama.cpp, demo model": Settings(engine="llama-cpp", parallel=SLOTS, context_length=4096, threads=1),
 }
 
 
@@ -86,14 +86,14 @@ def _cell(times: list[float]) -> str:
 async def _queued(running: Front, engine: RecordingEngine, way: Way, fields: dict[str, object]) -> float:
     admission = running.server.admission
     before = len(engine.submitted)
-    async with WAYS["gRPC whole"](running.port, {**FIELDS, "n": PLACES}, "holds-the-places") as end_other:
+    async with WAYS["gRPC whole"](running.port, {**FIELDS, "n": SLOTS}, "holds-the-slots") as end_other:
         await _submitted(engine, before + 1)
         async with way(running.port, fields, "waits") as leave:
-            while not admission.queued:  # noqa: ASYNC110 - nobody is told
+            while not admission.queued:  # noqa: ASYNC110 - it has nothing to await
                 await asyncio.sleep(0.001)
             began = time.perf_counter()
             leave()
-            while admission.queued:  # noqa: ASYNC110 - nobody is told
+            while admission.queued:  # noqa: ASYNC110 - it has nothing to await
                 await asyncio.sleep(0.001)
             seconds = time.perf_counter() - began
         end_other()
@@ -135,7 +135,7 @@ async def _leave(
 async def _submitted(engine: RecordingEngine, count: int) -> None:
     """Wait until the engine has had so many calls; TimeoutError if they never come."""
     async with asyncio.timeout(30):
-        while len(engine.submitted) < count:  # noqa: ASYNC110 - nobody is told
+        while len(engine.submitted) < count:  # noqa: ASYNC110 - it has nothing to await
             await asyncio.sleep(0.001)
 
 

@@ -20,7 +20,7 @@ def describe() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """Linux tells more than the standard library does."""
+    """Linux reports more than the standard library does."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

@@ -234,7 +234,7 @@ def cpu_of(service: Service) -> dict[str, float]:
 
 
 def used_since(before: dict[str, float], service: Service) -> dict[str, float]:
-    """Seconds that each part has worked since `cpu_of` told `before`."""
+    """CPU seconds of each process since `cpu_of` returned `before`."""
     after = cpu_of(service)
     return {part: after[part] - before[part] for part in PARTS}
 

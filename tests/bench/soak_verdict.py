@@ -51,7 +51,7 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a part held when nothing ran, and its event loop's tasks; `process` tells its lives apart."""
+    """What a part held when nothing ran, and its event loop's tasks; `process` distinguishes its restarts."""
 
     part: str
     process: int
@@ -130,7 +130,7 @@ def _life(sample: Sample) -> tuple[str, int]:
 def _leak(part: str, life: Sequence[Sample]) -> Check:
     """Whether the last third of a life held more than the first."""
     if len(life) < _FEWEST_SAMPLES:
-        return Check(f"leaks of {part}", f"not told by {len(life)} samples", passed=True)
+        return Check(f"leaks of {part}", f"too few: {len(life)} samples", passed=True)
     warm = life[_WARM:]
     third = len(warm) // 3
 
@@ -143,6 +143,6 @@ def _leak(part: str, life: Sequence[Sample]) -> Check:
         "threads": grown(lambda sample: sample.held.threads),
         "tasks": grown(lambda sample: sample.tasks),
     }
-    told = ", ".join(f"{count:+.0f} {name}" for name, count in counts.items())
+    differences = ", ".join(f"{count:+.0f} {name}" for name, count in counts.items())
     passed = memory <= _MEMORY_ALLOWANCE and max(counts.values()) <= _COUNT_ALLOWANCE
-    return Check(f"leaks of {part}", f"{memory / 2**20:+.1f} MiB, {told}, {len(life)} samples", passed)
+    return Check(f"leaks of {part}", f"{memory / 2**20:+.1f} MiB, {differences}, {len(life)} samples", passed)

@@ -137,14 +137,14 @@ def random_texts() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def told() -> dict[str, Any]:
+def reference() -> dict[str, Any]:
     dialogues = [*(dialogue for _, _, dialogue in SAME.values()), *(dialogue for _, dialogue in DIFFERENT.values())]
     return ask_meta(dialogues, [*TEXTS, *random_texts()])
 
 
 @pytest.fixture(scope="module")
-def renderer(told: dict[str, Any]) -> PromptRenderer:
-    tokenizer = llama_tokenizer(Path(told["file"]), told["special"])
+def renderer(reference: dict[str, Any]) -> PromptRenderer:
+    tokenizer = llama_tokenizer(Path(reference["file"]), reference["special"])
     bos, eos = "<|begin_of_text|>", "<|eot_id|>"
     model = ModelInfo("llama", "F16", "test", demo_gguf().chat_template, bos_token=bos, eos_token=eos)
     return PromptRenderer(model, tokenizer)
@@ -159,17 +159,17 @@ def spelled(renderer: PromptRenderer, ids: Sequence[int]) -> str:
     return renderer._tokenizer.decode(ids)
 
 
-def test_the_special_tokens_have_the_ids_of_the_model(told: dict[str, Any]) -> None:
-    special = told["special"]
+def test_the_special_tokens_have_the_ids_of_the_model(reference: dict[str, Any]) -> None:
+    special = reference["special"]
     assert [special[f"<|{name}|>"] for name in ("begin_of_text", "end_of_text", "eom_id", "eot_id", "python_tag")] == [
         *(128_000, 128_001, 128_008, 128_009, 128_010)
     ]
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_the_same_prompt_has_the_same_tokens(told: dict[str, Any], renderer: PromptRenderer, name: str) -> None:
+def test_the_same_prompt_has_the_same_tokens(reference: dict[str, Any], renderer: PromptRenderer, name: str) -> None:
     messages, tools, _ = SAME[name]
-    assert renderer.token_ids(messages, tools) == told["dialogues"][list(SAME).index(name)]
+    assert renderer.token_ids(messages, tools) == reference["dialogues"][list(SAME).index(name)]
 
 
 @pytest.mark.parametrize(
@@ -186,16 +186,16 @@ def test_the_same_prompt_has_the_same_tokens(told: dict[str, Any], renderer: Pro
     ],
 )
 def test_the_template_and_meta_s_package_differ_here(
-    told: dict[str, Any], renderer: PromptRenderer, name: str, ours: str, theirs: str
+    reference: dict[str, Any], renderer: PromptRenderer, name: str, ours: str, theirs: str
 ) -> None:
     mine = spelled(renderer, renderer.token_ids(DIFFERENT[name][0]))
-    other = spelled(renderer, told["dialogues"][len(SAME) + list(DIFFERENT).index(name)])
+    other = spelled(renderer, reference["dialogues"][len(SAME) + list(DIFFERENT).index(name)])
     assert ours in mine
     assert theirs in other
     # Nothing else is different.
     assert mine.replace(ours, theirs) == other
 
 
-def test_any_text_has_the_tokens_of_meta_s_own_tokeniser(told: dict[str, Any], renderer: PromptRenderer) -> None:
+def test_any_text_has_the_tokens_of_meta_s_own_tokeniser(reference: dict[str, Any], renderer: PromptRenderer) -> None:
     texts = [*TEXTS, *random_texts()]
-    assert [renderer._tokenizer.encode(text) for text in texts] == told["texts"]
+    assert [renderer._tokenizer.encode(text) for text in texts] == reference["texts"]

@@ -44,7 +44,7 @@ def keyed(request: pytest.FixtureRequest) -> Iterator[Service]:
         yield service
 
 
-def bills(service: Service) -> list[str]:
+def records(service: Service) -> list[str]:
     """The request ids of the calls that were settled, in that order."""
     return re.findall(r'"chat call ended","request_id":"([^"]+)"', service.output())
 
@@ -71,7 +71,7 @@ def test_a_caller_who_floods_delays_another_by_one_call_and_leaves_room_for_it(k
     statuses = [reply.status for name, reply in replies.items() if name != "other"]
     assert (statuses.count(200), statuses.count(503)) == (4, 26)
     assert replies["other"].status == 200
-    served = [name for name in bills(keyed) if name == "other" or name.startswith("flood")]
+    served = [name for name in records(keyed) if name == "other" or name.startswith("flood")]
     assert served.index("other") <= 1
 
 

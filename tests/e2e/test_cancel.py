@@ -1,4 +1,4 @@
-"""Whoever goes away frees the engine, whatever the road, the phase and the shape of the call; and is billed once."""
+"""A caller who goes away frees the engine, over every API, in every phase; and has one usage record."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from tests.support.leaving import Way
 
-PLACES = 4
+SLOTS = 4
 MOST = 2000  # tokens of an answer that nobody interrupts, far more than are made here
 SHAPES: dict[str, dict[str, object]] = {
     "plain": {},
     "logprobs": {"logprobs": True, "top_logprobs": 3},
-    "n = 4": {"n": PLACES},
+    "n = 4": {"n": SLOTS},
 }
 # The prompt is long, for its processing to take a while.
 FIELDS: dict[str, object] = {
@@ -38,26 +38,26 @@ FIELDS: dict[str, object] = {
     "ignore_eos": True,
 }
 SETTINGS = {
-    "simulated": Settings(engine="simulated", parallel=PLACES, simulated_rate=20, context_length=4096),
-    "llama-cpp": Settings(engine="llama-cpp", parallel=PLACES, context_length=4096, threads=1),
+    "simulated": Settings(engine="simulated", parallel=SLOTS, simulated_rate=20, context_length=4096),
+    "llama-cpp": Settings(engine="llama-cpp", parallel=SLOTS, context_length=4096, threads=1),
 }
 
 
 class Rig:
-    """A running service and the bills that it wrote."""
+    """A running service and the records that it wrote."""
 
     def __init__(self, running: Front, engine: RecordingEngine, log: pytest.LogCaptureFixture) -> None:
         self.front = running
         self.engine = engine
         self._log = log
 
-    def bills(self) -> list[dict[str, Any]]:
+    def records(self) -> list[dict[str, Any]]:
         """Of all calls, in the order in which they were settled."""
         return [vars(record)["fields"] for record in self._log.records if record.msg == "chat call ended"]
 
     async def submitted(self, count: int) -> None:
         """Wait until the engine has had so many calls."""
-        while len(self.engine.submitted) < count:  # noqa: ASYNC110 - nobody is told
+        while len(self.engine.submitted) < count:  # noqa: ASYNC110 - it has nothing to await
             await asyncio.sleep(0.001)
 
     async def idle(self) -> None:
@@ -92,13 +92,13 @@ async def leave(rig: Rig, way: Way, fields: dict[str, object], phase: str, name:
 async def _leave_queue(rig: Rig, way: Way, fields: dict[str, object], name: str) -> None:
     before = len(rig.engine.submitted)
     admission = rig.front.server.admission
-    async with WAYS["HTTP/1.1 streamed"](rig.front.port, {**FIELDS, "n": PLACES}, f"before-{name}") as end_other:
+    async with WAYS["HTTP/1.1 streamed"](rig.front.port, {**FIELDS, "n": SLOTS}, f"before-{name}") as end_other:
         await rig.submitted(before + 1)
         async with way(rig.front.port, fields, name) as end:
-            while not admission.queued:  # noqa: ASYNC110 - nobody is told
+            while not admission.queued:  # noqa: ASYNC110 - it has nothing to await
                 await asyncio.sleep(0.001)
             end()
-            while admission.queued:  # noqa: ASYNC110 - nobody is told
+            while admission.queued:  # noqa: ASYNC110 - it has nothing to await
                 await asyncio.sleep(0.001)
         assert len(rig.engine.submitted) == before + 1
         end_other()
@@ -121,26 +121,26 @@ async def test_every_way_to_go_away_in_every_phase_and_shape_frees_the_places_an
             for shape, changes in SHAPES.items():
                 name = re.sub("[^a-zA-Z0-9]+", "-", f"{way_name} {phase} {shape}")
                 await leave(rig, way, FIELDS | changes, phase, name)
-                (bill,) = (bill for bill in rig.bills() if bill["request_id"] == name)
-                assert bill["outcome"] == "cancelled"
-                assert bill["completion_tokens"] < MOST
-                assert (bill["prompt_tokens"] == 0) is (phase == "queued")
-                assert (bill["completion_tokens"] > 0) or phase != "in decode"
+                (record,) = (record for record in rig.records() if record["request_id"] == name)
+                assert record["outcome"] == "cancelled"
+                assert record["completion_tokens"] < MOST
+                assert (record["prompt_tokens"] == 0) is (phase == "queued")
+                assert (record["completion_tokens"] > 0) or phase != "in decode"
 
 
 async def test_an_edge_that_dies_frees_all_of_its_calls_in_every_phase(rig: Rig) -> None:
-    running, waiting = [f"running-{i}" for i in range(PLACES)], [f"waiting-{i}" for i in range(3)]
+    running, waiting = [f"running-{i}" for i in range(SLOTS)], [f"waiting-{i}" for i in range(3)]
     async with asyncio.timeout(60), AsyncExitStack() as calls:
         for number, name in enumerate(running + waiting):
             way = WAYS["HTTP/1.1 streamed" if number % 2 else "HTTP/2 whole, reset"]
             await calls.enter_async_context(way(rig.front.port, FIELDS, name))
-        await rig.submitted(PLACES)
-        while rig.front.server.admission.queued < len(waiting):  # noqa: ASYNC110 - nobody is told
+        await rig.submitted(SLOTS)
+        while rig.front.server.admission.queued < len(waiting):  # noqa: ASYNC110 - it has nothing to await
             await asyncio.sleep(0.001)
         rig.front.edge.kill()
         await rig.idle()
-    bills = {bill["request_id"]: bill for bill in rig.bills()}
-    assert len(rig.bills()) == len(bills) == PLACES + len(waiting)
-    assert {bill["outcome"] for bill in bills.values()} == {"cancelled"}
-    assert len(rig.engine.submitted) == PLACES
-    assert sum(bill["prompt_tokens"] == 0 for bill in bills.values()) == len(waiting)
+    records = {record["request_id"]: record for record in rig.records()}
+    assert len(rig.records()) == len(records) == SLOTS + len(waiting)
+    assert {record["outcome"] for record in records.values()} == {"cancelled"}
+    assert len(rig.engine.submitted) == SLOTS
+    assert sum(record["prompt_tokens"] == 0 for record in records.values()) == len(waiting)

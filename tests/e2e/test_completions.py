@@ -47,7 +47,7 @@ def test_tokens_are_continued_as_the_text_that_they_spell(client: OpenAI, servic
     assert by_tokens.usage.prompt_tokens == by_text.usage.prompt_tokens == len(tokens)
 
 
-def test_several_prompts_have_answers_in_their_order_and_one_bill(client: OpenAI) -> None:
+def test_several_prompts_have_answers_in_their_order_and_one_usage_record(client: OpenAI) -> None:
     prompts = ["One day", "Two birds", "Three"]
     singles = [client.completions.create(**asked(prompt=prompt)) for prompt in prompts]
     together = client.completions.create(**asked(prompt=prompts, n=2))
@@ -90,14 +90,14 @@ def test_echo_puts_the_prompt_before_every_answer_whole_and_streamed(client: Ope
 
 def test_logprobs_are_columns_whose_offsets_point_into_the_text(client: OpenAI) -> None:
     choice = client.completions.create(**asked(logprobs=3)).choices[0]
-    told = choice.logprobs
-    assert told is not None
-    assert told.tokens is not None
-    assert told.text_offset is not None
-    assert "".join(told.tokens) == choice.text
-    for token, offset in zip(told.tokens, told.text_offset, strict=True):
+    logprobs = choice.logprobs
+    assert logprobs is not None
+    assert logprobs.tokens is not None
+    assert logprobs.text_offset is not None
+    assert "".join(logprobs.tokens) == choice.text
+    for token, offset in zip(logprobs.tokens, logprobs.text_offset, strict=True):
         assert choice.text[offset:].startswith(token)
-    assert all(1 <= len(top) <= 3 for top in told.top_logprobs or [])
+    assert all(1 <= len(top) <= 3 for top in logprobs.top_logprobs or [])
     offsets = [
         offset
         for chunk in client.completions.create(**asked(logprobs=0), stream=True)
@@ -105,7 +105,7 @@ def test_logprobs_are_columns_whose_offsets_point_into_the_text(client: OpenAI) 
         if part.logprobs is not None
         for offset in part.logprobs.text_offset or ()
     ]
-    assert offsets == told.text_offset
+    assert offsets == logprobs.text_offset
 
 
 def test_stop_sequences_end_the_text(client: OpenAI) -> None:
@@ -184,7 +184,7 @@ def test_unknown_fields_of_a_token_request_are_named(simulated: Service) -> None
         assert (reply.status, reply.headers["x-ignored-parameters"]) == (200, "zeta")
 
 
-def test_tokens_are_told_over_grpc_too(service: Service) -> None:
+def test_tokens_are_delivered_over_grpc_too(service: Service) -> None:
     with grpc.insecure_channel(service.target) as channel:
         stub = model_service_pb2_grpc.ModelServiceStub(channel)
         counted = stub.CountTokens(

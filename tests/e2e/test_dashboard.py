@@ -19,7 +19,7 @@ OBSERVABILITY = Path(__file__).parents[2] / "docker" / "observability"
 CHAT = "/v1/chat/completions"
 # Given by Prometheus to everything that it scrapes.
 OF_PROMETHEUS = {"job", "instance"}
-# Told by engines that have one; shown here by name only.
+# Engines that have a KV cache report it; here only the name is checked.
 KV_CACHE = "chasqui_engine_kv_cache_use"
 
 

@@ -1,4 +1,4 @@
-"""A caller's deadline, by either header and on either road: whoever is late is told, and pays for what was made."""
+"""A caller's deadline, by either header and over either API: the call ends with an error, and its usage is recorded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.service import Service
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Road = Callable[[Service, str, float, int], "Late"]
+    Api = Callable[[Service, str, float, int], "Late"]
 
 CHAT = "/v1/chat/completions"
 LONG = 3000  # tokens, more than any limit here lets through
@@ -26,7 +26,7 @@ LONG = 3000  # tokens, more than any limit here lets through
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """How a call ended for its caller: `status` by the road's own name, and whether a reason came with it."""
+    """How a call ended for its caller: `status` in the API's own terms, and whether a reason came with it."""
 
     status: str
     reason: str | None
@@ -104,41 +104,41 @@ def request(tokens: int) -> dict[str, object]:
     }
 
 
-ROADS = [over_rest, over_rest_streamed, over_grpc, over_grpc_by_its_own_timeout, streamed_over_grpc]
+APIS = [over_rest, over_rest_streamed, over_grpc, over_grpc_by_its_own_timeout, streamed_over_grpc]
 
 
 @pytest.fixture(params=["simulated", "llama-cpp"], scope="module")
-def one_place(request: pytest.FixtureRequest) -> Iterator[Service]:
+def one_slot(request: pytest.FixtureRequest) -> Iterator[Service]:
     with Service(
         engine=request.param, simulated_rate=100, parallel=1, threads=1, context_length=4096, price=1000
     ) as service:
         yield service
 
 
-@pytest.mark.parametrize("road", ROADS)
-def test_a_call_that_runs_when_its_time_ends_is_ended_and_billed_so_far(one_place: Service, road: Road) -> None:
-    name = f"running-{road.__name__}"
-    late = road(one_place, name, 0.5, LONG)
+@pytest.mark.parametrize("api", APIS)
+def test_a_call_that_runs_when_its_time_ends_is_ended_and_billed_so_far(one_slot: Service, api: Api) -> None:
+    name = f"running-{api.__name__}"
+    late = api(one_slot, name, 0.5, LONG)
     assert late.status == "DEADLINE_EXCEEDED"
-    assert late.reason in ("DEADLINE_EXCEEDED", None if road is over_grpc_by_its_own_timeout else "DEADLINE_EXCEEDED")
-    bill = one_place.usage_record(name)
-    assert bill["outcome"] == "deadline"
-    assert bill["prompt_tokens"] > 0
-    assert 0 < bill["completion_tokens"] < LONG
-    assert bill["estimated_cost"] == (bill["prompt_tokens"] + bill["completion_tokens"]) * 1000 / 1e6
-    assert bool(late.text) is ("streamed" in road.__name__)
+    assert late.reason in ("DEADLINE_EXCEEDED", None if api is over_grpc_by_its_own_timeout else "DEADLINE_EXCEEDED")
+    record = one_slot.usage_record(name)
+    assert record["outcome"] == "deadline"
+    assert record["prompt_tokens"] > 0
+    assert 0 < record["completion_tokens"] < LONG
+    assert record["estimated_cost"] == (record["prompt_tokens"] + record["completion_tokens"]) * 1000 / 1e6
+    assert bool(late.text) is ("streamed" in api.__name__)
 
 
 def test_a_call_whose_time_ends_in_the_queue_is_dropped_before_it_costs_anything() -> None:
     # No call has ended here yet, so how long the wait will be cannot be estimated.
     with Service(engine="simulated", simulated_rate=20, parallel=1) as service:
         running = open_stream(service.url + CHAT, {**request(LONG), "stream": True}, {"x-request-id": "running"})
-        for road in ROADS:
-            name = f"queued-{road.__name__}"
-            late = road(service, name, 0.3, 5)
-            assert (road, late.status, late.text) == (road, "DEADLINE_EXCEEDED", "")
-            bill = service.usage_record(name)
-            assert (bill["outcome"], bill["prompt_tokens"], bill["completion_tokens"]) == ("deadline", 0, 0)
+        for api in APIS:
+            name = f"queued-{api.__name__}"
+            late = api(service, name, 0.3, 5)
+            assert (api, late.status, late.text) == (api, "DEADLINE_EXCEEDED", "")
+            record = service.usage_record(name)
+            assert (record["outcome"], record["prompt_tokens"], record["completion_tokens"]) == ("deadline", 0, 0)
         running.close()
         assert service.usage_record("running")["outcome"] == "cancelled"
         assert post(service.url + CHAT, request(3)).json()["usage"]["completion_tokens"] == 3
@@ -148,13 +148,13 @@ def test_a_call_that_the_queue_cannot_serve_in_time_is_refused_without_being_acc
     with Service(engine="simulated", simulated_rate=20, parallel=1) as service:
         assert post(service.url + CHAT, request(40)).status == 200  # which takes 2 s
         running = open_stream(service.url + CHAT, {**request(LONG), "stream": True}, {"x-request-id": "running"})
-        for road in ROADS:
-            late = road(service, f"hasty-{road.__name__}", 1.0, 5)
-            assert (road, late.status, late.text) == (road, "DEADLINE_EXCEEDED", "")
+        for api in APIS:
+            late = api(service, f"hasty-{api.__name__}", 1.0, 5)
+            assert (api, late.status, late.text) == (api, "DEADLINE_EXCEEDED", "")
         running.close()
         service.usage_record("running")
         assert '"hasty-' not in "".join(line for line in service.output().splitlines() if "chat call ended" in line)
 
 
-def test_a_call_with_enough_time_is_answered(one_place: Service) -> None:
-    assert post(one_place.url + CHAT, request(3), x_request_timeout="600").json()["usage"]["completion_tokens"] == 3
+def test_a_call_with_enough_time_is_answered(one_slot: Service) -> None:
+    assert post(one_slot.url + CHAT, request(3), x_request_timeout="600").json()["usage"]["completion_tokens"] == 3

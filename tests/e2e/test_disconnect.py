@@ -27,32 +27,32 @@ SETTINGS = [
 
 
 @pytest.fixture(params=SETTINGS, ids=["simulated", "llama-cpp"])
-def one_place(request: pytest.FixtureRequest) -> Iterator[Service]:
+def one_slot(request: pytest.FixtureRequest) -> Iterator[Service]:
     """A service that can run one call at a time."""
     with Service(**request.param) as service:
         yield service
 
 
-def test_closing_the_socket_of_a_stream_frees_the_only_place(one_place: Service) -> None:
-    connection = open_stream(one_place.url + CHAT, {**ENDLESS, "stream": True}, {"x-request-id": "gone"})
+def test_closing_the_socket_of_a_stream_frees_the_only_slot(one_slot: Service) -> None:
+    connection = open_stream(one_slot.url + CHAT, {**ENDLESS, "stream": True}, {"x-request-id": "gone"})
     connection.close()
-    assert post(one_place.url + CHAT, SHORT).json()["usage"]["completion_tokens"] == 2
-    bill = one_place.usage_record("gone")
-    assert bill["outcome"] == "cancelled"
-    assert 0 < bill["completion_tokens"] < 3900
-    assert bill["estimated_cost"] > 0
+    assert post(one_slot.url + CHAT, SHORT).json()["usage"]["completion_tokens"] == 2
+    record = one_slot.usage_record("gone")
+    assert record["outcome"] == "cancelled"
+    assert 0 < record["completion_tokens"] < 3900
+    assert record["estimated_cost"] > 0
 
 
-def test_closing_the_socket_of_an_unstreamed_call_frees_the_place_too(one_place: Service) -> None:
-    connection = send(one_place, "gone")
+def test_closing_the_socket_of_an_unstreamed_call_frees_the_slot_too(one_slot: Service) -> None:
+    connection = send(one_slot, "gone")
     # The place is taken as soon as a short call does not get through in time.
-    while post(one_place.url + CHAT, SHORT, x_request_timeout="0.5").status == 200:
+    while post(one_slot.url + CHAT, SHORT, x_request_timeout="0.5").status == 200:
         pass
-    waiting = send(one_place, "queued")
+    waiting = send(one_slot, "queued")
     waiting.close()
     connection.close()
-    assert post(one_place.url + CHAT, SHORT).json()["usage"]["completion_tokens"] == 2
-    assert one_place.usage_record("gone")["outcome"] == "cancelled"
+    assert post(one_slot.url + CHAT, SHORT).json()["usage"]["completion_tokens"] == 2
+    assert one_slot.usage_record("gone")["outcome"] == "cancelled"
 
 
 def send(service: Service, request_id: str) -> socket.socket:

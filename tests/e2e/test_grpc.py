@@ -104,7 +104,7 @@ def test_a_stream_adds_up_to_the_whole_answer(simulated: Service) -> None:
     assert events[-1].completed.usage == whole.usage
 
 
-def test_grpc_and_rest_agree_on_text_and_bill_to_the_last_digit(simulated: Service) -> None:
+def test_grpc_and_rest_agree_on_text_and_usage_to_the_last_digit(simulated: Service) -> None:
     with grpc.insecure_channel(simulated.target) as channel:
         answer = chat_service_pb2_grpc.ChatServiceStub(channel).Chat(chat_request(max_tokens=33))
     body = {"model": REFERENCE_MODEL, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 33}
@@ -155,7 +155,7 @@ def test_a_deadline_that_passes_ends_the_stream_and_bills_what_was_made() -> Non
         assert 0 < service.usage_record("out-of-time")["completion_tokens"] < 100
 
 
-def test_cancelling_a_stream_frees_the_engine_s_only_place() -> None:
+def test_cancelling_a_stream_frees_the_engine_s_only_slot() -> None:
     settings: dict[str, Any] = {"engine": "simulated", "simulated_rate": 50, "parallel": 1}
     with Service(**settings) as service, grpc.insecure_channel(service.target) as channel:
         stub = chat_service_pb2_grpc.ChatServiceStub(channel)

@@ -32,7 +32,7 @@ BODY: dict[str, object] = {
 
 
 class FreezingEngine(RecordingEngine):
-    """An engine whose heart stands still when it is told to."""
+    """An engine whose heart stands still when a test says so."""
 
     frozen = False
 
@@ -63,15 +63,15 @@ class Rig:
     async def _in_envoys_eyes(self, cluster: str) -> bool:
         reader, writer = await asyncio.open_unix_connection(self._directory / "admin.sock")
         writer.write(b"GET /clusters HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-        told = (await reader.read()).decode()
+        page = (await reader.read()).decode()
         writer.close()
-        (flags,) = (line for line in told.splitlines() if line.startswith(f"{cluster}::") and "health_flags" in line)
+        (flags,) = (line for line in page.splitlines() if line.startswith(f"{cluster}::") and "health_flags" in line)
         return flags.endswith("::healthy")
 
     async def until(self, *, ready: bool) -> None:
         """Wait until all agree; TimeoutError if they never do."""
         async with asyncio.timeout(60):
-            while set((await self.views()).values()) != {ready}:  # noqa: ASYNC110 - nobody is told
+            while set((await self.views()).values()) != {ready}:  # noqa: ASYNC110 - nobody is page
                 await asyncio.sleep(0.05)
 
 
@@ -113,7 +113,7 @@ async def test_a_saturated_engine_stays_ready_however_long_its_queue_is(rig: Rig
     long = {**BODY, "max_tokens": 400}
     calls = [await asyncio.to_thread(open_call, rig.front.url + CHAT, long) for _ in range(20)]
     admission = rig.front.server.admission
-    while admission.queued < len(calls) - 1:  # noqa: ASYNC110 - nobody is told
+    while admission.queued < len(calls) - 1:  # noqa: ASYNC110 - nobody is page
         await asyncio.sleep(0.001)
     loop = asyncio.get_running_loop()
     end = loop.time() + 4 * STALL

@@ -76,7 +76,7 @@ def test_headers_beyond_the_limit_are_refused_by_envoy_in_the_same_envelope(simu
     assert reply.error["code"] == "headers_too_large"
 
 
-def test_both_prefixes_lead_to_the_same_place(simulated: Service) -> None:
+def test_both_prefixes_lead_to_the_same_endpoint(simulated: Service) -> None:
     answers = [post(f"{simulated.url}{prefix}/chat/completions", BODY).json() for prefix in ("/v1", "/v1/openai")]
     assert answers[0]["choices"] == answers[1]["choices"]
 
@@ -125,8 +125,8 @@ def test_the_deadline_of_an_unstreamed_call_is_504_and_not_to_be_retried() -> No
         reply = post(service.url + CHAT, slow, x_request_timeout="0.5", x_request_id="late")
         assert (reply.status, reply.error["code"]) == (504, "deadline_exceeded")
         assert reply.headers["x-should-retry"] == "false"
-        bill = service.usage_record("late")
-        assert bill["completion_tokens"] < 1000
+        record = service.usage_record("late")
+        assert record["completion_tokens"] < 1000
         stream = post(service.url + CHAT, {**slow, "stream": True}, x_request_timeout="0.5")
         assert stream.status == 200
         events = stream.body.decode().strip().split("\n\n")

@@ -39,8 +39,8 @@ def seen(program: Path, simulated: Service) -> dict[str, Any]:
     command = [str(NODE), str(program), simulated.url + "/v1", REFERENCE_MODEL]
     done = subprocess.run(command, capture_output=True, timeout=120, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr.decode()
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    shown: dict[str, Any] = json.loads(done.stdout)
+    return shown
 
 
 def test_whole_streamed_and_helped_answers_are_the_same(seen: dict[str, Any]) -> None:

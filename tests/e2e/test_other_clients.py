@@ -24,12 +24,12 @@ import json, sys
 from langchain_openai import ChatOpenAI
 model = ChatOpenAI(base_url=sys.argv[1], api_key="unused", model=sys.argv[2], max_tokens=10, max_retries=0)
 whole = model.invoke("Hello!")
-told = model.bind(logprobs=True).invoke("Hello!").response_metadata["logprobs"]["content"]
+entries = model.bind(logprobs=True).invoke("Hello!").response_metadata["logprobs"]["content"]
 print(json.dumps({
     "whole": whole.content,
     "tokens": whole.usage_metadata["output_tokens"],
     "streamed": "".join(chunk.content for chunk in model.stream("Hello!")),
-    "spelled": "".join(entry["token"] for entry in told),
+    "spelled": "".join(entry["token"] for entry in entries),
 }))
 """
 AGENT = """

@@ -1,4 +1,4 @@
-"""Every case through REST and through gRPC, whole and streamed, on each engine: the same answers, errors and bills."""
+"""Every case over REST and gRPC, whole and streamed, on each engine: equal answers, errors and usage records."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def typed_stream(service: Service, case: Case) -> dict[str, Any]:
 
 
 def comparable(answer: dict[str, Any], service: Service, simulated: Service) -> dict[str, Any]:
-    """Without the cached tokens of llama.cpp: they tell what it did before, not what it was asked."""
+    """Without the cached tokens of llama.cpp: they depend on earlier calls."""
     if "usage" in answer and service is not simulated:
         answer["usage"] = answer["usage"][:-1]
     return answer

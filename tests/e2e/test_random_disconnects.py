@@ -42,8 +42,8 @@ SETTINGS = {
 }
 
 
-class Bills(logging.Filter):
-    """Counts the bills of each request id, and drops the lines: pytest keeps two kilobytes for each."""
+class UsageRecords(logging.Filter):
+    """Counts the records of each request id, and drops the lines: pytest keeps two kilobytes for each."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,9 +55,9 @@ class Bills(logging.Filter):
 
 
 @pytest.fixture
-def bills(caplog: pytest.LogCaptureFixture) -> Iterator[Bills]:
+def records(caplog: pytest.LogCaptureFixture) -> Iterator[UsageRecords]:
     caplog.set_level(logging.INFO, "services.chat.accounting.usage_record")
-    log, counting = logging.getLogger("services.chat.accounting.usage_record"), Bills()
+    log, counting = logging.getLogger("services.chat.accounting.usage_record"), UsageRecords()
     log.addFilter(counting)
     yield counting
     log.removeFilter(counting)
@@ -75,13 +75,13 @@ def processes(running: Front) -> dict[str, psutil.Process]:
 async def idle(running: Front, tasks: int) -> None:
     """Wait until no call is inside and as few tasks are left as there were."""
     await running.server.admission.drained()
-    while len(asyncio.all_tasks()) > tasks:  # noqa: ASYNC110 - nobody is told
+    while len(asyncio.all_tasks()) > tasks:  # noqa: ASYNC110 - it has nothing to await
         await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
 async def test_callers_who_leave_at_random_leave_nothing_behind(
-    settings: Settings, tmp_path_factory: pytest.TempPathFactory, bills: Bills
+    settings: Settings, tmp_path_factory: pytest.TempPathFactory, records: UsageRecords
 ) -> None:
     directory: Path = tmp_path_factory.mktemp("d")
     engine = build_engine(settings)
@@ -92,7 +92,7 @@ async def test_callers_who_leave_at_random_leave_nothing_behind(
         await idle(running, tasks)
         gc.collect()
         before = {name: Holdings.of(process) for name, process in processes(running).items()}
-        bills.counts.clear()
+        records.counts.clear()
         names = await leave_at_random(running.port, FIELDS, COUNT, seed=2)
         await idle(running, tasks)
         gc.collect()
@@ -107,8 +107,8 @@ async def test_callers_who_leave_at_random_leave_nothing_behind(
                 for name, process in processes(running).items()
             }
         assert leaks == {"server": [], "edge": [], "Envoy": []}
-        assert set(bills.counts) <= set(names)
-        assert set(bills.counts.values()) == {1}
+        assert set(records.counts) <= set(names)
+        assert set(records.counts.values()) == {1}
         # All places are free: an answer for each of them is given.
         reply = await asyncio.to_thread(post, running.url + "/v1/chat/completions", {**FIELDS, "n": 4, "max_tokens": 2})
         assert reply.json()["usage"]["completion_tokens"] == 8

@@ -1,4 +1,4 @@
-"""The road between edge and server under bad luck: a dying edge, a caller who does not read; and the other road."""
+"""The Relay when an edge worker dies or a caller does not read; and the transport stream-chat."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def test_an_edge_that_is_killed_frees_the_engine_and_bills_what_it_carried() -> 
     with Service(engine="simulated", simulated_rate=20, parallel=1) as service:
         with open_stream(service.url + CHAT, LONG, {"x-request-id": "carried"}) as connection:
             service.parts()["edge"].kill()
-            bill = service.usage_record("carried")
+            record = service.usage_record("carried")
             received = b""
             while data := connection.recv(65536):
                 received += data
-        assert bill["outcome"] == "cancelled"
-        assert 0 < bill["completion_tokens"] < 3900
+        assert record["outcome"] == "cancelled"
+        assert 0 < record["completion_tokens"] < 3900
         assert b"[DONE]" not in received
         service.wait_ready()
         assert post(service.url + CHAT, {**HELLO, "max_tokens": 2}).json()["usage"]["completion_tokens"] == 2
@@ -83,11 +83,11 @@ def test_a_caller_who_does_not_read_loses_the_call_and_keeps_nobody_else_waiting
         while '"request_id":"silent"' not in service.output():
             assert post(service.url + CHAT, {**HELLO, "max_tokens": 20}).status == 200
             served += 1
-        bill = service.usage_record("silent")
+        record = service.usage_record("silent")
         memory = service.parts()["edge"].memory_info().rss
         received = read_all(silent)
-    assert bill["outcome"] == "cancelled"
-    assert 0 < bill["completion_tokens"] < 800_000
+    assert record["outcome"] == "cancelled"
+    assert 0 < record["completion_tokens"] < 800_000
     assert served > 0
     assert memory < 150 * 2**20
     assert b'"code":"slow_reader"' in received

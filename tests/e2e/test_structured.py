@@ -176,7 +176,7 @@ def test_a_strict_tool_is_called_by_its_schema_when_the_model_is_free_to_call(
 
 
 @pytest.mark.parametrize(
-    ("schema", "told"),
+    ("schema", "named"),
     [
         ({"type": "nope"}, "nope"),
         ({"type": "object", "properties": {"a": {"not": {}}}}, "/properties/a"),
@@ -186,11 +186,11 @@ def test_a_strict_tool_is_called_by_its_schema_when_the_model_is_free_to_call(
         ({"type": "string", "format": "colour"}, "colour"),
     ],
 )
-def test_what_cannot_be_enforced_is_refused_by_name(client: OpenAI, schema: dict[str, Any], told: str) -> None:
+def test_what_cannot_be_enforced_is_refused_by_name(client: OpenAI, schema: dict[str, Any], named: str) -> None:
     with pytest.raises(openai.BadRequestError) as raised:
         client.chat.completions.create(**ASK, response_format=json_schema(schema))
     assert raised.value.param == "response_format.json_schema.schema"
-    assert told in raised.value.message
+    assert named in raised.value.message
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def test_a_caller_s_own_trace_goes_on_and_its_flag_does_not_decide(traced: Trace
         assert tree(spans) == [line.format(method="Chat") for line in REST]
 
 
-def test_a_grpc_call_is_traced_too_and_told_its_times(traced: Traced) -> None:
+def test_a_grpc_call_is_traced_too_and_gets_its_times(traced: Traced) -> None:
     message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[chat_pb2.ContentPart(text=SECRET)])
     request = chat_service_pb2.ChatRequest(model=REFERENCE_MODEL, messages=[message], max_tokens=4, ignore_eos=True)
     parent = f"00-{TRACE[:-2]}aa-b7ad6b7169203331-01"
@@ -193,9 +193,9 @@ def test_a_grpc_call_is_traced_too_and_told_its_times(traced: Traced) -> None:
 def test_times_are_in_the_last_chunk_when_they_are_asked_for(traced: Traced) -> None:
     reply = post(traced.service.url + CHAT, body(stream=True, stream_options={"include_timings": True}))
     last = reply.body.decode().split("\n\n")[-3]
-    told = json.loads(last.removeprefix("data: "))["timings"]
-    assert list(told) == ["queue", "tokenize", "prefill", "decode", "total"]
-    assert sum(told.values()) - told["total"] <= told["total"]
+    timings = json.loads(last.removeprefix("data: "))["timings"]
+    assert list(timings) == ["queue", "tokenize", "prefill", "decode", "total"]
+    assert sum(timings.values()) - timings["total"] <= timings["total"]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_call_whose_time_runs_out_in_mid_stream_is_an_error_everywhere_and_bil
     assert 0 < chat.attributes["gen_ai.usage.output_tokens"] < 500
 
 
-def test_a_caller_who_hangs_up_is_a_cancelled_call_with_a_bill(traced: Traced) -> None:
+def test_a_caller_who_hangs_up_is_a_cancelled_call_with_a_usage_record(traced: Traced) -> None:
     connection = open_stream(traced.service.url + CHAT, body(stream=True, max_tokens=500), {"x-request-id": "gone"})
     connection.close()
     line = traced.service.logged("gone", "request answered")
@@ -307,7 +307,7 @@ def test_metrics_count_every_call_once_however_many_workers_there_are(traced: Tr
 
 
 def test_metrics_say_what_every_part_is_doing_now(traced: Traced) -> None:
-    wait_until(lambda: all("event_loop_tasks" in traced.metrics(part) for part in (0, 1)))  # told from time to time
+    wait_until(lambda: all("event_loop_tasks" in traced.metrics(part) for part in (0, 1)))  # exported at intervals
     server, edge, envoy = traced.metrics(0), traced.metrics(1), traced.metrics(3)
     for name in ("calls_running", "calls_waiting", "engine_heartbeat_age_seconds", "relay_messages_total"):
         assert f"\nchasqui_{name} " in server

@@ -170,12 +170,12 @@ def test_what_a_server_that_died_had_delivered_is_in_the_edges_log_call_by_call(
         while service.output().count("chat call lost") < 3:
             time.sleep(0.01)
         lines = [json.loads(line) for line in service.output().splitlines() if "chat call lost" in line]
-    told = {line["request_id"]: line for line in lines}
-    assert set(told) == {"lost-a", "lost-b", "lost-whole"}
+    logged = {line["request_id"]: line for line in lines}
+    assert set(logged) == {"lost-a", "lost-b", "lost-whole"}
     for name in ("lost-a", "lost-b"):
-        assert 0 < told[name]["completion_tokens"] < 3000
-        assert told[name]["characters"] > 0
-    assert (told["lost-whole"]["completion_tokens"], told["lost-whole"]["characters"]) == (0, 0)
+        assert 0 < logged[name]["completion_tokens"] < 3000
+        assert logged[name]["characters"] > 0
+    assert (logged["lost-whole"]["completion_tokens"], logged["lost-whole"]["characters"]) == (0, 0)
     assert all("[DONE]" not in text for text in received)
 
 
@@ -190,7 +190,7 @@ def test_without_its_server_the_edge_answers_503_with_a_hint_when_to_retry() -> 
 
 def test_parts_do_not_outlive_a_supervisor_that_is_killed() -> None:
     if sys.platform != "linux":
-        pytest.skip("only Linux tells children of their parent's death")
+        pytest.skip("only Linux signals children at their parent's death")
     with Service(**SETTINGS) as service:
         parts = list(service.parts().values())
         service.process.kill()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,7 +19,7 @@ import trustme
 from openai import OpenAI
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
-from tests.images.deployment import BUILT, SERVICES, Deployment, docker
+from tests.images.deployment import BUILT, ROOT, SERVICES, Deployment, docker
 from tests.support.http import get, post
 from tests.support.replicas import wait_until
 
@@ -296,3 +297,14 @@ def test_tls_is_served_with_a_key_that_envoy_s_user_can_read_and_said_to_be_unre
         assert post(f"{url}/v1/chat/completions", body).status == 200
     finally:
         with_tls.down()
+
+
+def test_the_gpu_image_keeps_what_its_base_has_and_adds_tested_versions() -> None:
+    image = ("run", "--rm", "--network", "none", "chasqui-test/server-gpu")
+    frozen = docker("run", "--rm", "--network", "none", "--entrypoint", "pip", image[-1], "freeze").stdout
+    installed = dict(line.lower().split("==") for line in frozen.splitlines() if "==" in line)
+    tested = dict(re.findall(r"^([a-z0-9-]+)==([^ ]+)", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.M))
+    assert (installed["numpy"], installed["typing_extensions"]) == ("1.26.4", "4.12.2")
+    added = ("msgspec", "uvloop", "llguidance", "protobuf", "grpcio", "opentelemetry-sdk")
+    assert {name: installed[name] for name in added} == {name: tested[name] for name in added}
+    assert "Usage: chasqui server" in docker(*image, "server", "--help").stdout

@@ -219,7 +219,7 @@ BOUNDS: Final = (
         "services.chat.answer.outbox:MOST_UNREAD",
         "bytes",
         "the call ends: `slow_reader`",
-        "unit/chat/test_slow_reader.py::test_a_caller_who_does_not_read_is_told_so_and_frees_the_engine",
+        "unit/chat/test_slow_reader.py::test_a_caller_who_does_not_read_gets_an_error_and_frees_the_engine",
     ),
     Bound(
         "unread text of a streamed answer, edge",
@@ -233,7 +233,7 @@ BOUNDS: Final = (
         "setting:reader_timeout",
         "s",
         "the call ends: `slow_reader`",
-        "unit/chat/test_slow_reader.py::test_a_caller_who_does_not_read_is_told_so_and_frees_the_engine",
+        "unit/chat/test_slow_reader.py::test_a_caller_who_does_not_read_gets_an_error_and_frees_the_engine",
     ),
     Bound(
         "names in `x-ignored-parameters`",

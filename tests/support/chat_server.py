@@ -270,7 +270,7 @@ class FakeChatServer:
         await self._server.start()
 
     async def set_health(self, *, serving: bool) -> None:
-        """Tell all who watch."""
+        """Notify all watchers."""
         statuses = health_pb2.HealthCheckResponse
         await self._health.set(CHAT_SERVICE, statuses.SERVING if serving else statuses.NOT_SERVING)
 

@@ -45,7 +45,7 @@ def finish(
 
 
 def usage(completion_tokens: int = 3) -> chat_pb2.Usage:
-    """A bill in which every number is different."""
+    """A usage record in which every number is different."""
     total = 11 + completion_tokens
     return chat_pb2.Usage(
         prompt_tokens=11,

@@ -54,10 +54,10 @@ def text(prompt: Any, typed: chat_pb2.Prompt, **fields: Any) -> Case:
     return Case(rest, {"messages": [], "prompt": typed, **fields}, "/v1/completions")
 
 
-def messages(*told: tuple[str, str]) -> Case:
+def messages(*turns: tuple[str, str]) -> Case:
     """A conversation of roles and texts."""
-    rest = [{"role": role, "content": content} for role, content in told]
-    return Case({"messages": rest}, {"messages": [said(*message) for message in told]})
+    rest = [{"role": role, "content": content} for role, content in turns]
+    return Case({"messages": rest}, {"messages": [said(*message) for message in turns]})
 
 
 CASES = {

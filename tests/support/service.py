@@ -100,7 +100,7 @@ class Service:
             self.stop()
 
     def wait_ready(self) -> None:
-        """Wait until both of Envoy's roads are open, to the edge and to the server; ServiceError if they never are."""
+        """Wait until Envoy reaches the edge and the server; ServiceError if it never does."""
         end = time.monotonic() + _START_SECONDS
         while time.monotonic() < end:
             if self.process.poll() is not None:
@@ -150,7 +150,7 @@ class Service:
         return words in self.output()
 
     def usage_record(self, request_id: str) -> dict[str, Any]:
-        """The bill of a call, as the log tells it; waits for it."""
+        """The usage record of a call, from the log; waits for it."""
         return self.logged(request_id, "chat call ended")
 
     def logged(self, request_id: str, what: str) -> dict[str, Any]:

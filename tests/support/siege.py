@@ -42,7 +42,7 @@ class Siege:
         self._seen = dict.fromkeys(self._processes, 0)
 
     def check(self) -> None:
-        """AssertionError unless the service lives, answers as before, holds little more, and has told no content."""
+        """AssertionError unless the service lives, answers as before, holds little more, and has logged no content."""
         if self._ask() != self._answer:
             raise AssertionError("the answer to a plain request has changed")
         for name, process in self._processes.items():

@@ -17,7 +17,7 @@ class WatchedUpstream(Upstream):
 
     @property
     def serving(self) -> bool:
-        """Whether the server's health is good, as it last told."""
+        """Whether the server's health was good when it last reported."""
         return self.is_serving.is_set()
 
     @serving.setter

@@ -1,4 +1,4 @@
-"""The whole answer that a stream of events tells."""
+"""The whole answer that a stream of events carries."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def choice(
     ],
     ids=["text", "empty answer", "stop sequence", "two choices, the second ends first"],
 )
-def test_events_fold_into_the_answer_that_they_tell(
+def test_events_fold_into_the_answer_that_they_carry(
     events: list[stream_pb2.StreamEvent], choices: list[chat_pb2.Choice]
 ) -> None:
     assert fold([started(), *events, completed()]) == response(*choices)

@@ -43,6 +43,7 @@ class Reservation:
 class Admission:
     """Accepts calls while the queue has room, and starts them when the engine has slots for them.
 
+    At most `parallel + max_queue` choices are admitted at any time, whether they run or wait.
     While calls wait, a caller may have as many choices queued as the queue has room left: one caller fills half of it,
     two fill a third each, and the rest is kept for callers with fewer (the dynamic thresholds of Choudhury and Hahne,
     1998). The same holds for tokens.

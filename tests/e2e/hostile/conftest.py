@@ -1,4 +1,4 @@
-"""The service under attack: it must survive every test, and tell nobody what was sent."""
+"""The service under attack: it must survive every test, and log nothing of what was sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which calls are taken, in which order they run, and what the others are told."""
+"""Which calls are taken, in which order they run, and what refused callers get."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 PLENTY = 1_000_000
 
 
-class Door:
+class Rig:
     """An admission whose calls have names, and the order in which they began."""
 
     def __init__(self, parallel: int = 1, max_queue: int = 100, max_tokens: int = PLENTY) -> None:
         self.admission = Admission(parallel, max_queue, max_tokens)
         self.began: list[str] = []
-        self.places: dict[str, Reservation] = {}
+        self.reservations: dict[str, Reservation] = {}
 
     def call(self, name: str, n: int = 1, tokens: int = 1, remaining: float | None = None) -> None:
         """A call arrives and waits; the caller is the letter that its name begins with."""
-        place = self.admission.reserve(name[0], n)
+        reservation = self.admission.reserve(name[0], n)
         try:
-            self.admission.queue(place, tokens, lambda: self.began.append(name), remaining=remaining)
+            self.admission.queue(reservation, tokens, lambda: self.began.append(name), remaining=remaining)
         except Exception:
-            self.admission.release(place)
+            self.admission.release(reservation)
             raise
-        self.places[name] = place
+        self.reservations[name] = reservation
 
     def end(self, *names: str) -> None:
         """Calls are over, or given up."""
         for name in names:
-            self.admission.release(self.places[name])
+            self.admission.release(self.reservations[name])
 
     def run_all(self) -> list[str]:
         """End what runs, one call after the other, until nothing does; the order in which the calls began."""
@@ -50,9 +50,9 @@ class Door:
         return self.began
 
 
-def refusal(door: Door, name: str, **fields: int) -> Unavailable:
+def refusal(rig: Rig, name: str, **fields: int) -> Unavailable:
     with pytest.raises(Unavailable) as caught:
-        door.call(name, **fields)
+        rig.call(name, **fields)
     assert (caught.value.code, caught.value.reason) == (Code.UNAVAILABLE, "OVERLOADED")
     return caught.value
 
@@ -60,234 +60,244 @@ def refusal(door: Door, name: str, **fields: int) -> Unavailable:
 @pytest.mark.parametrize(
     ("parallel", "max_queue", "taken"), [(1, 0, 1), (4, 0, 4), (1, 1, 2), (1, 10, 6), (4, 256, 132)]
 )
-async def test_a_caller_alone_gets_the_free_places_and_half_of_the_queue(
+async def test_a_caller_alone_gets_the_free_slots_and_half_of_the_queue(
     parallel: int, max_queue: int, taken: int
 ) -> None:
-    door = Door(parallel, max_queue)
+    rig = Rig(parallel, max_queue)
     for number in range(taken):
-        door.call(f"a{number}")
-    assert "your share" in refusal(door, "a-one-more").message or max_queue < 2
+        rig.call(f"a{number}")
+    assert "your share" in refusal(rig, "a-one-more").message or max_queue < 2
 
 
 @pytest.mark.parametrize("max_queue", [5, 16, 256])
 async def test_behind_two_callers_who_take_all_they_get_a_third_is_still_taken(max_queue: int) -> None:
-    door = Door(1, max_queue)
+    rig = Rig(1, max_queue)
     for caller in "ab":
         for number in range(1000):
             try:
-                door.call(f"{caller}{number}")
+                rig.call(f"{caller}{number}")
             except Unavailable:
                 break
-    door.call("c")
+    rig.call("c")
 
 
 async def test_a_full_queue_refuses_everybody() -> None:
-    door = Door(1, 2)
+    rig = Rig(1, 2)
     for name in ("a1", "a2", "b1"):
-        door.call(name)
-    assert "2 choices wait" in refusal(door, "c1").message
+        rig.call(name)
+    assert "2 choices wait" in refusal(rig, "c1").message
 
 
 async def test_choices_count_one_by_one() -> None:
-    door = Door(4, 4)
-    door.call("a1", n=4)
-    door.call("b1", n=2)
-    refusal(door, "c1", n=3)
-    door.call("c1", n=2)
-    refusal(door, "d1")
+    rig = Rig(4, 4)
+    rig.call("a1", n=4)
+    rig.call("b1", n=2)
+    refusal(rig, "c1", n=3)
+    rig.call("c1", n=2)
+    refusal(rig, "d1")
 
 
 async def test_calls_whose_prompt_is_being_made_count_as_waiting() -> None:
-    door = Door(1, 1)
-    places = [door.admission.reserve(caller, 1) for caller in "ab"]
-    refusal(door, "c")
-    door.admission.release(places[0])
-    door.call("c")
+    rig = Rig(1, 1)
+    reservations = [rig.admission.reserve(caller, 1) for caller in "ab"]
+    refusal(rig, "c")
+    rig.admission.release(reservations[0])
+    rig.call("c")
 
 
 async def test_a_refused_call_does_not_count() -> None:
-    door = Door(1, 0)
-    door.call("a1")
+    rig = Rig(1, 0)
+    rig.call("a1")
     for _ in range(3):
-        refusal(door, "a2")
-    door.end("a1")
-    door.call("a2")
+        refusal(rig, "a2")
+    rig.end("a1")
+    rig.call("a2")
 
 
 async def test_tokens_that_wait_are_bounded_with_a_share_for_every_caller() -> None:
-    door = Door(1, 100, max_tokens=1000)
-    door.call("a1", tokens=5000)
-    door.call("a2", tokens=400)
-    refusal(door, "a3", tokens=300)
-    door.call("b1", tokens=600)
-    refusal(door, "c1", tokens=1)
-    door.end("a1")
-    door.call("c1", tokens=100)
+    rig = Rig(1, 100, max_tokens=1000)
+    rig.call("a1", tokens=5000)
+    rig.call("a2", tokens=400)
+    refusal(rig, "a3", tokens=300)
+    rig.call("b1", tokens=600)
+    refusal(rig, "c1", tokens=1)
+    rig.end("a1")
+    rig.call("c1", tokens=100)
 
 
 async def test_the_tokens_of_all_choices_count() -> None:
-    door = Door(2, 100, max_tokens=1000)
-    door.call("a1", n=2)
-    door.call("b1", tokens=100)
-    refusal(door, "c1", n=2, tokens=451)
-    door.call("c1", n=2, tokens=450)
+    rig = Rig(2, 100, max_tokens=1000)
+    rig.call("a1", n=2)
+    rig.call("b1", tokens=100)
+    refusal(rig, "c1", n=2, tokens=451)
+    rig.call("c1", n=2, tokens=450)
 
 
 async def test_a_call_of_any_size_may_wait_when_no_other_does() -> None:
-    door = Door(1, 100, max_tokens=10)
-    door.call("a1")
-    door.call("a2", tokens=5000)
-    door.end("a1")
-    assert door.began == ["a1", "a2"]
+    rig = Rig(1, 100, max_tokens=10)
+    rig.call("a1")
+    rig.call("a2", tokens=5000)
+    rig.end("a1")
+    assert rig.began == ["a1", "a2"]
 
 
 async def test_a_call_runs_at_once_where_there_is_a_place_for_all_of_its_choices() -> None:
-    door = Door(4)
-    door.call("a1", n=3)
-    door.call("a2", n=2)
-    assert door.began == ["a1"]
-    door.end("a1")
-    assert door.began == ["a1", "a2"]
+    rig = Rig(4)
+    rig.call("a1", n=3)
+    rig.call("a2", n=2)
+    assert rig.began == ["a1"]
+    rig.end("a1")
+    assert rig.began == ["a1", "a2"]
 
 
 async def test_callers_take_turns_however_many_calls_one_of_them_has() -> None:
-    door = Door(1)
+    rig = Rig(1)
     for number in range(20):
-        door.call(f"a{number}")
+        rig.call(f"a{number}")
     for name in ("b0", "c0", "b1"):
-        door.call(name)
-    assert door.run_all()[:7] == ["a0", "a1", "b0", "c0", "a2", "b1", "a3"]
+        rig.call(name)
+    assert rig.run_all()[:7] == ["a0", "a1", "b0", "c0", "a2", "b1", "a3"]
 
 
 async def test_who_has_the_fewest_choices_running_comes_first() -> None:
-    door = Door(4)
+    rig = Rig(4)
     for number in range(8):
-        door.call(f"a{number}")
-    door.call("b0")
-    door.call("b1")
-    door.call("b2")
-    door.end("a0")
-    door.end("a1")
-    assert door.began[4:] == ["b0", "b1"]
-    door.end("b0")
-    assert door.began[6:] == ["b2"]
+        rig.call(f"a{number}")
+    rig.call("b0")
+    rig.call("b1")
+    rig.call("b2")
+    rig.end("a0")
+    rig.end("a1")
+    assert rig.began[4:] == ["b0", "b1"]
+    rig.end("b0")
+    assert rig.began[6:] == ["b2"]
 
 
 async def test_a_call_with_many_choices_is_not_overtaken_for_ever() -> None:
-    door = Door(4)
+    rig = Rig(4)
     for number in range(4):
-        door.call(f"a{number}")
-    door.call("b0", n=4)
+        rig.call(f"a{number}")
+    rig.call("b0", n=4)
     for caller in "cdefgh":
-        door.call(caller)
-    door.end("a0", "a1", "a2")
-    assert len(door.began) == 4
-    door.end("a3")
-    assert door.began[4:] == ["b0"]
+        rig.call(caller)
+    rig.end("a0", "a1", "a2")
+    assert len(rig.began) == 4
+    rig.end("a3")
+    assert rig.began[4:] == ["b0"]
 
 
 async def test_a_waiting_call_that_is_given_up_leaves_its_place_to_others_and_never_begins() -> None:
-    door = Door(1, 2)
+    rig = Rig(1, 2)
     for name in ("a1", "b1", "c1"):
-        door.call(name)
-    door.end("b1")
-    door.call("d1")
-    assert door.run_all() == ["a1", "c1", "d1"]
+        rig.call(name)
+    rig.end("b1")
+    rig.call("d1")
+    assert rig.run_all() == ["a1", "c1", "d1"]
 
 
 async def test_leaving_twice_changes_nothing() -> None:
-    door = Door(1, 0)
-    door.call("a1")
-    door.end("a1", "a1")
-    door.call("a2")
-    refusal(door, "a3")
+    rig = Rig(1, 0)
+    rig.call("a1")
+    rig.end("a1", "a1")
+    rig.call("a2")
+    refusal(rig, "a3")
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcde"), st.integers(1, 4), st.integers(1, 90), st.booleans()), min_size=1))
 async def test_whatever_comes_and_goes_the_bounds_hold_and_everyone_taken_is_served(
     arrivals: list[tuple[str, int, int, bool]],
 ) -> None:
-    door = Door(4, 8, max_tokens=100)
+    rig = Rig(4, 8, max_tokens=100)
     gone = set()
     for number, (caller, n, tokens, ends_one) in enumerate(arrivals):
         name = f"{caller}{number}"
         try:
-            door.call(name, n=n, tokens=tokens)
+            rig.call(name, n=n, tokens=tokens)
         except Unavailable:
             continue
         if ends_one:
-            victim = next(one for one in door.places if one not in gone)
+            victim = next(one for one in rig.reservations if one not in gone)
             gone.add(victim)
-            door.end(victim)
-        running = sum(door.places[one].n for one in door.began if one not in gone)
-        waiting = [place for one, place in door.places.items() if one not in gone and one not in door.began]
+            rig.end(victim)
+        running = sum(rig.reservations[one].n for one in rig.began if one not in gone)
+        waiting = [call for one, call in rig.reservations.items() if one not in gone and one not in rig.began]
         assert running <= 4
-        assert sum(place.n for place in waiting) == door.admission.queued <= 8
-        assert sum(place.tokens for place in waiting[1:]) <= 100
-    door.run_all()
-    assert set(door.began) | gone == set(door.places)
-    assert max(Counter(door.began).values(), default=1) == 1
-    await door.admission.drained()
+        # Slots that are free, but too few for the next call, may wait with it: then as many more choices may queue.
+        assert sum(call.n for call in waiting) == rig.admission.queued <= 8 + 4 - running
+        assert sum(call.tokens for call in waiting[1:]) <= 100
+    rig.run_all()
+    assert set(rig.began) | gone == set(rig.reservations)
+    assert max(Counter(rig.began).values(), default=1) == 1
+    await rig.admission.drained()
 
 
-async def test_a_closed_door_refuses_even_when_there_is_room() -> None:
-    door = Door(4, 4)
-    door.admission.close()
+async def test_behind_a_call_that_waits_for_all_slots_the_free_ones_count_as_room() -> None:
+    rig = Rig(4, 2)
+    rig.call("a1")
+    rig.call("b1", n=4)
+    rig.call("c1")
+    refusal(rig, "d1")
+    assert (rig.began, rig.admission.queued) == (["a1"], 5)
+
+
+async def test_closed_admission_refuses_even_when_slots_are_free() -> None:
+    rig = Rig(4, 4)
+    rig.admission.close()
     with pytest.raises(Unavailable) as caught:
-        door.call("a1")
+        rig.call("a1")
     assert caught.value.reason == "DRAINING"
 
 
-async def test_a_closed_door_lets_those_inside_run() -> None:
-    door = Door(1)
-    door.call("a1")
-    door.call("a2")
-    door.admission.close()
-    assert door.run_all() == ["a1", "a2"]
+async def test_closed_admission_lets_admitted_calls_run() -> None:
+    rig = Rig(1)
+    rig.call("a1")
+    rig.call("a2")
+    rig.admission.close()
+    assert rig.run_all() == ["a1", "a2"]
 
 
 async def test_when_halted_nothing_begins_any_more() -> None:
-    door = Door(1)
-    door.call("a1")
-    door.call("a2")
-    door.admission.halt()
-    door.end("a1")
-    assert door.began == ["a1"]
+    rig = Rig(1)
+    rig.call("a1")
+    rig.call("a2")
+    rig.admission.halt()
+    rig.end("a1")
+    assert rig.began == ["a1"]
 
 
 async def test_nobody_is_refused_for_lack_of_time_before_a_call_has_ended() -> None:
-    door = Door(1)
-    door.call("a1")
-    door.call("a2", remaining=0.001)
+    rig = Rig(1)
+    rig.call("a1")
+    rig.call("a2", remaining=0.001)
 
 
 async def test_a_call_whose_time_ends_before_its_turn_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    door = Door(2)
-    door.call("a1")
+    rig = Rig(2)
+    rig.call("a1")
     now += 10.0
-    door.end("a1")
+    rig.end("a1")
     for name in ("a2", "a3", "a4", "a5", "a6", "a7"):
-        door.call(name)
-    # Four wait for two places, each of which becomes free every 10 s; callers take turns.
+        rig.call(name)
+    # Four wait for two reservations, each of which becomes free every 10 s; callers take turns.
     with pytest.raises(DeadlineExceeded):
-        door.call("a8", remaining=24.0)
-    door.call("a8", remaining=26.0)
+        rig.call("a8", remaining=24.0)
+    rig.call("a8", remaining=26.0)
     with pytest.raises(DeadlineExceeded):
-        door.call("b1", remaining=9.0)
-    door.call("b1", remaining=11.0)
+        rig.call("b1", remaining=9.0)
+    rig.call("b1", remaining=11.0)
 
 
 async def test_a_call_that_need_not_wait_is_not_refused_for_lack_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    door = Door(1)
-    door.call("a1")
+    rig = Rig(1)
+    rig.call("a1")
     now += 100.0
-    door.end("a1")
-    door.call("a2", remaining=0.001)
-    assert door.began == ["a1", "a2"]
+    rig.end("a1")
+    rig.call("a2", remaining=0.001)
+    assert rig.began == ["a1", "a2"]
 
 
 @pytest.mark.parametrize(
@@ -298,13 +308,13 @@ async def test_hints_when_to_retry_follow_the_queue_are_spread_and_at_most_a_min
 ) -> None:
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    door = Door(1, 2 * waiting - 1)
-    door.call("a0")
+    rig = Rig(1, 2 * waiting - 1)
+    rig.call("a0")
     now += seconds
-    door.end("a0")
+    rig.end("a0")
     for number in range(waiting + 1):
-        door.call(f"a{number + 1}")
-    hints = [hint for _ in range(50) if (hint := refusal(door, "a-one-more").retry_after) is not None]
+        rig.call(f"a{number + 1}")
+    hints = [hint for _ in range(50) if (hint := refusal(rig, "a-one-more").retry_after) is not None]
     assert len(set(hints)) == 50
     assert lowest <= min(hints)
     assert max(hints) <= highest
@@ -312,17 +322,17 @@ async def test_hints_when_to_retry_follow_the_queue_are_spread_and_at_most_a_min
 
 
 async def test_a_server_that_nobody_entered_is_drained() -> None:
-    await Door().admission.drained()
+    await Rig().admission.drained()
 
 
 async def test_a_server_is_drained_when_its_last_call_has_left() -> None:
-    door = Door(1)
-    door.call("a1")
-    door.call("a2")
-    door.admission.close()
-    drained = asyncio.create_task(door.admission.drained())
-    door.end("a1")
+    rig = Rig(1)
+    rig.call("a1")
+    rig.call("a2")
+    rig.admission.close()
+    drained = asyncio.create_task(rig.admission.drained())
+    rig.end("a1")
     await asyncio.sleep(0)
     assert not drained.done()
-    door.end("a2")
+    rig.end("a2")
     await drained

@@ -66,7 +66,7 @@ async def test_a_slow_schema_is_refused_by_name_and_the_next_one_is_tried(compil
     assert (await refusal(compiler, grammar(SLOW))).message == refused.message
 
 
-async def test_what_is_told_of_a_schema_is_short(compiler: GrammarCompiler) -> None:
+async def test_the_error_about_a_schema_is_short(compiler: GrammarCompiler) -> None:
     assert len((await refusal(compiler, grammar({"type": "string", "pattern": "(" * 60_000}))).message) < 1000
 
 

@@ -114,7 +114,7 @@ async def test_a_call_without_a_trace_begins_one(rig: Rig) -> None:
     ("how", "code"),
     [("refused", grpc.StatusCode.INVALID_ARGUMENT), ("broken", grpc.StatusCode.INTERNAL)],
 )
-async def test_a_failure_is_told_to_the_span_and_to_the_caller(
+async def test_a_failure_reaches_the_span_and_to_the_caller(
     rig: Rig, how: str, code: grpc.StatusCode, stream: bool
 ) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as raised:
@@ -135,7 +135,7 @@ async def test_a_cancelled_call_ends_its_span_as_cancelled(rig: Rig) -> None:
     call = rig.stub.StreamChat(chat_service_pb2.StreamChatRequest(chat=request("endless")), metadata=[KEY])
     await rig.chat.running.wait()
     call.cancel()
-    while not rig.exporter.get_finished_spans():  # noqa: ASYNC110 - the span ends in the server, which tells nobody
+    while not rig.exporter.get_finished_spans():  # noqa: ASYNC110 - the span ends in the server, with nothing to await
         await asyncio.sleep(0.01)
     span = rig.span()
     assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "CANCELLED")

@@ -20,17 +20,17 @@ LETTERS = "ab🦙世e\u0301"
 def through(tokens: list[bytes], stops: list[str]) -> tuple[str, list[chat_pb2.TokenLogprob], int]:
     """The text and the entries of a choice, and the largest number of characters that entries ran ahead of it."""
     choice = ChoiceText(TextDecoder(BYTE_TOKENS), stops, logprobs=True)
-    told: list[chat_pb2.TokenLogprob] = []
+    delivered: list[chat_pb2.TokenLogprob] = []
     text, ahead = "", 0
     for number, token in enumerate(tokens):
         new = choice.push(TokenDelta(0, 1, logprobs=[TokenLogprob(token, -float(number))]))
         text += new
-        told += choice.logprobs(len(new), last=choice.stop_reason is not None)
-        ahead = max(ahead, len(b"".join(entry.bytes for entry in told)) - len(text.encode()))
+        delivered += choice.logprobs(len(new), last=choice.stop_reason is not None)
+        ahead = max(ahead, len(b"".join(entry.bytes for entry in delivered)) - len(text.encode()))
         if choice.stop_reason is not None:
-            return text, told, ahead
+            return text, delivered, ahead
     new = choice.flush()
-    return text + new, [*told, *choice.logprobs(len(new), last=True)], ahead
+    return text + new, [*delivered, *choice.logprobs(len(new), last=True)], ahead
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def through(tokens: list[bytes], stops: list[str]) -> tuple[str, list[chat_pb2.T
     ],
 )
 def test_entries_stand_for_the_visible_bytes(tokens: list[bytes], stops: list[str], expected: list[bytes]) -> None:
-    _, told, _ = through(tokens, stops)
-    assert [entry.bytes for entry in told] == expected
+    _, delivered, _ = through(tokens, stops)
+    assert [entry.bytes for entry in delivered] == expected
 
 
 @given(st.text(st.sampled_from(LETTERS), max_size=12), st.data())
@@ -61,16 +61,16 @@ def test_bytes_add_up_to_the_text_for_every_cut_and_stop(whole: str, data: st.Da
     points = sorted(data.draw(st.sets(st.integers(0, len(raw)))) | {0, len(raw)})
     tokens = [raw[start:end] for start, end in pairwise(points)]
     stops = data.draw(st.lists(st.text(st.sampled_from(LETTERS), min_size=1, max_size=3), max_size=2))
-    text, told, ahead = through(tokens, stops)
-    assert b"".join(entry.bytes for entry in told).decode() == text
-    assert ahead <= 0, "an entry was told before its text was shown"
-    assert [entry.logprob for entry in told] == [-float(number) for number in range(len(told))]
+    text, delivered, ahead = through(tokens, stops)
+    assert b"".join(entry.bytes for entry in delivered).decode() == text
+    assert ahead <= 0, "an entry was delivered before its text was shown"
+    assert [entry.logprob for entry in delivered] == [-float(number) for number in range(len(delivered))]
 
 
 @given(st.lists(st.binary(min_size=1, max_size=4), max_size=8))
 def test_bytes_that_are_no_utf8_add_up_to_the_text_too(tokens: list[bytes]) -> None:
-    text, told, _ = through(tokens, [])
-    assert [entry.bytes for entry in told] == tokens
+    text, delivered, _ = through(tokens, [])
+    assert [entry.bytes for entry in delivered] == tokens
     assert b"".join(tokens).decode("utf-8", "replace") == text
 
 

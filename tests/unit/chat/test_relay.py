@@ -31,7 +31,7 @@ MODEL = "chasqui-demo-simulated"
 
 
 class Worker:
-    """An edge worker that writes what a test tells it to, and sorts what comes by call."""
+    """An edge worker that writes what a test asks for, and sorts what comes by call."""
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
@@ -128,7 +128,7 @@ class Rig:
 
     async def idle(self) -> None:
         """Wait until the engine has nothing left to do."""
-        while (beat := self.engine.heartbeat()).running or beat.queued:  # noqa: ASYNC110 - it tells nobody
+        while (beat := self.engine.heartbeat()).running or beat.queued:  # noqa: ASYNC110 - it has nothing to await
             await asyncio.sleep(0.001)
 
 

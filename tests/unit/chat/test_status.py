@@ -81,7 +81,7 @@ def test_an_invalid_request_without_a_field_is_no_bad_request() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "milliseconds"), [(0.0, 0), (1.5, 1500), (1.23456, 1235), (90.0, 90_000)])
-def test_the_time_to_wait_is_told_in_milliseconds(seconds: float, milliseconds: int) -> None:
+def test_the_time_to_wait_is_given_in_milliseconds(seconds: float, milliseconds: int) -> None:
     error = Unavailable("No.", reason="OVERLOADED", retry_after=seconds)
     [retry] = _details(status_of(error), error_details_pb2.RetryInfo)
     assert retry.retry_delay.ToMilliseconds() == milliseconds

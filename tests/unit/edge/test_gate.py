@@ -1,4 +1,4 @@
-"""Nothing of a stranger's body is decoded, and large bodies are decoded off the event loop."""
+"""Without a valid key, no body is decoded; large bodies are decoded off the event loop."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def options(key: str) -> CallOptions:
 
 
 def forbidden(_: bytes) -> None:
-    raise AssertionError("A stranger's body was decoded.")
+    raise AssertionError("A body was decoded without a valid key.")
 
 
 async def test_the_body_of_a_caller_without_a_valid_key_is_read_and_never_decoded() -> None:

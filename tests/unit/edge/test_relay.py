@@ -43,7 +43,7 @@ async def relay(server: FakeChatServer) -> AsyncIterator[Relay]:
 
 
 async def is_connected(relay: Relay, state: bool = True) -> None:
-    while relay.connected is not state:  # noqa: ASYNC110 - it tells nobody
+    while relay.connected is not state:  # noqa: ASYNC110 - it has nothing to await
         await asyncio.sleep(0.001)
 
 
@@ -169,7 +169,7 @@ async def test_a_broken_stream_ends_its_calls_with_an_error_and_is_opened_again(
     unstreamed = asyncio.create_task(relay.chat(REQUEST, PLAIN))
     sink = Recorder()
     forwarding = asyncio.create_task(streamed.forward(sink))
-    while len(sink.events) < 2:  # noqa: ASYNC110 - a list tells nobody
+    while len(sink.events) < 2:  # noqa: ASYNC110 - a list has nothing to await
         await asyncio.sleep(0.001)
     await server.stop()
     with pytest.raises(Unavailable, match="cannot be reached"):
@@ -190,7 +190,7 @@ async def test_what_came_before_the_break_is_delivered_before_the_error(server: 
     server.chat.hangs = True
     call = relay.stream_chat(REQUEST, PLAIN)
     await call.started()
-    while not call.characters:  # noqa: ASYNC110 - a number tells nobody
+    while not call.characters:  # noqa: ASYNC110 - a number has nothing to await
         await asyncio.sleep(0.001)
     await server.stop()
     await is_connected(relay, False)

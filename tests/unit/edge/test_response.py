@@ -239,7 +239,7 @@ def test_in_any_order_of_events_each_choice_has_one_role_then_text_then_one_fini
     }
 
 
-def test_a_model_is_described_with_everything_that_the_contract_tells() -> None:
+def test_a_model_is_described_with_everything_that_the_contract_has() -> None:
     limit = {"minimum": 0, "maximum": 2, "exclusive_minimum": False, "integer": False, "default": 1}
     assert as_json(model_body(demo_model())) == {
         "id": events.MODEL,
