@@ -67,10 +67,18 @@ def _methods(route: Route) -> set[str]:
     return (route.methods or set()) - {"HEAD"} if isinstance(route, _Route) else set()
 
 
+def _endpoint(path: str) -> str:
+    """The path without its prefix: by that name a key may be allowed to use it."""
+    longest_first = sorted(_PREFIXES, key=len, reverse=True)
+    return next((path[len(prefix) + 1 :] for prefix in longest_first if path.startswith(f"{prefix}/")), path[1:])
+
+
 class _Route(Route):
-    """Records the matched path pattern, which is the route label of spans and metrics."""
+    """Records the matched path pattern, which is the route label of spans and metrics, and the endpoint that it is."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request whose path matched."""
-        current_exchange.get().route = self.path_format
+        exchange = current_exchange.get()
+        exchange.route = self.path_format
+        exchange.endpoint = _endpoint(self.path_format)
         await super().handle(scope, receive, send)

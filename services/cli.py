@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import services
+from services.commands.keys import keys
 from services.engine.load_error import EngineLoadError
 from services.inherited import leave_missing_directory, open_standard_streams, raise_file_limit
 from services.setting_values import text_of
@@ -32,6 +33,9 @@ _POSITIVE = click.IntRange(min=1)
 def main() -> None:
     """Chasqui serves Llama 3.1 chat over gRPC and an OpenAI-compatible REST API."""
     open_standard_streams()
+
+
+main.add_command(keys)
 
 
 def _takes_settings(command: Callable[[Settings], None]) -> Callable[..., None]:

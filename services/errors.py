@@ -6,6 +6,7 @@ ChasquiError                     code               reason
 │   └── ContextLengthExceeded    INVALID_ARGUMENT   CONTEXT_LENGTH_EXCEEDED
 ├── ModelNotFound                NOT_FOUND          MODEL_NOT_FOUND
 ├── InvalidApiKey                UNAUTHENTICATED    INVALID_API_KEY
+├── PermissionDenied             PERMISSION_DENIED  PERMISSION_DENIED
 ├── DeadlineExceeded             DEADLINE_EXCEEDED  DEADLINE_EXCEEDED
 ├── SlowReader                   RESOURCE_EXHAUSTED SLOW_READER
 ├── Cancelled                    CANCELLED          CANCELLED
@@ -105,6 +106,13 @@ class InvalidApiKey(ChasquiError):
 
     code = Code.UNAUTHENTICATED
     reason = "INVALID_API_KEY"
+
+
+class PermissionDenied(ChasquiError):
+    """The API key is valid, but may not do this."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "PERMISSION_DENIED"
 
 
 class DeadlineExceeded(ChasquiError):

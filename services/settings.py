@@ -48,6 +48,11 @@ class Settings(EngineSettings):
         "API keys separated by commas, or file:PATH of a file with one SHA-256 hash (hexadecimal) per line; empty: "
         "no authentication.",
     )
+    accounts: str = setting(
+        "",
+        "SQLite file, or postgresql:// URL, with the keys that `chasqui keys` manages; they are required as those of "
+        "CHASQUI_API_KEYS are. Empty: no accounts.",
+    )
     keep_alive: float = setting(
         10.0, "Interval of `: keep-alive` comments in a silent SSE stream.", unit="seconds", minimum=0.01
     )

@@ -39,7 +39,7 @@ class Gate:
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
-        self._accepted: OrderedDict[bytes, float] = OrderedDict()  # by a hash of the header; until when
+        self._accepted: OrderedDict[bytes, float] = OrderedDict()  # by a hash of endpoint and key; until when
         self._checks: dict[bytes, asyncio.Task[None]] = {}  # under way, by the same hash
         # One thread: several would take the interpreter from the event loop several times as long.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="decode")
@@ -64,7 +64,9 @@ class Gate:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def _check_key(self, options: CallOptions) -> None:
-        key = sha256(dict(options.given).get("authorization", "").encode()).digest()
+        given = dict(options.given)
+        asked = f"{given.get('x-endpoint', '')} {given.get('authorization', '')}"
+        key = sha256(asked.encode()).digest()
         if self._accepted.get(key, 0.0) > time.monotonic():
             return
         # Many calls of one caller may begin at once; one of them asks for all.

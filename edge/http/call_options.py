@@ -37,7 +37,11 @@ class CallOptions:
         Values are validated by the chat server. HTTPException 431 if they are longer than RPCs can carry.
         """
         given = [(name, headers[name]) for name in _FORWARDED if name in headers]
+        if "x-api-key" in headers and "authorization" not in headers:
+            given.append(("authorization", f"Bearer {headers['x-api-key']}"))
         exchange = current_exchange.get()
+        if exchange.endpoint:
+            given.append(("x-endpoint", exchange.endpoint))
         given += [*trace_headers(exchange.span.context).items(), ("x-request-id", exchange.request_id)]
         if sum(len(name) + len(value) for name, value in given) > _LONGEST_METADATA:
             raise HTTPException(431, f"The headers are longer than {_LONGEST_METADATA:,} bytes.")

@@ -26,6 +26,7 @@ class Exchange:
     span: BegunSpan
     send: Send  # the server's own, without middleware around it
     route: str | None = None  # the path pattern that matched
+    endpoint: str = ""  # the pattern without its prefix, by which a key may be allowed to use it
     status: int | None = None  # None until it is sent
     error: ChasquiError | None = None  # why the request was refused or its stream ended early
     hung_up: bool = False  # whether the caller disconnected before the end

@@ -16,6 +16,7 @@ from services.errors import DeadlineExceeded
 
 if TYPE_CHECKING:
     from chasqui.v1.chat_service_pb2 import ChatRequest
+    from services.accounts.caller import Caller
     from services.chat.accounting.recorder import CallRecorder
     from services.chat.accounting.usage_record import UsageRecord
     from services.chat.answer.form import AnswerForm
@@ -57,19 +58,21 @@ class ChatPipeline:
             call.fail(error)
 
     async def start(
-        self, request: ChatRequest, context: CallContext, outbox: Outbox, *, caller: str, remaining: float | None
+        self, request: ChatRequest, context: CallContext, outbox: Outbox, *, caller: Caller, remaining: float | None
     ) -> ChatCall:
         """Accept a call, which fills `outbox` and is submitted when the engine is free for it.
 
-        `caller` is the key or address that the call is counted for, `remaining` the seconds to its deadline, None
-        without one. Raises the ChasquiError that refuses the call. The caller must close() the returned call.
+        `remaining` are the seconds to its deadline, None without one. Raises the ChasquiError that refuses the call.
+        The caller must close() the returned call.
         """
         clock = CallTime(remaining)
-        self._catalogue.resolve(request.model)
+        caller.check_endpoint(caller.endpoint or ("completions" if request.HasField("prompt") else "chat/completions"))
+        model = self._catalogue.resolve(request.model)
+        caller.check_model(request.model, model.id)
         self._inputs.check_size(request)
-        reservation = self._admission.reserve(caller, request.n if request.HasField("n") else 1)
+        reservation = self._admission.reserve(caller.id, request.n if request.HasField("n") else 1)
         try:
-            processed = await self._processed(request, caller, clock)
+            processed = await self._processed(request, caller.id, clock)
             return self._queue(request, processed, context, outbox, reservation, clock)
         except BaseException:
             self._admission.release(reservation)

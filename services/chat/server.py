@@ -17,6 +17,7 @@ from chasqui.v1 import (
     model_service_pb2_grpc,
     relay_service_pb2_grpc,
 )
+from services.accounts.factory import open_accounts
 from services.chat.accounting.recorder import CallRecorder
 from services.chat.pipeline import ChatPipeline
 from services.chat.request.catalogue import Catalogue
@@ -79,11 +80,12 @@ class ChatServer:
     def __init__(self, engine: Engine, settings: Settings, spans: Spans) -> None:
         """`spans` takes those of the calls.
 
-        SettingsError if the keys cannot be read, EngineLoadError if the model's chat template is broken.
+        SettingsError if keys or accounts cannot be read, EngineLoadError if the model's chat template is broken.
         """
         self._engine = engine
         self._settings = settings
-        authentication = Authentication(settings.api_keys)
+        self._accounts = open_accounts(settings)
+        authentication = Authentication(settings.api_keys, self._accounts)
         if not authentication.required:
             log.warning("CHASQUI_API_KEYS is not set: calls need no key")
         self.admission = Admission(engine.capabilities.parallel, settings.max_queue, settings.max_queue_tokens)
@@ -145,6 +147,8 @@ class ChatServer:
             await asyncio.wait_for(self._engine.close(), _ENGINE_CLOSE_SECONDS)
         except TimeoutError:
             log.error("the engine does not close and is abandoned")
+        if self._accounts is not None:
+            await asyncio.to_thread(self._accounts.close)
 
 
 def _listen(server: grpc.aio.Server, address: str) -> int:

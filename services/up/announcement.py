@@ -54,11 +54,12 @@ def _banner(settings: Settings, url: str) -> str:
     shown = settings.model or "chasqui-demo, a small demonstration model: not the real Llama"
     model = settings.model_aliases[0] if settings.model_aliases else "chasqui-demo"
     body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
-    key = " -H 'Authorization: Bearer KEY'" if settings.api_keys else ""
+    keyed = settings.api_keys or settings.accounts
+    key = " -H 'Authorization: Bearer KEY'" if keyed else ""
     lines = [
         f"\nChasqui serves {shown}",
         f"  REST  {url}/v1        gRPC  {url.partition('://')[2]}",
-        "" if settings.api_keys else "  CHASQUI_API_KEYS is not set: everyone who reaches the port is let in",
+        "" if keyed else "  CHASQUI_API_KEYS is not set: everyone who reaches the port is let in",
         "",
         f"curl {url}/v1/chat/completions -H 'Content-Type: application/json'{key} \\\n  -d '{body}'\n",
     ]

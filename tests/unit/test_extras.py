@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 # Extra -> the modules that its users start from; those of `up` are all of them.
 ENTRY_POINTS = {
+    "accounts": (
+        "services.cli",
+        "services.commands.keys",
+        "services.accounts.sql.accounts",
+        "services.accounts.sql.key_store",
+    ),
     "server": ("services.cli", "services.chat.server", "services.engine.simulated.engine"),
     "edge": ("services.cli", "edge.worker", "edge.envoy.config"),
     "llama-cpp": ("services.cli", "services.chat.server", "services.engine.llama_cpp.engine"),
@@ -24,8 +30,8 @@ ENTRY_POINTS = {
     ),
 }
 # Inside functions these import what only one of their commands, or one engine, needs.
-CHOOSING = ("services/cli.py", "services/engine/factory.py")
-CHOSEN = ("edge", "services.chat", "services.engine", "services.up")
+CHOOSING = ("services/accounts/factory.py", "services/cli.py", "services/engine/factory.py")
+CHOSEN = ("edge", "services.accounts.sql", "services.chat", "services.engine", "services.up")
 # What NVIDIA's image has.
 WITH_TENSORRT_LLM = {"tensorrt_llm", "torch"}
 

@@ -1,4 +1,4 @@
-"""Authentication by bearer keys, of which the server keeps only the SHA-256 hashes."""
+"""Authentication by bearer keys: those of the accounts, and those of the settings, kept as SHA-256 hashes."""
 
 from __future__ import annotations
 
@@ -8,20 +8,25 @@ import ipaddress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.accounts.caller import Caller
+from services.accounts.secret import prefix_of
 from services.chat.transport.key_file import KeyFile
 from services.errors import InvalidApiKey
 from services.settings import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from services.accounts.api import Accounts
+    from services.accounts.key import Key
 
 _FILE = "file:"
 
 
 class Authentication:
-    """Checks credentials against `CHASQUI_API_KEYS`: keys, or a file of hashes that is read again when it changes."""
+    """Checks credentials against the accounts and `CHASQUI_API_KEYS`: keys, or a file of hashes that may change."""
 
-    def __init__(self, api_keys: str) -> None:
+    def __init__(self, api_keys: str, accounts: Accounts | None = None) -> None:
         """SettingsError if there is no key, the file is missing, or a line of it is not a hash."""
         self._file = KeyFile(Path(api_keys.removeprefix(_FILE))) if api_keys.startswith(_FILE) else None
         keys = [] if self._file else [key.strip() for key in api_keys.split(",") if key.strip()]
@@ -30,34 +35,43 @@ class Authentication:
                 f"CHASQUI_API_KEYS is {api_keys!r}, but has no key in it; unset it to accept calls without a key."
             )
         self._hashes: Sequence[bytes] = [_digest(key) for key in keys]
-        self.required = bool(api_keys)
+        self._accounts = accounts
+        self.required = bool(api_keys) or accounts is not None
 
-    def check(self, authorization: str | None) -> None:
-        """InvalidApiKey unless `authorization` is `Bearer KEY` with a known key, or no keys are required.
+    def caller(self, metadata: Mapping[str, str], endpoint: str = "") -> Caller:
+        """Who makes a call with this metadata; a valid key is known by it, anyone else by the address that Envoy saw.
 
-        Takes the same time for every wrong key: all hashes are compared, each in constant time.
+        `endpoint` is that of the RPC, unless the edge names another in `x-endpoint`. InvalidApiKey if a key is required
+        and `authorization` is not `Bearer KEY` with a valid one, PermissionDenied if it may not use the endpoint.
         """
+        endpoint = metadata.get("x-endpoint", endpoint)
         if not self.required:
-            return
-        key = _key(authorization)
-        if not key:
+            # An `authorization` that is not checked does not identify a caller.
+            return Caller(f"address {_network(metadata.get('x-client-address', ''))}", endpoint=endpoint)
+        secret = _secret(metadata.get("authorization"))
+        if not secret:
             raise InvalidApiKey("There is no API key: send the header 'Authorization: Bearer KEY'.")
-        given = _digest(key)
+        key = self._stored(secret)
+        caller = Caller(f"key {key.name}" if key else f"key {_digest(secret).hex()[:16]}", key, endpoint)
+        caller.check_endpoint(endpoint)
+        return caller
+
+    def _stored(self, secret: str) -> Key | None:
+        """The key of the accounts, None for a key of the settings; InvalidApiKey if it is neither."""
+        if self._accounts is not None and (prefix_of(secret) or not (self._file or self._hashes)):
+            return self._accounts.key(secret)
+        self._check_listed(secret)
+        return None
+
+    def _check_listed(self, secret: str) -> None:
+        """Takes the same time for every wrong key: all hashes are compared, each in constant time."""
+        given = _digest(secret)
         matches = [hmac.compare_digest(given, known) for known in (self._file.hashes() if self._file else self._hashes)]
         if not any(matches):
             raise InvalidApiKey("Incorrect API key provided: the key is not known here.")
 
-    def caller(self, authorization: str | None, address: str) -> str:
-        """Whom an admitted call is counted for: its key where keys are required, otherwise the address that Envoy saw.
 
-        An `authorization` that is not checked does not identify a caller.
-        """
-        if self.required:
-            return f"key {_digest(_key(authorization)).hex()[:16]}"
-        return f"address {_network(address)}"
-
-
-def _key(authorization: str | None) -> str:
+def _secret(authorization: str | None) -> str:
     """The key of `Bearer KEY`; empty if it is anything else."""
     scheme, _, key = (authorization or "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else ""

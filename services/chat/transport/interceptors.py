@@ -8,7 +8,7 @@ import grpc
 
 from services.chat.transport.parsing import MessageParser
 from services.chat.transport.status import abort
-from services.errors import ChasquiError, InvalidApiKey
+from services.errors import ChasquiError
 from services.telemetry.call import current_call
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 _OURS = "/chasqui.v1."
 _OPEN = "/grpc.health.v1.Health/"
+# The endpoints over REST that are the same. That of a chat follows from the request.
+_ENDPOINTS = {
+    "/chasqui.v1.ModelService/CountTokens": "tokenize",
+    "/chasqui.v1.ModelService/Detokenize": "detokenize",
+}
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -76,7 +81,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
 
 class AuthenticationInterceptor(grpc.aio.ServerInterceptor):
-    """Refuses calls without a known key; health needs none."""
+    """Refuses calls without a valid key, or with one that may not use the endpoint; health needs none."""
 
     def __init__(self, authentication: Authentication) -> None:
         self._authentication = authentication
@@ -88,10 +93,12 @@ class AuthenticationInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or handler_call_details.method.startswith(_OPEN):
             return handler
+        method = handler_call_details.method
         try:
-            self._authentication.check(metadata_of(handler_call_details.invocation_metadata).get("authorization"))
-        except InvalidApiKey as error:
-            return _refusal(handler, error, observed=handler_call_details.method.startswith(_OURS))
+            metadata = metadata_of(handler_call_details.invocation_metadata)
+            self._authentication.caller(metadata, _ENDPOINTS.get(method, ""))
+        except ChasquiError as error:
+            return _refusal(handler, error, observed=method.startswith(_OURS))
         return handler
 
 
@@ -100,7 +107,7 @@ def metadata_of(pairs: Iterable[tuple[str, str | bytes]] | None) -> dict[str, st
     return {key: str(value) for key, value in pairs or ()}
 
 
-def _refusal(handler: Handler, error: InvalidApiKey, *, observed: bool) -> Handler:
+def _refusal(handler: Handler, error: ChasquiError, *, observed: bool) -> Handler:
     async def refuse(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         if observed:
             raise error

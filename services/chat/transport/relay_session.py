@@ -118,12 +118,11 @@ class RelaySession:
     async def _answer(self, submit: relay_service_pb2.Submit, outbox: RelayedOutbox) -> None:
         """Run the call; its failure is raised, so that its span records it."""
         metadata = submit.metadata
-        self._authentication.check(metadata.get("authorization"))
+        caller = self._authentication.caller(metadata)
         try:
             request = chat_service_pb2.ChatRequest.FromString(submit.chat)
         except DecodeError as error:
             raise InvalidValue("The request is not a chasqui.v1.ChatRequest.") from error
-        caller = self._authentication.caller(metadata.get("authorization"), metadata.get("x-client-address", ""))
         remaining = remaining_seconds(metadata)
         call = await self._pipeline.start(request, current_call.get(), outbox, caller=caller, remaining=remaining)
         try:

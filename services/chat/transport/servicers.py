@@ -76,7 +76,7 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
     ) -> AsyncIterator[ChatCall]:
         """An accepted call, closed at the end of the block however that comes."""
         metadata = metadata_of(context.invocation_metadata())
-        caller = self._authentication.caller(metadata.get("authorization"), metadata.get("x-client-address", ""))
+        caller = self._authentication.caller(metadata)
         remaining = remaining_seconds(metadata, context.time_remaining())
         call = await self._pipeline.start(request, current_call.get(), outbox, caller=caller, remaining=remaining)
         try:

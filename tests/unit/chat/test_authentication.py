@@ -33,9 +33,15 @@ def _write(path: Path, *lines: str) -> Path:
     return path
 
 
+def shown(authorization: str | None, address: str = "") -> dict[str, str]:
+    """The metadata of a call."""
+    given = {} if authorization is None else {"authorization": authorization}
+    return {**given, "x-client-address": address}
+
+
 def _lets_in(authentication: Authentication, key: str) -> bool:
     try:
-        authentication.check(f"Bearer {key}")
+        authentication.caller(shown(f"Bearer {key}"))
     except InvalidApiKey:
         return False
     return True
@@ -50,7 +56,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("authorization", [None, "", "Bearer whatever", "Basic eA=="])
 def test_without_keys_everyone_is_let_in(authorization: str | None) -> None:
     authentication = Authentication("")
-    authentication.check(authorization)
+    authentication.caller(shown(authorization))
     assert not authentication.required
 
 
@@ -73,7 +79,7 @@ def test_a_setting_without_any_key_in_it_does_not_open_the_server(api_keys: str)
 
 @pytest.mark.parametrize("authorization", ["Bearer key", "bearer key", "BEARER key", "bEaReR key", "Bearer   key "])
 def test_the_schemes_case_and_the_spaces_around_the_key_do_not_matter(authorization: str) -> None:
-    Authentication("key").check(authorization)
+    Authentication("key").caller(shown(authorization))
 
 
 @pytest.mark.parametrize(
@@ -82,13 +88,13 @@ def test_the_schemes_case_and_the_spaces_around_the_key_do_not_matter(authorizat
 )
 def test_a_call_without_a_bearer_key_is_told_how_to_send_one(authorization: str | None) -> None:
     with pytest.raises(InvalidApiKey, match="Authorization: Bearer"):
-        Authentication("key").check(authorization)
+        Authentication("key").caller(shown(authorization))
 
 
 @pytest.mark.parametrize("key", ["Key", "ke", "key2", "key key", "k\u00e9y", hashed("key"), "x" * 100_000])
 def test_a_wrong_key_is_refused_without_being_repeated(key: str) -> None:
     with pytest.raises(InvalidApiKey) as caught:
-        Authentication("key").check(f"Bearer {key}")
+        Authentication("key").caller(shown(f"Bearer {key}"))
     assert key not in caught.value.message.split()
 
 
@@ -193,10 +199,10 @@ def test_a_bad_line_at_the_start_is_refused_by_number_without_being_repeated(tmp
 
 def test_where_keys_are_required_a_caller_is_its_key_wherever_it_calls_from() -> None:
     authentication = Authentication("one,two")
-    first = authentication.caller("Bearer one", "10.0.0.1")
-    assert first == authentication.caller("bearer one ", "10.0.0.2")
-    assert first != authentication.caller("Bearer two", "10.0.0.1")
-    assert "one" not in first
+    first = authentication.caller(shown("Bearer one", "10.0.0.1"))
+    assert first == authentication.caller(shown("bearer one ", "10.0.0.2"))
+    assert first != authentication.caller(shown("Bearer two", "10.0.0.1"))
+    assert "one" not in first.id
 
 
 @pytest.mark.parametrize(
@@ -214,4 +220,5 @@ def test_without_keys_a_caller_is_its_address_or_network_whatever_key_it_shows(
     first: str, second: str, same: bool
 ) -> None:
     authentication = Authentication("")
-    assert (authentication.caller("Bearer a", first) == authentication.caller("Bearer b", second)) is same
+    callers = (authentication.caller(shown("Bearer a", first)), authentication.caller(shown("Bearer b", second)))
+    assert (callers[0] == callers[1]) is same

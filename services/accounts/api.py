@@ -1,0 +1,48 @@
+"""The interfaces of the accounts, which everything else uses; those who implement them need a database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from services.accounts.key import Key
+
+
+class Accounts(Protocol):
+    """The accounts of a running server. Nothing here waits for the database."""
+
+    def key(self, secret: str) -> Key:
+        """The key of a secret; InvalidApiKey if there is none, or it has expired or is revoked."""
+
+    def close(self) -> None:
+        """End the threads and close the connections."""
+
+
+class KeyStore(Protocol):
+    """The keys as the operator manages them; running servers take every change.
+
+    AccountsError says what cannot be done.
+    """
+
+    def create(self, key: Key) -> str:
+        """Store a new key and return its secret, which cannot be found again."""
+
+    def all(self) -> list[Key]:
+        """All keys, by name."""
+
+    def find(self, name: str) -> Key:
+        """The key with that name."""
+
+    def prefixes(self, name: str) -> list[str]:
+        """The prefixes of a key's secrets that are valid now, the newest first."""
+
+    def change(self, name: str, changes: dict[str, Any]) -> Key:
+        """Set fields of a key that is not revoked, and return it."""
+
+    def revoke(self, name: str) -> Key:
+        """End a key for good."""
+
+    def rotate(self, name: str, overlap: timedelta) -> str:
+        """Give a key a new secret and return it; those that it had stay valid for `overlap`."""

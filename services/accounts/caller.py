@@ -1,0 +1,39 @@
+"""Who makes a call, and by which endpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.accounts.key import ENDPOINTS
+from services.errors import PermissionDenied, quoted
+
+if TYPE_CHECKING:
+    from services.accounts.key import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`id` names whom a call is counted for: a key, or an address where no keys are required.
+
+    `key` is the stored key, None for one of `CHASQUI_API_KEYS` and where no keys are required. `endpoint` is the REST
+    path without its prefix, empty for a gRPC caller's method that has none.
+    """
+
+    id: str
+    key: Key | None = None
+    endpoint: str = ""
+
+    def check_endpoint(self, endpoint: str) -> None:
+        """PermissionDenied if the key may not use the endpoint."""
+        if self.key is None or not self.key.endpoints or endpoint not in ENDPOINTS:
+            return
+        if endpoint not in self.key.endpoints:
+            raise PermissionDenied(f"This API key may not use the endpoint {endpoint}.")
+
+    def check_model(self, requested: str, served: str) -> None:
+        """PermissionDenied if the key may use neither the name that was requested nor the model's own."""
+        if self.key is None or not self.key.models:
+            return
+        if requested not in self.key.models and served not in self.key.models:
+            raise PermissionDenied(f"This API key may not use the model {quoted(requested)}.", param="model")

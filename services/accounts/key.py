@@ -1,0 +1,40 @@
+"""An API key: who owns it, what it may call, and until when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+# The names of endpoints: REST paths without their prefix. Over gRPC, ChatService is the first or, for a request with a
+# prompt, the second; ModelService.CountTokens and Detokenize are the last two. Everything else needs a valid key only.
+ENDPOINTS: Final = ("chat/completions", "completions", "responses", "messages", "tokenize", "detokenize")
+
+
+class AccountsError(Exception):
+    """What was asked of the accounts cannot be done; the message is one sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key without its secret. `models` and `endpoints` are those that it may use, empty for all."""
+
+    name: str
+    owner: str
+    created_at: datetime
+    models: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    @property
+    def status(self) -> str:
+        """`active`, `expired` or `revoked`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if is_past(self.expires_at) else "active"
+
+
+def is_past(moment: datetime | None) -> bool:
+    """Whether a moment has passed; None never does."""
+    return moment is not None and moment <= datetime.now(UTC)

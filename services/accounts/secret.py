@@ -1,0 +1,34 @@
+"""The secret of a key: made once, shown once, and kept as a hash that is found by the secret's prefix."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import string
+from typing import Final
+
+_ALPHABET: Final = string.ascii_letters + string.digits
+_PREFIX_LENGTH: Final = 8
+_SECRET_LENGTH: Final = 40  # of 62 characters: 238 bits, which no slow hash needs to protect
+_FORM: Final = re.compile(rf"chasqui_([A-Za-z0-9]{{{_PREFIX_LENGTH}}})_[A-Za-z0-9]{{{_SECRET_LENGTH}}}")
+
+
+def new_secret() -> str:
+    """A secret that nobody has had before, as `chasqui_PREFIX_REST`."""
+    return f"chasqui_{_random(_PREFIX_LENGTH)}_{_random(_SECRET_LENGTH)}"
+
+
+def prefix_of(secret: str) -> str | None:
+    """The prefix, which may be shown and logged; None if the text does not have the form of a secret."""
+    found = _FORM.fullmatch(secret)
+    return None if found is None else found[1]
+
+
+def hash_of(secret: str) -> bytes:
+    """The SHA-256 hash that is kept."""
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))

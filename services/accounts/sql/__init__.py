@@ -1,0 +1,1 @@
+"""The accounts in SQLite or PostgreSQL, with SQLAlchemy and Alembic."""

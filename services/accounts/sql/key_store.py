@@ -1,0 +1,123 @@
+"""The keys in the database: what the operator's commands do with them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from services.accounts.key import AccountsError, Key, is_past
+from services.accounts.secret import hash_of, new_secret, prefix_of
+from services.accounts.sql.database import writing
+from services.accounts.sql.tables import KEYS, REVISION, SECRETS
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine, RowMapping
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+
+
+class SqlKeyStore:
+    """Implements `services.accounts.api.KeyStore`. Every change raises the revision, by which servers notice it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create(self, key: Key) -> str:
+        """Store a new key and return its secret, which cannot be found again; AccountsError if the name is taken."""
+        if not _NAME.fullmatch(key.name):
+            raise AccountsError(
+                f"{key.name!r} is no name for a key: up to 64 letters, digits, '.', '_', '@' and '-' are."
+            )
+        secret = new_secret()
+        try:
+            with writing(self._engine) as connection:
+                connection.execute(insert(KEYS).values(**_columns(key)))
+                _add_secret(connection, key.name, secret)
+                _raise_revision(connection)
+        except IntegrityError:
+            raise AccountsError(f"There is a key {key.name!r} already; revoked keys keep their names.") from None
+        return secret
+
+    def all(self) -> list[Key]:
+        """All keys, by name."""
+        with self._engine.connect() as connection:
+            return [key_of(row) for row in connection.execute(select(KEYS).order_by(KEYS.c.name)).mappings()]
+
+    def find(self, name: str) -> Key:
+        """The key with that name; AccountsError if there is none."""
+        with self._engine.connect() as connection:
+            return _find(connection, name)
+
+    def prefixes(self, name: str) -> list[str]:
+        """The prefixes of a key's secrets that are valid now, the newest first."""
+        wanted = select(SECRETS).where(SECRETS.c.key == name).order_by(SECRETS.c.created_at.desc())
+        with self._engine.connect() as connection:
+            rows = connection.execute(wanted).mappings().all()
+        return [row["prefix"] for row in rows if not is_past(row["expires_at"])]
+
+    def change(self, name: str, changes: dict[str, Any]) -> Key:
+        """Set fields of a key, and return it; AccountsError if it does not exist or is revoked."""
+        with writing(self._engine) as connection:
+            key = replace(_unrevoked(connection, name), **changes)
+            connection.execute(update(KEYS).where(KEYS.c.name == name).values(**_columns(key)))
+            _raise_revision(connection)
+        return key
+
+    def revoke(self, name: str) -> Key:
+        """End a key for good; AccountsError if it does not exist or is revoked."""
+        return self.change(name, {"revoked_at": datetime.now(UTC)})
+
+    def rotate(self, name: str, overlap: timedelta) -> str:
+        """Give a key a new secret and return it; those that it had stay valid for `overlap`.
+
+        AccountsError if it does not exist or is revoked.
+        """
+        secret = new_secret()
+        end = datetime.now(UTC) + overlap
+        with writing(self._engine) as connection:
+            _unrevoked(connection, name)
+            own = SECRETS.c.key == name
+            connection.execute(delete(SECRETS).where(own, SECRETS.c.expires_at <= datetime.now(UTC)))
+            later = own & (SECRETS.c.expires_at.is_(None) | (SECRETS.c.expires_at > end))
+            connection.execute(update(SECRETS).where(later).values(expires_at=end))
+            _add_secret(connection, name, secret)
+            _raise_revision(connection)
+        return secret
+
+
+def key_of(row: RowMapping) -> Key:
+    """The key in a row of the table."""
+    return Key(**{**row, "models": tuple(row["models"]), "endpoints": tuple(row["endpoints"])})
+
+
+def _columns(key: Key) -> dict[str, Any]:
+    values = {name: getattr(key, name) for name in Key.__dataclass_fields__}
+    return {**values, "models": list(key.models), "endpoints": list(key.endpoints)}
+
+
+def _find(connection: Connection, name: str) -> Key:
+    row = connection.execute(select(KEYS).where(KEYS.c.name == name)).mappings().one_or_none()
+    if row is None:
+        raise AccountsError(f"There is no key {name!r}.")
+    return key_of(row)
+
+
+def _unrevoked(connection: Connection, name: str) -> Key:
+    key = _find(connection, name)
+    if key.revoked_at is not None:
+        raise AccountsError(f"The key {name!r} is revoked.")
+    return key
+
+
+def _add_secret(connection: Connection, name: str, secret: str) -> None:
+    values = {"prefix": prefix_of(secret), "key": name, "hash": hash_of(secret), "created_at": datetime.now(UTC)}
+    connection.execute(insert(SECRETS).values(**values))
+
+
+def _raise_revision(connection: Connection) -> None:
+    connection.execute(update(REVISION).values(number=REVISION.c.number + 1))

@@ -1,0 +1,1 @@
+"""The commands of `chasqui` for the operator of the accounts."""

@@ -1,0 +1,171 @@
+"""`chasqui keys`: creates, lists, limits, rotates and revokes the API keys of `CHASQUI_ACCOUNTS`."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from services.accounts.factory import opened_key_store
+from services.accounts.key import ENDPOINTS, AccountsError, Key
+from services.commands.listing import FORMATS, listed
+from services.commands.moments import Moment, Span
+from services.settings import SettingsError, read_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from services.accounts.api import KeyStore
+
+_ALL: Final = "all"
+_FORMAT: Final = click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
+
+
+@click.group()
+@click.option("--accounts", metavar="FILE|URL", help="Where the keys are.  [CHASQUI_ACCOUNTS]")
+@click.pass_context
+def keys(context: click.Context, accounts: str | None) -> None:
+    """Manage API keys; a running server takes every change within a second."""
+    context.obj = {} if accounts is None else {"accounts": accounts}
+
+
+def _with_store(command: Callable[..., None]) -> Callable[..., None]:
+    """Call a command with the keys; what cannot be done is one sentence on the terminal, and status 2."""
+
+    @wraps(command)
+    def run(**options: Any) -> None:
+        try:
+            with opened_key_store(read_environment(click.get_current_context().obj)) as store:
+                command(store, **options)
+        except (AccountsError, SettingsError) as error:
+            click.echo(f"chasqui: {error}", err=True)
+            sys.exit(2)
+
+    return run
+
+
+def _rights(command: Callable[..., None]) -> Callable[..., None]:
+    """The options for what a key may do, None where they are not given."""
+    options = (
+        click.option("--owner", help="Who pays: a person, a team or a customer."),
+        click.option("--expires", "expires_at", type=Moment(ahead=True), help="When it ends: a date, or 30d from now."),
+        click.option(
+            "--models", callback=_names, metavar="A,B", help="The only models that it may use; all lifts the limit."
+        ),
+        click.option(
+            "--endpoints",
+            callback=_names,
+            metavar="A,B",
+            help=f"The only endpoints that it may use, of {', '.join(ENDPOINTS)}; all lifts the limit.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _names(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """The names in a list with commas, none for `all`; None if the option is not given."""
+    if value is None:
+        return None
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if names == (_ALL,):
+        return ()
+    if not names:
+        raise click.BadParameter("there is no name in it; 'all' lifts the limit.")
+    unknown = [name for name in names if parameter.name == "endpoints" and name not in ENDPOINTS]
+    if unknown:
+        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(ENDPOINTS)}.")
+    return names
+
+
+@keys.command()
+@click.argument("name")
+@_rights
+@_FORMAT
+@_with_store
+def create(store: KeyStore, name: str, form: str, **rights: Any) -> None:
+    """Create the key NAME and print it: it is not shown again."""
+    given = {field: value for field, value in rights.items() if value is not None}
+    _show_secret(store, store.create(Key(name, given.pop("owner", ""), datetime.now(UTC), **given)), name, form)
+
+
+@keys.command("list")
+@click.option("--all", "everything", is_flag=True, help="Revoked and expired ones, too.")
+@_FORMAT
+@_with_store
+def list_keys(store: KeyStore, form: str, everything: bool) -> None:
+    """List the keys."""
+    rows = [_row(store, key) for key in store.all() if everything or key.status == "active"]
+    if rows or form == "json":
+        click.echo(listed(rows, form))
+
+
+@keys.command()
+@click.argument("name")
+@_FORMAT
+@_with_store
+def show(store: KeyStore, name: str, form: str) -> None:
+    """Show the key NAME, without its secret."""
+    row = _row(store, store.find(name))
+    if form == "table":
+        click.echo(listed([{"field": field.replace("_", " "), "value": row[field]} for field in row], form))
+    else:
+        click.echo(listed([row], form))
+
+
+@keys.command()
+@click.argument("name")
+@_rights
+@_with_store
+def limit(store: KeyStore, name: str, **rights: Any) -> None:
+    """Change what the key NAME may do; options that are not given stay as they are."""
+    given = {field: value for field, value in rights.items() if value is not None}
+    if not given:
+        raise AccountsError("There is nothing to change: give at least one option.")
+    store.change(name, given)
+
+
+@keys.command()
+@click.argument("name")
+@_with_store
+def revoke(store: KeyStore, name: str) -> None:
+    """End the key NAME for good."""
+    store.revoke(name)
+
+
+@keys.command()
+@click.argument("name")
+@click.option(
+    "--overlap", type=Span(), default="0s", show_default=True, help="How long the old secret stays valid, as 24h."
+)
+@_FORMAT
+@_with_store
+def rotate(store: KeyStore, name: str, overlap: timedelta, form: str) -> None:
+    """Give the key NAME a new secret and print it: it is not shown again."""
+    _show_secret(store, store.rotate(name, overlap), name, form)
+
+
+def _show_secret(store: KeyStore, secret: str, name: str, form: str) -> None:
+    """The secret alone, for a script to take; with a format, everything about the key."""
+    if form == "table":
+        click.echo(secret)
+        click.echo("This key is not shown again.", err=True)
+    else:
+        click.echo(listed([{"key": secret, **_row(store, store.find(name))}], form))
+
+
+def _row(store: KeyStore, key: Key) -> dict[str, Any]:
+    return {
+        "name": key.name,
+        "owner": key.owner,
+        "status": key.status,
+        "prefixes": [f"chasqui_{prefix}_" for prefix in store.prefixes(key.name)],
+        "models": list(key.models or (_ALL,)),
+        "endpoints": list(key.endpoints or (_ALL,)),
+        "created_at": key.created_at.isoformat(timespec="seconds"),
+        "expires_at": key.expires_at and key.expires_at.isoformat(timespec="seconds"),
+    }

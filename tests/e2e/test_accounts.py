@@ -1,0 +1,158 @@
+"""Keys of the accounts, as callers over REST and gRPC meet them, and an operator at the same time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
+from tests.support.http import Reply, get, post
+from tests.support.service import Service
+
+CHAT = {"model": "simulated", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 2}
+TEXT = {"model": "simulated", "prompt": "Once", "max_tokens": 2}
+WORDS = {"model": "simulated", "prompt": "Once"}
+
+
+class Operator:
+    """Runs `chasqui keys` beside the service."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = str(place)
+
+    def run(self, *words: str) -> str:
+        command = [sys.executable, "-P", "-m", "services", *words]
+        environ = {**os.environ, "CHASQUI_ACCOUNTS": self.place}
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)  # noqa: S603 - ours
+        return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    return Operator(tmp_path_factory.mktemp("accounts") / "accounts.db")
+
+
+@pytest.fixture(scope="module")
+def unlimited(operator: Operator) -> str:
+    return operator.run("keys", "create", "unlimited")
+
+
+@pytest.fixture(scope="module")
+def service(operator: Operator, unlimited: str) -> Iterator[Service]:
+    settings: dict[str, Any] = {"engine": "simulated", "simulated_rate": 0, "model_name": "simulated", "parallel": 8}
+    with Service(**settings, accounts=operator.place, api_keys="listed-key") as running:
+        yield running
+
+
+def chat(service: Service, key: str) -> Reply:
+    return post(service.url + "/v1/chat/completions", CHAT, authorization=f"Bearer {key}")
+
+
+def grpc_code(service: Service, key: str, call: str, request: Any) -> tuple[grpc.StatusCode, str]:
+    with grpc.insecure_channel(service.target) as channel:
+        stubs: Any = (chat_service_pb2_grpc.ChatServiceStub(channel), model_service_pb2_grpc.ModelServiceStub(channel))
+        method = next(getattr(stub, call) for stub in stubs if hasattr(stub, call))
+        try:
+            method(request, metadata=(("authorization", f"Bearer {key}"), ("x-endpoint", "models")))
+        except grpc.RpcError as error:
+            return error.code(), error.details() or ""
+        return grpc.StatusCode.OK, ""
+
+
+def grpc_chat(model: str = "simulated", prompt: bool = False) -> chat_service_pb2.ChatRequest:
+    if prompt:
+        return chat_service_pb2.ChatRequest(model=model, prompt=chat_pb2.Prompt(text="Once"), max_tokens=2)
+    message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[chat_pb2.ContentPart(text="Hello!")])
+    return chat_service_pb2.ChatRequest(model=model, messages=[message], max_tokens=2)
+
+
+def becomes(status: int, service: Service, key: str) -> bool:
+    end = time.monotonic() + 20
+    while chat(service, key).status != status and time.monotonic() < end:
+        time.sleep(0.05)
+    return chat(service, key).status == status
+
+
+def test_a_key_works_from_its_creation_to_its_revocation(service: Service, operator: Operator) -> None:
+    key = operator.run("keys", "create", "short")
+    assert becomes(200, service, key)
+    assert grpc_code(service, key, "Chat", grpc_chat())[0] is grpc.StatusCode.OK
+    operator.run("keys", "revoke", "short")
+    assert becomes(401, service, key)
+    refused = chat(service, key)
+    assert (refused.error["code"], refused.error["message"]) == ("invalid_api_key", "The API key is revoked.")
+    assert grpc_code(service, key, "Chat", grpc_chat())[0] is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_keys_of_the_settings_and_of_the_accounts_are_let_in_and_others_are_not(
+    service: Service, unlimited: str
+) -> None:
+    statuses = [chat(service, key).status for key in ("listed-key", unlimited, "other", unlimited[:-1], "")]
+    assert statuses == [200, 200, 401, 401, 401]
+
+
+def test_x_api_key_is_a_key_as_well(service: Service, unlimited: str) -> None:
+    url = service.url + "/v1/chat/completions"
+    assert post(url, CHAT, x_api_key=unlimited).status == 200
+    assert post(url, CHAT, x_api_key="other").status == 401
+    assert post(url, CHAT, x_api_key=unlimited, authorization="Bearer other").status == 401
+
+
+def test_a_key_is_held_to_its_endpoints_over_rest_and_grpc(service: Service, operator: Operator) -> None:
+    key = operator.run("keys", "create", "narrow", "--endpoints", "completions,tokenize")
+    authorization = f"Bearer {key}"
+    assert becomes(403, service, key)
+    refused = chat(service, key)
+    assert (refused.status, refused.error["code"]) == (403, "permission_denied")
+    assert "chat/completions" in refused.error["message"]
+    assert post(service.url + "/v1/openai/chat/completions", CHAT, authorization=authorization).status == 403
+    assert post(service.url + "/v1/completions", TEXT, authorization=authorization).status == 200
+    assert post(service.url + "/tokenize", WORDS, authorization=authorization).status == 200
+    assert (
+        post(service.url + "/detokenize", {"model": "simulated", "tokens": [1]}, authorization=authorization).status
+        == 403
+    )
+    assert get(service.url + "/v1/models", authorization=authorization).status == 200
+    # A caller cannot name another endpoint.
+    assert grpc_code(service, key, "Chat", grpc_chat())[0] is grpc.StatusCode.PERMISSION_DENIED
+    assert grpc_code(service, key, "Chat", grpc_chat(prompt=True))[0] is grpc.StatusCode.OK
+    detokenize = model_service_pb2.DetokenizeRequest(model="simulated", tokens=[1])
+    assert grpc_code(service, key, "Detokenize", detokenize)[0] is grpc.StatusCode.PERMISSION_DENIED
+    count = model_service_pb2.CountTokensRequest(model="simulated", text="Once")
+    assert grpc_code(service, key, "CountTokens", count)[0] is grpc.StatusCode.OK
+
+
+def test_a_body_is_not_read_for_a_key_that_may_not_send_it(service: Service, operator: Operator) -> None:
+    key = operator.run("keys", "create", "tokens-only", "--endpoints", "tokenize")
+    assert becomes(403, service, key)
+    # Not JSON: whoever read it would reply 400.
+    assert post(service.url + "/v1/chat/completions", b"{", authorization=f"Bearer {key}").status == 403
+
+
+def test_a_key_is_held_to_its_models(service: Service, operator: Operator) -> None:
+    key = operator.run("keys", "create", "other-models", "--models", "larger")
+    assert becomes(403, service, key)
+    refused = chat(service, key)
+    assert (refused.error["param"], refused.error["code"]) == ("model", "permission_denied")
+    assert grpc_code(service, key, "Chat", grpc_chat())[0] is grpc.StatusCode.PERMISSION_DENIED
+    operator.run("keys", "limit", "other-models", "--models", "meta-llama/Meta-Llama-3.1-8B-Instruct")
+    by_alias = {**CHAT, "model": "meta-llama/Meta-Llama-3.1-8B-Instruct"}
+    end = time.monotonic() + 20
+    url = service.url + "/v1/chat/completions"
+    while post(url, by_alias, authorization=f"Bearer {key}").status != 200 and time.monotonic() < end:
+        time.sleep(0.05)
+    assert post(url, by_alias, authorization=f"Bearer {key}").status == 200
+    assert chat(service, key).status == 403
+
+
+def test_no_secret_appears_in_the_output(service: Service, unlimited: str) -> None:
+    chat(service, unlimited)
+    assert unlimited.split("_")[2] not in service.output()
