@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 # Exit status of a command whose settings or model are wrong: starting it again will not help.
 _USAGE_ERROR = 2
 _PROBE_SECONDS = 5.0
+# After this time a thread that tokenizes or decodes hands the GIL to a waiting event loop, which waits again after each
+# of its system calls; Python's default is 5 ms.
+_SWITCH_SECONDS = 0.0005
 _POSITIVE = click.IntRange(min=1)
 
 
@@ -199,6 +202,7 @@ def _run(
     configure_logging(settings, process)
     leave_missing_directory()
     raise_file_limit()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     links = sorted(ignored_variables(os.environ))
     if links:
         log.warning("ignored variables that Kubernetes sets for a Service: %s", ", ".join(links))

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from services.engine.load_error import EngineLoadError
-from services.engine.model.tokenizer import Tokenizer
+from services.engine.model.tokenizer import Tokenizer, TooManyTokensError
 from services.engine.model.vocabulary import SPELLINGS, vocabulary_of
 
 if TYPE_CHECKING:
@@ -29,8 +29,15 @@ def core_tokenizer(model: GgufModel, listener: PrivateListener) -> Tokenizer:
         ids: list[int] = listener.post("/tokenize", body)["tokens"]
         return ids
 
-    opening = (model.bos_id,) if model.adds_bos else ()
-    return Tokenizer(PlainText(ids_of, vocabulary.special).encode, vocabulary, opening, remote=True)
+    plain = PlainText(ids_of, vocabulary.special)
+
+    def encode(text: str, most: int | None) -> list[int]:
+        ids = plain.encode(text)
+        if most is not None and len(ids) > most:
+            raise TooManyTokensError(len(ids))
+        return ids
+
+    return Tokenizer(encode, vocabulary, (model.bos_id,) if model.adds_bos else (), remote=True)
 
 
 class PlainText:

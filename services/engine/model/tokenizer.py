@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
     from services.engine.model.vocabulary import Vocabulary
 
-# Encoding takes some 150 bytes of memory for each character. A text that has more than this many for each token that it
-# may have is encoded in slices, until there are too many; natural text has four.
-_CHARACTERS_PER_TOKEN = 6
+# Encoding takes some 150 bytes of memory for each byte. A text that has more than this many for each token that it may
+# have is encoded in slices, until there are too many; natural text has four.
+_BYTES_PER_TOKEN = 6
 _SLICE = 65_536
 # Upper bound of the tokens that a cut adds, by splitting one word.
 _CUT = 16
@@ -36,7 +36,7 @@ class Tokenizer:
 
     def __init__(
         self,
-        encode: Callable[[str], list[int]],
+        encode: Callable[[str, int | None], list[int]],
         vocabulary: Vocabulary,
         opening: Sequence[int] = (),
         *,
@@ -44,7 +44,8 @@ class Tokenizer:
     ) -> None:
         """`encode` is the model's algorithm; it keeps the promise about `vocabulary.special`.
 
-        With `remote` it waits for somebody else, and not only for its own work.
+        It raises TooManyTokensError if a text has more tokens than its second argument. With `remote` it waits for
+        somebody else, and not only for its own work.
         """
         self.opening = opening
         self.remote = remote
@@ -57,11 +58,11 @@ class Tokenizer:
     def encode(self, text: str, most: int | None = None) -> list[int]:
         """The ids of plain text; blocking, and CPU-bound outside the GIL.
 
-        With `most`, time and memory are bounded by it: TooManyTokensError for a text far longer than that.
+        With `most`, time and memory are bounded by it: TooManyTokensError for a text that has more.
         """
-        if most is not None and len(text) > most * _CHARACTERS_PER_TOKEN:
+        if most is not None and len(text.encode()) > most * _BYTES_PER_TOKEN:
             self._check(text, most)
-        return self._encode(text)
+        return self._encode(text, most)
 
     def _check(self, text: str, most: int) -> None:
         count = 0

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, tool_pb2
-from services.chat.request.input_processor import SMALL_BYTES, InputProcessor
+from services.chat.request.input_processor import MAX_ECHO_BYTES, SMALL_BYTES, InputProcessor
 from services.engine.factory import build_engine
 from services.engine.model.tokenizer import Tokenizer
 from services.engine.model.vocabulary import Vocabulary
+from services.errors import InvalidValue
 from services.settings import Settings
 from tests.support.recording_engine import RecordingEngine
 
@@ -28,7 +29,7 @@ class Encoder:
     def __init__(self) -> None:
         self.threads: set[int] = set()
 
-    def __call__(self, text: str) -> list[int]:
+    def __call__(self, text: str, most: int | None) -> list[int]:
         self.threads.add(threading.get_ident())
         return [1]
 
@@ -89,3 +90,13 @@ async def test_the_largest_small_request_is_a_matter_of_its_bytes(
     assert SMALL_BYTES - 9 <= request.ByteSize() <= SMALL_BYTES
     await asyncio.wait_for(processor.process(request, "anyone"), 10)
     assert (threading.get_ident() in encoder.threads) is not remote
+
+
+async def test_an_echo_beyond_the_limit_is_refused(processor: InputProcessor) -> None:
+    def asked(size: int) -> chat_service_pb2.ChatRequest:
+        return chat_service_pb2.ChatRequest(model="demo", prompt=chat_pb2.Prompt(text="a" * size, echo=True), n=4)
+
+    assert len((await processor.process(asked(MAX_ECHO_BYTES // 4), "anyone")).echo) == MAX_ECHO_BYTES // 4
+    with pytest.raises(InvalidValue) as raised:
+        await processor.process(asked(MAX_ECHO_BYTES // 4 + 1), "anyone")
+    assert raised.value.param == "echo"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -157,6 +159,25 @@ def test_a_text_is_only_called_too_long_if_it_is(unit: str, times: int, most: in
     except TooManyTokensError as error:
         counted = error.count
     assert counted == count or most < counted < count
+
+
+@pytest.mark.parametrize("unit", ["the quick brown fox, ", "\N{GRINNING FACE}", " "])
+def test_while_a_large_text_is_encoded_other_threads_run(unit: str) -> None:
+    begun = threading.Event()
+
+    def encode() -> None:
+        begun.set()
+        demo_tokenizer().encode(unit * (200_000 // len(unit)))
+
+    encoding = threading.Thread(target=encode)
+    encoding.start()
+    begun.wait()
+    turns = 0
+    while encoding.is_alive():
+        time.sleep(0)
+        turns += 1
+    # A few, if it held the interpreter: before it began and after it had ended.
+    assert turns > 20
 
 
 def test_a_text_far_too_long_is_not_encoded_to_its_end() -> None:
