@@ -9,6 +9,7 @@ ChasquiError                     code               reason
 ├── PermissionDenied             PERMISSION_DENIED  PERMISSION_DENIED
 ├── DeadlineExceeded             DEADLINE_EXCEEDED  DEADLINE_EXCEEDED
 ├── SlowReader                   RESOURCE_EXHAUSTED SLOW_READER
+├── AnswerTooLarge               RESOURCE_EXHAUSTED ANSWER_TOO_LARGE
 ├── Cancelled                    CANCELLED          CANCELLED
 ├── Unavailable                  UNAVAILABLE        (its argument: OVERLOADED, DRAINING, NOT_READY,
 │                                                    UPSTREAM_UNAVAILABLE)
@@ -130,6 +131,19 @@ class SlowReader(ChasquiError):
 
     def __init__(self) -> None:
         super().__init__("The answer was not read as fast as it came, and was ended.")
+
+
+class AnswerTooLarge(ChasquiError):
+    """An answer that was to come in one message does not fit into it; its tokens were generated and count."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "ANSWER_TOO_LARGE"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"The answer does not fit into one message of {most:,} bytes: call StreamChat, or ask for less "
+            "(max_tokens, n, top_logprobs)."
+        )
 
 
 class Cancelled(ChasquiError):

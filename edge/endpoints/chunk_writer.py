@@ -35,4 +35,4 @@ class ChunkWriter:
             self._exchange.usage = events[-1].completed.usage
             self.last = data
         elif data:
-            self._stream.push(data)
+            self._stream.push(data, counted=not events[0].delta.echo)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from types import coroutine
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # Bytes of a stream that may wait for a client that does not read them.
 MAX_UNSENT: Final = 1024 * 1024
+# Bytes that are written at once.
+_WRITE: Final = 256 * 1024
 
 _COMMENT: Final = b": keep-alive\n\n"
 _HEADERS: Final = (
@@ -43,8 +46,8 @@ class EventStream:
         self._progress = False  # whether a write that has to wait has begun or completed since the last tick
         # Sends what the server had no room for; events that come meanwhile gather behind it.
         self._writer: asyncio.Task[None] | None = None
-        self._backlog: list[bytes] = []
-        self._unsent = 0
+        self._backlog: deque[tuple[bytes, bool]] = deque()  # whether it counts
+        self._unsent = 0  # bytes of the backlog that count
         self._ending = False
 
     async def open(self) -> None:
@@ -52,16 +55,20 @@ class EventStream:
         own = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers.items()]
         await self._send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *own]})
 
-    def push(self, data: bytes) -> None:
-        """Send events without waiting; SlowReader when more than `MAX_UNSENT` bytes wait for the client."""
+    def push(self, data: bytes, *, counted: bool = True) -> None:
+        """Send events without waiting; SlowReader when more than `MAX_UNSENT` bytes wait for the client.
+
+        What is there at once, and was not generated while the client could read, is not `counted`.
+        """
         self._pushed = True
         if self._writer is None:
             self._start(_body(data))
             return
-        self._backlog.append(data)
-        self._unsent += len(data)
-        if self._unsent > MAX_UNSENT:
-            raise SlowReader
+        self._backlog.append((data, counted))
+        if counted:
+            self._unsent += len(data)
+            if self._unsent > MAX_UNSENT:
+                raise SlowReader
 
     async def end(self, data: bytes) -> None:
         """Send the last events once everything before has been sent."""
@@ -104,14 +111,21 @@ class EventStream:
             await _resume(steps, waits_for)
             self._progress = True
             while self._backlog:
-                data = b"".join(self._backlog)
-                self._backlog.clear()
-                self._unsent = 0
-                await self._send_body(_body(data))
+                await self._send_body(_body(self._next()))
                 self._progress = True
         except OSError:
             self.give_up()
         self._writer = None
+
+    def _next(self) -> bytes:
+        """The beginning of the backlog, for one write."""
+        data = bytearray()
+        while self._backlog and len(data) < _WRITE:
+            events, counted = self._backlog.popleft()
+            data += events
+            if counted:
+                self._unsent -= len(events)
+        return bytes(data)
 
 
 class KeepAlive:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.errors import ChasquiError, Code, SlowReader
+from services.errors import AnswerTooLarge, ChasquiError, Code, SlowReader
 
 COMPLETED: Final = "completed"
 CANCELLED: Final = "cancelled"  # by the caller
@@ -15,6 +15,7 @@ SLOW_READER: Final = "slow_reader"  # the caller did not read its response
 FAILED: Final = "failed"  # the service failed
 ALL: Final = (COMPLETED, CANCELLED, INVALID, REFUSED, DEADLINE, SLOW_READER, FAILED)
 
+_BY_REASON: Final = {SlowReader.reason: SLOW_READER, AnswerTooLarge.reason: INVALID}
 _BY_CODE: Final = {
     Code.CANCELLED: CANCELLED,
     Code.DEADLINE_EXCEEDED: DEADLINE,
@@ -28,4 +29,4 @@ _BY_CODE: Final = {
 def outcome_of(error: ChasquiError) -> str:
     """The outcome of a call that ended with an error."""
     # By reason and not by class: at the edge the chat server's errors are all of one class.
-    return SLOW_READER if error.reason == SlowReader.reason else _BY_CODE.get(error.code, INVALID)
+    return _BY_REASON.get(error.reason) or _BY_CODE.get(error.code, INVALID)

@@ -229,6 +229,20 @@ BOUNDS: Final = (
         "unit/edge/test_event_stream.py::test_a_client_that_does_not_read_may_leave_so_many_bytes_and_no_more",
     ),
     Bound(
+        "echo of a prompt, in all choices",
+        "services.chat.request.input_processor:MAX_ECHO_BYTES",
+        "bytes",
+        "400",
+        "unit/chat/test_input_processor.py::test_an_echo_beyond_the_limit_is_refused",
+    ),
+    Bound(
+        "answer of the unary RPC `Chat`; REST and `StreamChat` have no such bound",
+        "services.chat.transport.servicers:MAX_ANSWER_BYTES",
+        "bytes",
+        "RESOURCE_EXHAUSTED, `ANSWER_TOO_LARGE`",
+        "e2e/test_large_answers.py::test_over_grpc_an_answer_that_fits_into_no_message_is_refused_by_name_and_counted",
+    ),
+    Bound(
         "time without reading",
         "setting:reader_timeout",
         "s",

@@ -13,6 +13,8 @@ from services.fold import ResponseFold
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from services.chat.answer.outbox import AwaitedOutbox
+
 ANSWER_ID = "chatcmpl-0123456789abcdef0123456789abcdef"
 CREATED = 1_700_000_000
 MODEL = "chasqui-demo"
@@ -133,3 +135,11 @@ def fold(events: Iterable[stream_pb2.StreamEvent]) -> chat_service_pb2.ChatRespo
     for event in events:
         folded.add(event)
     return folded.response
+
+
+async def all_taken(outbox: AwaitedOutbox) -> list[list[stream_pb2.StreamEvent]]:
+    """Every batch of an answer, to its end."""
+    batches: list[list[stream_pb2.StreamEvent]] = []
+    while not (batches and batches[-1][-1].HasField("completed")):
+        batches.append(await outbox.take())
+    return batches

@@ -76,8 +76,7 @@ class ChatCall:
             )
         )
         if self._form.echo:
-            for index in range(self._form.n):
-                self.outbox.add_echo(index, self._form.echo)
+            self.outbox.add_echo(self._form.echo, self._form.n)
 
     def attach(self, handle: Handle) -> None:
         """The engine has the call; to be called right after the submission."""

@@ -7,6 +7,7 @@ batches grow with the load. Events of one choice keep their order.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from chasqui.v1 import stream_pb2
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 # Characters of an answer that may wait for a caller who does not read them.
 MOST_UNREAD: Final = 1024 * 1024
-# Characters of an unstreamed answer that are collected at once, so that no answer makes a message of its own size.
-UNSTREAMED_BATCH: Final = 64 * 1024
+# Characters that are collected at once, if they are more than text: no answer makes a message of its own size, and none
+# that takes long to build and to read.
+BATCH: Final = 64 * 1024
 # About what a log probability takes, in characters of text.
 LOGPROB_CHARACTERS: Final = 32
 
@@ -42,8 +44,8 @@ class Outbox:
         self.only_text = True  # whether there is only text to collect
         self.failure: ChasquiError | None = None  # set when the call has failed
         self._on_ready = on_ready
-        self._batch = 0 if streamed else UNSTREAMED_BATCH
-        self._announced = False
+        self._batch = 0 if streamed else BATCH
+        self.is_ready = False  # announced, and not collected since
         self._started: stream_pb2.Started | None = None
         # By choice.
         self._texts: dict[int, list[str]] = {}
@@ -51,15 +53,38 @@ class Outbox:
         self._logprobs: dict[int, list[TokenLogprob]] = {}
         self._finishes: list[stream_pb2.StreamEvent] = []
         self._completed: stream_pb2.Completed | None = None
+        # Batches that are full and leave first: their events, their characters, and those of them in `unread`.
+        self._full: deque[tuple[list[stream_pb2.StreamEvent], int, int]] = deque()
+        self._unread_full = 0
+
+    @property
+    def next_size(self) -> int:
+        """About how many characters will be collected next."""
+        return self._full[0][1] if self._full else self.unread
 
     def start(self, started: stream_pb2.Started) -> None:
         """The call was accepted."""
         self._started = started
         self._added()
 
-    def add_echo(self, choice: int, text: str) -> None:
-        """The prompt, repeated right after `start`; not counted as unread: the reader has had no time to read it."""
-        self._texts[choice] = [text]
+    def add_echo(self, text: str, n: int) -> None:
+        """The prompt, repeated in `n` choices right after `start`.
+
+        It is not counted as unread: it is there at once, and the caller has had no time to read it.
+        """
+        started = [stream_pb2.StreamEvent(started=self._started)]
+        self._started = None
+        starts = range(0, len(text), BATCH)
+        deltas = [
+            stream_pb2.StreamEvent(delta=stream_pb2.ChoiceDelta(index=choice, content=text[at : at + BATCH], echo=True))
+            for choice in range(n)
+            for at in starts
+        ]
+        batches = [deltas] if n * len(text) <= BATCH else [[delta] for delta in deltas]
+        for batch in (started, *batches):
+            self._full.append((batch, sum(len(event.delta.content) for event in batch), 0))
+        self.only_text = False
+        self._announce()
 
     def add_text(self, choice: int, text: str) -> None:
         """The next text of a choice; runs for nearly every token."""
@@ -69,7 +94,7 @@ class Outbox:
         else:
             parts.append(text)
         self.unread += len(text)
-        if not self._announced and self.unread >= self._batch:
+        if not self.is_ready and self.unread >= self._batch:
             self._announce()
 
     def add_logprobs(self, choice: int, tokens: Sequence[TokenLogprob]) -> None:
@@ -77,6 +102,10 @@ class Outbox:
         if tokens:
             self._logprobs.setdefault(choice, []).extend(tokens)
             self._added(sum(LOGPROB_CHARACTERS * (1 + len(token.top_logprobs)) for token in tokens))
+            gathered = self.unread - self._unread_full
+            if gathered >= BATCH:
+                self._full.append((self._gathered(), gathered, gathered))
+                self._unread_full = self.unread
 
     def start_call(self, choice: int, index: int, call_id: str, name: str) -> None:
         """A tool call of a choice begins."""
@@ -105,6 +134,7 @@ class Outbox:
         self.failure = error
         self.only_text = False
         if not self.streamed:
+            self._full.clear()
             self._texts.clear()
             self._calls.clear()
             self._logprobs.clear()
@@ -114,20 +144,43 @@ class Outbox:
 
     def collect_texts(self) -> list[tuple[int, str]]:
         """The text that has gathered, by choice; to be called while there is `only_text`."""
-        self._announced = False
+        self.is_ready = False
         self.unread = 0
+        return self._gathered_texts()
+
+    def collect(self) -> list[stream_pb2.StreamEvent]:
+        """The next batch; while there are more, the outbox is announced as ready again.
+
+        The last batch of an answer ends with Completed, if there was no failure.
+        """
+        self.is_ready = False
+        if self._full:
+            events, _, unread = self._full.popleft()
+            self.unread -= unread
+            self._unread_full -= unread
+            if self._full or self._texts or self._calls or self._logprobs or self._finishes or self._ended:
+                self._announce()
+            return events
+        self.only_text = True
+        self.unread = 0
+        return self._gathered()
+
+    @property
+    def _ended(self) -> bool:
+        return self._completed is not None or self.failure is not None
+
+    def _gathered_texts(self) -> list[tuple[int, str]]:
         texts = [(choice, "".join(parts)) for choice, parts in self._texts.items()]
         self._texts.clear()
         return texts
 
-    def collect(self) -> list[stream_pb2.StreamEvent]:
-        """Everything that has gathered. The last batch of an answer ends with Completed, if there was no failure."""
-        self.only_text = True
+    def _gathered(self) -> list[stream_pb2.StreamEvent]:
+        """Everything that has gathered behind the full batches."""
         events = []
         if self._started is not None:
             events.append(stream_pb2.StreamEvent(started=self._started))
             self._started = None
-        deltas = {choice: stream_pb2.ChoiceDelta(index=choice, content=text) for choice, text in self.collect_texts()}
+        deltas = {choice: stream_pb2.ChoiceDelta(index=choice, content=text) for choice, text in self._gathered_texts()}
         for choice, calls in self._calls.items():
             delta = deltas.setdefault(choice, stream_pb2.ChoiceDelta(index=choice))
             for index, (call_id, name, arguments) in calls.items():
@@ -152,8 +205,8 @@ class Outbox:
             self._announce()
 
     def _announce(self) -> None:
-        if not self._announced:
-            self._announced = True
+        if not self.is_ready:
+            self.is_ready = True
             self._on_ready(self)
 
 

@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 # Bytes of a request up to which its prompt is rendered and tokenized on the event loop, in less than a millisecond: the
 # way to a thread and back would cost 0.15 ms of CPU time more.
 SMALL_BYTES: Final = 1024
-# Of the prompt in all choices of an answer, which is one message: half of the largest one.
+# Of the prompt in all choices of an answer: half of the largest message, for an answer that is one.
 MAX_ECHO_BYTES: Final = MAX_MESSAGE_BYTES // 2
 # Tokens that CountTokens and Detokenize take, and how many of their calls may wait.
 MAX_COUNTED_TOKENS: Final = 262_144

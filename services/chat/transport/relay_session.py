@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 # Characters of unread text after which a message is full: a larger one delays the other calls of its stream.
-FULL: Final = 256 * 1024
+FULL: Final = 64 * 1024
 # The RPCs that the same calls would be without an edge.
 _STREAMED: Final = "/chasqui.v1.ChatService/StreamChat"
 _UNSTREAMED: Final = "/chasqui.v1.ChatService/Chat"
@@ -150,7 +150,7 @@ class RelaySession:
         calls: list[relay_service_pb2.CallProgress] = []
         size = taken = 0
         for outbox in self._ready:
-            size += outbox.unread
+            size += outbox.next_size
             taken += 1
             if outbox.only_text:
                 for index, content in outbox.collect_texts():

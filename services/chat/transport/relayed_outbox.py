@@ -36,10 +36,12 @@ class RelayedOutbox(Outbox):
             self.ended.set()
 
     def progress(self) -> relay_service_pb2.CallProgress:
-        """Everything that has gathered, as one entry of a message."""
+        """The next batch, as one entry of a message; the failure comes with the last."""
+        events = self.collect()
+        failure = None if self.is_ready else self.failure
         return relay_service_pb2.CallProgress(
             call_id=self.call_id,
-            events=self.collect(),
-            status=None if self.failure is None else status_of(self.failure).SerializeToString(),
+            events=events,
+            status=None if failure is None else status_of(failure).SerializeToString(),
             tokens=self.tokens,
         )

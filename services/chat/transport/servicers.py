@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
 from services.chat.answer.outbox import AwaitedOutbox
 from services.chat.transport.interceptors import metadata_of
 from services.chat.transport.time_limit import remaining_seconds
-from services.errors import DeadlineExceeded, InvalidValue, SlowReader
+from services.errors import AnswerTooLarge, DeadlineExceeded, InvalidValue, SlowReader
 from services.fold import ResponseFold
+from services.settings import MAX_MESSAGE_BYTES
 from services.telemetry.call import current_call
 from services.telemetry.server_timing import server_timing
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 
+# Of the events that become one message: the message is smaller, but has a few bytes of its own for each choice.
+MAX_ANSWER_BYTES: Final = MAX_MESSAGE_BYTES - 64 * 1024
+
+
 class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
     """Chat over gRPC. A caller that reads no message for `reader_timeout` seconds is cut off."""
 
@@ -43,10 +48,16 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
     ) -> chat_service_pb2.ChatResponse:
         """Answer in one message."""
         outbox = AwaitedOutbox(streamed=False)
-        async with self._owned(request, context, outbox):
+        async with self._owned(request, context, outbox) as call:
             fold = ResponseFold()
+            size = 0
             while not fold.complete:
                 for event in await outbox.take():
+                    size += event.ByteSize()
+                    if size > MAX_ANSWER_BYTES:
+                        error = AnswerTooLarge(MAX_ANSWER_BYTES)
+                        call.fail(error)
+                        raise error
                     fold.add(event)
             _send_timings(context, fold.response.timings)
             return fold.response

@@ -128,6 +128,6 @@ def _tokenizer(bpe: BpeTokenizer, vocabulary: Vocabulary, opening: tuple[int, ..
         # Before they become a list, which holds the GIL.
         if most is not None and len(encoded) > most:
             raise TooManyTokensError(len(encoded))
-        return encoded.ids  # type: ignore[no-any-return]  # the library has no types
+        return encoded.ids
 
     return Tokenizer(encode, vocabulary, opening)

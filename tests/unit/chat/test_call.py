@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from services.chat.answer.outbox import MOST_UNREAD, AwaitedOutbox
 from services.engine.api import ChoiceEnd, EndReason, TokenDelta
 from services.errors import DeadlineExceeded, EngineFailed
 from tests.support.engines import FakeHandle, an_end, text_delta
+from tests.support.events import all_taken
 from tests.support.gguf_files import demo_tokenizer
 
 if TYPE_CHECKING:
@@ -89,7 +91,11 @@ def _stop(choice: int = 0) -> ChoiceEnd:
 
 
 def _texts(events: Sequence[stream_pb2.StreamEvent]) -> dict[int, str]:
-    return {event.delta.index: event.delta.content for event in events if event.HasField("delta")}
+    texts: defaultdict[int, str] = defaultdict(str)
+    for event in events:
+        if event.HasField("delta"):
+            texts[event.delta.index] += event.delta.content
+    return texts
 
 
 def _finishes(events: Sequence[stream_pb2.StreamEvent]) -> list[tuple[int, str, str | None]]:
@@ -400,4 +406,6 @@ async def test_a_caller_is_not_slow_for_not_having_read_the_echo_of_its_prompt()
     for choice in range(4):
         played.call.token_delta(TokenDelta(choice, 1, text="b"))
     assert played.handle.cancels == []
-    assert _texts(await played.outbox.take()) == dict.fromkeys(range(4), echo + "b")
+    played.call.end(an_end())
+    events = [event for batch in await all_taken(played.outbox) for event in batch]
+    assert _texts(events) == dict.fromkeys(range(4), echo + "b")

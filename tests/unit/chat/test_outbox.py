@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chasqui.v1 import chat_pb2, stream_pb2
-from services.chat.answer.outbox import UNSTREAMED_BATCH, AwaitedOutbox
+from services.chat.answer.outbox import BATCH, AwaitedOutbox
 from services.errors import EngineFailed
-from tests.support.events import completed, delta, finish
+from tests.support.events import all_taken, completed, delta, finish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -200,12 +200,70 @@ async def test_an_unstreamed_answer_is_collected_in_batches_and_not_as_one_messa
     batches = []
     for _ in range(1000):
         outbox.add_text(0, "a" * 1000)
-        if outbox.unread >= UNSTREAMED_BATCH:
+        if outbox.unread >= BATCH:
             batches.append(await outbox.take())
     outbox.add_finish(0, STOP, None)
     outbox.complete(completed().completed)
     batches.append(await outbox.take())
     texts = [_text_of(batch, 0) for batch in batches]
     assert sum(map(len, texts)) == 1_000_000
-    assert max(map(len, texts)) < UNSTREAMED_BATCH + 1000
+    assert max(map(len, texts)) < BATCH + 1000
     assert batches[-1][-2:] == [finish(0), completed()]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_an_echo_leaves_before_the_answer_in_batches_of_a_bounded_size(streamed: bool) -> None:
+    outbox = AwaitedOutbox(streamed=streamed)
+    outbox.start(stream_pb2.Started(id="a"))
+    outbox.add_echo("e" * (3 * BATCH + 1), n=2)
+    outbox.add_text(1, "answer")
+    assert outbox.unread == len("answer")
+    outbox.complete(completed().completed)
+    batches = await all_taken(outbox)
+    events = [event for batch in batches for event in batch]
+    assert events[0].started.id == "a"
+    assert _text_of(events, 0) == "e" * (3 * BATCH + 1)
+    assert _text_of(events, 1) == "e" * (3 * BATCH + 1) + "answer"
+    assert {event.delta.content[0]: event.delta.echo for event in events if event.HasField("delta")} == {"e": 1, "a": 0}
+    assert max(sum(event.ByteSize() for event in batch) for batch in batches) < BATCH + 100
+
+
+async def test_log_probabilities_that_gather_leave_in_batches_of_a_bounded_size_with_their_text_in_order() -> None:
+    outbox = AwaitedOutbox(streamed=True)
+    top = [chat_pb2.TopLogprob(token="word", logprob=-1.5, bytes=b"word")] * 20
+    for number in range(1000):
+        outbox.add_text(0, f"{number} ")
+        entry = chat_pb2.TokenLogprob(token=f"{number} ", logprob=-0.5, top_logprobs=top)
+        outbox.add_logprobs(0, [entry])
+    outbox.add_finish(0, STOP, None)
+    outbox.complete(completed().completed)
+    batches = await all_taken(outbox)
+    assert outbox.unread == 0
+    for batch in batches:
+        entries = [entry.token for event in batch for entry in event.delta.logprobs.content]
+        assert "".join(entries) == _text_of(batch, 0)
+    events = [event for batch in batches for event in batch]
+    assert _text_of(events, 0) == "".join(f"{number} " for number in range(1000))
+    assert events[-2:] == [finish(0), completed()]
+    assert max(sum(event.ByteSize() for event in batch) for batch in batches) < 2 * BATCH
+
+
+async def test_a_failure_comes_after_all_batches_that_have_gathered() -> None:
+    outbox = AwaitedOutbox(streamed=True)
+    outbox.start(stream_pb2.Started(id="a"))
+    outbox.add_echo("e" * (3 * BATCH), n=1)
+    outbox.fail(EngineFailed("broken"))
+    taken = ""
+    with pytest.raises(EngineFailed):
+        while True:
+            taken += _text_of(await outbox.take(), 0)
+    assert taken == "e" * (3 * BATCH)
+
+
+async def test_an_unstreamed_answer_that_fails_drops_the_batches_that_have_gathered() -> None:
+    outbox = AwaitedOutbox(streamed=False)
+    outbox.start(stream_pb2.Started(id="a"))
+    outbox.add_echo("e" * (3 * BATCH), n=1)
+    outbox.fail(EngineFailed("broken"))
+    with pytest.raises(EngineFailed):
+        await outbox.take()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from chasqui.v1 import chat_service_pb2, relay_service_pb2
+from chasqui.v1 import chat_service_pb2, relay_service_pb2, stream_pb2
 from services.chat.transport.authentication import Authentication
 from services.chat.transport.relay_session import FULL, RelaySession, RelayTraffic
+from services.errors import EngineFailed
 from services.telemetry.rpc import RpcObserver
 from services.telemetry.spans import untraced
 from tests.support.events import completed, finish
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from services.chat.answer.outbox import Outbox
 
-TEXT = "a" * 100_000
+TEXT = "a" * 20_000
 
 
 @dataclass
@@ -106,3 +107,21 @@ async def test_a_session_that_is_closed_before_it_runs_ends_at_once() -> None:
     closed = session(ScriptedStream([], stays_open=True), _answer)
     closed.close()
     await asyncio.wait_for(closed.run(), 5)
+
+
+async def test_echoes_of_any_size_make_no_message_larger_and_end_with_their_failures() -> None:
+    echo = "e" * 1_000_000
+
+    def answer(outbox: Outbox) -> None:
+        outbox.start(stream_pb2.Started())
+        outbox.add_echo(echo, n=4)
+        outbox.fail(EngineFailed("broken"))
+
+    stream = ScriptedStream([submits(5)])
+    await session(stream, answer).run()
+    assert max(message.ByteSize() for message in stream.written) <= 2 * FULL + 1000
+    progress = [progress for message in stream.written for progress in message.calls]
+    for call in range(1, 6):
+        *before, last = [entry for entry in progress if entry.call_id == call]
+        assert sum(len(event.delta.content) for entry in before for event in entry.events) == 4 * len(echo)
+        assert [entry.HasField("status") for entry in (before[-1], last)] == [False, True]

@@ -100,6 +100,24 @@ async def test_a_client_that_does_not_read_may_leave_so_many_bytes_and_no_more()
     stream.close()
 
 
+async def test_what_is_there_at_once_may_wait_beyond_the_limit_and_leaves_in_order() -> None:
+    send = GatedSend()
+    stream = stream_to(send)
+    send.shut()
+    for data in (b"a", b"b", b"c"):
+        stream.push(data * MAX_UNSENT, counted=False)
+    stream.push(b"d" * (MAX_UNSENT - 1))
+    with pytest.raises(SlowReader):
+        stream.push(b"ee")
+    send.open()
+    await completed()
+    stream.push(b"f")
+    sent = send.body()
+    assert [sent.count(letter) for letter in (b"a", b"b", b"c")] == [MAX_UNSENT] * 3
+    assert bytes(dict.fromkeys(sent)) == b"abcdef"
+    assert max(len(message["body"]) for message in send.sent) <= MAX_UNSENT
+
+
 async def test_bytes_that_have_left_no_longer_count() -> None:
     send = GatedSend()
     stream = stream_to(send)
