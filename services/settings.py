@@ -40,8 +40,10 @@ class Settings(EngineSettings):
     default_max_tokens: int = setting(
         4096, "max_tokens of a request that sets none.", unit="tokens", minimum=1, maximum=1_000_000
     )
-    price: float = setting(
-        0.055, "Price of prompt and completion tokens alike.", unit="USD per million tokens", minimum=0.0
+    price: str = setting(
+        "0.055",
+        "Price of all tokens, or the prices of prompt, cached prompt and completion tokens, separated by commas.",
+        unit="USD per million tokens",
     )
     api_keys: str = setting(
         "",

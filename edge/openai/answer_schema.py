@@ -228,6 +228,7 @@ class PricingBody(Struct):
     """USD per 1,000,000 tokens."""
 
     prompt: float
+    cached_prompt: float
     completion: float
 
 

@@ -208,7 +208,7 @@ def timings(measured: chat_pb2.Timings) -> TimingsBody:
 
 def model_body(model: Model) -> ModelBody:
     """The description of a model."""
-    price = model.price.usd_per_million_tokens
+    price = model.price
     return ModelBody(
         id=model.id,
         created=model.created.seconds,
@@ -217,7 +217,11 @@ def model_body(model: Model) -> ModelBody:
         context_length=model.context_length,
         default_max_tokens=model.default_max_tokens,
         quantization=model.quantization,
-        pricing=PricingBody(price, price),
+        pricing=PricingBody(
+            price.usd_per_million_prompt_tokens,
+            price.usd_per_million_cached_tokens,
+            price.usd_per_million_completion_tokens,
+        ),
         supported_parameters=list(model.capabilities.parameters),
         tool_syntax=model.capabilities.tool_syntax or None,
         chat=model.capabilities.chat,

@@ -133,7 +133,7 @@ class ChatPipeline:
         model = self._engine.model
         return CallFacts(
             ids=ids_of(request, context),
-            model=ServedModel(model.name, model.fingerprint, self._settings.price, request.model),
+            model=ServedModel(model.name, model.fingerprint, self._catalogue.price, request.model),
             operation=operation_of(request),
             n=n,
             received=clock.received,

@@ -173,7 +173,7 @@ def test_models_describe_what_a_caller_may_send(channel: grpc.Channel) -> None:
     model = stub.GetModel(model_service_pb2.GetModelRequest(id=REFERENCE_MODEL)).model
     assert stub.ListModels(model_service_pb2.ListModelsRequest()).models[0] == model
     assert REFERENCE_MODEL in model.aliases
-    assert model.price.usd_per_million_tokens == 0.055
+    assert model.price.usd_per_million_completion_tokens == 0.055
     limits = {limit.parameter: limit for limit in model.limits}
     assert (limits["temperature"].minimum, limits["temperature"].maximum) == (0, 2)
     assert "temperature" in model.capabilities.parameters

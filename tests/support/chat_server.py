@@ -187,7 +187,11 @@ def demo_model(**changes: Any) -> model_pb2.Model:
         "context_length": 1024,
         "default_max_tokens": 256,
         "quantization": "Q8_0",
-        "price": model_pb2.Price(usd_per_million_tokens=0.055),
+        "price": model_pb2.Price(
+            usd_per_million_prompt_tokens=0.055,
+            usd_per_million_cached_tokens=0.025,
+            usd_per_million_completion_tokens=0.155,
+        ),
         "capabilities": model_pb2.Capabilities(
             parameters=["temperature", "seed"], tool_syntax="llama3_json", chat=True
         ),

@@ -65,8 +65,8 @@ def test_the_demo_model_ships_with_the_package() -> None:
         ("CHASQUI_PORT", "9000", "port", 9000),
         ("CHASQUI_ENGINE", "simulated", "engine", "simulated"),
         ("CHASQUI_MODEL", "", "model", ""),
-        ("CHASQUI_PRICE", "0", "price", 0.0),
-        ("CHASQUI_PRICE", "1e-3", "price", 0.001),
+        ("CHASQUI_SIMULATED_RATE", "0", "simulated_rate", 0.0),
+        ("CHASQUI_SIMULATED_RATE", "1e-3", "simulated_rate", 0.001),
         ("CHASQUI_MAX_QUEUE", "0", "max_queue", 0),
         ("CHASQUI_MODEL_ALIASES", "a, b/c ,,d", "model_aliases", ("a", "b/c", "d")),
         ("CHASQUI_MODEL_ALIASES", "", "model_aliases", ()),
@@ -98,10 +98,10 @@ def test_a_variable_sets_its_field(variable_name: str, text: str, field: str, va
         ("CHASQUI_PORT", "80.5", "a whole number from 1 to 65,535"),
         ("CHASQUI_PARALLEL", "9" * 5000, "a whole number from 1 to 4,096"),
         ("CHASQUI_MAX_QUEUE", "-1", "a whole number of at least 0"),
-        ("CHASQUI_PRICE", "nan", "a number of at least 0"),
-        ("CHASQUI_PRICE", "inf", "a number of at least 0"),
-        ("CHASQUI_PRICE", "1e400", "a number of at least 0"),
-        ("CHASQUI_PRICE", "cheap", "a number of at least 0"),
+        ("CHASQUI_SIMULATED_RATE", "nan", "a number of at least 0"),
+        ("CHASQUI_SIMULATED_RATE", "inf", "a number of at least 0"),
+        ("CHASQUI_SIMULATED_RATE", "1e400", "a number of at least 0"),
+        ("CHASQUI_SIMULATED_RATE", "cheap", "a number of at least 0"),
         ("CHASQUI_KEEP_ALIVE", "0", "a number of at least 0.01"),
         ("CHASQUI_ENGINE", "vllm", "one of llama-cpp, tensorrt-llm, simulated"),
         ("CHASQUI_ENGINE", "", "one of llama-cpp, tensorrt-llm, simulated"),
@@ -150,7 +150,7 @@ def _service(name: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", ["CHASQUI", "CHASQUI_EDGE", "CHASQUI_API"])
 def test_the_variables_of_a_kubernetes_service_are_ignored(name: str) -> None:
     environ = {**_service(name), "CHASQUI_PRICE": "1"}
-    assert Settings.read(environ) == Settings(price=1.0)
+    assert Settings.read(environ) == Settings(price="1")
     assert ignored_variables(environ) == set(_service(name))
 
 

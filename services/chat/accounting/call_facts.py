@@ -9,6 +9,7 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from chasqui.v1 import chat_pb2
     from chasqui.v1.chat_service_pb2 import ChatRequest
+    from services.accounts.price import Price
     from services.telemetry.call import CallContext
 
 
@@ -27,7 +28,7 @@ class ServedModel:
 
     name: str
     fingerprint: str
-    price: float  # USD per million tokens
+    price: Price
     requested: str
 
 

@@ -9,18 +9,19 @@ from google.protobuf.duration_pb2 import Duration
 from chasqui.v1 import chat_pb2
 
 if TYPE_CHECKING:
+    from services.accounts.price import Price
     from services.engine.api import End, EngineTimings
 
 
-def usage_of(end: End, completion_tokens: int, price: float) -> chat_pb2.Usage:
-    """What a call costs at `price` USD per million tokens. `completion_tokens` were generated for its caller."""
+def usage_of(end: End, completion_tokens: int, price: Price) -> chat_pb2.Usage:
+    """What a call costs. `completion_tokens` were generated for its caller."""
     total = end.prompt_tokens + completion_tokens
     return chat_pb2.Usage(
         prompt_tokens=end.prompt_tokens,
         completion_tokens=completion_tokens,
         total_tokens=total,
         cached_tokens=end.cached_tokens,
-        estimated_cost=total * price / 1e6,
+        estimated_cost=float(price.cost(end.prompt_tokens, end.cached_tokens, completion_tokens)),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chasqui.v1 import model_pb2
+from services.accounts.price import price_of
 from services.chat.grammar.tool_syntax import tool_syntax_of
 from services.errors import InvalidValue, ModelNotFound, quoted
 from services.limits import LIMITS
@@ -29,6 +30,8 @@ class Catalogue:
     """The served model, found by its id and its aliases."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
+        """SettingsError if `CHASQUI_PRICE` is no price."""
+        self.price = price_of(settings.price)
         capabilities = engine.capabilities
         parameters = capabilities.parameters | _SERVER_PARAMETERS
         syntax = tool_syntax_of(engine.model)
@@ -44,7 +47,11 @@ class Catalogue:
             context_length=capabilities.context_length,
             default_max_tokens=settings.default_max_tokens,
             quantization=engine.model.quantization,
-            price=model_pb2.Price(usd_per_million_tokens=settings.price),
+            price=model_pb2.Price(
+                usd_per_million_prompt_tokens=float(self.price.prompt),
+                usd_per_million_cached_tokens=float(self.price.cached_prompt),
+                usd_per_million_completion_tokens=float(self.price.completion),
+            ),
             capabilities=_capabilities(engine, parameters, syntax),
             limits=_limits(parameters),
             engine=settings.engine,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chasqui.v1 import chat_pb2
+from services.accounts.price import price_of
 from services.chat.accounting.call_facts import CallFacts, CallIds, ServedModel
 from services.chat.answer.call import ChatCall
 from services.chat.answer.form import AnswerForm, ToolUse
@@ -40,11 +41,11 @@ class Played:
     released: list[float]
 
 
-def facts(*, n: int = 1, price: float = 2.0) -> CallFacts:
+def facts(*, n: int = 1, price: str = "2,1,3") -> CallFacts:
     """What is known of a call."""
     return CallFacts(
         ids=CallIds("request-1", "0" * 32, "chatcmpl-1"),
-        model=ServedModel("demo", "test-1", price, "demo"),
+        model=ServedModel("demo", "test-1", price_of(price), "demo"),
         operation="chat",
         n=n,
         received=0.0,
@@ -60,7 +61,7 @@ def form(
 
 
 def accept(
-    *, streamed: bool = True, n: int = 1, price: float = 2.0, keeps_output: bool = False, **fields: Any
+    *, streamed: bool = True, n: int = 1, price: str = "2,1,3", keeps_output: bool = False, **fields: Any
 ) -> Played:
     """A call that has been accepted and that the engine has not got yet."""
     records: list[UsageRecord] = []
@@ -121,7 +122,11 @@ async def test_an_answer_is_its_text_its_finish_and_its_usage() -> None:
     assert _finishes(events) == [(0, "STOP", None)]
     usage = events[-1].completed.usage
     assert usage == chat_pb2.Usage(
-        prompt_tokens=10, completion_tokens=3, total_tokens=13, cached_tokens=4, estimated_cost=13 * 2.0 / 1e6
+        prompt_tokens=10,
+        completion_tokens=3,
+        total_tokens=13,
+        cached_tokens=4,
+        estimated_cost=(6 * 2 + 4 * 1 + 3 * 3) / 1e6,
     )
     assert (played.call.outcome, played.call.usage, len(played.records)) == ("completed", usage, 1)
 
@@ -315,7 +320,7 @@ async def test_closing_an_answered_call_changes_nothing() -> None:
 
 
 async def test_the_usage_record_has_every_number() -> None:
-    played = start(n=2, price=1.0)
+    played = start(n=2, price="1")
     played.call.token_delta(text_delta("a", choice=1, tokens=3))
     played.call.choice_end(ChoiceEnd(1, EndReason.LENGTH))
     played.call.choice_end(_stop(0))

@@ -250,7 +250,7 @@ def test_a_model_is_described_with_everything_that_the_contract_has() -> None:
         "context_length": 1024,
         "default_max_tokens": 256,
         "quantization": "Q8_0",
-        "pricing": {"prompt": 0.055, "completion": 0.055},
+        "pricing": {"prompt": 0.055, "cached_prompt": 0.025, "completion": 0.155},
         "supported_parameters": ["temperature", "seed"],
         "limits": {
             "temperature": limit,

@@ -1,0 +1,61 @@
+"""What tokens cost, in exact decimals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from services.settings import SettingsError
+
+# Of USD per million tokens: with them the price of a token is a whole number of picodollars (1e-12 USD).
+_MOST_DECIMALS: Final = 6
+_HIGHEST: Final = Decimal(1_000_000)
+_MILLION: Final = Decimal(1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Prices in USD per million tokens; `version` says where they come from.
+
+    A prompt token costs `prompt`, or `cached_prompt` if it came from the KV cache.
+    """
+
+    prompt: Decimal
+    cached_prompt: Decimal
+    completion: Decimal
+    version: str
+
+    def cost(self, prompt_tokens: int, cached_tokens: int, completion_tokens: int) -> Decimal:
+        """The cost of a call in USD, exact; the cached tokens are among those of the prompt."""
+        computed = (prompt_tokens - cached_tokens) * self.prompt
+        return (computed + cached_tokens * self.cached_prompt + completion_tokens * self.completion) / _MILLION
+
+
+def price_of(text: str) -> Price:
+    """The price in `CHASQUI_PRICE`: of all tokens, or of prompt, cached prompt and completion tokens.
+
+    SettingsError if it is neither.
+    """
+    try:
+        amounts = [usd(part.strip()) for part in text.split(",")]
+    except ValueError as error:
+        raise SettingsError(f"CHASQUI_PRICE is {text!r}, but {error}.") from None
+    if len(amounts) not in {1, 3}:
+        raise SettingsError(
+            f"CHASQUI_PRICE is {text!r}, but must be one price, or those of prompt, cached and completion tokens."
+        )
+    prompt, cached_prompt, completion = amounts if len(amounts) == 3 else amounts * 3
+    return Price(prompt, cached_prompt, completion, f"CHASQUI_PRICE={text}")
+
+
+def usd(text: str) -> Decimal:
+    """An amount of USD with at most six decimals; ValueError says what is wrong with it."""
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text!r} is no number") from None
+    exponent = amount.as_tuple().exponent
+    if not isinstance(exponent, int) or not 0 <= amount <= _HIGHEST or exponent < -_MOST_DECIMALS:
+        raise ValueError(f"{text!r} is not from 0 to {_HIGHEST:,} with at most {_MOST_DECIMALS} decimals")
+    return amount

@@ -1,0 +1,38 @@
+"""What tokens cost: exact, and never rounded."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.accounts.price import price_of
+from services.settings import SettingsError
+from tests.support.wording import is_one_sentence
+
+
+def test_one_price_is_that_of_all_tokens() -> None:
+    assert price_of("0.055").cost(10, 4, 3) == Decimal("0.000000715")
+
+
+def test_prompt_cached_prompt_and_completion_may_cost_differently() -> None:
+    assert price_of("3, 0.3, 15").cost(10, 4, 2) == Decimal(6 * 3 + 30) / 10**6 + Decimal("0.0000012")
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), max_size=50))
+def test_the_cost_of_calls_together_is_the_sum_of_their_costs(calls: list[tuple[int, int]]) -> None:
+    price = price_of("0.000001,0.333333,999999.999999")
+    together = price.cost(sum(prompt for prompt, _ in calls), 0, sum(completion for _, completion in calls))
+    assert sum((price.cost(prompt, 0, completion) for prompt, completion in calls), Decimal(0)) == together
+
+
+@pytest.mark.parametrize(
+    "text", ["", "cheap", "-1", "1,2", "1,2,3,4", "nan", "inf", "1e9", "0.0000001", "1,,1", "1000001"]
+)
+def test_what_is_no_price_is_one_sentence(text: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        price_of(text)
+    assert "CHASQUI_PRICE" in str(raised.value)
+    assert is_one_sentence(str(raised.value))
