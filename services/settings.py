@@ -111,6 +111,12 @@ class Settings(EngineSettings):
         "Let a caller's traceparent decide whether its call is sampled; off: OTEL_TRACES_SAMPLER decides, and the "
         "caller's trace is continued.",
     )
+    page: bool = setting(True, "Serve the web pages: the playground at /, and the API at /docs.")
+    trace_url: str = setting(
+        "",
+        "Address of a call's trace, to which the playground links below each answer, as "
+        "https://jaeger.example.com/trace/{trace_id}. Empty: no links.",
+    )
     cors_origins: tuple[str, ...] = setting(
         (),
         "Origins of web pages that may call the REST API from a browser, as https://example.com, separated by "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,31 +11,22 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import REFERENCE_MODEL
+from tests.support.npm import installed, node
 from tests.support.service import Service
 
 PACKAGE = "openai@7.57.0"
 SCRIPT = Path(__file__).parent / "node" / "client.mjs"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chasqui-tests" / PACKAGE
-NODE, NPM = shutil.which("node"), shutil.which("npm")
 
 
 @pytest.fixture(scope="session")
 def program() -> Path:
     """The script beside its installed package: Node looks for packages where the script lies."""
-    if NODE is None or NPM is None:
-        pytest.skip("Node.js or npm is not installed")
-    if not (CACHE / "node_modules" / "openai").is_dir():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        command = [NPM, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(CACHE), PACKAGE]
-        done = subprocess.run(command, capture_output=True, timeout=300, check=False)  # noqa: S603
-        if done.returncode:
-            pytest.skip(f"npm cannot install {PACKAGE}: {done.stderr.decode()[-300:]}")
-    return Path(shutil.copy(SCRIPT, CACHE))
+    return Path(shutil.copy(SCRIPT, installed([PACKAGE])))
 
 
 @pytest.fixture(scope="module")
 def seen(program: Path, simulated: Service) -> dict[str, Any]:
-    command = [str(NODE), str(program), simulated.url + "/v1", REFERENCE_MODEL]
+    command = [node(), str(program), simulated.url + "/v1", REFERENCE_MODEL]
     done = subprocess.run(command, capture_output=True, timeout=120, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr.decode()
     shown: dict[str, Any] = json.loads(done.stdout)
