@@ -8,23 +8,20 @@ proxy in front of Chasqui: only its own CPU time counts.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import statistics
-import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import uvloop
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.bench import load
+from tests.bench import generation
 from tests.bench.machine import describe
 from tests.bench.peer_process import Peer
-from tests.bench.random_llama import write_random_llama
 from tests.bench.serving import OUTPUT, PACE, PROMPT, SETTINGS
 from tests.support.service import Service, free_port
 from tests.support.tensorrt_llm.release import write_checkpoint
@@ -32,29 +29,22 @@ from tests.support.tensorrt_llm.release import write_checkpoint
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-STREAMS = (1, 4, 8)
-TOKENS = 64
-ROUNDS = 5
-PARALLEL = 8
-CONTEXT = 1024
 THREADS = os.cpu_count() or 1
 PACED_STREAMS = 128
 PACED_TOKENS = 300
 PACED_ROUNDS = 3
 PEERS_BIN = OUTPUT / "peers-venv/bin"
-# The same sampling on both sides, whose defaults differ; and a count of tokens at the end.
-OPTIONS: dict[str, Any] = {"temperature": 0, "stream_options": {"include_usage": True}}
 Figures = dict[str, dict[str, float]]
 
 
 def main() -> None:
     """Measure, print and write down."""
     console = Console()
-    model = OUTPUT / "random-llama-q8_0.gguf"
-    weights = write_random_llama(model)
-    result: dict[str, Any] = {"machine": describe(), "weights": weights, "generation": _generation(model, console)}
+    rounds = generation.compare(THREADS, console)
+    shown = {count: {name: [*map(asdict, side)] for name, side in sides.items()} for count, sides in rounds.items()}
+    result: dict[str, Any] = {"machine": describe(), "generation": shown}
     console.print(", ".join(result["machine"].values()))
-    console.print(_generation_table(result))
+    console.print(generation.table(rounds))
     if (PEERS_BIN / "smg").exists() and (PEERS_BIN / "litellm").exists():
         result["serving"] = _serving(console)
         console.print(_serving_table(result["serving"]))
@@ -63,30 +53,6 @@ def main() -> None:
     path = OUTPUT / "peers.json"
     path.write_text(json.dumps(result, indent=2) + "\n")
     console.print(f"{path} is written.")
-
-
-def _generation(model: Path, console: Console) -> list[dict[str, Any]]:
-    """Tokens per second of both, by streams, round by round."""
-    port = free_port()
-    numbers = (port, PARALLEL, CONTEXT, THREADS)
-    command = [sys.executable, "-m", "tests.bench.llama_cpp_server", str(model), *map(str, numbers)]
-    peer = Peer(port, "random-llama", {"llama.cpp": command})
-    settings: dict[str, Any] = {"engine": "llama-cpp", "model": model, "parallel": PARALLEL, "context_length": CONTEXT}
-    rates: dict[int, dict[str, list[float]]] = {count: {"chasqui": [], "llama_cpp": []} for count in STREAMS}
-    with Service(**settings, threads=THREADS, log_level="error") as service, peer:
-        request = peer.request(PROMPT, TOKENS) | OPTIONS
-        sides = {"chasqui": service.port, "llama_cpp": port}
-        for side in sides.values():  # every slot has the prompt before it is measured
-            _answers(side, request, PARALLEL, TOKENS)
-        for number in track(range(ROUNDS), description="llama.cpp", console=console):
-            for count in STREAMS:
-                # Whoever goes first in one round goes last in the next.
-                for name in sorted(sides, reverse=number % 2 == 1):
-                    rates[count][name].append(_rate(sides[name], request, count))
-    return [
-        {"streams": count, **both, "ratio": statistics.median(a / b for a, b in zip(*both.values(), strict=True))}
-        for count, both in rates.items()
-    ]
 
 
 def _serving(console: Console) -> list[Figures]:
@@ -100,19 +66,19 @@ def _serving(console: Console) -> list[Figures]:
         _smg(directory) as smg,
         _litellm(service, directory) as litellm,
     ):
-        request = smg.request(PROMPT, PACED_TOKENS) | OPTIONS
+        request = smg.request(PROMPT, PACED_TOKENS) | generation.OPTIONS
         sides: dict[str, tuple[int, Callable[[], dict[str, float]]]] = {
             "chasqui": (service.port, lambda: _cpu(service)),
             "smg": (smg.port, smg.cpu),
             "litellm": (litellm.port, litellm.cpu),
         }
         for port, _ in sides.values():
-            _answers(port, request | {"max_tokens": 1}, PACED_STREAMS, 1)
+            generation.answers(port, request | {"max_tokens": 1}, PACED_STREAMS, 1)
         for _ in track(range(PACED_ROUNDS), description="smg, LiteLLM", console=console):
             figures: Figures = {}
             for name, (port, cpu) in sides.items():
                 before = cpu()
-                _answers(port, request, PACED_STREAMS, PACED_TOKENS)
+                generation.answers(port, request, PACED_STREAMS, PACED_TOKENS)
                 figures[name] = _per_token(before, cpu())
             rounds.append(figures)
     return rounds
@@ -145,23 +111,6 @@ def _litellm(service: Service, model: Path) -> Peer:
     return Peer(port, str(model), {"proxy": command})
 
 
-def _answers(port: int, request: dict[str, Any], streams: int, tokens: int) -> list[load.Answer]:
-    """So many streams at once; WrongAnswerError if one has not all its tokens."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        answers = runner.run(load.stream_many(port, request, streams))
-    for answer in answers:
-        if answer.completion_tokens != tokens:
-            raise load.WrongAnswerError(f"expected {tokens} tokens, got {answer.completion_tokens} {answer.text!r}")
-    return answers
-
-
-def _rate(port: int, request: dict[str, Any], streams: int) -> float:
-    """Tokens per second of all streams together, from the first request to the last text."""
-    answers = _answers(port, request, streams, TOKENS)
-    began = min(answer.arrivals[0] - answer.ttft for answer in answers)
-    return streams * TOKENS / (max(answer.arrivals[-1] for answer in answers) - began)
-
-
 def _cpu(service: Service) -> dict[str, float]:
     """Seconds that each part has worked."""
     return {name: sum(part.cpu_times()[:2]) for name, part in service.parts().items()}
@@ -170,19 +119,6 @@ def _cpu(service: Service) -> dict[str, float]:
 def _per_token(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
     tokens = PACED_STREAMS * PACED_TOKENS
     return {name: 1e6 * (after[name] - before[name]) / tokens for name in before}
-
-
-def _generation_table(result: dict[str, Any]) -> Table:
-    title = f"{result['weights'] / 1e6:.0f} M random weights, Q8_0, {TOKENS} tokens per stream, {ROUNDS} rounds"
-    table = Table(title=title)
-    for heading in ("streams", "Chasqui tokens/s", "llama.cpp's server tokens/s", "ratio, median (min - max)"):
-        table.add_column(heading, justify="right")
-    for row in result["generation"]:
-        ours, theirs = row["chasqui"], row["llama_cpp"]
-        ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-        medians = (f"{statistics.median(rates):.1f}" for rates in (ours, theirs))
-        table.add_row(str(row["streams"]), *medians, f"{row['ratio']:.2f} ({min(ratios):.2f} - {max(ratios):.2f})")
-    return table
 
 
 def _serving_table(rounds: list[Figures]) -> Table:

@@ -6,13 +6,13 @@ texts between them are encoded as plain text. `services.chat.request.special_tok
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from services.chat.grammar.tool_syntax import ToolSyntax
 from services.chat.request.history import template_messages, template_tools
 from services.chat.request.special_tokens import SpecialTokens, unused_character
 from services.chat.request.template import ChatTemplate
+from services.chat.request.token_cache import TokenCache
 from services.engine.model.tokenizer import TooManyTokensError
 
 if TYPE_CHECKING:
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from services.engine.api import ModelInfo
     from services.engine.model.tokenizer import Tokenizer
 
-# Most texts between special tokens are the template's own, the same in every call, or turns of a conversation that
-# continues. Encoding one takes 5 to 30 µs and releases the GIL twice; through llama.cpp's core it takes 200 µs.
-_CACHED_TEXTS = 2048
-_LONGEST_CACHED = 256  # characters
-
 
 class PromptRenderer:
     """Turns messages into token ids. Thread-safe; CPU-bound, so it belongs into a thread of a pool."""
@@ -36,7 +31,8 @@ class PromptRenderer:
         """EngineLoadError if the model's template is not valid Jinja."""
         self._template = ChatTemplate(model)
         self._tokenizer = tokenizer
-        self._short_text = lru_cache(_CACHED_TEXTS)(tokenizer.encode)
+        # Most texts between special tokens are the template's own or were in the caller's last call.
+        self._texts = TokenCache(tokenizer)
         self._special = SpecialTokens(tokenizer.special_tokens)
         self.tool_syntax = self._template.tool_syntax
 
@@ -57,12 +53,7 @@ class PromptRenderer:
             if index % 2:
                 ids.append(self._tokenizer.special_tokens[text])
             elif text:
-                ids += self._encode(self._special.reveal(text, guard), None if most is None else most - len(ids))
+                ids += self._texts.encode(self._special.reveal(text, guard), None if most is None else most - len(ids))
             if most is not None and len(ids) > most:
                 raise TooManyTokensError(len(ids))
         return ids
-
-    def _encode(self, text: str, most: int | None) -> list[int]:
-        if len(text) <= _LONGEST_CACHED:
-            return self._short_text(text)
-        return self._tokenizer.encode(text, most)

@@ -1,0 +1,117 @@
+"""Chasqui on llama.cpp beside llama.cpp's own HTTP server: same weights, slots, context, threads and requests.
+
+`python -m tests.bench.generation` runs it alone, `make bench-peers` as part of the whole. The two take turns request by
+request. What is compared is the median time between two tokens of a stream, which a moment of other load on the machine
+does not move, and the time to the first token of a prompt that neither has seen; each ratio is the median over rounds,
+and its spread the quartiles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import uvloop
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from tests.bench import load
+from tests.bench.machine import describe
+from tests.bench.peer_process import Peer
+from tests.bench.random_llama import write_random_llama
+from tests.bench.serving import OUTPUT, PROMPT
+from tests.support.service import Service, free_port
+
+STREAMS = (1, 4, 8)
+TOKENS = 32
+ROUNDS = 9
+PARALLEL = 8
+CONTEXT = 1024
+# The same sampling on both sides, whose defaults differ; and a count of tokens at the end.
+OPTIONS: dict[str, Any] = {"temperature": 0, "stream_options": {"include_usage": True}}
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One round of one side: seconds from token to token, and to the first token."""
+
+    step: float
+    first: float
+
+
+Rounds = dict[str, list[Timing]]
+
+
+def compare(threads: int, console: Console) -> dict[int, Rounds]:
+    """Streams -> side -> one timing for each round; the first round warms both up and is left out."""
+    model = OUTPUT / "random-llama-q8_0.gguf"
+    write_random_llama(model)
+    port = free_port()
+    numbers = (port, PARALLEL, CONTEXT, threads)
+    command = [sys.executable, "-m", "tests.bench.llama_cpp_server", str(model), *map(str, numbers)]
+    settings: dict[str, Any] = {"engine": "llama-cpp", "model": model, "parallel": PARALLEL, "context_length": CONTEXT}
+    rounds: dict[int, Rounds] = {count: {"chasqui": [], "llama_cpp": []} for count in STREAMS}
+    peer = Peer(port, "random-llama", {"llama.cpp": command})
+    with Service(**settings, threads=threads, log_level="error") as service, peer:
+        sides = {"chasqui": service.port, "llama_cpp": port}
+        for number in track(range(ROUNDS + 1), description="llama.cpp", console=console):
+            for count in STREAMS:
+                request = peer.request(f"{count}, {number}. {PROMPT}", TOKENS) | OPTIONS
+                # Whoever goes first in one round goes last in the next.
+                for name in sorted(sides, reverse=number % 2 == 1):
+                    timing = _timing(answers(sides[name], request, count, TOKENS))
+                    if number:
+                        rounds[count][name].append(timing)
+    return rounds
+
+
+def answers(port: int, request: dict[str, Any], streams: int, tokens: int) -> list[load.Answer]:
+    """So many streams at once; WrongAnswerError if one has not all its tokens."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        received = runner.run(load.stream_many(port, request, streams))
+    for answer in received:
+        if answer.completion_tokens != tokens:
+            raise load.WrongAnswerError(f"expected {tokens} tokens, got {answer.completion_tokens} {answer.text!r}")
+    return received
+
+
+def table(rounds: dict[int, Rounds]) -> Table:
+    """What `compare` measured, with a ratio above 1 where Chasqui is faster."""
+    shown = Table(
+        title=f"195 M random weights, Q8_0, {TOKENS} tokens per stream, median of {ROUNDS} rounds (quartiles)"
+    )
+    for heading in ("streams", "ms per token: Chasqui", "llama.cpp's server", "ratio", "ms to the first: Chasqui"):
+        shown.add_column(heading, justify="right")
+    shown.add_column("llama.cpp's server", justify="right")
+    shown.add_column("ratio", justify="right")
+    for count, sides in rounds.items():
+        cells = [str(count)]
+        for field in ("step", "first"):
+            ours, theirs = ([getattr(timing, field) for timing in side] for side in sides.values())
+            low, ratio, high = statistics.quantiles([b / a for a, b in zip(ours, theirs, strict=True)], n=4)
+            cells += [f"{1000 * statistics.median(times):.1f}" for times in (ours, theirs)]
+            cells.append(f"{ratio:.2f} ({low:.2f} - {high:.2f})")
+        shown.add_row(*cells)
+    return shown
+
+
+def _timing(received: list[load.Answer]) -> Timing:
+    steps = [b - a for answer in received for a, b in zip(answer.arrivals, answer.arrivals[1:], strict=False)]
+    return Timing(statistics.median(steps), statistics.median(answer.ttft for answer in received))
+
+
+def main() -> None:
+    """Measure and print."""
+    console = Console(width=140)
+    machine = describe()
+    console.print(", ".join(machine.values()))
+    console.print(table(compare(os.cpu_count() or 1, console)))
+
+
+if __name__ == "__main__":
+    main()
