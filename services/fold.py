@@ -48,6 +48,8 @@ class ResponseFold:
         elif kind == "completed":
             self.response.usage.CopyFrom(event.completed.usage)
             self.response.timings.CopyFrom(event.completed.timings)
+            if event.completed.HasField("shared_prompt"):
+                self.response.shared_prompt.CopyFrom(event.completed.shared_prompt)
             self.response.choices.sort(key=lambda choice: choice.index)
             self.complete = True
 

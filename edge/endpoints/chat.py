@@ -15,6 +15,7 @@ from edge.http.call_options import CallOptions
 from edge.http.event_stream import EventStream
 from edge.http.exchange import current_exchange
 from edge.http.ignored import ignored_header
+from edge.http.shared_prompt import shared_prompt_header
 from edge.openai import errors
 from edge.openai.constraint import errors_named
 from edge.openai.sse import DONE, ChunkFrames, frame
@@ -71,7 +72,7 @@ class Generation:
                     answer = await self._whole(asked, options)
             exchange = current_exchange.get()
             exchange.model, exchange.usage = answer.model, answer.usage
-            headers["server-timing"] = server_timing(answer.timings)
+            headers |= {"server-timing": server_timing(answer.timings), **shared_prompt_header(answer)}
             body = await self._gate.translated(answer.ByteSize(), lambda: _encoded(asked.whole(answer)))
             await Response(body, 200, headers, "application/json")(scope, receive, send)
 

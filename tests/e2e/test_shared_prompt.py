@@ -13,6 +13,7 @@ from tests.e2e.conftest import REFERENCE_MODEL
 from tests.support.http import post
 
 if TYPE_CHECKING:
+    from tests.support.http import Reply
     from tests.support.service import Service
 
 
@@ -36,6 +37,18 @@ def test_a_chat_shows_what_it_shares_with_the_last_one_and_what_changed(simulate
     assert "dawn" in shared["parted_at"]
 
 
+def test_an_unstreamed_answer_has_it_in_a_header(simulated: Service) -> None:
+    def answered(text: str) -> Reply:
+        messages = [{"role": "user", "content": text}]
+        return post(simulated.url + "/v1/chat/completions", {"model": REFERENCE_MODEL, "messages": messages})
+
+    first = answered("Es ist Mittag. " + "Erzähle von Lamas. " * 20)
+    second = answered("Es ist \x7f früh. " + "Erzähle von Lamas. " * 20)
+    shared = json.loads(second.headers["x-shared-prompt"])
+    assert 0 < shared["tokens"] < shared["previous_tokens"] == first.json()["usage"]["prompt_tokens"]
+    assert "\x7f früh" in shared["parted_at"]
+
+
 def test_a_completion_that_continues_an_earlier_prompt_parted_nowhere(simulated: Service) -> None:
     prompt = "The runner carries the message over the bridge"
     before = last_chunk(simulated, "/v1/completions", prompt=prompt)
@@ -55,6 +68,8 @@ def test_over_grpc_the_last_event_has_it(simulated: Service) -> None:
                 for batch in stub.StreamChat(chat_service_pb2.StreamChatRequest(chat=request), timeout=30)
                 for event in batch.events
             ]
+        whole = stub.Chat(request, timeout=30)
     completed = events[-1].completed
+    assert whole.shared_prompt == completed.shared_prompt
     assert completed.shared_prompt.tokens == completed.usage.prompt_tokens
     assert completed.shared_prompt.parted_at == ""
