@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from edge.api.errors import exception_handlers
 from edge.endpoints.chat import Generation
 from edge.endpoints.documentation import Documentation
 from edge.endpoints.gate import Gate
@@ -16,7 +17,7 @@ from edge.endpoints.tokens import Tokens
 from edge.http.exchange import current_exchange
 from edge.http.observer import Observer
 from edge.openai.asked import asked_chat, asked_completion
-from edge.openai.errors import EXCEPTION_HANDLERS
+from edge.openai.envelope import envelope
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -63,7 +64,7 @@ def build_app(
         routes += [_Route("/", pages.playground), _Route("/docs", pages.api), _Route("/web/{name}", pages.file)]
     counted = [(method, route.path_format) for route in routes for method in _methods(route)]
     observer = Middleware(Observer, spans, counted)
-    return Starlette(routes=routes, middleware=[observer], exception_handlers=EXCEPTION_HANDLERS)
+    return Starlette(routes=routes, middleware=[observer], exception_handlers=exception_handlers(lambda _: envelope))
 
 
 def _methods(route: Route) -> set[str]:

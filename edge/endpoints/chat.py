@@ -6,19 +6,16 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from edge.endpoints.chunk_writer import ChunkWriter
+from edge.api.asked import errors_named
+from edge.endpoints.stream_sink import StreamSink
 from edge.http.call_options import CallOptions
 from edge.http.event_stream import EventStream
 from edge.http.exchange import current_exchange
 from edge.http.ignored import ignored_header
 from edge.http.shared_prompt import shared_prompt_header
-from edge.openai import errors
-from edge.openai.constraint import errors_named
-from edge.openai.sse import DONE, ChunkFrames, frame
 from edge.upstream.merge import merged_response
 from edge.upstream.several_calls import SeveralCalls
 from services.errors import ChasquiError
@@ -30,10 +27,10 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from chasqui.v1 import chat_service_pb2
+    from edge.api.asked import Asked
+    from edge.api.writer import Writer
     from edge.endpoints.gate import Gate
     from edge.http.event_stream import KeepAlive
-    from edge.openai.answer_schema import ChatCompletion, Completion
-    from edge.openai.asked import Asked
     from edge.upstream.client import Upstream
     from edge.upstream.transport import ChatStream
 
@@ -63,17 +60,17 @@ class Generation:
         if headers:
             current_exchange.get().span.attributes["chasqui.ignored_parameters"] = headers["x-ignored-parameters"]
         async with _until_disconnect(receive) as give_up:
-            with errors_named(asked.form_field):
+            with errors_named(asked.field_of):
                 if asked.streamed:
-                    stream = EventStream(send, current_exchange.get().send, headers, give_up)
-                    await self._stream(self._start(asked, options), ChunkFrames(asked.chunks), stream)
+                    stream = EventStream(send, current_exchange.get().send, headers, give_up, asked.writer.keep_alive)
+                    await self._stream(self._start(asked, options), asked.writer, stream)
                     return
                 with self._upstream.calls.running():
                     answer = await self._whole(asked, options)
             exchange = current_exchange.get()
             exchange.model, exchange.usage = answer.model, answer.usage
             headers |= {"server-timing": server_timing(answer.timings), **shared_prompt_header(answer)}
-            body = await self._gate.translated(answer.ByteSize(), lambda: _encoded(asked.whole(answer)))
+            body = await self._gate.translated(answer.ByteSize(), lambda: asked.whole(answer))
             await Response(body, 200, headers, "application/json")(scope, receive, send)
 
     async def _whole(self, asked: Asked, options: CallOptions) -> chat_service_pb2.ChatResponse:
@@ -100,36 +97,27 @@ class Generation:
             raise
         return calls[0] if len(calls) == 1 else SeveralCalls(calls, asked.n)
 
-    async def _stream(self, call: ChatStream, chunks: ChunkFrames, stream: EventStream) -> None:
-        """Write the answer as it comes, and end it with [DONE]. Refusals come before the stream and keep their status.
-
-        A later failure is an event, and no [DONE] follows it.
-        """
+    async def _stream(self, call: ChatStream, writer: Writer, stream: EventStream) -> None:
+        """Write the answer as it comes. Refusals come before it, with their status; a later error is an event."""
         exchange = current_exchange.get()
         try:
             with self._upstream.calls.running():
                 await call.started()
             await stream.open()
             self._keep_alive.add(stream)
-            writer = ChunkWriter(chunks, stream, exchange)
+            sink = StreamSink(writer, stream, exchange)
             try:
                 with self._upstream.calls.running():
-                    await call.forward(writer)
-                last = writer.last + DONE
+                    await call.forward(sink)
+                last = sink.last + writer.end()
             except ChasquiError as error:
                 exchange.error = error
-                last = frame(errors.envelope(error))
+                last = writer.failed(error)
             await stream.end(last)
         finally:
             self._keep_alive.discard(stream)
             stream.close()
             call.cancel()
-
-
-def _encoded(answer: ChatCompletion | Completion) -> bytes:
-    """The JSON of a whole response. Choice by choice, because one call of the encoder lets no other thread run."""
-    choices = [msgspec.Raw(msgspec.json.encode(choice)) for choice in answer.choices]
-    return msgspec.json.encode(msgspec.structs.replace(answer, choices=choices))
 
 
 @asynccontextmanager

@@ -20,7 +20,6 @@ MAX_UNSENT: Final = 1024 * 1024
 # Bytes that are written at once.
 _WRITE: Final = 256 * 1024
 
-_COMMENT: Final = b": keep-alive\n\n"
 _HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -33,15 +32,23 @@ class EventStream:
 
     `send` is the application's, with its middleware; `send_body` is the server's own, which takes the events without
     a detour. `headers` are added to those of every stream. `give_up` is called when the client is gone, or has read
-    nothing for too long.
+    nothing for too long. `keep_alive` is sent while there are no events.
     """
 
-    def __init__(self, send: Send, send_body: Send, headers: Mapping[str, str], give_up: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        send: Send,
+        send_body: Send,
+        headers: Mapping[str, str],
+        give_up: Callable[[], None],
+        keep_alive: bytes,
+    ) -> None:
         self.give_up = give_up
         self.stuck_ticks = 0  # of the keep-alive, in a row, during which a write was under way and none completed
         self._send = send
         self._send_body = send_body
         self._headers = headers
+        self._keep_alive = keep_alive
         self._pushed = False  # since the last tick
         self._progress = False  # whether a write that has to wait has begun or completed since the last tick
         # Sends what the server had no room for; events that come meanwhile gather behind it.
@@ -78,13 +85,13 @@ class EventStream:
         await self._send_body(_body(data, more=False))
 
     def tick(self) -> None:
-        """Send a comment if nothing was pushed since the last tick and no write is under way."""
+        """Send the keep-alive if nothing was pushed since the last tick and no write is under way."""
         if self._writer is not None or self._ending:
             self.stuck_ticks = 0 if self._progress else self.stuck_ticks + 1
         else:
             self.stuck_ticks = 0
             if not self._pushed:
-                self._start(_body(_COMMENT))
+                self._start(_body(self._keep_alive))
         self._pushed = self._progress = False
 
     def close(self) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from chasqui.v1 import chat_pb2
-from edge.openai.json_text import text_or_json, verbatim
-from services.errors import ChasquiError, InvalidValue, UnsupportedParameter
+from edge.api.json_text import text_or_json, verbatim
+from services.errors import InvalidValue, UnsupportedParameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,16 +38,9 @@ def form_field(body: GenerationRequest, request: ChatRequest) -> str:
     return next((name for name, _ in _forms(body)), _FORM)
 
 
-@contextmanager
-def errors_named(field: str) -> Iterator[None]:
-    """Names `field` in the chat server's errors about the form, which name a field of the proto."""
-    try:
-        yield
-    except ChasquiError as error:
-        if field != _FORM and error.param is not None and error.param.startswith(_FORM):
-            error.message = error.message.replace(error.param, field)
-            error.param = field
-        raise
+def field_with_form(form: str, param: str) -> str:
+    """The field that an error of the chat server is about, where the field `form` demands the form."""
+    return param.replace(_FORM, form, 1) if param.startswith(_FORM) else param
 
 
 def _forms(body: GenerationRequest) -> Iterator[tuple[str, chat_pb2.ResponseFormat]]:

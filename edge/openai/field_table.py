@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from edge.openai.fields import Known, Treatment, honoured, refused, reported, without_effect
+from edge.api.fields import Known, Treatment, honoured, refused, reported, without_effect
 from edge.openai.request_schema import (
     ChatCompletionRequest,
     CompletionRequest,

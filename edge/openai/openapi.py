@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from edge.api.fields import Treatment
 from edge.openai.answer_schema import (
     ChatCompletion,
     ChatCompletionChunk,
@@ -17,7 +18,6 @@ from edge.openai.answer_schema import (
     TokenizeAnswer,
 )
 from edge.openai.field_table import FIELDS, names_of
-from edge.openai.fields import Treatment
 from edge.openai.request import ROLES, SEEDS
 from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
 from services import __version__

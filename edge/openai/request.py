@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, model_service_pb2, tool_pb2
+from edge.api.json_text import quoted, text_or_json
 from edge.openai.constraint import response_format
-from edge.openai.json_text import quoted, text_or_json
 from edge.openai.tools import offered_tools, tool_choice
 from services.errors import InvalidValue, UnsupportedParameter
 from services.limits import LIMITS, MAX_STOPS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from chasqui.v1 import tool_pb2
-from edge.openai.json_text import quoted, verbatim
+from edge.api.json_text import quoted, verbatim
 from services.errors import InvalidValue, UnsupportedParameter
 
 if TYPE_CHECKING:

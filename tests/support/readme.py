@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from edge.api.fields import Treatment
 from edge.openai.field_table import FIELDS
-from edge.openai.fields import Treatment
 from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest, StreamOptionsBody
 from services.setting_values import text_of
 from services.settings import Settings, fields, variable

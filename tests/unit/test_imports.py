@@ -38,6 +38,7 @@ LAYERS = (
     ("services.chat",),
     ("edge.envoy", "edge.http"),
     ("edge.upstream",),
+    ("edge.api",),
     ("edge.openai",),
     ("edge.endpoints",),
     ("edge",),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge.api import errors
 from edge.envoy.local_replies import _LOCAL_REPLIES as LOCAL_REPLIES
-from edge.openai import answer_schema, errors
+from edge.openai import answer_schema
 from edge.openai.field_table import FIELDS
 from services.errors import Cancelled, ChasquiError, Unavailable
 from services.settings import fields, variable

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.api.fields import Treatment
 from edge.openai.decode import decode_chat_request
 from edge.openai.field_table import names_of
-from edge.openai.fields import Treatment
 from edge.openai.request import to_chat_request
 from edge.openai.request_schema import ChatCompletionRequest
 from services.errors import InvalidValue, UnsupportedParameter

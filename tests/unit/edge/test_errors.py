@@ -12,7 +12,8 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from edge.openai import errors
+from edge.api import errors
+from edge.openai.envelope import envelope
 from edge.upstream.upstream_error import UpstreamError, error_of_rpc
 from services.chat.transport.status import status_of
 from services.errors import (
@@ -61,6 +62,10 @@ FAILURES = [
 ]
 
 
+def response(error: ChasquiError) -> Response:
+    return errors.response(error, envelope)
+
+
 def coded(code: Code, retry_after: float | None = None) -> UpstreamError:
     return UpstreamError(code, "No.", reason="SOME_REASON", param="n", retry_after=retry_after)
 
@@ -92,29 +97,29 @@ def test_the_table_covers_every_code() -> None:
 
 @pytest.mark.parametrize("code", Code, ids=lambda code: code.name)
 def test_a_code_becomes_its_status_and_type(code: Code) -> None:
-    response = errors.response(coded(code))
+    answer = response(coded(code))
     status, kind = TABLE[code]
-    assert response.status_code == status
-    assert error_of(response) == {"message": "No.", "type": kind, "param": "n", "code": "some_reason"}
-    assert response.headers["content-type"] == "application/json"
+    assert answer.status_code == status
+    assert error_of(answer) == {"message": "No.", "type": kind, "param": "n", "code": "some_reason"}
+    assert answer.headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize("code", Code, ids=lambda code: code.name)
 def test_a_failure_inside_a_stream_has_the_same_envelope_as_an_answer(code: Code) -> None:
-    assert errors.envelope(coded(code)) == errors.response(coded(code)).body
+    assert envelope(errors.failure_of(coded(code))) == response(coded(code)).body
 
 
 @pytest.mark.parametrize(("error", "status", "code"), FAILURES, ids=[code for _, _, code in FAILURES])
 def test_a_failure_becomes_its_status_and_code(error: ChasquiError, status: int, code: str) -> None:
-    response = errors.response(error)
-    assert response.status_code == status
-    assert error_of(response)["code"] == code
-    assert error_of(response)["param"] == error.param
+    answer = response(error)
+    assert answer.status_code == status
+    assert error_of(answer)["code"] == code
+    assert error_of(answer)["param"] == error.param
 
 
 @pytest.mark.parametrize(("error", "status", "code"), FAILURES, ids=[code for _, _, code in FAILURES])
 def test_an_error_of_the_chat_server_is_answered_like_our_own(error: ChasquiError, status: int, code: str) -> None:
-    here, there = errors.response(error), errors.response(error_of_rpc(over_the_wire(error)))
+    here, there = response(error), response(error_of_rpc(over_the_wire(error)))
     assert there.status_code == status
     assert error_of(there) == error_of(here)
     assert dict(there.headers) == dict(here.headers)
@@ -125,7 +130,7 @@ def test_an_error_of_the_chat_server_is_answered_like_our_own(error: ChasquiErro
     [("DRAINING", True), ("NOT_READY", True), ("OVERLOADED", False), ("UPSTREAM_UNAVAILABLE", False)],
 )
 def test_what_another_replica_may_take_is_marked_for_the_proxy(reason: str, marked: bool) -> None:
-    here = errors.response(Unavailable("No.", reason=reason, retry_after=1.0))
+    here = response(Unavailable("No.", reason=reason, retry_after=1.0))
     assert ("x-not-admitted" in here.headers) == marked
 
 
@@ -134,18 +139,18 @@ def test_what_another_replica_may_take_is_marked_for_the_proxy(reason: str, mark
 )
 @pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED], ids=lambda code: code.name)
 def test_retry_after_is_in_whole_seconds_rounded_up(code: Code, seconds: float | None, header: str | None) -> None:
-    assert errors.response(coded(code, seconds)).headers.get("retry-after") == header
+    assert response(coded(code, seconds)).headers.get("retry-after") == header
 
 
 @pytest.mark.parametrize("code", Code, ids=lambda code: code.name)
 def test_only_failures_after_admission_tell_clients_not_to_retry(code: Code) -> None:
-    header = errors.response(coded(code)).headers.get("x-should-retry")
+    header = response(coded(code)).headers.get("x-should-retry")
     assert header == ("false" if TABLE[code][0] in (500, 504) else None)
 
 
 @pytest.mark.parametrize("code", Code, ids=lambda code: code.name)
 def test_only_a_missing_key_is_challenged(code: Code) -> None:
-    header = errors.response(coded(code)).headers.get("www-authenticate")
+    header = response(coded(code)).headers.get("www-authenticate")
     assert header == ("Bearer" if code is Code.UNAUTHENTICATED else None)
 
 
@@ -167,11 +172,11 @@ def test_only_a_missing_key_is_challenged(code: Code) -> None:
 def test_a_status_that_is_not_our_servers_own_is_reported_without_its_words(
     code: grpc.StatusCode, status: int, word: str, retry_after: str | None
 ) -> None:
-    response = errors.response(error_of_rpc(foreign(code)))
-    assert response.status_code == status
-    assert error_of(response)["code"] == word
-    assert "private" not in error_of(response)["message"]
-    assert response.headers.get("retry-after") == retry_after
+    answer = response(error_of_rpc(foreign(code)))
+    assert answer.status_code == status
+    assert error_of(answer)["code"] == word
+    assert "private" not in error_of(answer)["message"]
+    assert answer.headers.get("retry-after") == retry_after
 
 
 async def get(app: Starlette, method: str, target: str) -> Answer:
@@ -182,7 +187,7 @@ def app_that_raises(error: Exception) -> Starlette:
     async def fail(_: Request) -> Response:
         raise error
 
-    return Starlette(routes=[Route("/fails", fail)], exception_handlers=errors.EXCEPTION_HANDLERS)
+    return Starlette(routes=[Route("/fails", fail)], exception_handlers=errors.exception_handlers(lambda _: envelope))
 
 
 async def test_a_path_that_does_not_exist_is_answered_in_the_envelope() -> None:

@@ -22,7 +22,7 @@ def never() -> None:
 
 
 def stream_to(send: GatedSend) -> EventStream:
-    return EventStream(send, send, {}, never)
+    return EventStream(send, send, {}, never, COMMENT)
 
 
 async def completed() -> None:
@@ -33,7 +33,7 @@ async def completed() -> None:
 
 async def test_a_stream_opens_with_status_200_and_headers_that_forbid_buffering() -> None:
     send, body = GatedSend(), GatedSend()
-    await EventStream(send, body, {"x-ignored-parameters": "zeta"}, never).open()
+    await EventStream(send, body, {"x-ignored-parameters": "zeta"}, never, COMMENT).open()
     (message,) = send.sent
     assert (message["type"], message["status"]) == ("http.response.start", 200)
     assert dict(message["headers"]) == {
@@ -208,7 +208,7 @@ async def test_a_connection_that_is_gone_gives_the_stream_up(waits: bool) -> Non
         raise OSError("gone")
 
     given_up = asyncio.Event()
-    EventStream(broken, broken, {}, given_up.set).push(b"a")
+    EventStream(broken, broken, {}, given_up.set, COMMENT).push(b"a")
     await given_up.wait()
 
 
@@ -240,7 +240,7 @@ def test_discarding_a_stream_that_was_never_added_has_no_effect() -> None:
 @pytest.mark.parametrize("what", ["an event", "a comment", "the end"])
 async def test_a_client_who_reads_nothing_for_the_reader_timeout_is_given_up(what: str) -> None:
     send, given_up, ticks = GatedSend(), asyncio.Event(), 5
-    stream = EventStream(send, send, {}, given_up.set)
+    stream = EventStream(send, send, {}, given_up.set, COMMENT)
     send.shut()
     end: asyncio.Future[None] | None = None
     if what == "an event":

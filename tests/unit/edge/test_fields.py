@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from edge.api.fields import Known, Treatment
 from edge.openai.asked import asked_chat, asked_completion
 from edge.openai.decode import decode_request
 from edge.openai.field_table import FIELDS
-from edge.openai.fields import Known, Treatment
 from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest
 from services.errors import UnsupportedParameter
 

@@ -9,9 +9,9 @@ import jsonschema
 import msgspec
 import pytest
 
+from edge.api.fields import Treatment
 from edge.openai.decode import decode_chat_request
 from edge.openai.field_table import names_of
-from edge.openai.fields import Treatment
 from edge.openai.openapi import openapi_document
 from edge.openai.request_schema import ChatCompletionRequest
 from edge.openai.response import ChunkSequence, completion

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from edge.api.writer import frame
+from edge.openai.chunk_writer import DONE, ChunkWriter
 from edge.openai.response import ChunkSequence
-from edge.openai.sse import DONE, ChunkFrames, frame
 from tests.support import events
 
 
@@ -20,9 +21,9 @@ def test_the_end_of_a_stream_is_framed_as_openai_does() -> None:
     assert DONE == b"data: [DONE]\n\n"
 
 
-def started(n: int = 1) -> ChunkFrames:
+def started(n: int = 1) -> ChunkWriter:
     """The frames of an answer that has begun."""
-    frames = ChunkFrames(ChunkSequence(n=n, include_usage=False))
+    frames = ChunkWriter(ChunkSequence(n=n, include_usage=False))
     frames.others([events.started()])
     return frames
 
@@ -58,6 +59,6 @@ def test_a_text_is_framed_as_the_event_that_it_stands_for(text: str, index: int)
 
 
 def test_events_of_one_batch_are_framed_in_their_order() -> None:
-    frames = ChunkFrames(ChunkSequence(n=1, include_usage=False))
+    frames = ChunkWriter(ChunkSequence(n=1, include_usage=False))
     data = frames.others([events.started(), events.delta("a"), events.delta("b")])
     assert [chunk["choices"][0]["delta"].get("content") for chunk in chunks(data)] == ["", "a", "b"]

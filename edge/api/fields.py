@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from edge.openai.json_text import is_null
+from edge.api.json_text import is_null
 from services.errors import InvalidValue, UnsupportedParameter
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Writes the events of a call to the response as chunks, each as soon as it arrives."""
+"""Writes the events of a call to the response, each as soon as it arrives."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chasqui.v1.stream_pb2 import StreamEvent
+    from edge.api.writer import Writer
     from edge.http.event_stream import EventStream
     from edge.http.exchange import Exchange
-    from edge.openai.sse import ChunkFrames
 
 
-class ChunkWriter:
-    """The sink of a streamed call. `last` holds the chunks of its end, for one write with what follows them."""
+class StreamSink:
+    """The sink of a streamed call. `last` holds the events of its end, for one write with what follows them."""
 
-    def __init__(self, frames: ChunkFrames, stream: EventStream, exchange: Exchange) -> None:
+    def __init__(self, writer: Writer, stream: EventStream, exchange: Exchange) -> None:
         self.last = b""
-        self._frames = frames
+        self._writer = writer
         self._stream = stream
         self._exchange = exchange
 
     def add_text(self, index: int, content: str) -> None:
         """The next text of a choice; SlowReader if the client leaves too much unread."""
-        self._stream.push(self._frames.text(index, content))
+        self._stream.push(self._writer.text(index, content))
 
     def add_all(self, events: Sequence[StreamEvent]) -> None:
         """The next events; SlowReader if the client leaves too much unread."""
         if events[0].HasField("started"):
             self._exchange.model = events[0].started.model
-        data = self._frames.others(events)
+        data = self._writer.others(events)
         if events[-1].HasField("completed"):
             self._exchange.usage = events[-1].completed.usage
             self.last = data

@@ -1,0 +1,45 @@
+"""What one HTTP request asks for: the calls to submit, and how their results are written."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.errors import ChasquiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from chasqui.v1.chat_service_pb2 import ChatRequest, ChatResponse
+    from edge.api.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The calls of one HTTP request, each with `n` choices.
+
+    `ignored` holds the paths of unknown fields. `field_of` gives the path in the request for one in the chat server's
+    errors, which name fields of `ChatRequest`. `whole` gives the JSON of an unstreamed response.
+    """
+
+    requests: Sequence[ChatRequest]
+    n: int
+    streamed: bool
+    ignored: Sequence[str]
+    field_of: Callable[[str], str]
+    writer: Writer
+    whole: Callable[[ChatResponse], bytes]
+
+
+@contextmanager
+def errors_named(field_of: Callable[[str], str]) -> Iterator[None]:
+    """Names the caller's fields in errors of the chat server that are raised inside."""
+    try:
+        yield
+    except ChasquiError as error:
+        if error.param is not None:
+            field = field_of(error.param)
+            error.message = error.message.replace(error.param, field)
+            error.param = field
+        raise
