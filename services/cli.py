@@ -12,6 +12,7 @@ import click
 
 import services
 from services.commands.keys import keys
+from services.commands.usage import usage
 from services.engine.load_error import EngineLoadError
 from services.inherited import leave_missing_directory, open_standard_streams, raise_file_limit
 from services.setting_values import text_of
@@ -39,6 +40,7 @@ def main() -> None:
 
 
 main.add_command(keys)
+main.add_command(usage)
 
 
 def _takes_settings(command: Callable[[Settings], None]) -> Callable[..., None]:

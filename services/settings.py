@@ -52,8 +52,13 @@ class Settings(EngineSettings):
     )
     accounts: str = setting(
         "",
-        "SQLite file, or postgresql:// URL, with the keys that `chasqui keys` manages; they are required as those of "
-        "CHASQUI_API_KEYS are. Empty: no accounts.",
+        "SQLite file, or postgresql:// URL, of keys (`chasqui keys`), which calls then need as they do those of "
+        "CHASQUI_API_KEYS, and of a ledger (`chasqui usage`). Empty: no accounts.",
+    )
+    accounts_journal: str = setting(
+        "",
+        "File that keeps the ledger's rows while the database is away; a number is added to its name. Empty: beside "
+        "the SQLite file, or chasqui-ledger among the temporary files.",
     )
     keep_alive: float = setting(
         10.0, "Interval of `: keep-alive` comments in a silent SSE stream.", unit="seconds", minimum=0.01

@@ -1,1 +1,1 @@
-"""Accounts: keys and what they may do, stored in a database that several servers share."""
+"""Accounts: keys, what they may do, and a ledger of all calls; for several servers together."""

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import timedelta
 
     from services.accounts.key import Key
+    from services.accounts.ledger_entry import LedgerEntry
+    from services.accounts.usage import UsageQuery, UsageRow
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerState:
+    """Rows of the ledger: written by this server, gathered for the next write, in the journal, and lost from it."""
+
+    written: int
+    waiting: int
+    journalled: int
+    dropped: int
 
 
 class Accounts(Protocol):
-    """The accounts of a running server. Nothing here waits for the database."""
+    """The accounts of a running server. Only `usage` and `close` wait for the database."""
 
     def key(self, secret: str) -> Key:
         """The key of a secret; InvalidApiKey if there is none, or it has expired or is revoked."""
 
+    def record(self, entry: LedgerEntry) -> None:
+        """Write a row of the ledger, within a second; of a call's rows, the first one counts."""
+
+    def usage(self, query: UsageQuery) -> Sequence[UsageRow]:
+        """Sums over the ledger. Waits for the database: AccountsError if it is away."""
+
+    def ledger_state(self) -> LedgerState:
+        """How far the ledger is."""
+
     def close(self) -> None:
-        """End the threads and close the connections."""
+        """Write what is left of the ledger, end the threads and close the connections."""
 
 
 class KeyStore(Protocol):

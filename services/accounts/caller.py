@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`id` names whom a call is counted for: a key, or an address where no keys are required.
+    """`account` names whom a call is counted for: a key, or an address where no keys are required.
 
-    `key` is the stored key, None for one of `CHASQUI_API_KEYS` and where no keys are required. `endpoint` is the REST
-    path without its prefix, empty for a gRPC caller's method that has none.
+    `key` is the stored key, whose name the account is; None for one of `CHASQUI_API_KEYS` and without keys. `endpoint`
+    is the REST path without its prefix, empty for a gRPC caller's method that has none.
     """
 
-    id: str
+    account: str  # a key's name, `hash:` and the beginning of the hash of a key, or `address:`
     key: Key | None = None
     endpoint: str = ""
 

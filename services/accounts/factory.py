@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import Path
+from tempfile import gettempdir
+from typing import TYPE_CHECKING, Any
 
 from services.settings import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from services.accounts.api import Accounts, KeyStore
+    from services.accounts.usage import UsageQuery, UsageRow
     from services.settings import Settings
 
 
@@ -22,24 +26,49 @@ def open_accounts(settings: Settings) -> Accounts | None:
         from services.accounts.sql.accounts import SqlAccounts
     except ImportError as error:
         raise _not_installed(error) from error
-    return SqlAccounts(settings.accounts)
+    return SqlAccounts(settings.accounts, _journal(settings))
 
 
 @contextmanager
 def opened_key_store(settings: Settings) -> Iterator[KeyStore]:
     """The keys of `CHASQUI_ACCOUNTS`, for the operator; SettingsError if it is unset or cannot be opened."""
+    with _opened(settings) as engine:
+        from services.accounts.sql.key_store import SqlKeyStore
+
+        yield SqlKeyStore(engine)
+
+
+@contextmanager
+def opened_ledger(settings: Settings) -> Iterator[Callable[[UsageQuery], Sequence[UsageRow]]]:
+    """Sums over the ledger, for the operator; SettingsError as above."""
+    with _opened(settings) as engine:
+        from services.accounts.sql.usage_report import usage_report
+
+        yield partial(usage_report, engine)
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Any]:
     if not settings.accounts:
-        raise SettingsError("CHASQUI_ACCOUNTS is not set: it names the file or the database that holds the keys.")
+        raise SettingsError("CHASQUI_ACCOUNTS is not set: it names the file or the database of keys and ledger.")
     try:
         from services.accounts.sql.database import open_database
-        from services.accounts.sql.key_store import SqlKeyStore
     except ImportError as error:
         raise _not_installed(error) from error
     engine = open_database(settings.accounts)
     try:
-        yield SqlKeyStore(engine)
+        yield engine
     finally:
         engine.dispose()
+
+
+def _journal(settings: Settings) -> Path:
+    """The path of the journal: as it is set, else beside the SQLite file, else among temporary files."""
+    if settings.accounts_journal:
+        return Path(settings.accounts_journal)
+    if "://" in settings.accounts:
+        return Path(gettempdir()) / "chasqui-ledger"
+    return Path(f"{settings.accounts}-ledger")
 
 
 def _not_installed(error: ImportError) -> SettingsError:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
-from services.chat.accounting.call_facts import CallFacts, ServedModel, ids_of
+from services.chat.accounting.call_facts import CallFacts, ServedModel, origin_of
 from services.chat.accounting.call_spans import operation_of
 from services.chat.answer.call import ChatCall
 from services.chat.answer.form import form_of
@@ -66,17 +66,30 @@ class ChatPipeline:
         The caller must close() the returned call.
         """
         clock = CallTime(remaining)
-        caller.check_endpoint(caller.endpoint or ("completions" if request.HasField("prompt") else "chat/completions"))
-        model = self._catalogue.resolve(request.model)
-        caller.check_model(request.model, model.id)
+        origin = origin_of(request, context, caller)
+        caller.check_endpoint(origin.endpoint)
+        model = self._served(request)
+        caller.check_model(request.model, model.name)
         self._inputs.check_size(request)
-        reservation = self._admission.reserve(caller.id, request.n if request.HasField("n") else 1)
+        reservation = self._admission.reserve(caller.account, request.n if request.HasField("n") else 1)
         try:
-            processed = await self._processed(request, caller.id, clock)
-            return self._queue(request, processed, context, outbox, reservation, clock)
-        except BaseException:
+            processed = await self._processed(request, caller.account, clock)
+            facts = CallFacts(
+                origin=origin,
+                model=model,
+                operation=operation_of(request),
+                n=reservation.n,
+                received=clock.received,
+                tokenize_seconds=clock.elapsed,
+                shared_prompt=processed.shared,
+            )
+            call = self._queue(request, processed, facts, context, outbox, reservation, clock)
+        except BaseException as error:
             self._admission.release(reservation)
+            self._recorder.record_refusal(origin, model, error, clock.elapsed)
             raise
+        context.accepted = True
+        return call
 
     async def _processed(self, request: ChatRequest, caller: str, clock: CallTime) -> Input:
         try:
@@ -89,6 +102,7 @@ class ChatPipeline:
         self,
         request: ChatRequest,
         processed: Input,
+        facts: CallFacts,
         context: CallContext,
         outbox: Outbox,
         reservation: Reservation,
@@ -103,7 +117,7 @@ class ChatPipeline:
             self._recorder.record(record, trace)
 
         call = ChatCall(
-            self._facts(request, processed, context, reservation.n, clock),
+            facts,
             self._form(request, processed, reservation.n),
             self._engine.tokenizer,
             outbox,
@@ -124,22 +138,13 @@ class ChatPipeline:
             call.accept()
             if left is not None:
                 call.expire_after(left, DeadlineExceeded(_EXPIRED))
-        context.accepted = True
         return call
 
-    def _facts(
-        self, request: ChatRequest, processed: Input, context: CallContext, n: int, clock: CallTime
-    ) -> CallFacts:
+    def _served(self, request: ChatRequest) -> ServedModel:
+        """The model that the request names; ModelNotFound if there is none."""
+        self._catalogue.resolve(request.model)
         model = self._engine.model
-        return CallFacts(
-            ids=ids_of(request, context),
-            model=ServedModel(model.name, model.fingerprint, self._catalogue.price, request.model),
-            operation=operation_of(request),
-            n=n,
-            received=clock.received,
-            tokenize_seconds=clock.elapsed,
-            shared_prompt=processed.shared,
-        )
+        return ServedModel(model.name, model.fingerprint, self._catalogue.price, request.model)
 
     def _form(self, request: ChatRequest, processed: Input, n: int) -> AnswerForm:
         grammar_param = None if processed.grammar is None else processed.grammar.param

@@ -23,7 +23,7 @@ from services.chat.pipeline import ChatPipeline
 from services.chat.request.catalogue import Catalogue
 from services.chat.request.input_processor import InputProcessor
 from services.chat.scheduling.admission import Admission
-from services.chat.server_metrics import show_server
+from services.chat.server_metrics import show_ledger, show_server
 from services.chat.transport.authentication import Authentication
 from services.chat.transport.health import HealthMonitor
 from services.chat.transport.interceptors import AuthenticationInterceptor, CallInterceptor
@@ -91,7 +91,7 @@ class ChatServer:
         self.admission = Admission(engine.capabilities.parallel, settings.max_queue, settings.max_queue_tokens)
         catalogue = Catalogue(engine, settings)
         self._inputs = InputProcessor(engine)
-        recorder = CallRecorder(spans, engine.model.name, traces_content=settings.trace_content)
+        recorder = CallRecorder(spans, engine.model.name, self._accounts, traces_content=settings.trace_content)
         self._pipeline = pipeline = ChatPipeline(engine, catalogue, self.admission, self._inputs, recorder, settings)
         self._health = HealthMonitor(engine, _SERVICES, settings.stall_timeout)
         observer = RpcObserver(spans, _METHODS)
@@ -108,6 +108,8 @@ class ChatServer:
         self._relay_grpc: grpc.aio.Server = grpc.aio.server(options=_OPTIONS)
         relay_service_pb2_grpc.add_RelayServiceServicer_to_server(self._relay, self._relay_grpc)
         show_server(self.admission, engine, self._health, self._relay.traffic)
+        if self._accounts is not None:
+            show_ledger(self._accounts)
 
     async def start(self, address: str, relay_address: str) -> int:
         """Listen on `unix:PATH` or `HOST:PORT`, for edge workers on another; returns the first one's port.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import CallbackOptions
 
+    from services.accounts.api import Accounts, LedgerState
     from services.chat.scheduling.admission import Admission
     from services.chat.transport.health import HealthMonitor
     from services.chat.transport.relay_session import RelayTraffic
@@ -49,6 +50,27 @@ def show_server(admission: Admission, engine: Engine, health: HealthMonitor, tra
     )
     for name, unit, description, value in counters:
         meter.create_observable_counter(name, [_observed(value)], unit, description)
+
+
+def show_ledger(accounts: Accounts) -> None:
+    """Register the metrics of the ledger."""
+    meter = metrics.get_meter("chasqui.server")
+    counters: tuple[tuple[str, str, Callable[[LedgerState], float]], ...] = (
+        ("chasqui.ledger.written", "Rows that were written to the ledger.", lambda state: state.written),
+        ("chasqui.ledger.dropped", "Rows that are in the log only: the journal was full.", lambda state: state.dropped),
+    )
+    for name, description, value in counters:
+        meter.create_observable_counter(name, [_observed(_of_ledger(accounts, value))], "{row}", description)
+    gauges: tuple[tuple[str, str, Callable[[LedgerState], float]], ...] = (
+        ("chasqui.ledger.waiting", "Rows for the next write to the ledger.", lambda state: state.waiting),
+        ("chasqui.ledger.journal", "Rows in the journal: the database is away.", lambda state: state.journalled),
+    )
+    for name, description, value in gauges:
+        meter.create_observable_gauge(name, [_observed(_of_ledger(accounts, value))], "{row}", description)
+
+
+def _of_ledger(accounts: Accounts, value: Callable[[LedgerState], float]) -> Callable[[], float]:
+    return lambda: value(accounts.ledger_state())
 
 
 def _observed(value: Callable[[], float | None]) -> Callable[[CallbackOptions], Iterator[Observation]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +10,10 @@ from typing import Any
 
 import grpc
 import pytest
+from click.testing import CliRunner
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
+from services.cli import main
 from tests.support.http import Reply, get, post
 from tests.support.service import Service
 
@@ -23,15 +23,14 @@ WORDS = {"model": "simulated", "prompt": "Once"}
 
 
 class Operator:
-    """Runs `chasqui keys` beside the service."""
+    """Runs commands of `chasqui` beside the service."""
 
     def __init__(self, place: Path) -> None:
         self.place = str(place)
 
     def run(self, *words: str) -> str:
-        command = [sys.executable, "-P", "-m", "services", *words]
-        environ = {**os.environ, "CHASQUI_ACCOUNTS": self.place}
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)  # noqa: S603 - ours
+        done = CliRunner().invoke(main, words, env={"CHASQUI_ACCOUNTS": self.place})
+        assert done.exit_code == 0, done.output
         return done.stdout.strip()
 
 
@@ -47,7 +46,7 @@ def unlimited(operator: Operator) -> str:
 
 @pytest.fixture(scope="module")
 def service(operator: Operator, unlimited: str) -> Iterator[Service]:
-    settings: dict[str, Any] = {"engine": "simulated", "simulated_rate": 0, "model_name": "simulated", "parallel": 8}
+    settings: dict[str, Any] = {"engine": "simulated", "simulated_rate": 500, "model_name": "simulated", "parallel": 8}
     with Service(**settings, accounts=operator.place, api_keys="listed-key") as running:
         yield running
 
@@ -156,3 +155,51 @@ def test_a_key_is_held_to_its_models(service: Service, operator: Operator) -> No
 def test_no_secret_appears_in_the_output(service: Service, unlimited: str) -> None:
     chat(service, unlimited)
     assert unlimited.split("_")[2] not in service.output()
+
+
+def ledger(operator: Operator, key: str, calls: int) -> list[dict[str, Any]]:
+    """The sums of a key by endpoint and outcome, once they are of so many calls."""
+    command = ["usage", "--by", "endpoint,outcome", "--key", key, "--format", "json"]
+    end = time.monotonic() + 20
+    rows: list[dict[str, Any]] = []
+    while sum(row["calls"] for row in rows) < calls and time.monotonic() < end:
+        rows = json.loads(operator.run(*command))
+    return rows
+
+
+def test_every_call_is_in_the_ledger_as_its_caller_saw_it(service: Service, operator: Operator) -> None:
+    key = operator.run("keys", "create", "counted")
+    assert becomes(200, service, key)
+    usage = chat(service, key).json()["usage"]
+    url, authorization = service.url + "/v1/completions", f"Bearer {key}"
+    post(url, TEXT, authorization=authorization)
+    too_long = post(url, {**TEXT, "prompt": "word " * 200_000}, authorization=authorization)
+    assert too_long.error["code"] == "context_length_exceeded"
+    assert post(url, {**TEXT, "temperature": 9}, authorization=authorization).status == 400
+    rows = {(row.pop("endpoint"), row.pop("outcome")): row for row in ledger(operator, "counted", 6)}
+    chats = rows["chat/completions", "completed"]
+    assert chats["calls"] == 3  # those of `becomes` are two
+    assert chats["prompt_tokens"] == 3 * usage["prompt_tokens"]
+    assert chats["completion_tokens"] == 3 * usage["completion_tokens"]
+    assert float(chats["cost_usd"]) == pytest.approx(3 * usage["estimated_cost"], rel=1e-12)
+    assert rows["completions", "completed"]["calls"] == 1
+    refused = rows["completions", "invalid"]
+    assert (refused["calls"], refused["completion_tokens"], float(refused["cost_usd"])) == (2, 0, 0)
+    assert len(rows) == 3
+
+
+def test_a_call_over_grpc_that_is_cancelled_or_too_late_is_in_the_ledger(service: Service, operator: Operator) -> None:
+    key = operator.run("keys", "create", "gone")
+    assert becomes(200, service, key)
+    metadata = (("authorization", f"Bearer {key}"),)
+    endless = chat_service_pb2.StreamChatRequest(chat=grpc_chat())
+    endless.chat.max_tokens = 100_000
+    with grpc.insecure_channel(service.target) as channel:
+        stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
+        stream = stub.StreamChat(endless, metadata=metadata)
+        next(stream)
+        stream.cancel()
+        with pytest.raises(grpc.RpcError):
+            stub.Chat(endless.chat, metadata=metadata, timeout=0.2)
+    rows = {row["outcome"]: row for row in ledger(operator, "gone", 4)}
+    assert {outcome: row["calls"] for outcome, row in rows.items()} == {"completed": 2, "cancelled": 1, "deadline": 1}

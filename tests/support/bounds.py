@@ -270,4 +270,11 @@ BOUNDS: Final = (
         "counted together",
         "unit/telemetry/test_histogram.py::test_labels_beyond_the_bound_are_counted_together",
     ),
+    Bound(
+        "ledger rows that wait for the database",
+        "services.accounts.journal:MAX_BYTES",
+        "bytes",
+        "logged only, and counted",
+        "unit/accounts/test_ledger.py::test_a_journal_that_is_full_says_what_is_lost",
+    ),
 )

@@ -4,26 +4,56 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.accounts.api import LedgerState
+from services.accounts.journal import Journal
+from services.accounts.key import AccountsError
 from services.accounts.sql.database import open_database
 from services.accounts.sql.key_ring import KeyRing
+from services.accounts.sql.ledger import Ledger
+from services.accounts.sql.usage_report import usage_report
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from services.accounts.key import Key
+    from services.accounts.ledger_entry import LedgerEntry
+    from services.accounts.usage import UsageQuery, UsageRow
 
 
 class SqlAccounts:
     """Implements `services.accounts.api.Accounts`. Owns the database's connections and threads until it is closed."""
 
-    def __init__(self, place: str) -> None:
-        """`place` is a file or a `postgresql://` URL; SettingsError if it cannot be used."""
+    def __init__(self, place: str, journal: Path) -> None:
+        """`place` is a file or a `postgresql://` URL, `journal` a file; SettingsError if they cannot be used."""
         self._engine = open_database(place)
         self._keys = KeyRing(self._engine)
+        self._ledger = Ledger(self._engine, Journal(journal))
 
     def key(self, secret: str) -> Key:
         """The key of a secret; InvalidApiKey if there is none, or it has expired or is revoked."""
         return self._keys.find(secret)
 
+    def record(self, entry: LedgerEntry) -> None:
+        """Write a row of the ledger, within a second; of a call's rows, the first one counts."""
+        self._ledger.record(entry)
+
+    def usage(self, query: UsageQuery) -> Sequence[UsageRow]:
+        """Sums over the ledger. Waits for the database: AccountsError if it is away."""
+        try:
+            return usage_report(self._engine, query)
+        except SQLAlchemyError as error:
+            raise AccountsError("The accounts' database is away.") from error
+
+    def ledger_state(self) -> LedgerState:
+        """How far the ledger is."""
+        ledger = self._ledger
+        return LedgerState(ledger.written, ledger.waiting, ledger.journalled, ledger.dropped)
+
     def close(self) -> None:
         """End the threads and close the connections."""
         self._keys.close()
+        self._ledger.close()
         self._engine.dispose()

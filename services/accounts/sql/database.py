@@ -26,7 +26,11 @@ log = logging.getLogger(__name__)
 # PostgreSQL may start beside the server; a command of the terminal waits as long.
 _START_SECONDS: Final = 30.0
 _RETRY_SECONDS: Final = 0.5
-_POSTGRESQL: Final = {"connect_timeout": 5, "options": "-c statement_timeout=10000 -c lock_timeout=10000"}
+_POSTGRESQL: Final = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 5000,
+    "options": "-c statement_timeout=10000 -c lock_timeout=10000",
+}
 _SQLITE_SECONDS: Final = 10  # for another process to finish its write
 _MIGRATION_LOCK: Final = 0x63686173  # any number that nobody else takes
 
@@ -87,7 +91,7 @@ def _postgresql(url: str) -> Engine:
         return sqlalchemy.create_engine(
             parsed.set(drivername="postgresql+psycopg"), connect_args=_POSTGRESQL, pool_pre_ping=True
         )
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the second for a port that is no number
         raise SettingsError("CHASQUI_ACCOUNTS is no URL; it must be a file or postgresql://USER@HOST/NAME.") from None
 
 

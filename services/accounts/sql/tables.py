@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import (
@@ -10,12 +11,15 @@ from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
+    Float,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
+    Text,
     TypeDecorator,
 )
 
@@ -38,6 +42,25 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
+class Usd(TypeDecorator[Decimal]):
+    """An amount of USD as a whole number of picodollars (1e-12): sums are exact in every database.
+
+    Up to 9 million USD, in one column and in the sum of SQLite; PostgreSQL's sums have no bound.
+    """
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
+        """What is stored."""
+        return None if value is None else int(value.scaleb(_PICO_DIGITS))
+
+    def process_result_value(self, value: int | Decimal | None, dialect: Dialect) -> Decimal | None:
+        """What was stored, or a sum of that."""
+        return None if value is None else Decimal(int(value)).scaleb(-_PICO_DIGITS)
+
+
+_PICO_DIGITS: Final = 12
 METADATA: Final = MetaData()
 
 KEYS: Final = Table(
@@ -69,4 +92,25 @@ REVISION: Final = Table(
     METADATA,
     Column("id", Integer, primary_key=True),
     Column("number", BigInteger, nullable=False),
+)
+
+CALLS: Final = Table(
+    "calls",
+    METADATA,
+    Column("call_id", String(64), primary_key=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    Column("key", String(64), nullable=False),
+    Column("owner", String(128), nullable=False),
+    Column("user", String(64), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("endpoint", String(64), nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("price", Text, nullable=False),
+    Column("cost", Usd, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("queue_seconds", Float, nullable=False),
+    Index("ix_calls_key_at", "key", "at"),
 )

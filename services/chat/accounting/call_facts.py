@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 if TYPE_CHECKING:
     from chasqui.v1 import chat_pb2
     from chasqui.v1.chat_service_pb2 import ChatRequest
+    from services.accounts.caller import Caller
     from services.accounts.price import Price
     from services.telemetry.call import CallContext
 
@@ -33,16 +36,38 @@ class ServedModel:
 
 
 @dataclass(frozen=True, slots=True)
+class CallOrigin:
+    """Who made a call, how and when."""
+
+    ids: CallIds
+    caller: Caller
+    endpoint: str  # one of services/accounts/key.py
+    user: str  # a hash of the end user's id, empty without one
+    arrived: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class CallFacts:
     """What is known of a call when its prompt is tokenised."""
 
-    ids: CallIds
+    origin: CallOrigin
     model: ServedModel
     operation: str  # as OpenTelemetry names it
     n: int
     received: float  # when, by the monotonic clock
     tokenize_seconds: float  # from then on, until the prompt was tokenised and the grammar compiled
     shared_prompt: chat_pb2.SharedPrompt | None = None  # with an earlier prompt of the caller
+
+
+def origin_of(request: ChatRequest, context: CallContext, caller: Caller) -> CallOrigin:
+    """The origin of a call that has just arrived. A gRPC caller's request says which endpoint it is over REST."""
+    endpoint = caller.endpoint or ("completions" if request.HasField("prompt") else "chat/completions")
+    return CallOrigin(ids_of(request, context), caller, endpoint, user_hash(request), datetime.now(UTC))
+
+
+def user_hash(request: ChatRequest) -> str:
+    """Distinguishes end users without naming them; empty if the request names none."""
+    return hashlib.sha256(request.user.encode()).hexdigest()[:16] if request.user else ""
 
 
 def ids_of(request: ChatRequest, context: CallContext) -> CallIds:

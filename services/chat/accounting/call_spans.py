@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +13,7 @@ from opentelemetry.semconv.attributes import error_attributes
 from opentelemetry.trace import Status, StatusCode
 
 from chasqui.v1 import chat_pb2
+from services.chat.accounting.call_facts import user_hash
 from services.telemetry import outcome
 from services.telemetry.spans import UNSET, child_of
 
@@ -60,8 +60,7 @@ def request_attributes(request: ChatRequest, *, streamed: bool, content: bool) -
         form = request.response_format.WhichOneof("format")
         attributes[gen_ai.GEN_AI_OUTPUT_TYPE] = "json" if form != "text" else "text"
     if request.user:
-        # Distinguishes users without naming them.
-        attributes[user_attributes.USER_HASH] = hashlib.sha256(request.user.encode()).hexdigest()[:16]
+        attributes[user_attributes.USER_HASH] = user_hash(request)
     if content:
         messages = [_message(message) for message in request.messages] or [_part_of("user", request.prompt.text)]
         attributes[gen_ai.GEN_AI_INPUT_MESSAGES] = json.dumps(messages, ensure_ascii=False)
@@ -129,13 +128,13 @@ class CallSpans:
 def _response_attributes(record: UsageRecord) -> Attributes:
     usage = record.usage
     attributes: Attributes = {
-        gen_ai.GEN_AI_RESPONSE_ID: record.facts.ids.chat_id,
+        gen_ai.GEN_AI_RESPONSE_ID: record.facts.origin.ids.chat_id,
         gen_ai.GEN_AI_RESPONSE_MODEL: record.facts.model.name,
         gen_ai.GEN_AI_RESPONSE_FINISH_REASONS: list(record.finish_reasons),
         gen_ai.GEN_AI_USAGE_INPUT_TOKENS: usage.prompt_tokens,
         gen_ai.GEN_AI_USAGE_OUTPUT_TOKENS: usage.completion_tokens,
         gen_ai.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cached_tokens,
-        "chasqui.request_id": record.facts.ids.request_id,
+        "chasqui.request_id": record.facts.origin.ids.request_id,
         "chasqui.outcome": record.outcome,
         "chasqui.estimated_cost": usage.estimated_cost,
     }

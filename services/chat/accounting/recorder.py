@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from chasqui.v1 import chat_pb2
 from services.chat.accounting.call_metrics import CallMetrics
 from services.chat.accounting.call_spans import CallSpans, request_attributes
+from services.chat.accounting.ledger_entries import entry, entry_of
 from services.chat.accounting.usage_record import log_usage
+from services.errors import ChasquiError
+from services.telemetry import outcome
 from services.telemetry.spans import child_of
 from services.telemetry.tracing import trace_headers
 
@@ -17,8 +22,13 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
 
     from chasqui.v1.chat_service_pb2 import ChatRequest
+    from services.accounts.api import Accounts
+    from services.chat.accounting.call_facts import CallOrigin, ServedModel
     from services.chat.accounting.usage_record import UsageRecord
     from services.telemetry.spans import Spans
+
+
+_NOTHING: Final = chat_pb2.Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +49,13 @@ class CallTrace:
 class CallRecorder:
     """Records all calls of a server."""
 
-    def __init__(self, spans: Spans, model: str, *, traces_content: bool) -> None:
-        """`model` is the served model's name.
+    def __init__(self, spans: Spans, model: str, accounts: Accounts | None, *, traces_content: bool) -> None:
+        """`model` is the served model's name; `accounts` have the ledger, if there is one.
 
         With `traces_content` spans carry prompts and answers, which they otherwise never do.
         """
         self._metrics = CallMetrics(model)
+        self._accounts = accounts
         self._spans = spans
         self._call_spans = CallSpans(spans)
         self._traces_content = traces_content
@@ -60,9 +71,22 @@ class CallRecorder:
         """Count how long a cancelled call still occupied the engine."""
         self._metrics.record_release(seconds)
 
+    def record_refusal(self, origin: CallOrigin, model: ServedModel, error: BaseException, seconds: float) -> None:
+        """Record in the ledger that a call was admitted, but ended with `error` before it was queued."""
+        if self._accounts is not None:
+            self._accounts.record(entry(origin, model, _outcome(error), _NOTHING, seconds=seconds, queue_seconds=0.0))
+
     def record(self, record: UsageRecord, trace: CallTrace) -> None:
         """Record a call; once per call."""
         log_usage(record)
+        if self._accounts is not None:
+            self._accounts.record(entry_of(record))
         self._metrics.record(record, trace.context or trace.parent)
         if trace.context is not None:
             self._call_spans.write(record, trace.request, trace.context, trace.parent)
+
+
+def _outcome(error: BaseException) -> str:
+    if isinstance(error, ChasquiError):
+        return outcome.outcome_of(error)
+    return outcome.CANCELLED if isinstance(error, asyncio.CancelledError) else outcome.FAILED

@@ -34,9 +34,9 @@ def log_usage(record: UsageRecord) -> None:
     """Write the record as one log line."""
     facts, usage, timings = record.facts, record.usage, record.timings
     fields = {
-        "request_id": facts.ids.request_id,
-        "trace_id": facts.ids.trace_id,
-        "chat_id": facts.ids.chat_id,
+        "request_id": facts.origin.ids.request_id,
+        "trace_id": facts.origin.ids.trace_id,
+        "chat_id": facts.origin.ids.chat_id,
         "model": facts.model.name,
         "outcome": record.outcome,
         "finish_reasons": record.finish_reasons,

@@ -69,7 +69,7 @@ class ChatCall:
         model = self._facts.model
         self.outbox.start(
             stream_pb2.Started(
-                id=self._facts.ids.chat_id,
+                id=self._facts.origin.ids.chat_id,
                 created=Timestamp(seconds=int(datetime.now(UTC).timestamp())),
                 model=model.name,
                 system_fingerprint=model.fingerprint,

@@ -47,12 +47,12 @@ class Authentication:
         endpoint = metadata.get("x-endpoint", endpoint)
         if not self.required:
             # An `authorization` that is not checked does not identify a caller.
-            return Caller(f"address {_network(metadata.get('x-client-address', ''))}", endpoint=endpoint)
+            return Caller(f"address:{_network(metadata.get('x-client-address', ''))}", endpoint=endpoint)
         secret = _secret(metadata.get("authorization"))
         if not secret:
             raise InvalidApiKey("There is no API key: send the header 'Authorization: Bearer KEY'.")
         key = self._stored(secret)
-        caller = Caller(f"key {key.name}" if key else f"key {_digest(secret).hex()[:16]}", key, endpoint)
+        caller = Caller(key.name if key else f"hash:{_digest(secret).hex()[:16]}", key, endpoint)
         caller.check_endpoint(endpoint)
         return caller
 

@@ -54,7 +54,7 @@ def test_a_database_of_a_later_release_is_used_as_it_is(place: str) -> None:
     [
         ("/proc/nowhere/accounts.db", "/proc/nowhere/accounts.db"),
         ("mysql://user:password@host/name", "mysql"),
-        ("postgresql://[", "CHASQUI_ACCOUNTS"),
+        ("postgresql://user:password@host:port/name", "CHASQUI_ACCOUNTS"),
     ],
 )
 def test_a_place_that_cannot_be_used_is_one_sentence(wrong: str, named: str) -> None:

@@ -145,20 +145,20 @@ def raise_away() -> None:
 
 @pytest.mark.parametrize(("endpoint", "allowed"), [("tokenize", True), ("completions", False), ("models", True)])
 def test_a_key_is_held_to_its_endpoints(endpoint: str, allowed: bool) -> None:
-    caller = Caller("key ana", new_key(endpoints=("tokenize",)))
+    caller = Caller("ana", new_key(endpoints=("tokenize",)))
     if allowed:
         caller.check_endpoint(endpoint)
     else:
         with pytest.raises(PermissionDenied, match=endpoint):
             caller.check_endpoint(endpoint)
-    Caller("key ana", new_key()).check_endpoint(endpoint)
+    Caller("ana", new_key()).check_endpoint(endpoint)
 
 
 def test_a_key_is_held_to_its_models_by_name_or_alias() -> None:
-    caller = Caller("key ana", new_key(models=("alias", "other")))
+    caller = Caller("ana", new_key(models=("alias", "other")))
     caller.check_model("alias", "served")
     caller.check_model("served", "other")
     with pytest.raises(PermissionDenied) as raised:
         caller.check_model("served", "served")
     assert raised.value.param == "model"
-    Caller("key ana", new_key()).check_model("served", "served")
+    Caller("ana", new_key()).check_model("served", "served")

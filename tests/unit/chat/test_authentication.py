@@ -202,7 +202,7 @@ def test_where_keys_are_required_a_caller_is_its_key_wherever_it_calls_from() ->
     first = authentication.caller(shown("Bearer one", "10.0.0.1"))
     assert first == authentication.caller(shown("bearer one ", "10.0.0.2"))
     assert first != authentication.caller(shown("Bearer two", "10.0.0.1"))
-    assert "one" not in first.id
+    assert "one" not in first.account
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chasqui.v1 import chat_pb2
+from services.accounts.caller import Caller
 from services.accounts.price import price_of
-from services.chat.accounting.call_facts import CallFacts, CallIds, ServedModel
+from services.chat.accounting.call_facts import CallFacts, CallIds, CallOrigin, ServedModel
 from services.chat.answer.call import ChatCall
 from services.chat.answer.form import AnswerForm, ToolUse
 from services.chat.answer.outbox import MOST_UNREAD, AwaitedOutbox
@@ -44,7 +46,9 @@ class Played:
 def facts(*, n: int = 1, price: str = "2,1,3") -> CallFacts:
     """What is known of a call."""
     return CallFacts(
-        ids=CallIds("request-1", "0" * 32, "chatcmpl-1"),
+        origin=CallOrigin(
+            CallIds("request-1", "0" * 32, "chatcmpl-1"), Caller("ana"), "chat/completions", "", datetime.now(UTC)
+        ),
         model=ServedModel("demo", "test-1", price_of(price), "demo"),
         operation="chat",
         n=n,
@@ -327,7 +331,7 @@ async def test_the_usage_record_has_every_number() -> None:
     end = an_end(prompt=10, cached=8)
     played.call.end(end)
     [record] = played.records
-    assert record.facts.ids.chat_id == "chatcmpl-1"
+    assert record.facts.origin.ids.chat_id == "chatcmpl-1"
     assert (record.outcome, record.error, record.output) == ("completed", None, [])
     assert record.finish_reasons == ["stop", "length"]
     assert record.usage == chat_pb2.Usage(

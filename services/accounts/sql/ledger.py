@@ -1,0 +1,123 @@
+"""Writes the ledger: a thread takes the entries of calls in batches to the database, or to the journal meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.accounts.ledger_entry import LOST, LedgerEntry
+from services.accounts.sql.database import writing
+from services.accounts.sql.tables import CALLS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sqlalchemy import Engine
+
+    from services.accounts.journal import Journal
+
+log = logging.getLogger(__name__)
+
+# Entries are gathered this long: a call is in the database, or in the journal, well within a second.
+_BATCH_SECONDS: Final = 0.25
+_RETRY_SECONDS: Final = 1.0
+_BATCH_ROWS: Final = 1000
+_COLUMNS: Final = tuple(LedgerEntry.__dataclass_fields__)
+
+
+class Ledger:
+    """Takes entries from any thread. An entry whose call is recorded already changes nothing."""
+
+    def __init__(self, engine: Engine, journal: Journal) -> None:
+        """`journal` may hold entries of a server before, and is closed with the ledger."""
+        self.written = 0
+        self.dropped = 0  # entries for which the journal had no room; the log has them
+        self._engine = engine
+        self._journal = journal
+        self._waiting: deque[LedgerEntry] = deque()
+        self._away = False
+        self._closing = threading.Event()
+        self._insert = _insert(engine.dialect.name)
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Entries that are neither in the database nor in the journal yet."""
+        return len(self._waiting)
+
+    @property
+    def journalled(self) -> int:
+        """Entries in the journal."""
+        return self._journal.rows
+
+    def record(self, entry: LedgerEntry) -> None:
+        """Write an entry, soon; never waits."""
+        self._waiting.append(entry)
+
+    def close(self) -> None:
+        """Write what is left, and end."""
+        self._closing.set()
+        self._thread.join()
+        self._journal.close()
+
+    def _run(self) -> None:
+        delay = 0.0
+        while not self._closing.wait(max(_BATCH_SECONDS, delay)):
+            delay = _RETRY_SECONDS if self._turn() else 0.0
+        self._turn()
+
+    def _turn(self) -> bool:
+        """Write everything that waits; whether the database is away."""
+        taken = list(islice(self._waiting, len(self._waiting)))
+        try:
+            if self._journal.rows:
+                for batch in _batches(self._journal.entries()):
+                    self._write(batch)
+                self._journal.clear()
+            for batch in _batches(taken):
+                self._write(batch)
+        except (OSError, SQLAlchemyError) as error:
+            self._keep(taken, error)
+        else:
+            self._away = False
+        for _ in taken:
+            self._waiting.popleft()
+        return self._away
+
+    def _write(self, entries: Sequence[LedgerEntry]) -> None:
+        rows: list[dict[str, Any]] = [{name: getattr(entry, name) for name in _COLUMNS} for entry in entries]
+        with writing(self._engine) as connection:
+            connection.execute(self._insert, rows)
+        self.written += len(rows)
+
+    def _keep(self, entries: Sequence[LedgerEntry], error: Exception) -> None:
+        """Journal entries that could not be written; some may be in the database already, where they count once."""
+        if not self._away:
+            log.error("the ledger goes to the journal, for the database is away: %s", error)
+        self._away = True
+        if entries and not self._journal.append(entries):
+            self.dropped += len(entries)
+            for entry in entries:
+                log.error("a row of the ledger is lost", extra={"fields": {"entry": entry.to_json()}})
+
+
+def _batches(entries: Iterable[LedgerEntry]) -> Iterator[list[LedgerEntry]]:
+    rest = iter(entries)
+    while batch := list(islice(rest, _BATCH_ROWS)):
+        yield batch
+
+
+def _insert(dialect: str) -> Any:
+    """Insert rows; of a call's rows the first one stays, but every other replaces that of a call that was lost."""
+    new: Any = (sqlite if dialect == "sqlite" else postgresql).insert(CALLS)
+    changed = {name: new.excluded[name] for name in _COLUMNS if name != "call_id"}
+    return new.on_conflict_do_update(
+        index_elements=["call_id"], set_=changed, where=(CALLS.c.outcome == LOST) & (new.excluded["outcome"] != LOST)
+    )

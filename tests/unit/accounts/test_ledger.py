@@ -1,0 +1,192 @@
+"""The ledger: every call once, whatever happens to the database, and its sums exact."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, event, select
+from sqlalchemy.exc import OperationalError
+
+from services.accounts import journal as journal_file
+from services.accounts.journal import Journal
+from services.accounts.ledger_entry import LOST, LedgerEntry
+from services.accounts.sql.database import open_database
+from services.accounts.sql.ledger import Ledger
+from services.accounts.sql.tables import CALLS
+from services.accounts.sql.usage_report import usage_report
+from services.accounts.usage import UsageQuery
+from tests.support.ledger import AT, an_entry
+
+
+@pytest.fixture
+def ledger(database: Engine, tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger(database, Journal(tmp_path / "journal"))
+    yield opened
+    opened.close()
+
+
+def rows(database: Engine) -> list[LedgerEntry]:
+    with database.connect() as connection:
+        found = connection.execute(select(CALLS).order_by(CALLS.c.call_id)).mappings()
+        return [LedgerEntry(**row) for row in found]
+
+
+def eventually(condition: object) -> bool:
+    """Whether a function becomes true, within the seconds that a slow machine may need."""
+    end = time.monotonic() + 20
+    assert callable(condition)
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return bool(condition())
+
+
+class Outage:
+    """Makes every transaction of a database fail until it is over."""
+
+    def __init__(self, database: Engine) -> None:
+        self._database = database
+        event.listen(database, "begin", self._fail)
+
+    def _fail(self, _: object) -> None:
+        raise OperationalError("BEGIN", {}, Exception("the server closed the connection"))
+
+    def end(self) -> None:
+        event.remove(self._database, "begin", self._fail)
+
+
+def test_an_entry_is_in_the_database_soon_as_it_was_given(ledger: Ledger, database: Engine) -> None:
+    given = [an_entry("a"), an_entry("b", outcome="cancelled", user="f00", cost=Decimal("1.000000000001"))]
+    for entry in given:
+        ledger.record(entry)
+    assert eventually(lambda: rows(database) == given)
+
+
+def test_an_entry_that_comes_again_is_one_row(ledger: Ledger, database: Engine) -> None:
+    for entry in (an_entry("a"), an_entry("a"), an_entry("a", completion_tokens=9), an_entry("z")):
+        ledger.record(entry)
+        assert eventually(lambda: ledger.waiting == 0)
+    assert rows(database) == [an_entry("a"), an_entry("z")]
+
+
+@pytest.mark.parametrize("lost_first", [True, False])
+def test_a_server_s_record_counts_and_not_what_an_edge_reports(
+    ledger: Ledger, database: Engine, lost_first: bool
+) -> None:
+    own, lost = an_entry("a"), an_entry("a", outcome=LOST, completion_tokens=2)
+    for entry in (lost, own) if lost_first else (own, lost):
+        ledger.record(entry)
+        assert eventually(lambda: ledger.waiting == 0)
+    assert rows(database) == [own]
+
+
+def test_while_the_database_is_away_entries_are_in_the_journal_and_afterwards_in_the_database(
+    ledger: Ledger, database: Engine, tmp_path: Path
+) -> None:
+    ledger.record(an_entry("before"))
+    assert eventually(lambda: ledger.written == 1)
+    outage = Outage(database)
+    for number in range(3):
+        ledger.record(an_entry(f"during-{number}"))
+        assert eventually(lambda: ledger.journalled == number + 1)  # noqa: B023 - called at once
+    assert "during-2" in (tmp_path / "journal.0").read_text()
+    outage.end()
+    assert eventually(lambda: ledger.journalled == 0)
+    ledger.record(an_entry("zafter"))
+    assert eventually(lambda: len(rows(database)) == 5)
+    assert [row.call_id for row in rows(database)] == ["before", "during-0", "during-1", "during-2", "zafter"]
+
+
+def test_what_a_server_leaves_in_its_journal_the_next_one_writes(place: str, tmp_path: Path) -> None:
+    database = open_database(place)
+    outage = Outage(database)
+    first = Ledger(database, Journal(tmp_path / "journal"))
+    first.record(an_entry("a"))
+    first.close()
+    outage.end()
+    second = Ledger(database, Journal(tmp_path / "journal"))
+    assert eventually(lambda: rows(database) == [an_entry("a")])
+    second.close()
+    assert list(tmp_path.glob("journal.*")) == []
+    database.dispose()
+
+
+def test_two_servers_have_a_journal_each(tmp_path: Path) -> None:
+    first, second = Journal(tmp_path / "journal"), Journal(tmp_path / "journal")
+    first.append([an_entry("a")])
+    second.append([an_entry("b")])
+    assert ([*first.entries()], [*second.entries()]) == ([an_entry("a")], [an_entry("b")])
+    first.close()
+    second.close()
+    again = Journal(tmp_path / "journal")
+    assert [*again.entries()] == [an_entry("a")]
+    again.close()
+
+
+def test_a_line_that_a_crash_has_cut_off_harms_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lines = [an_entry("a").to_json(), an_entry("b").to_json()[:50], an_entry("c").to_json()]
+    (tmp_path / "journal.0").write_text("\n".join(lines) + "\n")
+    journal = Journal(tmp_path / "journal")
+    assert [entry.call_id for entry in journal.entries()] == ["a", "c"]
+    assert "no entry" in caplog.text
+    journal.close()
+
+
+def test_a_journal_that_is_full_says_what_is_lost(
+    ledger: Ledger, database: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(journal_file, "MAX_BYTES", 600)
+    outage = Outage(database)
+    ledger.record(an_entry("kept"))
+    assert eventually(lambda: ledger.journalled == 1)
+    ledger.record(an_entry("dropped"))
+    assert eventually(lambda: ledger.dropped == 1)
+    assert "a row of the ledger is lost" in caplog.text
+    outage.end()
+    assert eventually(lambda: [row.call_id for row in rows(database)] == ["kept"])
+
+
+@given(entries=st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.integers(0, 10**9)), max_size=20))
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_sums_are_exact(database: Engine, entries: list[tuple[str, str, int]]) -> None:
+    made = [
+        an_entry(str(number), key=key, model=model, prompt_tokens=tokens, cost=tokens * Decimal("0.000000055"))
+        for number, (key, model, tokens) in enumerate(entries)
+    ]
+    with database.begin() as connection:
+        connection.execute(CALLS.delete())
+        for one in made:
+            values = {name: getattr(one, name) for name in LedgerEntry.__dataclass_fields__}
+            connection.execute(CALLS.insert().values(**values))
+    report = usage_report(database, UsageQuery(("key", "model")))
+    assert [tuple(row.groups.values()) for row in report] == sorted({(key, model) for key, model, _ in entries})
+    for row in report:
+        own = [one for one in made if (one.key, one.model) == tuple(row.groups.values())]
+        assert (row.calls, row.prompt_tokens) == (len(own), sum(one.prompt_tokens for one in own))
+        assert row.cost == sum((one.cost for one in own), Decimal(0))
+    [total] = usage_report(database, UsageQuery())
+    assert (total.calls, total.cost) == (len(made), sum((one.cost for one in made), Decimal(0)))
+
+
+def test_sums_are_grouped_by_time_and_bounded_by_it(ledger: Ledger, database: Engine) -> None:
+    for days in range(3):
+        ledger.record(replace(an_entry(f"d{days}"), at=AT + timedelta(days=days)))
+    assert eventually(lambda: ledger.written == 3)
+
+    def times(group: str, **bounds: object) -> list[str]:
+        query = UsageQuery((group,), **bounds)  # type: ignore[arg-type]
+        return [row.groups[group] for row in usage_report(database, query)]
+
+    assert times("day") == ["2027-01-31", "2027-02-01", "2027-02-02"]
+    assert times("month") == ["2027-01", "2027-02"]
+    assert times("hour")[0] == "2027-01-31 12"
+    assert times("day", since=AT + timedelta(days=1)) == ["2027-02-01", "2027-02-02"]
+    assert times("day", until=AT + timedelta(days=1)) == ["2027-01-31"]
+    assert times("day", key="ben") == []
