@@ -173,6 +173,13 @@ FIELDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Known]]] = {
             "auto with tools, else none", "auto, none, required, a named function, or `allowed_tools`"
         ),
         "parallel_tool_calls": honoured("true", "false ends the answer after the first call"),
+        "continue_final_message": honoured(
+            "false",
+            "the answer continues the last message, which must be the assistant's, and does not repeat it. Without it "
+            "a last assistant message is a whole turn, and another one begins. Not beside structured output, forced "
+            "calls and strict tools",
+        ),
+        "add_generation_prompt": honoured("true", "false with `continue_final_message`, as vLLM's callers send it"),
         "reasoning_effort": reported("none"),
         "verbosity": refused("medium"),
         "modalities": refused(["text"]),
@@ -182,8 +189,6 @@ FIELDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Known]]] = {
         "functions": refused([], hint="Use tools."),
         "function_call": refused("none", "auto", hint="Use tool_choice."),
         "echo": refused(False),
-        "add_generation_prompt": refused(True),
-        "continue_final_message": refused(False),
         "prompt": refused("", [], hint="Use messages."),
     }
     | _WITHOUT_EFFECT
@@ -228,8 +233,8 @@ FIELDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Known]]] = {
         "tools": honoured("", "those of the chat"),
         "add_special_tokens": honoured("true", "the begin-of-text token before a text; a template has its own"),
         "return_token_strs": honoured("false", "the text of each token by itself"),
-        "add_generation_prompt": refused(True),
-        "continue_final_message": refused(False),
+        "continue_final_message": honoured("false", "the last message of the chat stays open"),
+        "add_generation_prompt": honoured("true", "false with `continue_final_message`"),
         "chat_template": refused(""),
         "chat_template_kwargs": refused({}),
     },

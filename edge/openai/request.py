@@ -48,6 +48,7 @@ def to_chat_request(body: ChatCompletionRequest) -> chat_service_pb2.ChatRequest
         tools=offered_tools(body.tools or (), body.tool_choice),
         tool_choice=tool_choice(body.tool_choice),
         parallel_tool_calls=body.parallel_tool_calls,
+        continue_final_message=_continues(body),
     )
 
 
@@ -63,7 +64,10 @@ def to_count_request(body: TokenizeRequest) -> model_service_pb2.CountTokensRequ
     )
     if body.prompt is not None:
         request.text = body.prompt
+    continues = _continues(body)
     if body.messages is not None:
+        if continues:
+            request.chat.continue_final_message = True
         request.chat.messages.extend(_messages(body.messages))
         request.chat.tools.extend(offered_tools(body.tools or (), None))
         request.chat.model = body.model
@@ -84,6 +88,19 @@ def common_fields(body: GenerationRequest) -> dict[str, Any]:
         "user": body.user or "",
         "response_format": response_format(body),
     }
+
+
+def _continues(body: ChatCompletionRequest | TokenizeRequest) -> bool | None:
+    """Whether the answer continues the last message; vLLM's callers say with it that no turn is to be opened."""
+    if body.continue_final_message and body.add_generation_prompt:
+        raise InvalidValue(
+            "add_generation_prompt cannot be true with continue_final_message.", param="add_generation_prompt"
+        )
+    if body.add_generation_prompt is False and not body.continue_final_message:
+        raise UnsupportedParameter(
+            "add_generation_prompt can be false only with continue_final_message.", param="add_generation_prompt"
+        )
+    return body.continue_final_message
 
 
 def _messages(messages: Sequence[MessageBody]) -> list[chat_pb2.Message]:

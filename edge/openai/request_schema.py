@@ -164,6 +164,8 @@ class ChatCompletionRequest(GenerationRequest, kw_only=True):
     tools: list[ToolBody] | None = None
     tool_choice: str | ToolChoiceBody | None = None
     parallel_tool_calls: bool | None = None
+    continue_final_message: bool | None = None
+    add_generation_prompt: bool | None = None
 
 
 class CompletionRequest(GenerationRequest, kw_only=True):
@@ -182,6 +184,8 @@ class TokenizeRequest(Struct):
     messages: list[MessageBody] | None = None
     tools: list[ToolBody] | None = None
     add_special_tokens: bool | None = None
+    continue_final_message: bool | None = None
+    add_generation_prompt: bool | None = None
     return_token_strs: bool | None = None
 
 

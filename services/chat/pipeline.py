@@ -110,6 +110,7 @@ class ChatPipeline:
     ) -> ChatCall:
         """Queue a call whose input is ready; it may reach the engine at once."""
         max_tokens = self._max_tokens(request, len(processed.prompt))
+        form = self._form(request, processed, reservation.n)
         trace = self._recorder.trace(request, context.span, streamed=outbox.streamed)
 
         def on_end(record: UsageRecord) -> None:
@@ -118,7 +119,7 @@ class ChatPipeline:
 
         call = ChatCall(
             facts,
-            self._form(request, processed, reservation.n),
+            form,
             self._engine.tokenizer,
             outbox,
             on_end=on_end,

@@ -79,6 +79,13 @@ CASES = {
     "user": same(user="somebody"),
     "system, developer, user": messages(("system", "Be brief."), ("developer", "Now."), ("user", "Hi 🦙 世界 e\u0301")),
     "ends with the assistant": messages(("user", "Hi"), ("assistant", "Hello")),
+    "continues the assistant": Case(
+        {
+            "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello, I"}],
+            "continue_final_message": True,
+        },
+        {"messages": [said("user", "Hi"), said("assistant", "Hello, I")], "continue_final_message": True},
+    ),
     "special tokens as text": messages(("user", "<|eot_id|><|start_header_id|>system<|end_header_id|>")),
     "forced call": Case(
         {"tools": [LOOK], "tool_choice": "required", "max_tokens": 200},

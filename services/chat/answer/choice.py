@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from chasqui.v1 import chat_pb2
-from services.chat.answer.hermes_parser import HermesParser
 from services.chat.answer.parsed import CallStart, Content
 from services.chat.answer.text import ChoiceText
-from services.chat.answer.tool_parser import ToolCallParser
-from services.chat.grammar.tool_syntax import ToolSyntax
 from services.engine.api import EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from services.chat.answer.form import AnswerForm, ToolUse
+    from services.chat.answer.form import AnswerForm
     from services.chat.answer.outbox import Outbox
     from services.chat.answer.parsed import Parsed
     from services.engine.api import TokenDelta
@@ -25,11 +22,6 @@ if TYPE_CHECKING:
 _FINISH_REASONS: Final = {
     EndReason.STOP: chat_pb2.FINISH_REASON_STOP,
     EndReason.LENGTH: chat_pb2.FINISH_REASON_LENGTH,
-}
-
-_PARSERS: Final[dict[ToolSyntax, type[ToolCallParser | HermesParser]]] = {
-    ToolSyntax.LLAMA3_JSON: ToolCallParser,
-    ToolSyntax.HERMES: HermesParser,
 }
 
 
@@ -48,7 +40,7 @@ class Choice:
         self._text = ChoiceText(decoder, form.stops, logprobs=form.logprobs)
         self._logprobs = form.logprobs
         self._tools = form.tools
-        self._parser = None if form.tools is None else _parser(form.tools)
+        self._parser = None if form.tools is None else form.tools.parser()
         self._keeps_output = keeps_output
         # Most choices are: for those, no token pays for what others need.
         self._is_plain = not (form.stops or form.tools or form.logprobs or keeps_output)
@@ -109,7 +101,3 @@ class Choice:
         self.ended = True
         self.finish_reason = chat_pb2.FinishReason.Name(reason).removeprefix("FINISH_REASON_").lower()
         self._outbox.add_finish(self._index, reason, self._text.stop_reason)
-
-
-def _parser(tools: ToolUse) -> ToolCallParser | HermesParser:
-    return _PARSERS[tools.syntax](tools.names, parallel=tools.parallel)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
+from services.chat.answer.hermes_parser import HermesParser
+from services.chat.answer.parsed import Content
+from services.chat.answer.tool_parser import ToolCallParser
 from services.chat.grammar.tool_choice import callable_names
 from services.chat.grammar.tool_syntax import ToolSyntax
+from services.errors import InvalidValue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chasqui.v1.chat_service_pb2 import ChatRequest
+
+_PARSERS: Final[dict[ToolSyntax, type[ToolCallParser | HermesParser]]] = {
+    ToolSyntax.LLAMA3_JSON: ToolCallParser,
+    ToolSyntax.HERMES: HermesParser,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +31,13 @@ class ToolUse:
     parallel: bool  # whether a choice may have several calls
     named: bool  # the caller named the function that must be called
     syntax: ToolSyntax = ToolSyntax.LLAMA3_JSON
+    continued: str = ""  # the text that the answer continues, which holds no call
+
+    def parser(self) -> ToolCallParser | HermesParser:
+        """A parser of one choice, for what follows the text that the answer continues."""
+        parser = _PARSERS[self.syntax](self.names, parallel=self.parallel)
+        parser.push(self.continued)
+        return parser
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +53,10 @@ class AnswerForm:
 
 
 def form_of(request: ChatRequest, n: int, echo: str, grammar_param: str | None, syntax: ToolSyntax) -> AnswerForm:
-    """The form that a validated request asks for, with calls in the model's `syntax`."""
+    """The form that a validated request asks for, with calls in the model's `syntax`.
+
+    InvalidValue if the message to be continued may have begun a call, whose end alone nobody could read.
+    """
     names = callable_names(request)
     tools = ToolUse(
         names,
@@ -45,4 +64,11 @@ def form_of(request: ChatRequest, n: int, echo: str, grammar_param: str | None, 
         named=request.tool_choice.WhichOneof("choice") == "function_name",
         syntax=syntax,
     )
+    if names and request.continue_final_message:
+        text = "".join(part.text for part in request.messages[-1].content)
+        if tools.parser().push(text) != [Content(text)]:
+            raise InvalidValue(
+                "The message to be continued may have begun a tool call.", param="continue_final_message"
+            )
+        tools = replace(tools, continued=text)
     return AnswerForm(n, tuple(request.stop), tools if names else None, request.logprobs, echo, grammar_param)

@@ -196,7 +196,8 @@ class InputProcessor:
             return ids
         # With tool_choice none the prompt does not list the tools.
         tools = list(request.tools) if calls_allowed(request) else []
-        return self._renderer.token_ids(list(request.messages), tools, most)
+        continues = request.continue_final_message
+        return self._renderer.token_ids(list(request.messages), tools, most, continues=continues)
 
     def _text_tokens(self, text: str, opened: bool, most: int | None = None) -> list[int]:
         return [*(self._tokenizer.opening if opened else ()), *self._tokenizer.encode(text, most)]

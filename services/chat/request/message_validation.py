@@ -28,6 +28,16 @@ def check_messages(messages: Sequence[chat_pb2.Message]) -> None:
         _check_content(message, path)
 
 
+def check_continued(messages: Sequence[chat_pb2.Message]) -> None:
+    """InvalidValue unless the answer can continue the last message."""
+    last = messages[-1]
+    if last.role != chat_pb2.ROLE_ASSISTANT or last.tool_calls or not any(part.text for part in last.content):
+        raise InvalidValue(
+            "continue_final_message needs a last message of the assistant with text and without tool calls.",
+            param="continue_final_message",
+        )
+
+
 def _check_tool_result(message: chat_pb2.Message, path: str, answered: dict[str, bool]) -> None:
     """A result belongs to the latest call of its id, and each call has at most one."""
     param, call_id = f"{path}.tool_call_id", message.tool_call_id

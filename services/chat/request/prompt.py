@@ -6,7 +6,7 @@ texts between them are encoded as plain text. `services.chat.request.special_tok
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from services.chat.grammar.tool_syntax import ToolSyntax
 from services.chat.request.history import template_messages, template_tools
@@ -14,6 +14,7 @@ from services.chat.request.special_tokens import SpecialTokens, unused_character
 from services.chat.request.template import ChatTemplate
 from services.chat.request.token_cache import TokenCache
 from services.engine.model.tokenizer import TooManyTokensError
+from services.errors import UnsupportedParameter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,17 +38,24 @@ class PromptRenderer:
         self.tool_syntax = self._template.tool_syntax
 
     def token_ids(
-        self, messages: Sequence[chat_pb2.Message], tools: Sequence[Tool] = (), most: int | None = None
+        self,
+        messages: Sequence[chat_pb2.Message],
+        tools: Sequence[Tool] = (),
+        most: int | None = None,
+        *,
+        continues: bool = False,
     ) -> list[int]:
         """The prompt's ids, ending with an open assistant turn; InvalidValue if the template rejects the messages.
 
-        Messages and tools must be validated. TooManyTokensError for more than `most`, as early as possible;
-        UnsupportedParameter if the model has no template.
+        If it `continues` the last message, that is the open turn, up to the end of its text. Messages and tools must be
+        validated. TooManyTokensError for more than `most`, as early as possible; UnsupportedParameter if the model has
+        no template, or one that cannot do that.
         """
         turns = template_messages(messages, one_call_per_turn=self.tool_syntax is not ToolSyntax.HERMES)
         offered = template_tools(tools)
         guard = unused_character(self._template.source, [turns, offered])
-        prompt = self._template.render(self._special.hide(turns, guard), self._special.hide(offered, guard))
+        turns, offered = self._special.hide(turns, guard), self._special.hide(offered, guard)
+        prompt = self._continued(turns, offered, guard) if continues else self._template.render(turns, offered)
         ids: list[int] = []
         for index, text in enumerate(self._special.split(prompt)):
             if index % 2:
@@ -57,3 +65,15 @@ class PromptRenderer:
             if most is not None and len(ids) > most:
                 raise TooManyTokensError(len(ids))
         return ids
+
+    def _continued(self, turns: list[dict[str, Any]], offered: list[dict[str, Any]] | None, guard: str) -> str:
+        """The rendered text up to the end of the last turn's content, white space there included."""
+        end = guard * 2  # a placeholder has something between its guards
+        turns[-1] |= {"content": turns[-1]["content"] + end}
+        prompt, found, _ = self._template.render(turns, offered, opens_turn=False).rpartition(end)
+        if not found:
+            raise UnsupportedParameter(
+                "continue_final_message is not supported by the chat template of this model, which drops the message.",
+                param="continue_final_message",
+            )
+        return prompt

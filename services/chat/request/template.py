@@ -41,8 +41,10 @@ class ChatTemplate:
         self._tool_template = _compiled(environment, model.tool_template) or self._template
         self._tokens = {"bos_token": model.bos_token, "eos_token": model.eos_token}
 
-    def render(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> str:
-        """The text of a conversation that ends with an open assistant turn.
+    def render(
+        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None, *, opens_turn: bool = True
+    ) -> str:
+        """The text of a conversation; with `opens_turn` it ends with an open assistant turn.
 
         InvalidValue if the template rejects the messages, UnsupportedParameter if the model has none.
         """
@@ -60,7 +62,7 @@ class ChatTemplate:
                 messages=messages,
                 tools=tools,
                 **options,
-                add_generation_prompt=True,
+                add_generation_prompt=opens_turn,
                 date_string=strftime_now("%d %b %Y"),
                 **self._tokens,
             )

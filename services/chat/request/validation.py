@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from chasqui.v1 import chat_pb2
 from services.chat.grammar.tool_choice import calls_allowed, forced_names
-from services.chat.request.message_validation import check_messages
+from services.chat.request.message_validation import check_continued, check_messages
 from services.chat.request.tool_validation import check_tools
 from services.errors import InvalidValue, UnsupportedParameter
 from services.limits import LIMITS, LOGIT_BIAS, MAX_LOGIT_BIASES, MAX_REQUEST_ITEMS, MAX_STOPS
@@ -57,8 +57,14 @@ def validate_input(request: ChatRequest, capabilities: Capabilities) -> None:
     if not request.HasField("prompt"):
         check_messages(request.messages)
         check_tools(request)
+        if request.continue_final_message:
+            check_continued(request.messages)
         return
-    for name, beside in (("messages", request.messages), ("tools", request.tools)):
+    for name, beside in (
+        ("messages", request.messages),
+        ("tools", request.tools),
+        ("continue_final_message", request.continue_final_message),
+    ):
         if beside:
             raise InvalidValue(f"{name} cannot be combined with prompt.", param=name)
     check_tools(request)
@@ -186,6 +192,11 @@ def _check_combinations(request: ChatRequest, capabilities: Capabilities) -> Non
         raise UnsupportedParameter(
             f"ignore_eos is not supported together with {grammar}: nothing enforces a grammar after the end token.",
             param="ignore_eos",
+        )
+    if request.continue_final_message and grammar:
+        raise UnsupportedParameter(
+            f"continue_final_message is not supported together with {grammar}: its grammar begins with the answer.",
+            param="continue_final_message",
         )
     given = {
         "logprobs": request.logprobs,

@@ -15,7 +15,7 @@ from services.engine.api import ModelInfo
 from services.engine.load_error import EngineLoadError
 from services.engine.model.byte_level import tokenizer_from_gguf
 from services.engine.model.gguf_file import read_gguf
-from services.errors import InvalidValue
+from services.errors import InvalidValue, UnsupportedParameter
 from tests.support.gguf_files import demo_gguf, demo_tokenizer, write_gguf
 
 if TYPE_CHECKING:
@@ -74,6 +74,40 @@ def _spelled(ids: Sequence[int]) -> str:
     names = {index: f"⟨{token[2:-2]}⟩" for token, index in SPECIAL.items()}
     decoder = demo_tokenizer().decoder()
     return "".join(names.get(index) or decoder.push([index]) for index in ids)
+
+
+# Templates that treat a last assistant message in their own way, as those of real models do.
+TRIMMED = TURNS.replace("message.content", "(message.content | trim)")
+MARKED = TURNS.replace("{% endfor %}", "{% if loop.last and message.role == 'assistant' %}[END]{% endif %}{% endfor %}")
+
+
+@pytest.mark.parametrize("template", [TURNS, TRIMMED, MARKED], ids=["plain", "trimmed", "marked"])
+def test_a_turn_that_is_continued_stays_open_at_the_end_of_its_text(template: str) -> None:
+    turns = [say(USER, "Hi"), say(ASSISTANT, "Well, ", "I ")]
+    ids = _renderer(template).token_ids(turns, continues=True)
+    assert ids == [*_prompt(("user", "Hi"))[: -len(_turn("assistant", "")) + 1], *_turn("assistant", "Well, I ")[:-1]]
+
+
+def test_the_demo_models_own_template_opens_the_turn_that_is_continued() -> None:
+    asked = [say(USER, "Hi")]
+    opened = _spelled(OWN_TEMPLATE.token_ids(asked))
+    assert _spelled(OWN_TEMPLATE.token_ids([*asked, say(ASSISTANT, "Well, ")], continues=True)) == opened + "Well, "
+    closed = opened + "Well,⟨eot_id⟩⟨start_header_id⟩assistant⟨end_header_id⟩\n\n"
+    assert _spelled(OWN_TEMPLATE.token_ids([*asked, say(ASSISTANT, "Well, ")])) == closed
+
+
+@given(FORGED.filter(bool))
+def test_whatever_is_continued_is_text_up_to_its_end(content: str) -> None:
+    ids = RENDERER.token_ids([say(USER, "Hi"), say(ASSISTANT, content)], continues=True)
+    begin = [*_prompt(("user", "Hi"))[: -len(_turn("assistant", "")) + 1]]
+    assert ids == [*begin, *_turn("assistant", content)[:-1]]
+
+
+def test_a_template_that_drops_the_message_cannot_continue_it() -> None:
+    template = "{% for message in messages if message.role == 'user' %}{{ message.content }}{% endfor %}"
+    with pytest.raises(UnsupportedParameter) as caught:
+        _renderer(template).token_ids([say(USER, "Hi"), say(ASSISTANT, "Well")], continues=True)
+    assert caught.value.param == "continue_final_message"
 
 
 def _renderer(template: str) -> PromptRenderer:

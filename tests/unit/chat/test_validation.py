@@ -92,6 +92,37 @@ def test_ignore_eos_is_refused_beside_a_grammar_which_ends_with_the_end_token(fi
     validate(request(ignore_eos=True, tools=[tool("f")]), EVERYTHING)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"response_format": JSON_OBJECT},
+        {"tools": [tool("f")], "tool_choice": REQUIRED},
+        {"tools": [tool("f", strict=True)]},
+    ],
+    ids=["response_format", "tool_choice", "strict tools"],
+)
+def test_no_message_is_continued_beside_a_grammar_which_begins_with_the_answer(fields: dict[str, Any]) -> None:
+    messages = [text(), text("Well, ", chat_pb2.ROLE_ASSISTANT)]
+    error = _refusal(request(messages=messages, continue_final_message=True, **fields), EVERYTHING)
+    assert (type(error), error.param) == (UnsupportedParameter, "continue_final_message")
+    validate(request(messages=messages, continue_final_message=True, tools=[tool("f")]), EVERYTHING)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        text("Hi"),
+        text("", chat_pb2.ROLE_ASSISTANT),
+        chat_pb2.Message(role=chat_pb2.ROLE_ASSISTANT),
+        text("Well, ", chat_pb2.ROLE_ASSISTANT, tool_calls=[call("c")]),
+    ],
+    ids=["of the user", "with an empty text", "empty", "with a call"],
+)
+def test_only_text_of_the_assistant_is_continued(last: chat_pb2.Message) -> None:
+    error = _refusal(request(messages=[text(), last], continue_final_message=True), EVERYTHING)
+    assert (type(error), error.param) == (InvalidValue, "continue_final_message")
+
+
 def test_parameters_that_an_engine_supports_but_not_together_are_refused_together() -> None:
     capabilities = replace(EVERYTHING, exclusions=frozenset({("logprobs", "logit_bias"), ("logprobs", "min_tokens")}))
     for beside in ({"logit_bias": {1: 1.0}}, {"min_tokens": 1}):
@@ -332,6 +363,11 @@ def prompt(**fields: Any) -> Any:
 )
 def test_a_prompt_that_cannot_be_continued_is_refused_by_its_place(asked: Any, param: str) -> None:
     assert _refusal(asked, EVERYTHING).param == param
+
+
+def test_a_prompt_has_no_message_to_be_continued() -> None:
+    error = _refusal(request(messages=[], prompt=chat_pb2.Prompt(text="Once"), continue_final_message=True), EVERYTHING)
+    assert (type(error), error.param) == (InvalidValue, "continue_final_message")
 
 
 def test_tools_cannot_stand_beside_a_prompt() -> None:

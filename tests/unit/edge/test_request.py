@@ -74,6 +74,7 @@ PLACES = [
     ("logprobs", True, "logprobs"),
     ("top_logprobs", 20, "top_logprobs"),
     ("parallel_tool_calls", False, "parallel_tool_calls"),
+    ("continue_final_message", True, "continue_final_message"),
 ]
 
 
@@ -92,6 +93,19 @@ def test_a_field_that_is_absent_stays_unset(place: str) -> None:
 @pytest.mark.parametrize("field", [*dict.fromkeys(field for field, _, _ in PLACES), "stop", "tools", "user"])
 def test_null_converts_like_an_absent_field(field: str) -> None:
     assert converted(**{field: None}) == converted()
+
+
+def test_a_prompt_without_an_open_turn_is_only_for_a_message_that_is_continued() -> None:
+    assert converted(add_generation_prompt=False, continue_final_message=True).continue_final_message
+    assert converted(add_generation_prompt=True) == converted()
+    for wrong, kind in (
+        ({"add_generation_prompt": True, "continue_final_message": True}, InvalidValue),
+        ({"add_generation_prompt": False}, UnsupportedParameter),
+        ({"add_generation_prompt": False, "continue_final_message": False}, UnsupportedParameter),
+    ):
+        with pytest.raises(kind) as caught:
+            converted(**wrong)
+        assert caught.value.param == "add_generation_prompt"
 
 
 def test_model_and_user_arrive() -> None:
