@@ -17,7 +17,6 @@ import pytest
 from chasqui.v1 import chat_pb2, tool_pb2
 from services.chat.request.prompt import PromptRenderer
 from services.engine.api import ModelInfo
-from tests.support.clients import CLIENTS_BIN
 from tests.support.gguf_files import demo_gguf
 from tests.support.reference import ask_meta, llama_tokenizer
 
@@ -122,8 +121,6 @@ TEXTS = [
     ),
     *("def f(x):\n    return {'a': [x]}\n\n\n", "https://example.com/?q=%20#!", "ǅ Ⅷ ½ ٣٤ ๓", " leading", "trailing "),
 ]
-
-pytestmark = pytest.mark.skipif(not CLIENTS_BIN.is_dir(), reason="make clients has not been run")
 
 
 def random_texts() -> list[str]:

@@ -14,6 +14,7 @@ from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest,
 from services.setting_values import text_of
 from services.settings import Settings, fields, variable
 from tests.support.bounds import BOUNDS
+from tests.support.clients import CLIENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,6 +89,18 @@ def other_fields_table() -> str:
     return "\n".join(lines)
 
 
+def clients_table() -> str:
+    """The clients of others, and what is run with each."""
+    lines = [
+        "| client | version | what is run | passed | what the rest would need |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, client in CLIENTS.items():
+        shown = f"{name} (`{client.package.partition('@')[0]}`)"
+        lines.append(f"| {shown} | {client.version} | {client.ran} | {client.passed} | {client.needs} |")
+    return "\n".join(lines)
+
+
 # The name of a block between `<!-- BEGIN name (make readme) -->` and `<!-- END name -->` -> what it must hold.
 BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "folders": folders_table,
@@ -97,6 +110,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "text completion fields": partial(fields_table, CompletionRequest, beside=ChatCompletionRequest),
     "stream options": partial(fields_table, StreamOptionsBody),
     "other fields": other_fields_table,
+    "clients": clients_table,
 }
 
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 from services.engine.model.byte_level import tokenizer_from_gguf
 from services.engine.model.gguf_file import GgufModel
 from services.engine.model.vocabulary import BYTE_ALPHABET
-from tests.support.clients import CLIENTS_BIN
+from tests.support.clients import CLIENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,11 +45,7 @@ json.dump({
 def ask_meta(dialogues: Sequence[Sequence[Mapping[str, Any]]], texts: Sequence[str]) -> dict[str, Any]:
     """Ids of `dialogues` (lists of its RawMessage) and of `texts`; the tokeniser's `file`, and its `special` tokens."""
     question = json.dumps({"dialogues": dialogues, "texts": texts})
-    command = [str(CLIENTS_BIN / "python"), "-c", _SCRIPT]
-    done = subprocess.run(command, input=question.encode(), capture_output=True, timeout=120, check=False)  # noqa: S603
-    if done.returncode:
-        raise RuntimeError(done.stderr.decode())
-    answer: dict[str, Any] = json.loads(done.stdout)
+    answer: dict[str, Any] = CLIENTS["llama-models"].run(_SCRIPT, given=question)
     return answer
 
 

@@ -58,13 +58,16 @@ class ScriptedHandle:
 
 
 class ScriptedEngine:
-    """`script` gets the text of a prompt, special tokens left out, and returns the texts of the token deltas."""
+    """`script` gets the text of a prompt, special tokens left out, and returns the texts of the token deltas.
 
-    def __init__(self, script: Callable[[str], Sequence[str]]) -> None:
+    With `guided` a grammar is accepted, and the script must follow it.
+    """
+
+    def __init__(self, script: Callable[[str], Sequence[str]], *, guided: bool = False) -> None:
         gguf = read_gguf(DEMO_MODEL)
         self.handles: list[ScriptedHandle] = []
         self.capabilities = Capabilities(
-            gguf.context_length, len(gguf.tokens), frozenset({"n", "temperature"}), 4, guided=False
+            gguf.context_length, len(gguf.tokens), frozenset({"n", "temperature"}), 4, guided=guided
         )
         self.model = ModelInfo("scripted", "none", "scripted-1", gguf.chat_template, "<|begin_of_text|>", "<|eot_id|>")
         self.tokenizer = tokenizer_from_gguf(gguf)

@@ -15,6 +15,7 @@ from edge.openai.field_table import FIELDS
 from services.errors import Cancelled, ChasquiError, Unavailable
 from services.settings import fields, variable
 from tests.support.bounds import BOUNDS
+from tests.support.clients import CLIENTS
 from tests.support.readme import BLOCKS, ROOT, documents, filled
 
 if TYPE_CHECKING:
@@ -155,3 +156,9 @@ def test_the_plugins_that_are_shown_are_those_of_buf_gen_yaml() -> None:
     text = (ROOT / "proto" / "README.md").read_text(encoding="utf-8")
     [shown] = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     assert (ROOT / "proto" / "buf.gen.yaml").read_text(encoding="utf-8").endswith(shown)
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_client_of_the_table_is_run_by_a_test(name: str) -> None:
+    tests = [*(ROOT / "tests" / "e2e" / "clients").glob("test_*.py"), ROOT / "tests" / "support" / "reference.py"]
+    assert any(f'CLIENTS["{name}"]' in path.read_text(encoding="utf-8") for path in tests)
