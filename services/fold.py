@@ -22,7 +22,7 @@ class ResponseFold:
         self._texts: defaultdict[int, list[str]] = defaultdict(list)
         self._calls: defaultdict[int, dict[int, tool_pb2.ToolCall]] = defaultdict(dict)
         self._arguments: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
-        self._logprobs: defaultdict[int, chat_pb2.ChoiceLogprobs] = defaultdict(chat_pb2.ChoiceLogprobs)
+        self._choices: dict[int, chat_pb2.Choice] = {}
 
     def add_text(self, index: int, content: str) -> None:
         """The next text of a choice."""
@@ -50,6 +50,7 @@ class ResponseFold:
             self.response.timings.CopyFrom(event.completed.timings)
             if event.completed.HasField("shared_prompt"):
                 self.response.shared_prompt.CopyFrom(event.completed.shared_prompt)
+            self._choices.clear()
             self.response.choices.sort(key=lambda choice: choice.index)
             self.complete = True
 
@@ -57,7 +58,7 @@ class ResponseFold:
         if delta.content:
             self._texts[delta.index].append(delta.content)
         if delta.logprobs.content:
-            self._logprobs[delta.index].content.extend(delta.logprobs.content)
+            self._choice(delta.index).logprobs.content.extend(delta.logprobs.content)
         for call_delta in delta.tool_calls:
             call = self._calls[delta.index].setdefault(call_delta.index, tool_pb2.ToolCall())
             if call_delta.HasField("id"):
@@ -71,16 +72,17 @@ class ResponseFold:
         text, calls = "".join(self._texts.pop(finish.index, ())), self._calls.pop(finish.index, {})
         for index, call in calls.items():
             call.function.arguments = "".join(self._arguments.pop((finish.index, index)))
-        choice = self.response.choices.add(
-            index=finish.index,
-            message=chat_pb2.Message(
-                role=chat_pb2.ROLE_ASSISTANT,
-                content=[chat_pb2.ContentPart(text=text)] if text or not calls else None,
-                tool_calls=calls.values(),
-            ),
-            finish_reason=finish.finish_reason,
-        )
+        choice = self._choice(finish.index)
+        choice.message.role = chat_pb2.ROLE_ASSISTANT
+        if text or not calls:
+            choice.message.content.add(text=text)
+        choice.message.tool_calls.extend(calls.values())
+        choice.finish_reason = finish.finish_reason
         if finish.HasField("stop_reason"):
             choice.stop_reason = finish.stop_reason
-        if finish.index in self._logprobs:
-            choice.logprobs.CopyFrom(self._logprobs.pop(finish.index))
+
+    def _choice(self, index: int) -> chat_pb2.Choice:
+        """The choice in the response: what is in its place from the beginning need not be copied at the end."""
+        if index not in self._choices:
+            self._choices[index] = self.response.choices.add(index=index)
+        return self._choices[index]

@@ -11,7 +11,8 @@ from services.errors import ChasquiError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from chasqui.v1.chat_service_pb2 import ChatRequest, ChatResponse
+    from chasqui.v1.chat_service_pb2 import ChatRequest
+    from edge.api.whole_answer import WholeAnswer
     from edge.api.writer import Writer
 
 
@@ -20,7 +21,7 @@ class Asked:
     """The calls of one HTTP request, each with `n` choices.
 
     `ignored` holds the paths of unknown fields. `field_of` gives the path in the request for one in the chat server's
-    errors, which name fields of `ChatRequest`. `whole` gives the JSON of an unstreamed response.
+    errors, which name fields of `ChatRequest`. An unstreamed answer is collected in `whole`.
     """
 
     requests: Sequence[ChatRequest]
@@ -29,7 +30,7 @@ class Asked:
     ignored: Sequence[str]
     field_of: Callable[[str], str]
     writer: Writer
-    whole: Callable[[ChatResponse], bytes]
+    whole: WholeAnswer
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 
 from edge.api.asked import errors_named
 from edge.endpoints.stream_sink import StreamSink
@@ -15,8 +14,8 @@ from edge.http.call_options import CallOptions
 from edge.http.event_stream import EventStream
 from edge.http.exchange import current_exchange
 from edge.http.ignored import ignored_header
+from edge.http.json_body import send_json
 from edge.http.shared_prompt import shared_prompt_header
-from edge.upstream.merge import merged_response
 from edge.upstream.several_calls import SeveralCalls
 from services.errors import ChasquiError
 from services.telemetry.server_timing import server_timing
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from chasqui.v1 import chat_service_pb2
     from edge.api.asked import Asked
+    from edge.api.whole_answer import WholeAnswer
     from edge.api.writer import Writer
     from edge.endpoints.gate import Gate
     from edge.http.event_stream import KeepAlive
@@ -61,36 +60,33 @@ class Generation:
             current_exchange.get().span.attributes["chasqui.ignored_parameters"] = headers["x-ignored-parameters"]
         async with _until_disconnect(receive) as give_up:
             with errors_named(asked.field_of):
+                call = self._start(asked, options)
                 if asked.streamed:
                     stream = EventStream(send, current_exchange.get().send, headers, give_up, asked.writer.keep_alive)
-                    await self._stream(self._start(asked, options), asked.writer, stream)
+                    await self._stream(call, asked.writer, stream)
                     return
-                with self._upstream.calls.running():
-                    answer = await self._whole(asked, options)
+                await self._collect(call, asked.whole)
             exchange = current_exchange.get()
+            answer = asked.whole.response
             exchange.model, exchange.usage = answer.model, answer.usage
             headers |= {"server-timing": server_timing(answer.timings), **shared_prompt_header(answer)}
-            body = await self._gate.translated(answer.ByteSize(), lambda: asked.whole(answer))
-            await Response(body, 200, headers, "application/json")(scope, receive, send)
+            await send_json(send, asked.whole.json(), headers)
 
-    async def _whole(self, asked: Asked, options: CallOptions) -> chat_service_pb2.ChatResponse:
-        """The merged response of all calls; the first one that fails cancels the others."""
-        if len(asked.requests) == 1:
-            return await self._upstream.chat(asked.requests[0], options)
-        calls = [asyncio.ensure_future(self._upstream.chat(request, options)) for request in asked.requests]
+    async def _collect(self, call: ChatStream, answer: WholeAnswer) -> None:
+        """Wait for a whole answer; the first call that fails ends the others."""
         try:
-            return merged_response(await asyncio.gather(*calls), asked.n)
+            with self._upstream.calls.running():
+                await call.started()
+                await call.forward(answer)
         finally:
-            for call in calls:
-                call.cancel()
-            await asyncio.gather(*calls, return_exceptions=True)
+            call.cancel()
 
     def _start(self, asked: Asked, options: CallOptions) -> ChatStream:
         """Submit all calls; their events are one stream."""
         calls: list[ChatStream] = []
         try:
             for request in asked.requests:
-                calls.append(self._upstream.stream_chat(request, options))  # noqa: PERF401 - those submitted are cancelled below
+                calls.append(self._upstream.submit(request, options, streamed=asked.streamed))  # noqa: PERF401 - those submitted are cancelled below
         except ChasquiError:
             for call in calls:
                 call.cancel()

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 import msgspec
 
 from chasqui.v1 import tool_pb2
 from edge.api.asked import Asked
+from edge.api.whole_answer import WholeAnswer
 from edge.openai.chunk_writer import ChunkWriter
-from edge.openai.completion import CompletionSequence, text_completion, to_prompt_requests
+from edge.openai.completion import CompletionSequence, WholeColumns, text_completion, to_prompt_requests
 from edge.openai.constraint import field_with_form, form_field
 from edge.openai.decode import decode_chat_request, decode_request
 from edge.openai.request import to_chat_request
 from edge.openai.request_schema import CompletionRequest, StreamOptionsBody
-from edge.openai.response import ChunkSequence, completion
+from edge.openai.response import ChunkSequence, WholeLogprobs, completion
 
 if TYPE_CHECKING:
-    from edge.openai.answer_schema import ChatCompletion, Completion
+    from collections.abc import Iterator, Mapping
+
+    from chasqui.v1.chat_service_pb2 import ChatResponse
+    from edge.openai.answer_schema import ChatCompletion, Completion, CompletionLogprobs, LogprobsBody
     from edge.openai.request_schema import GenerationRequest
+
+# Is replaced by the choices; random, so that nothing else in an answer can equal it.
+_PLACEHOLDER: Final = msgspec.json.encode(f"\0{uuid4()}\0")
 
 
 def asked_chat(data: bytes) -> Asked:
@@ -32,7 +40,7 @@ def asked_chat(data: bytes) -> Asked:
     chunks = ChunkSequence(n=n, is_call_forced=is_call_forced, **_stream_options(decoded.body))
     field_of = partial(field_with_form, form_field(decoded.body, request))
     writer, streamed = ChunkWriter(chunks), bool(decoded.body.stream)
-    return Asked([request], n, streamed, decoded.ignored, field_of, writer, lambda answer: _encoded(completion(answer)))
+    return Asked([request], n, streamed, decoded.ignored, field_of, writer, WholeAnswer(_chat_parts, WholeLogprobs))
 
 
 def asked_completion(data: bytes) -> Asked:
@@ -43,9 +51,7 @@ def asked_completion(data: bytes) -> Asked:
     chunks = CompletionSequence(choices=n * len(requests), **_stream_options(decoded.body))
     field_of = partial(field_with_form, form_field(decoded.body, requests[0]))
     writer, streamed = ChunkWriter(chunks), bool(decoded.body.stream)
-    return Asked(
-        requests, n, streamed, decoded.ignored, field_of, writer, lambda answer: _encoded(text_completion(answer))
-    )
+    return Asked(requests, n, streamed, decoded.ignored, field_of, writer, WholeAnswer(_text_parts, WholeColumns))
 
 
 def _stream_options(body: GenerationRequest) -> dict[str, bool | None]:
@@ -53,7 +59,19 @@ def _stream_options(body: GenerationRequest) -> dict[str, bool | None]:
     return {"include_usage": options.include_usage, "include_timings": options.include_timings}
 
 
-def _encoded(answer: ChatCompletion | Completion) -> bytes:
-    """The JSON of a whole response. Choice by choice, because one call of the encoder lets no other thread run."""
-    choices = [msgspec.Raw(msgspec.json.encode(choice)) for choice in answer.choices]
-    return msgspec.json.encode(msgspec.structs.replace(answer, choices=choices))
+def _chat_parts(response: ChatResponse, logprobs: Mapping[int, LogprobsBody]) -> Iterator[bytes]:
+    return _parts(completion(response, logprobs))
+
+
+def _text_parts(response: ChatResponse, logprobs: Mapping[int, CompletionLogprobs]) -> Iterator[bytes]:
+    return _parts(text_completion(response, logprobs))
+
+
+def _parts(answer: ChatCompletion | Completion) -> Iterator[bytes]:
+    """The JSON of a whole response: a part for each choice, and what is around them."""
+    around = msgspec.structs.replace(answer, choices=[msgspec.Raw(_PLACEHOLDER)])
+    before, _, after = msgspec.json.encode(around).partition(_PLACEHOLDER)
+    yield before
+    for number, choice in enumerate(answer.choices):
+        yield (b"," if number else b"") + msgspec.json.encode(choice)
+    yield after

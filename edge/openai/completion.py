@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import codecs
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from msgspec import UNSET
 
 from chasqui.v1 import chat_pb2, chat_service_pb2
+from edge.api.whole_answer import without_brackets
 from edge.openai.answer_schema import Completion, CompletionChoice, CompletionLogprobs
 from edge.openai.request import common_fields, token_id, whole
 from edge.openai.response import FINISH_REASONS, shared_prompt, timings, usage
@@ -15,7 +17,7 @@ from services.errors import InvalidValue
 from services.limits import MAX_PROMPTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from chasqui.v1.stream_pb2 import Started, StreamEvent
     from edge.openai.request_schema import CompletionRequest
@@ -64,8 +66,8 @@ def _prompts(body: CompletionRequest) -> list[chat_pb2.Prompt]:
     return prompts
 
 
-def text_completion(response: chat_service_pb2.ChatResponse) -> Completion:
-    """An unstreamed response."""
+def text_completion(response: chat_service_pb2.ChatResponse, logprobs: Mapping[int, CompletionLogprobs]) -> Completion:
+    """An unstreamed response, with the log probabilities of its choices."""
     return Completion(
         response.id,
         response.created.seconds,
@@ -75,7 +77,7 @@ def text_completion(response: chat_service_pb2.ChatResponse) -> Completion:
             CompletionChoice(
                 choice.index,
                 "".join(part.text for part in choice.message.content),
-                _LogprobColumns().columns(choice.logprobs),
+                logprobs.get(choice.index),
                 FINISH_REASONS[choice.finish_reason],
                 choice.stop_reason if choice.HasField("stop_reason") else UNSET,
             )
@@ -83,6 +85,27 @@ def text_completion(response: chat_service_pb2.ChatResponse) -> Completion:
         ],
         usage(response.usage),
     )
+
+
+class WholeColumns:
+    """The log probabilities of one choice of an unstreamed response."""
+
+    def __init__(self) -> None:
+        self._next = _LogprobColumns()
+        self._columns: dict[str, list[msgspec.Raw]] = {name: [] for name in CompletionLogprobs.__struct_fields__}
+
+    def add(self, logprobs: chat_pb2.ChoiceLogprobs) -> None:
+        """Those of the next tokens, at least one."""
+        columns = self._next.columns(logprobs)
+        for name, column in self._columns.items():
+            values = getattr(columns, name)
+            if values is not None:
+                column.append(without_brackets(values))
+
+    def body(self) -> CompletionLogprobs:
+        """All of them."""
+        columns: dict[str, Any] = {name: column or None for name, column in self._columns.items()}
+        return CompletionLogprobs(**columns)
 
 
 class CompletionSequence:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
 from chasqui.v1 import chat_pb2
+from edge.api.whole_answer import without_brackets
 from edge.openai.answer_schema import (
     AnswerCall,
     AnswerFunction,
@@ -31,7 +32,7 @@ from edge.openai.answer_schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from msgspec import UnsetType
 
@@ -46,8 +47,8 @@ FINISH_REASONS = {
 }
 
 
-def completion(response: ChatResponse) -> ChatCompletion:
-    """An unstreamed response."""
+def completion(response: ChatResponse, logprobs: Mapping[int, LogprobsBody]) -> ChatCompletion:
+    """An unstreamed response, with the log probabilities of its choices."""
     return ChatCompletion(
         id=response.id,
         created=response.created.seconds,
@@ -58,13 +59,28 @@ def completion(response: ChatResponse) -> ChatCompletion:
                 index=choice.index,
                 message=_message(choice.message),
                 finish_reason=FINISH_REASONS[choice.finish_reason],
-                logprobs=_logprobs(choice.logprobs),
+                logprobs=logprobs.get(choice.index),
                 stop_reason=choice.stop_reason if choice.HasField("stop_reason") else UNSET,
             )
             for choice in response.choices
         ],
         usage=usage(response.usage),
     )
+
+
+class WholeLogprobs:
+    """The log probabilities of one choice of an unstreamed response."""
+
+    def __init__(self) -> None:
+        self._entries: list[Any] = []
+
+    def add(self, logprobs: chat_pb2.ChoiceLogprobs) -> None:
+        """Those of the next tokens, at least one."""
+        self._entries.append(without_brackets(_entries(logprobs)))
+
+    def body(self) -> LogprobsBody:
+        """All of them."""
+        return LogprobsBody(self._entries)
 
 
 class ChunkSequence:
@@ -168,17 +184,19 @@ def _delta(delta: ChoiceDelta) -> DeltaBody:
 def _logprobs(logprobs: chat_pb2.ChoiceLogprobs) -> LogprobsBody | None:
     if not logprobs.content:
         return None
-    return LogprobsBody(
-        [
-            TokenLogprobBody(
-                entry.token,
-                entry.logprob,
-                list(entry.bytes),
-                [TopLogprobBody(other.token, other.logprob, list(other.bytes)) for other in entry.top_logprobs],
-            )
-            for entry in logprobs.content
-        ]
-    )
+    return LogprobsBody(_entries(logprobs))
+
+
+def _entries(logprobs: chat_pb2.ChoiceLogprobs) -> list[TokenLogprobBody]:
+    return [
+        TokenLogprobBody(
+            entry.token,
+            entry.logprob,
+            list(entry.bytes),
+            [TopLogprobBody(other.token, other.logprob, list(other.bytes)) for other in entry.top_logprobs],
+        )
+        for entry in logprobs.content
+    ]
 
 
 def usage(counted: chat_pb2.Usage) -> UsageBody:

@@ -59,13 +59,9 @@ class Upstream:
         """Whether calls get through."""
         return self.serving and self.transport.connected
 
-    async def chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> chat_service_pb2.ChatResponse:
-        """The whole answer; raises the server's error as a ChasquiError. Cancelling this cancels the call."""
-        return await self.transport.chat(request, options)
-
-    def stream_chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> ChatStream:
-        """A streamed call; the caller must cancel() it at the end."""
-        return self.transport.stream_chat(request, options)
+    def submit(self, request: chat_service_pb2.ChatRequest, options: CallOptions, *, streamed: bool) -> ChatStream:
+        """Begin a call; the caller must cancel() it at the end."""
+        return self.transport.submit(request, options, streamed=streamed)
 
     async def list_models(self, options: CallOptions) -> model_service_pb2.ListModelsResponse:
         """All models; raises the server's error as a ChasquiError."""

@@ -1,26 +1,13 @@
-"""Makes one answer of several calls, one for each prompt: choice j of prompt i of `n` each has index i*n + j; pure."""
+"""Makes one answer of several calls, one per prompt of `n` choices: choice j of prompt i has index i*n + j; pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chasqui.v1 import chat_pb2, chat_service_pb2, stream_pb2
+from chasqui.v1 import chat_pb2, stream_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-def merged_response(responses: Sequence[chat_service_pb2.ChatResponse], n: int) -> chat_service_pb2.ChatResponse:
-    """The whole answer; id and times are those of the first call."""
-    merged = chat_service_pb2.ChatResponse()
-    merged.CopyFrom(responses[0])
-    for number, response in enumerate(responses[1:], 1):
-        for choice in response.choices:
-            merged.choices.add().CopyFrom(choice)
-            merged.choices[-1].index += number * n
-    merged.usage.CopyFrom(total_usage([response.usage for response in responses]))
-    merged.timings.CopyFrom(longest([response.timings for response in responses]))
-    return merged
 
 
 def longest(timings: Sequence[chat_pb2.Timings]) -> chat_pb2.Timings:

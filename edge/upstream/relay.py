@@ -52,17 +52,22 @@ class Relay:
         self._cancels: list[int] = []
         self._wake = asyncio.Event()
 
-    async def chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> chat_service_pb2.ChatResponse:
-        """The whole answer; raises the server's error as a ChasquiError. Cancelling this cancels the call."""
-        call = self._submit(request, options, streamed=False)
-        try:
-            return await call.response()
-        finally:
-            call.cancel()
-
-    def stream_chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> RelayedCall:
-        """A streamed call; the caller must cancel() it at the end."""
-        return self._submit(request, options, streamed=True)
+    def submit(self, request: chat_service_pb2.ChatRequest, options: CallOptions, *, streamed: bool) -> RelayedCall:
+        """Begin a call; the caller must cancel() it at the end. One that is not `streamed` comes in few events."""
+        if not self.connected:
+            raise not_connected()
+        data = request.SerializeToString()
+        if len(data) > _LARGEST_REQUEST:
+            raise InvalidValue(f"The request is larger than {_LARGEST_REQUEST:,} bytes.")
+        self._last_id += 1
+        call_id = self._last_id
+        metadata = dict(options.metadata)
+        self._submits[call_id] = relay_service_pb2.Submit(
+            call_id=call_id, chat=data, streamed=streamed, metadata=metadata
+        )
+        call = self._calls[call_id] = RelayedCall(metadata.get("x-request-id", ""), partial(self._end, call_id))
+        self._wake.set()
+        return call
 
     async def run(self) -> None:
         """Keep the stream open until cancelled."""
@@ -94,22 +99,6 @@ class Relay:
         if self._submits.pop(call_id, None) is None:
             self._cancels.append(call_id)
             self._wake.set()
-
-    def _submit(self, request: chat_service_pb2.ChatRequest, options: CallOptions, *, streamed: bool) -> RelayedCall:
-        if not self.connected:
-            raise not_connected()
-        data = request.SerializeToString()
-        if len(data) > _LARGEST_REQUEST:
-            raise InvalidValue(f"The request is larger than {_LARGEST_REQUEST:,} bytes.")
-        self._last_id += 1
-        call_id = self._last_id
-        metadata = dict(options.metadata)
-        self._submits[call_id] = relay_service_pb2.Submit(
-            call_id=call_id, chat=data, streamed=streamed, metadata=metadata
-        )
-        call = self._calls[call_id] = RelayedCall(metadata.get("x-request-id", ""), partial(self._end, call_id))
-        self._wake.set()
-        return call
 
     async def _carry(self, stream: Any) -> None:
         """Send calls and deliver their progress until the stream ends; AioRpcError if it breaks."""

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from google.rpc.status_pb2 import Status
 
 from edge.upstream.upstream_error import error_of_status
-from services.fold import ResponseFold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from chasqui.v1 import chat_service_pb2, relay_service_pb2, stream_pb2
+    from chasqui.v1 import relay_service_pb2, stream_pb2
     from edge.upstream.transport import EventSink
 
 
@@ -72,12 +71,6 @@ class RelayedCall:
         self._sink = sink
         while not self._ended:
             await self._change()
-
-    async def response(self) -> chat_service_pb2.ChatResponse:
-        """The whole answer; raises the server's error as a ChasquiError."""
-        fold = ResponseFold()
-        await self.forward(fold)
-        return fold.response
 
     def cancel(self) -> None:
         """End the call; without effect if it has ended."""

@@ -1,4 +1,4 @@
-"""Several streamed calls as one: those of a text completion with several prompts."""
+"""Several calls as one: those of a text completion with several prompts."""
 
 from __future__ import annotations
 

@@ -26,18 +26,10 @@ class StreamChat:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
 
-    async def chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> chat_service_pb2.ChatResponse:
-        """The whole answer; raises the server's error as a ChasquiError. Cancelling this cancels the call."""
-        try:
-            response: chat_service_pb2.ChatResponse = await self._stub.Chat(request, metadata=options.metadata)
-        except grpc.aio.AioRpcError as error:
-            raise error_of_rpc(error) from error
-        return response
-
-    def stream_chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> StreamChatCall:
-        """A streamed call; the caller must cancel() it at the end."""
-        streamed = chat_service_pb2.StreamChatRequest(chat=request)
-        return StreamChatCall(self._stub.StreamChat(streamed, metadata=options.metadata))
+    def submit(self, request: chat_service_pb2.ChatRequest, options: CallOptions, *, streamed: bool) -> StreamChatCall:
+        """Begin a call; the caller must cancel() it at the end."""
+        asked = chat_service_pb2.StreamChatRequest(chat=request)
+        return StreamChatCall(self._stub.StreamChat(asked, metadata=options.metadata))
 
     async def run(self) -> None:
         """Wait until cancelled: there is no connection of its own."""
@@ -48,7 +40,7 @@ class StreamChat:
 
 
 class StreamChatCall:
-    """A streamed call."""
+    """A call."""
 
     def __init__(self, call: Any) -> None:
         self._call = call

@@ -25,7 +25,7 @@ class EventSink(Protocol):
 
 
 class ChatStream(Protocol):
-    """A streamed call."""
+    """A call, whose answer comes in events."""
 
     async def started(self) -> None:
         """Wait until the server has accepted the call; raises its refusal as a ChasquiError."""
@@ -45,11 +45,8 @@ class Transport(Protocol):
 
     connected: bool
 
-    async def chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> chat_service_pb2.ChatResponse:
-        """The whole answer; raises the server's error as a ChasquiError. Cancelling this cancels the call."""
-
-    def stream_chat(self, request: chat_service_pb2.ChatRequest, options: CallOptions) -> ChatStream:
-        """A streamed call; the caller must cancel() it at the end."""
+    def submit(self, request: chat_service_pb2.ChatRequest, options: CallOptions, *, streamed: bool) -> ChatStream:
+        """Begin a call; the caller must cancel() it at the end. One that is not `streamed` may come in few events."""
 
     async def run(self) -> None:
         """Keep the connection open until cancelled."""

@@ -32,7 +32,7 @@ HELLO = [{"role": "user", "content": "Hello!"}]
 CODE = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-@pytest.fixture(scope="module", params=["relay"])
+@pytest.fixture(scope="module", params=["relay", "stream-chat"])
 def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     words = [WORD, *(f"{number:04}{'x' * 3996}" for number in range(1000))]
     model = write_gguf(tmp_path_factory.mktemp("long") / "long.gguf", words=words, llama__context_length=100_000)

@@ -56,14 +56,16 @@ class ReceivedCall:
 class FakeChatService(chat_service_pb2_grpc.ChatServiceServicer):
     """Answers from its script, and remembers the calls.
 
-    A streamed call gets `batches`, one message each, an unstreamed one `response`. Before an unstreamed answer and
-    after the batches stands `failure`; with `hangs` the call waits there until it is cancelled.
+    A streamed call gets `batches`, one message each, an unstreamed one on the Relay `response`. Before an unstreamed
+    answer and after the batches stands `failure`; with `hangs` the call waits there until it is cancelled. With
+    `unstreamed` a call of StreamChat gets `response`, too: over that road the edge does not say what it is for.
     """
 
     batches: Sequence[Sequence[StreamEvent]] = ((events.started(), events.finish(), events.completed()),)
     response: chat_service_pb2.ChatResponse = field(default_factory=lambda: events.response(events.choice("Hello!")))
     failure: ChasquiError | grpc.StatusCode | None = None
     hangs: bool = False
+    unstreamed: bool = False
     calls: list[ReceivedCall] = field(default_factory=list)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -71,17 +73,17 @@ class FakeChatService(chat_service_pb2_grpc.ChatServiceServicer):
     async def Chat(  # noqa: N802 - the contract's name
         self, request: chat_service_pb2.ChatRequest, context: Context
     ) -> chat_service_pb2.ChatResponse:
-        """Answer in one message."""
-        with self.noted(request, _metadata(context), context.time_remaining()):
-            await self._fail_or_hang(context)
-            return self.response
+        """Refused: the edge does not call it, as its answer has a limit."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "The fake answers in streams.")
 
     async def StreamChat(  # type: ignore[override]  # noqa: N802 - grpc.aio takes coroutines that write too
         self, request: chat_service_pb2.StreamChatRequest, context: Context
     ) -> None:
         """Answer in events."""
         with self.noted(request.chat, _metadata(context), context.time_remaining()):
-            for batch in self.batches:
+            if self.unstreamed:
+                await self._fail_or_hang(context)
+            for batch in [events.events_of(self.response)] if self.unstreamed else self.batches:
                 await context.write(chat_service_pb2.StreamChatResponse(events=batch))
             await self._fail_or_hang(context)
 

@@ -198,6 +198,7 @@ def test_every_transcript_is_compared() -> None:
 @pytest.mark.parametrize("path", [CHAT, "/v1/openai/chat/completions"])
 @pytest.mark.parametrize("fields", [{}, {"stream": False}, {"stream": None}])
 async def test_an_unstreamed_answer_is_one_completion(edge: Edge, path: str, fields: dict[str, Any]) -> None:
+    edge.server.chat.unstreamed = True
     answer = await edge.begin("POST", path, body=[json.dumps(HELLO | fields).encode()]).answer()
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json"
@@ -738,6 +739,7 @@ async def test_a_chat_without_a_server_is_a_503_that_says_when_to_retry(edge: Ed
 
 
 async def test_an_unstreamed_chat_whose_server_goes_away_is_a_503_that_says_when_to_retry(edge: Edge) -> None:
+    edge.server.chat.unstreamed = True
     edge.server.chat.hangs = True
     exchange = edge.begin_chat()
     await edge.server.chat.begun.wait()
@@ -772,6 +774,7 @@ async def test_the_version_is_that_of_the_package(edge: Edge) -> None:
 
 
 async def test_an_error_quotes_no_more_than_a_part_of_what_was_sent(edge: Edge) -> None:
+    edge.server.chat.unstreamed = True
     edge.server.chat.failure = InvalidValue("a" * 1_000_000, param="b" * 1_000_000)
     answer = await edge.chat()
     assert answer.status == 400

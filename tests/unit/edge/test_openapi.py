@@ -56,7 +56,7 @@ def test_what_the_decoder_refuses_for_its_type_the_document_refuses(data: bytes)
 
 
 def test_a_whole_answer_and_every_chunk_satisfy_their_schemas() -> None:
-    whole = completion(events.response(events.choice("Hello!")))
+    whole = completion(events.response(events.choice("Hello!")), {})
     assert valid(msgspec.to_builtins(whole), "ChatCompletion")
     sequence = ChunkSequence(n=1, include_usage=True)
     for event in (events.started(), events.delta("Hel"), events.finish(), events.completed()):

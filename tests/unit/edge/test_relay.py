@@ -12,6 +12,7 @@ from edge.http.call_options import CallOptions
 from edge.upstream.relay import FULL, Relay
 from edge.upstream.relayed_call import RelayedCall
 from services.errors import ChasquiError, InvalidValue, SlowReader, Unavailable
+from services.fold import ResponseFold
 from services.settings import MAX_MESSAGE_BYTES
 from tests.support import events
 from tests.support.chat_server import FakeChatServer, running_chat_server
@@ -67,6 +68,20 @@ class Recorder:
         self.events += events
 
 
+async def whole(
+    relay: Relay, request: chat_service_pb2.ChatRequest, options: CallOptions
+) -> chat_service_pb2.ChatResponse:
+    """An unstreamed answer."""
+    fold = ResponseFold()
+    call = relay.submit(request, options, streamed=False)
+    try:
+        await call.started()
+        await call.forward(fold)
+    finally:
+        call.cancel()
+    return fold.response
+
+
 async def read_all(call: Any) -> list[Any]:
     """Every event of a call, to its end."""
     sink = Recorder()
@@ -83,7 +98,7 @@ async def test_what_travels_beside_a_request_arrives_as_fields(server: FakeChatS
         "x-request-id": "request-1",
         "x-request-timeout": "2.5",
     }
-    await relay.chat(REQUEST, CallOptions(tuple(metadata.items())))
+    await whole(relay, REQUEST, CallOptions(tuple(metadata.items())))
     received = server.chat.calls[0].metadata
     assert 2 < float(received.pop("x-request-timeout")) < float(metadata.pop("x-request-timeout"))
     assert received == metadata
@@ -99,7 +114,7 @@ async def test_events_of_a_call_come_in_their_order_with_texts_between_them(
         [events.delta("b")],
         [events.finish(), events.finish(1), events.completed()],
     ]
-    read = await read_all(relay.stream_chat(REQUEST, PLAIN))
+    read = await read_all(relay.submit(REQUEST, PLAIN, streamed=True))
     assert read == [
         events.started(),
         (0, "a"),
@@ -113,14 +128,14 @@ async def test_events_of_a_call_come_in_their_order_with_texts_between_them(
 
 async def test_many_calls_at_once_get_their_own_events_and_ids_that_grow(server: FakeChatServer, relay: Relay) -> None:
     server.chat.batches = [[events.started()], [events.delta("a")], [events.finish(), events.completed()]]
-    calls = [relay.stream_chat(REQUEST, PLAIN) for _ in range(100)]
+    calls = [relay.submit(REQUEST, PLAIN, streamed=True) for _ in range(100)]
     answers = await asyncio.gather(*(read_all(call) for call in calls))
     assert answers == [[events.started(), (0, "a"), events.finish(), events.completed()]] * 100
 
 
 async def test_a_cancel_reaches_the_server_once(server: FakeChatServer, relay: Relay) -> None:
     server.chat.hangs = True
-    call = relay.stream_chat(REQUEST, PLAIN)
+    call = relay.submit(REQUEST, PLAIN, streamed=True)
     await server.chat.begun.wait()
     call.cancel()
     call.cancel()
@@ -129,23 +144,23 @@ async def test_a_cancel_reaches_the_server_once(server: FakeChatServer, relay: R
 
 
 async def test_a_call_that_is_cancelled_before_it_was_sent_is_never_sent(server: FakeChatServer, relay: Relay) -> None:
-    relay.stream_chat(REQUEST, PLAIN).cancel()
-    await relay.chat(REQUEST, PLAIN)
+    relay.submit(REQUEST, PLAIN, streamed=True).cancel()
+    await whole(relay, REQUEST, PLAIN)
     assert len(server.chat.calls) == 1
     assert server.relay.cancels == []
 
 
 async def test_a_call_that_has_ended_is_not_cancelled(server: FakeChatServer, relay: Relay) -> None:
-    ended = relay.stream_chat(REQUEST, PLAIN)
+    ended = relay.submit(REQUEST, PLAIN, streamed=True)
     await read_all(ended)
     ended.cancel()
-    await relay.chat(REQUEST, PLAIN)
+    await whole(relay, REQUEST, PLAIN)
     assert server.relay.cancels == []
 
 
 async def test_giving_up_on_an_unstreamed_answer_cancels_it(server: FakeChatServer, relay: Relay) -> None:
     server.chat.hangs = True
-    waiting = asyncio.create_task(relay.chat(REQUEST, PLAIN))
+    waiting = asyncio.create_task(whole(relay, REQUEST, PLAIN))
     await server.chat.begun.wait()
     waiting.cancel()
     await server.chat.cancelled.wait()
@@ -154,10 +169,10 @@ async def test_giving_up_on_an_unstreamed_answer_cancels_it(server: FakeChatServ
 async def test_one_failing_call_leaves_the_stream_to_the_others(server: FakeChatServer, relay: Relay) -> None:
     server.chat.failure = InvalidValue("n is 9.", param="n")
     with pytest.raises(ChasquiError) as raised:
-        await relay.chat(REQUEST, PLAIN)
+        await whole(relay, REQUEST, PLAIN)
     assert (raised.value.reason, raised.value.param, raised.value.message) == ("INVALID_VALUE", "n", "n is 9.")
     server.chat.failure = None
-    assert await relay.chat(REQUEST, PLAIN) == server.chat.response
+    assert await whole(relay, REQUEST, PLAIN) == server.chat.response
 
 
 async def test_a_broken_stream_ends_its_calls_with_an_error_and_is_opened_again(
@@ -165,8 +180,8 @@ async def test_a_broken_stream_ends_its_calls_with_an_error_and_is_opened_again(
 ) -> None:
     server.chat.batches = [[events.started()], [events.delta("a")]]
     server.chat.hangs = True
-    streamed = relay.stream_chat(REQUEST, PLAIN)
-    unstreamed = asyncio.create_task(relay.chat(REQUEST, PLAIN))
+    streamed = relay.submit(REQUEST, PLAIN, streamed=True)
+    unstreamed = asyncio.create_task(whole(relay, REQUEST, PLAIN))
     sink = Recorder()
     forwarding = asyncio.create_task(streamed.forward(sink))
     while len(sink.events) < 2:  # noqa: ASYNC110 - a list has nothing to await
@@ -179,16 +194,16 @@ async def test_a_broken_stream_ends_its_calls_with_an_error_and_is_opened_again(
         await unstreamed
     await is_connected(relay, False)
     with pytest.raises(Unavailable, match="cannot be reached"):
-        relay.stream_chat(REQUEST, PLAIN)
+        relay.submit(REQUEST, PLAIN, streamed=True)
     async with running_chat_server(tmp_path) as again:
         await is_connected(relay)
-        assert await relay.chat(REQUEST, PLAIN) == again.chat.response
+        assert await whole(relay, REQUEST, PLAIN) == again.chat.response
 
 
 async def test_what_came_before_the_break_is_delivered_before_the_error(server: FakeChatServer, relay: Relay) -> None:
     server.chat.batches = [[events.started()], [events.delta("a")]]
     server.chat.hangs = True
-    call = relay.stream_chat(REQUEST, PLAIN)
+    call = relay.submit(REQUEST, PLAIN, streamed=True)
     await call.started()
     while not call.characters:  # noqa: ASYNC110 - a number has nothing to await
         await asyncio.sleep(0.001)
@@ -206,8 +221,8 @@ async def test_a_request_that_no_message_can_hold_is_refused_and_the_stream_live
     part = chat_pb2.ContentPart(text="a" * MAX_MESSAGE_BYTES)
     message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[part])
     with pytest.raises(InvalidValue, match="larger than"):
-        await relay.chat(chat_service_pb2.ChatRequest(messages=[message]), PLAIN)
-    assert await relay.chat(REQUEST, PLAIN) == server.chat.response
+        await whole(relay, chat_service_pb2.ChatRequest(messages=[message]), PLAIN)
+    assert await whole(relay, REQUEST, PLAIN) == server.chat.response
 
 
 @pytest.mark.parametrize("error", [SlowReader(), ValueError("a fault of ours")])
@@ -217,7 +232,7 @@ async def test_an_error_of_the_sink_ends_that_call_alone_and_cancels_it(
 ) -> None:
     last = events.delta("b") if text else events.finish()
     server.chat.batches = [[events.started()], [events.delta("a")], [last], [events.completed()]]
-    call, other = (relay.stream_chat(REQUEST, PLAIN) for _ in range(2))
+    call, other = (relay.submit(REQUEST, PLAIN, streamed=True) for _ in range(2))
     with pytest.raises(type(error)) as raised:
         await call.forward(Recorder(2, error))
     assert raised.value is error
@@ -251,7 +266,7 @@ async def test_new_calls_that_fill_a_message_leave_the_others_to_the_next(server
     part = chat_pb2.ContentPart(text="a" * 100_000)
     message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[part])
     request = chat_service_pb2.ChatRequest(messages=[message])
-    await asyncio.gather(*(relay.chat(request, PLAIN) for _ in range(20)))
+    await asyncio.gather(*(whole(relay, request, PLAIN) for _ in range(20)))
     assert [call.request for call in server.chat.calls] == [request] * 20
     assert max(server.relay.sizes) <= FULL + 100_200
     assert len(server.relay.sizes) < 20

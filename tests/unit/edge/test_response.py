@@ -131,7 +131,7 @@ def test_finish_reasons_have_the_same_words_streamed_and_whole(
     reason: chat_pb2.FinishReason.ValueType, word: str
 ) -> None:
     chunks = chunks_of([events.started(), events.finish(0, reason), events.completed()])
-    whole = as_json(completion(events.response(events.choice("", 0, reason))))
+    whole = as_json(completion(events.response(events.choice("", 0, reason)), {}))
     assert finishes(chunks)[0]["finish_reason"] == whole["choices"][0]["finish_reason"] == word
 
 
@@ -142,18 +142,18 @@ def test_every_reason_of_the_contract_has_a_word() -> None:
 @pytest.mark.parametrize("stop_reason", ["END", ""])
 def test_a_stop_sequence_that_matched_is_reported_streamed_and_unstreamed(stop_reason: str) -> None:
     chunks = chunks_of([events.started(), events.finish(stop_reason=stop_reason), events.completed()])
-    whole = as_json(completion(events.response(events.choice("", stop_reason=stop_reason))))
+    whole = as_json(completion(events.response(events.choice("", stop_reason=stop_reason)), {}))
     assert finishes(chunks)[0]["stop_reason"] == whole["choices"][0]["stop_reason"] == stop_reason
 
 
 def test_without_a_stop_sequence_there_is_no_stop_reason_streamed_or_whole() -> None:
-    whole = as_json(completion(events.response(events.choice("Hi"))))
+    whole = as_json(completion(events.response(events.choice("Hi")), {}))
     assert not any("stop_reason" in choice for choice in [*finishes(chunks_of(ONE)), *whole["choices"]])
 
 
 def test_a_whole_answer_has_the_fields_of_openai_and_nothing_else() -> None:
     answer = events.response(events.choice("Hello!"), events.choice("", 1, chat_pb2.FINISH_REASON_LENGTH))
-    assert as_json(completion(answer)) == {
+    assert as_json(completion(answer, {})) == {
         "id": events.ANSWER_ID,
         "object": "chat.completion",
         "created": events.CREATED,
@@ -180,13 +180,13 @@ def test_a_whole_answer_has_the_fields_of_openai_and_nothing_else() -> None:
 def test_the_parts_of_an_answer_are_joined_with_nothing_between_them() -> None:
     answer = events.response(events.choice("Hel"))
     answer.choices[0].message.content.append(chat_pb2.ContentPart(text="lo!"))
-    assert completion(answer).choices[0].message.content == "Hello!"
+    assert completion(answer, {}).choices[0].message.content == "Hello!"
 
 
 def test_the_cost_is_not_rounded() -> None:
     answer = events.response(events.choice("Hi"))
     answer.usage.estimated_cost = 1.2345678901234567e-06
-    assert as_json(completion(answer))["usage"]["estimated_cost"] == 1.2345678901234567e-06
+    assert as_json(completion(answer, {}))["usage"]["estimated_cost"] == 1.2345678901234567e-06
 
 
 def cut(text: str, places: list[int]) -> list[str]:
@@ -212,7 +212,7 @@ def test_however_a_text_is_cut_and_mixed_its_deltas_join_to_the_whole_answer(
     drawn: tuple[list[str], list[StreamEvent]], include_usage: bool | None
 ) -> None:
     texts, stream = drawn
-    whole = completion(events.response(*(events.choice(text, index) for index, text in enumerate(texts))))
+    whole = completion(events.response(*(events.choice(text, index) for index, text in enumerate(texts))), {})
     chunks = chunks_of(stream, n=len(texts), include_usage=include_usage)
     assert [text_of(chunks, choice.index) for choice in whole.choices] == [c.message.content for c in whole.choices]
     assert [text_of(chunks, index) for index in range(len(texts))] == texts
