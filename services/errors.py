@@ -10,6 +10,7 @@ ChasquiError                     code               reason
 ├── DeadlineExceeded             DEADLINE_EXCEEDED  DEADLINE_EXCEEDED
 ├── SlowReader                   RESOURCE_EXHAUSTED SLOW_READER
 ├── AnswerTooLarge               RESOURCE_EXHAUSTED ANSWER_TOO_LARGE
+├── FlexUnavailable              RESOURCE_EXHAUSTED RESOURCE_UNAVAILABLE
 ├── Cancelled                    CANCELLED          CANCELLED
 ├── Unavailable                  UNAVAILABLE        (its argument: OVERLOADED, DRAINING, NOT_READY,
 │                                                    UPSTREAM_UNAVAILABLE)
@@ -143,6 +144,20 @@ class AnswerTooLarge(ChasquiError):
         super().__init__(
             f"The answer does not fit into one message of {most:,} bytes: call StreamChat, or ask for less "
             "(max_tokens, n, top_logprobs)."
+        )
+
+
+class FlexUnavailable(ChasquiError):
+    """A call of the service tier flex found no idle slot in its time. The reason is OpenAI's."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "RESOURCE_UNAVAILABLE"
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(
+            "No slot was idle in the time that a flex call waits; try again later, or with another service_tier.",
+            param="service_tier",
+            retry_after=retry_after,
         )
 
 

@@ -45,6 +45,7 @@ class ResponseFold:
             self.response.id, self.response.model = started.id, started.model
             self.response.created.CopyFrom(started.created)
             self.response.system_fingerprint = started.system_fingerprint
+            self.response.service_tier = started.service_tier
         elif kind == "completed":
             self.response.usage.CopyFrom(event.completed.usage)
             self.response.timings.CopyFrom(event.completed.timings)

@@ -45,6 +45,18 @@ class Settings(EngineSettings):
         "Price of all tokens, or the prices of prompt, cached prompt and completion tokens, separated by commas.",
         unit="USD per million tokens",
     )
+    priority_price: float = setting(
+        1.5, "Price of calls with service_tier priority, in multiples of CHASQUI_PRICE.", minimum=0, maximum=5
+    )
+    flex_price: float = setting(
+        0.8, "Price of calls with service_tier flex, in multiples of CHASQUI_PRICE.", minimum=0, maximum=5
+    )
+    flex_wait: float = setting(
+        600.0,
+        "A call with service_tier flex that finds no idle slot in this time is refused.",
+        unit="seconds",
+        minimum=0.01,
+    )
     api_keys: str = setting(
         "",
         "API keys separated by commas, or file:PATH of a file with one SHA-256 hash (hexadecimal) per line; empty: "

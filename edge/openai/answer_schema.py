@@ -88,6 +88,7 @@ class ChatCompletion(Struct):
     created: int
     model: str
     system_fingerprint: str
+    service_tier: str
     choices: list[ChoiceBody]
     usage: UsageBody
     object: Literal["chat.completion"] = "chat.completion"
@@ -156,6 +157,7 @@ class ChatCompletionChunk(Struct):
     created: int
     model: str
     system_fingerprint: str
+    service_tier: str
     choices: list[ChunkChoice]
     usage: UsageBody | UnsetType | None = UNSET
     timings: TimingsBody | UnsetType = UNSET
@@ -192,6 +194,7 @@ class Completion(Struct):
     created: int
     model: str
     system_fingerprint: str
+    service_tier: str
     choices: list[CompletionChoice]
     usage: UsageBody | UnsetType | None = UNSET
     timings: TimingsBody | UnsetType = UNSET

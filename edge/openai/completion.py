@@ -12,7 +12,7 @@ from chasqui.v1 import chat_pb2, chat_service_pb2
 from edge.api.whole_answer import without_brackets
 from edge.openai.answer_schema import Completion, CompletionChoice, CompletionLogprobs
 from edge.openai.request import common_fields, token_id, whole
-from edge.openai.response import FINISH_REASONS, shared_prompt, timings, usage
+from edge.openai.response import FINISH_REASONS, SERVICE_TIERS, shared_prompt, timings, usage
 from services.errors import InvalidValue
 from services.limits import MAX_PROMPTS
 
@@ -73,6 +73,7 @@ def text_completion(response: chat_service_pb2.ChatResponse, logprobs: Mapping[i
         response.created.seconds,
         response.model,
         response.system_fingerprint,
+        SERVICE_TIERS[response.service_tier],
         [
             CompletionChoice(
                 choice.index,
@@ -161,6 +162,7 @@ class CompletionSequence:
             started.created.seconds,
             started.model,
             started.system_fingerprint,
+            SERVICE_TIERS[started.service_tier],
             list(choices),
             None if self._include_usage else UNSET,
         )

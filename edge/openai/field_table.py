@@ -69,6 +69,11 @@ _GENERATION: Final[dict[str, Known]] = {
     "guided_grammar": honoured("", "vLLM's: a grammar in llguidance's Lark", ""),
     "json_schema": honoured("", "llama.cpp's and SGLang's: a JSON schema, as an object or as its text", {}),
     "regex": honoured("", "SGLang's: a regular expression that matches the whole answer", ""),
+    "service_tier": honoured(
+        "auto, default, priority or flex; auto",
+        "auto is default. priority runs before other calls, at a higher price; flex in slots that nothing else waits "
+        "for, at a lower one, and is refused after `CHASQUI_FLEX_WAIT`. The answer names the tier that served it",
+    ),
     "user": honoured("", "the end user's id; recorded hashed on the call's span"),
 }
 
@@ -86,7 +91,6 @@ _USE_LARK: Final = "Use guided_grammar with a grammar in llguidance's Lark."
 _REFUSED: Final[dict[str, Known]] = {
     "best_of": refused(1),
     "store": refused(False),
-    "service_tier": refused("auto", "default"),
     # vLLM
     "use_beam_search": refused(False),
     "length_penalty": refused(1),

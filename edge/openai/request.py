@@ -30,6 +30,12 @@ ROLES = {
     "assistant": chat_pb2.ROLE_ASSISTANT,
     "tool": chat_pb2.ROLE_TOOL,
 }
+SERVICE_TIERS = {
+    "auto": chat_pb2.SERVICE_TIER_UNSPECIFIED,
+    "default": chat_pb2.SERVICE_TIER_DEFAULT,
+    "priority": chat_pb2.SERVICE_TIER_PRIORITY,
+    "flex": chat_pb2.SERVICE_TIER_FLEX,
+}
 _LARGEST_TOKEN_ID = 2**32 - 1
 # Seeds that are not negative; there are as many negative ones.
 SEEDS = 2**63
@@ -87,6 +93,7 @@ def common_fields(body: GenerationRequest) -> dict[str, Any]:
         "n": whole("n", body.n),
         "user": body.user or "",
         "response_format": response_format(body),
+        "service_tier": _service_tier(body.service_tier),
     }
 
 
@@ -168,6 +175,16 @@ def _seed(value: int | None) -> int | None:
     if value is not None and -SEEDS <= value < 0:
         value += SEEDS
     return whole("seed", value)
+
+
+def _service_tier(value: str | None) -> chat_pb2.ServiceTier.ValueType:
+    tier = SERVICE_TIERS.get("auto" if value is None else value)
+    if tier is None:
+        raise InvalidValue(
+            f"service_tier is {quoted(value or '')}, but must be one of {', '.join(SERVICE_TIERS)}.",
+            param="service_tier",
+        )
+    return tier
 
 
 def whole(name: str, value: int | None, param: str | None = None) -> int | None:

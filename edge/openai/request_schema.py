@@ -144,6 +144,7 @@ class GenerationRequest(Struct, kw_only=True):
     ignore_eos: bool | None = None
     n: int | None = None
     user: str | None = None
+    service_tier: str | None = None
     response_format: ResponseFormatBody | None = None
     structured_outputs: StructuredOutputsBody | None = None
     guided_json: Raw = field(default_factory=_unset)

@@ -45,6 +45,11 @@ FINISH_REASONS = {
     chat_pb2.FINISH_REASON_LENGTH: "length",
     chat_pb2.FINISH_REASON_TOOL_CALLS: "tool_calls",
 }
+SERVICE_TIERS = {
+    chat_pb2.SERVICE_TIER_DEFAULT: "default",
+    chat_pb2.SERVICE_TIER_PRIORITY: "priority",
+    chat_pb2.SERVICE_TIER_FLEX: "flex",
+}
 
 
 def completion(response: ChatResponse, logprobs: Mapping[int, LogprobsBody]) -> ChatCompletion:
@@ -54,6 +59,7 @@ def completion(response: ChatResponse, logprobs: Mapping[int, LogprobsBody]) -> 
         created=response.created.seconds,
         model=response.model,
         system_fingerprint=response.system_fingerprint,
+        service_tier=SERVICE_TIERS[response.service_tier],
         choices=[
             ChoiceBody(
                 index=choice.index,
@@ -155,6 +161,7 @@ class ChunkSequence:
             started.created.seconds,
             started.model,
             started.system_fingerprint,
+            SERVICE_TIERS[started.service_tier],
             list(choices),
             None if self._include_usage else UNSET,
         )

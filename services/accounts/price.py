@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from typing import Final
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Final
 
+from services.service_tier import ServiceTier
 from services.settings import SettingsError
+
+if TYPE_CHECKING:
+    from services.settings import Settings
 
 # Of USD per million tokens: with them the price of a token is a whole number of picodollars (1e-12 USD).
 _MOST_DECIMALS: Final = 6
+_SMALLEST: Final = Decimal(1).scaleb(-_MOST_DECIMALS)
 _HIGHEST: Final = Decimal(1_000_000)
 _MILLION: Final = Decimal(1_000_000)
 
@@ -25,6 +30,15 @@ class Price:
     cached_prompt: Decimal
     completion: Decimal
     version: str
+
+    def times(self, factor: float, name: str) -> Price:
+        """The price multiplied by a factor, which the setting `name` has; amounts are rounded to six decimals."""
+        exact = Decimal(str(factor))
+        prompt, cached_prompt, completion = (
+            (amount * exact).quantize(_SMALLEST, ROUND_HALF_UP)
+            for amount in (self.prompt, self.cached_prompt, self.completion)
+        )
+        return Price(prompt, cached_prompt, completion, f"{self.version} {name}={factor}")
 
     def cost(self, prompt_tokens: int, cached_tokens: int, completion_tokens: int) -> Decimal:
         """The cost of a call in USD, exact; the cached tokens are among those of the prompt."""
@@ -47,6 +61,16 @@ def price_of(text: str) -> Price:
         )
     prompt, cached_prompt, completion = amounts if len(amounts) == 3 else amounts * 3
     return Price(prompt, cached_prompt, completion, f"CHASQUI_PRICE={text}")
+
+
+def prices_of(settings: Settings) -> dict[ServiceTier, Price]:
+    """The price of each service tier; SettingsError as above."""
+    price = price_of(settings.price)
+    return {
+        ServiceTier.PRIORITY: price.times(settings.priority_price, "CHASQUI_PRIORITY_PRICE"),
+        ServiceTier.DEFAULT: price,
+        ServiceTier.FLEX: price.times(settings.flex_price, "CHASQUI_FLEX_PRICE"),
+    }
 
 
 def usd(text: str) -> Decimal:

@@ -11,8 +11,10 @@ from services.chat.accounting.call_spans import operation_of
 from services.chat.answer.call import ChatCall
 from services.chat.answer.form import form_of
 from services.chat.request.generation import generation_of
+from services.chat.request.tier import tier_of
 from services.chat.scheduling.call_time import CallTime
 from services.errors import DeadlineExceeded
+from services.service_tier import ServiceTier
 
 if TYPE_CHECKING:
     from chasqui.v1.chat_service_pb2 import ChatRequest
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from services.chat.request.catalogue import Catalogue
     from services.chat.request.input_processor import Input, InputProcessor
     from services.chat.scheduling.admission import Admission, Reservation
-    from services.engine.api import Engine
+    from services.engine.api import Engine, Generation
     from services.errors import ChasquiError
     from services.settings import Settings
     from services.telemetry.call import CallContext
@@ -68,10 +70,11 @@ class ChatPipeline:
         clock = CallTime(remaining)
         origin = origin_of(request, context, caller)
         caller.check_endpoint(origin.endpoint)
-        model = self._served(request)
+        tier = tier_of(request.service_tier)
+        model = self._served(request, tier)
         caller.check_model(request.model, model.name)
         self._inputs.check_size(request)
-        reservation = self._admission.reserve(caller.account, request.n if request.HasField("n") else 1)
+        reservation = self._admission.reserve(caller.account, request.n if request.HasField("n") else 1, tier)
         try:
             processed = await self._processed(request, caller.account, clock)
             facts = CallFacts(
@@ -79,6 +82,7 @@ class ChatPipeline:
                 model=model,
                 operation=operation_of(request),
                 n=reservation.n,
+                tier=tier,
                 received=clock.received,
                 tokenize_seconds=clock.elapsed,
                 shared_prompt=processed.shared,
@@ -132,20 +136,34 @@ class ChatPipeline:
             call.end_empty(len(processed.prompt))
         else:
             generation = generation_of(request, processed, max_tokens, reservation.n, trace.headers)
-            tokens = len(processed.prompt) + max_tokens
-            self._admission.queue(
-                reservation, tokens, lambda: call.attach(self._engine.submit(generation, call)), remaining=left
-            )
-            call.accept()
+            self._submit(call, generation, reservation, left)
             if left is not None:
                 call.expire_after(left, DeadlineExceeded(_EXPIRED))
         return call
 
-    def _served(self, request: ChatRequest) -> ServedModel:
-        """The model that the request names; ModelNotFound if there is none."""
+    def _submit(
+        self, call: ChatCall, generation: Generation, reservation: Reservation, remaining: float | None
+    ) -> None:
+        """Queue a call for the engine. A flex call is accepted when the engine takes it: before, it may be refused."""
+        is_flex = reservation.tier is ServiceTier.FLEX
+
+        def start() -> None:
+            if is_flex:
+                call.accept()
+            call.attach(self._engine.submit(generation, call))
+
+        tokens = len(generation.prompt) + generation.max_tokens
+        self._admission.queue(reservation, tokens, start, remaining=remaining)
+        if is_flex:
+            call.start_within(self._settings.flex_wait, lambda: self._admission.flex_unavailable(reservation))
+        else:
+            call.accept()
+
+    def _served(self, request: ChatRequest, tier: ServiceTier) -> ServedModel:
+        """The model that the request names, with the tier's price; ModelNotFound if there is none."""
         self._catalogue.resolve(request.model)
         model = self._engine.model
-        return ServedModel(model.name, model.fingerprint, self._catalogue.price, request.model)
+        return ServedModel(model.name, model.fingerprint, self._catalogue.prices[tier], request.model)
 
     def _form(self, request: ChatRequest, processed: Input, n: int) -> AnswerForm:
         grammar_param = None if processed.grammar is None else processed.grammar.param

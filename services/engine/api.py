@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     import asyncio
@@ -51,6 +51,9 @@ class Sampling:
     logit_bias: Mapping[int, float] = field(default_factory=dict)
 
 
+NORMAL_PRIORITY: Final = 0.5
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
     """One call of the engine: `n` independent continuations of `prompt` (token ids, at least one)."""
@@ -65,6 +68,7 @@ class Generation:
     trace_headers: Mapping[str, str] = field(default_factory=dict)  # W3C: traceparent, tracestate
     min_tokens: int = 0  # per choice; no stop token ends a choice before that many
     top_logprobs: int | None = None  # candidates per token; None: no log probabilities
+    priority: float = NORMAL_PRIORITY  # 0 to 1; an engine that has priorities serves higher ones first
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,6 +215,13 @@ BOUNDS: Final = (
         "unit/chat/test_admission.py::test_tokens_that_wait_are_bounded_with_a_share_for_every_caller",
     ),
     Bound(
+        "wait of a flex call for an idle slot",
+        "setting:flex_wait",
+        "s",
+        "429 with `Retry-After`",
+        "e2e/test_service_tiers.py::test_a_flex_call_that_finds_no_idle_slot_is_refused_whole_and_streamed_alike",
+    ),
+    Bound(
         "unread text of a streamed answer, chat server",
         "services.chat.answer.outbox:MOST_UNREAD",
         "bytes",

@@ -25,7 +25,11 @@ def started() -> stream_pb2.StreamEvent:
     """The first event."""
     return stream_pb2.StreamEvent(
         started=stream_pb2.Started(
-            id=ANSWER_ID, created=Timestamp(seconds=CREATED), model=MODEL, system_fingerprint=FINGERPRINT
+            id=ANSWER_ID,
+            created=Timestamp(seconds=CREATED),
+            model=MODEL,
+            system_fingerprint=FINGERPRINT,
+            service_tier=chat_pb2.SERVICE_TIER_DEFAULT,
         )
     )
 
@@ -100,6 +104,7 @@ def response(*choices: chat_pb2.Choice) -> chat_service_pb2.ChatResponse:
         usage=usage(),
         timings=timings(),
         system_fingerprint=FINGERPRINT,
+        service_tier=chat_pb2.SERVICE_TIER_DEFAULT,
     )
 
 
@@ -112,6 +117,7 @@ def events_of(response: chat_service_pb2.ChatResponse) -> list[stream_pb2.Stream
                 created=response.created,
                 model=response.model,
                 system_fingerprint=response.system_fingerprint,
+                service_tier=response.service_tier,
             )
         )
     ]

@@ -16,7 +16,10 @@ ENGINES = ("services.engine.llama_cpp", "services.engine.simulated", "services.e
 # From the bottom to the top: a module imports from its own package and from the lines above it, never from below.
 # Each module belongs to the longest name that it begins with; names in one line do not import each other.
 LAYERS = (
-    ("services.errors", "services.service_links", "services.setting_values", "services.stop_signals"),
+    (
+        *("services.errors", "services.service_links", "services.service_tier"),
+        *("services.setting_values", "services.stop_signals"),
+    ),
     ("services.engine_settings",),
     ("services.settings",),
     ("services.limits",),
@@ -46,6 +49,7 @@ LAYERS = (
 )
 SHARED = (
     "services.service_links",
+    "services.service_tier",
     "services.stop_signals",
     "services.setting_values",
     "services.engine_settings",

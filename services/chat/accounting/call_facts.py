@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from services.accounts.caller import Caller
     from services.accounts.price import Price
+    from services.service_tier import ServiceTier
     from services.telemetry.call import CallContext
 
 
@@ -54,6 +55,7 @@ class CallFacts:
     model: ServedModel
     operation: str  # as OpenTelemetry names it
     n: int
+    tier: ServiceTier
     received: float  # when, by the monotonic clock
     tokenize_seconds: float  # from then on, until the prompt was tokenised and the grammar compiled
     shared_prompt: chat_pb2.SharedPrompt | None = None  # with an earlier prompt of the caller

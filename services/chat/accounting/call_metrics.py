@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry import metrics
 from opentelemetry.metrics import Observation
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
+from opentelemetry.semconv._incubating.attributes import openai_attributes
 from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
 from opentelemetry.semconv.attributes import error_attributes
 
 from services.chat.accounting.call_spans import PROVIDER
+from services.service_tier import ServiceTier
 from services.telemetry import outcome
 from services.telemetry.histogram import histogram
 
@@ -47,7 +49,7 @@ class CallMetrics:
     def __init__(self, model: str) -> None:
         """Series that the first chat call of `model` would create exist from the start, at zero."""
         meter = metrics.get_meter("chasqui.server")
-        self._totals: defaultdict[tuple[str, str, str], _Totals] = defaultdict(_Totals)
+        self._totals: defaultdict[tuple[str, str, ServiceTier, str], _Totals] = defaultdict(_Totals)
         self._duration = histogram(
             gen_ai_metrics.GEN_AI_SERVER_REQUEST_DURATION,
             "From a request's arrival until the engine has ended it.",
@@ -82,21 +84,22 @@ class CallMetrics:
 
     def _begin(self, model: str) -> None:
         operation = gen_ai.GenAiOperationNameValues.CHAT.value
-        self._totals[operation, model, outcome.COMPLETED] = _Totals()
-        labels = _labels(operation, model, model)
-        for series in (self._duration, self._first_token, self._token, self._queue):
-            series.begin(labels)
+        for tier in ServiceTier:
+            self._totals[operation, model, tier, outcome.COMPLETED] = _Totals()
+            labels = _labels(operation, model, model, tier)
+            for series in (self._duration, self._first_token, self._token, self._queue):
+                series.begin(labels)
         self._release.begin({})
 
     def record(self, record: UsageRecord, span: SpanContext) -> None:
         """Count a call; `span` becomes the exemplar of its measurements."""
         facts, usage, timings = record.facts, record.usage, record.timings
-        totals = self._totals[facts.operation, facts.model.name, record.outcome]
+        totals = self._totals[facts.operation, facts.model.name, facts.tier, record.outcome]
         totals.prompt += usage.prompt_tokens
         totals.completion += usage.completion_tokens
         totals.cached += usage.cached_tokens
         totals.cost += usage.estimated_cost
-        labels = _labels(facts.operation, facts.model.requested, facts.model.name)
+        labels = _labels(facts.operation, facts.model.requested, facts.model.name, facts.tier)
         self._queue.record(timings.queue, labels, span)
         if usage.completion_tokens:
             self._first_token.record(facts.tokenize_seconds + timings.queue + timings.prefill, labels, span)
@@ -123,21 +126,23 @@ class CallMetrics:
 
     def _observed(self) -> Iterator[tuple[dict[str, str], _Totals]]:
         # A copy: this runs in the reader's thread, while calls are counted in the loop's.
-        for (operation, model, word), totals in list(self._totals.items()):
+        for (operation, model, tier, word), totals in list(self._totals.items()):
             yield (
                 {
                     gen_ai.GEN_AI_OPERATION_NAME: operation,
                     gen_ai.GEN_AI_RESPONSE_MODEL: model,
+                    openai_attributes.OPENAI_RESPONSE_SERVICE_TIER: tier.value,
                     "chasqui.outcome": word,
                 },
                 totals,
             )
 
 
-def _labels(operation: str, requested: str, served: str) -> dict[str, str]:
+def _labels(operation: str, requested: str, served: str, tier: ServiceTier) -> dict[str, str]:
     return {
         gen_ai.GEN_AI_OPERATION_NAME: operation,
         gen_ai.GEN_AI_PROVIDER_NAME: PROVIDER,
         gen_ai.GEN_AI_REQUEST_MODEL: requested,
         gen_ai.GEN_AI_RESPONSE_MODEL: served,
+        openai_attributes.OPENAI_RESPONSE_SERVICE_TIER: tier.value,
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace import Event
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
-from opentelemetry.semconv._incubating.attributes import user_attributes
+from opentelemetry.semconv._incubating.attributes import openai_attributes, user_attributes
 from opentelemetry.semconv.attributes import error_attributes
 from opentelemetry.trace import Status, StatusCode
 
@@ -136,6 +136,7 @@ def _response_attributes(record: UsageRecord) -> Attributes:
         gen_ai.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cached_tokens,
         "chasqui.request_id": record.facts.origin.ids.request_id,
         "chasqui.outcome": record.outcome,
+        openai_attributes.OPENAI_RESPONSE_SERVICE_TIER: record.facts.tier.value,
         "chasqui.estimated_cost": usage.estimated_cost,
     }
     if record.outcome != outcome.COMPLETED:

@@ -38,6 +38,7 @@ def log_usage(record: UsageRecord) -> None:
         "trace_id": facts.origin.ids.trace_id,
         "chat_id": facts.origin.ids.chat_id,
         "model": facts.model.name,
+        "service_tier": facts.tier,
         "outcome": record.outcome,
         "finish_reasons": record.finish_reasons,
         "prompt_tokens": usage.prompt_tokens,

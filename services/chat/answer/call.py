@@ -61,6 +61,7 @@ class ChatCall:
         self._on_end = on_end
         self._run = EngineRun(on_released)
         self._deadline: Deadline | None = None
+        self._latest_start: Deadline | None = None
         self._closed = False  # no more events are for the caller
         self._recorded = False
 
@@ -73,6 +74,7 @@ class ChatCall:
                 created=Timestamp(seconds=int(datetime.now(UTC).timestamp())),
                 model=model.name,
                 system_fingerprint=model.fingerprint,
+                service_tier=chat_pb2.ServiceTier.Value(f"SERVICE_TIER_{self._facts.tier.name}"),
             )
         )
         if self._form.echo:
@@ -80,6 +82,8 @@ class ChatCall:
 
     def attach(self, handle: Handle) -> None:
         """The engine has the call; to be called right after the submission."""
+        if self._latest_start is not None:
+            self._latest_start.cancel()
         self._run.submit(handle)
 
     def end_empty(self, prompt_tokens: int) -> None:
@@ -88,6 +92,12 @@ class ChatCall:
         for choice in self._choices:
             choice.end(EndReason.LENGTH)
         self.end(End(prompt_tokens, 0, 0, EngineTimings()))
+
+    def start_within(self, seconds: float, error: Callable[[], ChasquiError]) -> None:
+        """Fail with an error unless the engine has the call, or the call has ended, by then."""
+        if self._run.submitted or self._recorded:
+            return
+        self._latest_start = Deadline(seconds, lambda: self.fail(error()))
 
     def expire_after(self, seconds: float, error: ChasquiError) -> None:
         """Fail with `error` unless the call has ended by then."""
@@ -165,8 +175,9 @@ class ChatCall:
     def _record(self, error: str | None, timings: EngineTimings, seconds: float) -> None:
         """The one place where the usage of a call is recorded, on every way to its end."""
         self._recorded = True
-        if self._deadline is not None:
-            self._deadline.cancel()
+        for timer in (self._deadline, self._latest_start):
+            if timer is not None:
+                timer.cancel()
         self._on_end(
             UsageRecord(
                 facts=self._facts,

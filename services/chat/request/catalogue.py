@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chasqui.v1 import model_pb2
-from services.accounts.price import price_of
+from services.accounts.price import prices_of
 from services.chat.grammar.tool_syntax import tool_syntax_of
 from services.errors import InvalidValue, ModelNotFound, quoted
 from services.limits import LIMITS
+from services.service_tier import ServiceTier
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -31,7 +32,8 @@ class Catalogue:
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         """SettingsError if `CHASQUI_PRICE` is no price."""
-        self.price = price_of(settings.price)
+        self.prices = prices_of(settings)
+        price = self.prices[ServiceTier.DEFAULT]
         capabilities = engine.capabilities
         parameters = capabilities.parameters | _SERVER_PARAMETERS
         syntax = tool_syntax_of(engine.model)
@@ -48,9 +50,9 @@ class Catalogue:
             default_max_tokens=settings.default_max_tokens,
             quantization=engine.model.quantization,
             price=model_pb2.Price(
-                usd_per_million_prompt_tokens=float(self.price.prompt),
-                usd_per_million_cached_tokens=float(self.price.cached_prompt),
-                usd_per_million_completion_tokens=float(self.price.completion),
+                usd_per_million_prompt_tokens=float(price.prompt),
+                usd_per_million_cached_tokens=float(price.cached_prompt),
+                usd_per_million_completion_tokens=float(price.completion),
             ),
             capabilities=_capabilities(engine, parameters, syntax),
             limits=_limits(parameters),

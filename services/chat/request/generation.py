@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from services.engine.api import Generation, Sampling
+from services.chat.request.tier import tier_of
+from services.engine.api import NORMAL_PRIORITY, Generation, Sampling
+from services.service_tier import ServiceTier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from chasqui.v1.chat_pb2 import SamplingOptions
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from services.chat.request.input_processor import Input
+
+_PRIORITIES: Final = {ServiceTier.PRIORITY: 1.0, ServiceTier.DEFAULT: NORMAL_PRIORITY, ServiceTier.FLEX: 0.0}
 
 
 def generation_of(
@@ -29,6 +33,7 @@ def generation_of(
         trace_headers=trace_headers,
         min_tokens=request.min_tokens,
         top_logprobs=request.top_logprobs if request.logprobs else None,
+        priority=_PRIORITIES[tier_of(request.service_tier)],
     )
 
 

@@ -11,14 +11,19 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from services.chat.scheduling.fair_queue import FairQueue
 from services.chat.scheduling.service_time import ServiceTime, retry_hint
-from services.errors import DeadlineExceeded, Unavailable
+from services.chat.scheduling.tiered_queue import TieredQueue
+from services.errors import DeadlineExceeded, FlexUnavailable, Unavailable
+from services.service_tier import ServiceTier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+# Flex calls leave one slot in so many free.
+_FLEX_LEAVES: Final = 10
 
 
 class _State(Enum):
@@ -34,6 +39,7 @@ class Reservation:
 
     caller: str
     n: int
+    tier: ServiceTier
     tokens: int = 0  # of all choices
     start: Callable[[], None] | None = None
     state: _State = _State.RESERVED
@@ -43,14 +49,21 @@ class Reservation:
 class Admission:
     """Accepts calls while the queue has room, and starts them when the engine has slots for them.
 
-    At most `parallel + max_queue` choices are admitted at any time, whether they run or wait.
+    Every service tier has a queue of its own, so that none takes another's room: at most `parallel + max_queue` choices
+    of a tier are admitted at any time, whether they run or wait.
     While calls wait, a caller may have as many choices queued as the queue has room left: one caller fills half of it,
     two fill a third each, and the rest is kept for callers with fewer (the dynamic thresholds of Choudhury and Hahne,
     1998). The same holds for tokens.
+
+    A flex call starts when no other call waits or is about to, and leaves a tenth of the slots, at least one of
+    several, free for the next that comes.
     """
 
     def __init__(self, parallel: int, max_queue: int, max_queue_tokens: int) -> None:
-        """`parallel` choices run at the same time; `max_queue` choices of `max_queue_tokens` tokens in all may wait."""
+        """`parallel` choices run at the same time.
+
+        `max_queue` choices of `max_queue_tokens` tokens in all may wait in each tier.
+        """
         self._parallel = parallel
         self._max_queue = max_queue
         self._max_tokens = max_queue_tokens
@@ -60,12 +73,12 @@ class Admission:
         self._running_calls = 0
         self._empty = asyncio.Event()
         self._empty.set()
-        # Choices, in all and by caller: those that do not run yet, and those that do.
-        self._claimed = 0
-        self._claims: Counter[str] = Counter()
+        self._not_for_flex = max(1, parallel // _FLEX_LEAVES) if parallel > 1 else 0
+        # Choices: those that do not run yet, by tier, and by tier and caller; and those that do.
+        self._claimed: Counter[ServiceTier] = Counter()
+        self._claims: Counter[tuple[ServiceTier, str]] = Counter()
         self._running = 0
-        self._running_of: Counter[str] = Counter()
-        self._queue = FairQueue[Reservation]()
+        self._queue = TieredQueue[Reservation]()
         self._service_time = ServiceTime()
 
     @property
@@ -83,20 +96,22 @@ class Admission:
         """Choices whose prompt is processed and that do not run yet."""
         return self._queue.choices
 
-    def reserve(self, caller: str, n: int) -> Reservation:
-        """Count a call that has just arrived; Unavailable if the server is full or draining."""
+    def reserve(self, caller: str, n: int, tier: ServiceTier = ServiceTier.DEFAULT) -> Reservation:
+        """Count a call that has just arrived; Unavailable if its tier's queue is full or the server is draining."""
         if not self._open:
             raise Unavailable("The server is shutting down.", reason="DRAINING", retry_after=retry_hint(0.0))
         free = self._parallel - self._running
-        room = free + self._max_queue - self._claimed
+        call = Reservation(caller, n, tier)
+        waiting, own = self._claimed[tier], self._claims[tier, caller]
+        room = free + self._max_queue - waiting
         if n > room:
-            raise self._overloaded(f"The server is busy, and {self._claimed} choices wait", caller, n)
-        if self._claims[caller] + n > free + min(self._max_queue, room):
-            raise self._overloaded(f"{self._claims[caller]} of your choices wait, which is your share", caller, n)
+            raise self._overloaded(f"The server is busy, and {waiting} choices wait", call)
+        if own + n > free + min(self._max_queue, room):
+            raise self._overloaded(f"{own} of your choices wait, which is your share", call)
         self._reserved += 1
         self._empty.clear()
-        self._claim(caller, n)
-        return Reservation(caller, n)
+        self._claim(call, n)
+        return call
 
     def queue(
         self, reservation: Reservation, tokens: int, start: Callable[[], None], *, remaining: float | None
@@ -108,9 +123,9 @@ class Admission:
         """
         reservation.tokens = reservation.n * tokens
         reservation.start = start
-        if self._queue or reservation.n > self._parallel - self._running:
+        if self._queue or not self._fits(reservation):
             self._check_tokens(reservation)
-            if remaining is not None and remaining < self._expected_wait(reservation.caller, reservation.n):
+            if remaining is not None and remaining < self._expected_wait(reservation):
                 raise DeadlineExceeded("The deadline of the call would pass before it started.")
         reservation.state = _State.QUEUED
         self._queue.add(reservation)
@@ -123,12 +138,10 @@ class Admission:
         if reservation.state is _State.RUNNING:
             self._running_calls -= 1
             self._running -= reservation.n
-            self._running_of[reservation.caller] -= reservation.n
-            if not self._running_of[reservation.caller]:
-                del self._running_of[reservation.caller]
+            self._queue.end(reservation)
             self._service_time.observe(time.monotonic() - reservation.began)
         else:
-            self._claim(reservation.caller, -reservation.n)
+            self._claim(reservation, -reservation.n)
             if reservation.state is _State.QUEUED:
                 self._queue.remove(reservation)
         reservation.state = _State.RELEASED
@@ -137,6 +150,10 @@ class Admission:
         if not self._reserved:
             self._empty.set()
         self._dispatch()
+
+    def flex_unavailable(self, reservation: Reservation) -> FlexUnavailable:
+        """The error that ends a flex call which has waited too long, with a hint when to try again."""
+        return FlexUnavailable(retry_hint(self._expected_wait(reservation)))
 
     def close(self) -> None:
         """Refuse new calls."""
@@ -156,35 +173,43 @@ class Admission:
         No call overtakes the next one, or a call with many choices would wait for ever.
         """
         while self._queue and not self._halted:
-            reservation = self._queue.next(self._running_of)
-            if reservation.n > self._parallel - self._running:
+            reservation = self._queue.next()
+            if not self._fits(reservation):
                 return
-            self._queue.take(reservation)
-            self._claim(reservation.caller, -reservation.n)
+            self._queue.start(reservation)
+            self._claim(reservation, -reservation.n)
             self._running_calls += 1
             self._running += reservation.n
-            self._running_of[reservation.caller] += reservation.n
             reservation.state = _State.RUNNING
             reservation.began = time.monotonic()
             start, reservation.start = reservation.start, None
             if start is not None:
                 start()
 
-    def _claim(self, caller: str, n: int) -> None:
-        self._claimed += n
-        self._claims[caller] += n
-        if not self._claims[caller]:
-            del self._claims[caller]
+    def _fits(self, call: Reservation) -> bool:
+        """Whether there are slots for all choices of the next call."""
+        free = self._parallel - self._running
+        if call.tier is not ServiceTier.FLEX:
+            return call.n <= free
+        idle = free - self._claimed[ServiceTier.PRIORITY] - self._claimed[ServiceTier.DEFAULT]
+        # In an idle server it may be larger than what it leaves free otherwise.
+        return call.n <= idle - self._not_for_flex or idle == self._parallel
 
-    def _check_tokens(self, reservation: Reservation) -> None:
+    def _claim(self, call: Reservation, n: int) -> None:
+        self._claimed[call.tier] += n
+        self._claims[call.tier, call.caller] += n
+        if not self._claims[call.tier, call.caller]:
+            del self._claims[call.tier, call.caller]
+
+    def _check_tokens(self, call: Reservation) -> None:
         """The rule of `reserve`, for tokens; an empty queue takes a call of any size."""
-        waiting = self._queue.tokens
-        if waiting and self._queue.tokens_of(reservation.caller) + reservation.tokens > self._max_tokens - waiting:
-            raise self._overloaded(f"The server is busy, and {waiting} tokens wait", reservation.caller, reservation.n)
+        queue = self._queue.tier(call.tier)
+        if queue.tokens and queue.tokens_of(call.caller) + call.tokens > self._max_tokens - queue.tokens:
+            raise self._overloaded(f"The server is busy, and {queue.tokens} tokens wait", call)
 
-    def _expected_wait(self, caller: str, n: int) -> float:
-        return self._service_time.wait(self._queue.choices_before(caller, n), self._parallel)
+    def _expected_wait(self, call: Reservation) -> float:
+        return self._service_time.wait(self._queue.choices_before(call.tier, call.caller, call.n), self._parallel)
 
-    def _overloaded(self, why: str, caller: str, n: int) -> Unavailable:
-        hint = retry_hint(self._expected_wait(caller, n))
+    def _overloaded(self, why: str, call: Reservation) -> Unavailable:
+        hint = retry_hint(self._expected_wait(call))
         return Unavailable(f"{why}; try again later.", reason="OVERLOADED", retry_after=hint)

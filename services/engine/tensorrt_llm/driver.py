@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import secrets
 import time
@@ -55,6 +56,8 @@ class Driver:
         self._stats: asyncio.Task[None] | None = None
         self.kv_cache_use: float | None = None  # as last reported by the engine
         self._empty_completions = 0
+        # From 0 to 1, with 0.5 as default; release 1.2 has none.
+        self._has_priorities = "priority" in inspect.signature(llm.generate_async).parameters
 
     def submit(self, generation: Generation, sink: Sink) -> TensorRtLlmHandle:
         """Queue a generation; until it has slots it can be cancelled at once."""
@@ -141,6 +144,7 @@ class Driver:
                 sampling_params(self._runtime, generation, _seed(generation, submission), self._checkpoint),
                 streaming=True,
                 trace_headers=generation.trace_headers or None,
+                **({"priority": generation.priority} if self._has_priorities else {}),
             )
         except (self._runtime.llmapi.RequestError, ValueError, TypeError, AssertionError) as error:
             self._release(handle)

@@ -198,6 +198,18 @@ class Llm:
         return GuidedChoice(self._tokenizer_json, self._checkpoint.vocabulary_size, end_id, guided.grammar)
 
 
+class LaterLlm(Llm):
+    """The one back end of the releases after 1.2, which have priorities."""
+
+    def generate_async(self, *arguments: Any, priority: float = 0.5, **keywords: Any) -> RequestOutput:
+        """Queue a request; those with a higher priority, from 0 to 1, are to run first."""
+        if not 0 <= priority <= 1:
+            raise ValueError("priority must be from 0 to 1")
+        result = super().generate_async(*arguments, **keywords)
+        self.submitted[-1]["priority"] = priority
+        return result
+
+
 class TensorRtLlm(Llm):
     """The back end for compiled engines; it builds one from a checkpoint when `build_config` is given."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from services.engine.model.gguf_file import read_gguf
 from services.settings import DEMO_MODEL
 from tests.support.tensorrt_llm import table
-from tests.support.tensorrt_llm.llm import Llm, TensorRtLlm
+from tests.support.tensorrt_llm.llm import LaterLlm, Llm, TensorRtLlm
 from tests.support.tensorrt_llm.output import CompletionOutput, RequestError, RequestOutput
 from tests.support.tensorrt_llm.parameters import config_class, guided_decoding_params_class, sampling_params_class
 
@@ -48,7 +48,8 @@ class Release:
 
     def modules(self) -> dict[str, ModuleType]:
         """What `import` finds, by name."""
-        llm = type("LLM", (Llm,), {"release": self, "arguments": table.TORCH_ARGUMENTS})
+        shared = Llm if self.has_compiled_engines else LaterLlm
+        llm = type("LLM", (shared,), {"release": self, "arguments": table.TORCH_ARGUMENTS})
         llmapi = _module(
             "tensorrt_llm.llmapi",
             LLM=llm,

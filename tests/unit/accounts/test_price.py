@@ -8,9 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.accounts.price import price_of
-from services.settings import SettingsError
+from services.accounts.price import price_of, prices_of
+from services.service_tier import ServiceTier
+from services.settings import Settings, SettingsError
 from tests.support.wording import is_one_sentence
+
+
+def test_the_tiers_have_the_price_times_their_factors() -> None:
+    prices = prices_of(Settings(price="0.055,0.02,0.1", priority_price=1.5, flex_price=0.8))
+    assert [prices[tier].cost(10, 4, 3) for tier in ServiceTier] == [
+        factor * price_of("0.055,0.02,0.1").cost(10, 4, 3) for factor in (Decimal("1.5"), Decimal(1), Decimal("0.8"))
+    ]
+    assert prices[ServiceTier.FLEX].version == "CHASQUI_PRICE=0.055,0.02,0.1 CHASQUI_FLEX_PRICE=0.8"
+
+
+def test_the_price_of_a_tier_is_rounded_to_six_decimals() -> None:
+    prices = prices_of(Settings(price="0.000001", priority_price=1.5, flex_price=0.4))
+    assert [prices[tier].prompt for tier in ServiceTier] == [Decimal("0.000002"), Decimal("0.000001"), 0]
 
 
 def test_one_price_is_that_of_all_tokens() -> None:

@@ -18,7 +18,8 @@ from services.chat.answer.call import ChatCall
 from services.chat.answer.form import AnswerForm, ToolUse
 from services.chat.answer.outbox import MOST_UNREAD, AwaitedOutbox
 from services.engine.api import ChoiceEnd, EndReason, TokenDelta
-from services.errors import DeadlineExceeded, EngineFailed
+from services.errors import DeadlineExceeded, EngineFailed, FlexUnavailable
+from services.service_tier import ServiceTier
 from tests.support.engines import FakeHandle, an_end, text_delta
 from tests.support.events import all_taken
 from tests.support.gguf_files import demo_tokenizer
@@ -51,6 +52,7 @@ def facts(*, n: int = 1, price: str = "2,1,3") -> CallFacts:
         ),
         model=ServedModel("demo", "test-1", price_of(price), "demo"),
         operation="chat",
+        tier=ServiceTier.DEFAULT,
         n=n,
         received=0.0,
         tokenize_seconds=0.5,
@@ -386,6 +388,24 @@ async def test_a_call_that_expires_while_it_waits_fails_and_costs_nothing() -> N
     played.call.close()
     [record] = played.records
     assert (record.outcome, record.usage.prompt_tokens) == ("deadline", 0)
+
+
+async def test_a_call_that_the_engine_has_not_got_in_time_fails_and_costs_nothing() -> None:
+    played = accept()
+    played.call.start_within(0.01, lambda: FlexUnavailable(1.0))
+    await played.outbox.take()
+    with pytest.raises(FlexUnavailable):
+        await played.outbox.take()
+    assert [(record.outcome, record.usage.total_tokens) for record in played.records] == [("refused", 0)]
+
+
+async def test_a_call_that_the_engine_has_got_is_not_refused_any_more() -> None:
+    played = accept()
+    played.call.start_within(0.01, lambda: FlexUnavailable(1.0))
+    played.call.attach(played.handle)
+    played.call.start_within(0.0, lambda: FlexUnavailable(1.0))
+    await asyncio.sleep(0.05)
+    assert played.handle.cancels == []
 
 
 @pytest.mark.parametrize(("seconds", "outcome"), [(0.02, "deadline"), (60.0, "cancelled")])

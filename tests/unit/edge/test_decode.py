@@ -31,7 +31,6 @@ UNSUPPORTED: dict[str, list[Any]] = {
     "function_call": [{"name": "f"}],
     "verbosity": ["low"],
     "store": [True, 0],
-    "service_tier": ["flex", ["auto"]],
 }
 WITHOUT_EFFECT = tuple(names_of(ChatCompletionRequest, Treatment.WITHOUT_EFFECT))
 
@@ -293,7 +292,7 @@ def test_a_field_without_effect_is_accepted_whatever_it_holds(field: str, value:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("modalities", ["text"]), ("store", False), ("service_tier", "auto"), ("service_tier", "default")],
+    [("modalities", ["text"]), ("store", False)],
 )
 def test_an_unsupported_field_with_a_neutral_value_is_accepted(field: str, value: Any) -> None:
     assert decode_chat_request(body(**{field: value})) == decode_chat_request(body())
@@ -314,7 +313,7 @@ def test_the_refusal_of_an_old_field_names_its_successor(old: str, new: str) -> 
     assert new in refusal(body(**{old: "f"})).message
 
 
-@pytest.mark.parametrize("field", ["audio", "store", "service_tier"])
+@pytest.mark.parametrize("field", ["audio", "store"])
 @pytest.mark.parametrize(
     "value", [HUGE, b'"\xff"', b'"\\ud800"', b"1e400"], ids=["5,000 digits", "invalid utf-8", "surrogate", "1e400"]
 )

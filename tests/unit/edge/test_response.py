@@ -78,6 +78,7 @@ def test_a_chunk_has_the_fields_of_openai_and_nothing_else() -> None:
         "created": events.CREATED,
         "model": events.MODEL,
         "system_fingerprint": events.FINGERPRINT,
+        "service_tier": "default",
         "choices": [{"index": 0, "delta": {"content": "Hel"}, "logprobs": None, "finish_reason": None}],
     }
 
@@ -159,6 +160,7 @@ def test_a_whole_answer_has_the_fields_of_openai_and_nothing_else() -> None:
         "created": events.CREATED,
         "model": events.MODEL,
         "system_fingerprint": events.FINGERPRINT,
+        "service_tier": "default",
         "choices": [
             {
                 "index": 0,

@@ -1,0 +1,130 @@
+"""Service tiers as callers meet them: which calls run first, what they cost, and how a flex call is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+
+from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
+from tests.e2e.conftest import REFERENCE_MODEL
+from tests.support.http import open_call, post
+from tests.support.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHAT = "/v1/chat/completions"
+SHORT: dict[str, Any] = {
+    "model": REFERENCE_MODEL,
+    "messages": [{"role": "user", "content": "Hello!"}],
+    "max_tokens": 5,
+    "ignore_eos": True,
+}
+FLEX = {**SHORT, "service_tier": "flex"}
+FACTORS = {"priority": Decimal("1.5"), "default": Decimal(1), "flex": Decimal("0.8")}
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    """A service with one slot, in which flex calls wait for a second."""
+    with Service(engine="simulated", simulated_rate=200, parallel=1, flex_wait=1.0) as service:
+        yield service
+
+
+@contextmanager
+def busy(service: Service) -> Iterator[None]:
+    """The only slot is taken."""
+    endless = {**SHORT, "max_tokens": 3000, "stream": True}
+    with open_call(service.url + CHAT, endless, {"x-request-id": "endless"}) as running:
+        running.recv(65536)
+        yield
+
+
+def events_of(body: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line[6:]) for line in body.decode().split("\n\n") if line.startswith("data: {")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "served"),
+    [(None, "default"), ("auto", "default"), ("default", "default"), ("priority", "priority"), ("flex", "flex")],
+)
+@pytest.mark.parametrize("path", [CHAT, "/v1/completions"])
+def test_an_answer_names_the_tier_that_served_it_and_costs_its_price(
+    service: Service, path: str, asked: str | None, served: str
+) -> None:
+    given = {"prompt": "Hello!"} if path != CHAT else {"messages": SHORT["messages"]}
+    body = {"model": REFERENCE_MODEL, "max_tokens": 5, "service_tier": asked, **given}
+    answer = post(service.url + path, body).json()
+    chunks = events_of(post(service.url + path, {**body, "stream": True}).body)
+    assert [answer["service_tier"], *(chunk["service_tier"] for chunk in chunks)] == [served] * (1 + len(chunks))
+    for usage in (answer["usage"], chunks[-1]["usage"]):
+        exact = FACTORS[served] * Decimal("0.055") * usage["total_tokens"] / 1_000_000
+        assert usage["estimated_cost"] == float(exact)
+
+
+def test_over_grpc_the_tier_is_the_same_and_a_number_that_is_none_is_refused(service: Service) -> None:
+    message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[chat_pb2.ContentPart(text="Hello!")])
+    request = chat_service_pb2.ChatRequest(
+        model=REFERENCE_MODEL, messages=[message], max_tokens=5, service_tier=chat_pb2.SERVICE_TIER_PRIORITY
+    )
+    with grpc.insecure_channel(service.target) as channel:
+        stub = chat_service_pb2_grpc.ChatServiceStub(channel)
+        assert stub.Chat(request).service_tier == chat_pb2.SERVICE_TIER_PRIORITY
+        [started, *_] = [
+            event for part in stub.StreamChat(chat_service_pb2.StreamChatRequest(chat=request)) for event in part.events
+        ]
+        assert started.started.service_tier == chat_pb2.SERVICE_TIER_PRIORITY
+        request.service_tier = 9  # type: ignore[assignment]  # as a later client may
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Chat(request)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        request.service_tier = chat_pb2.SERVICE_TIER_FLEX
+        with busy(service), pytest.raises(grpc.RpcError) as caught:
+            list(stub.StreamChat(chat_service_pb2.StreamChatRequest(chat=request)))
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize(("tier", "kind"), [("scale", "one of auto, default, priority, flex"), (1, "str")])
+def test_another_tier_is_refused_by_name(service: Service, tier: object, kind: str) -> None:
+    reply = post(service.url + CHAT, {**SHORT, "service_tier": tier})
+    assert (reply.status, reply.error["param"]) == (400, "service_tier")
+    assert kind in reply.error["message"]
+
+
+def test_a_flex_call_that_finds_no_idle_slot_is_refused_whole_and_streamed_alike(service: Service) -> None:
+    with busy(service):
+        for streamed in (False, True):
+            reply = post(service.url + CHAT, {**FLEX, "stream": streamed})
+            assert (reply.status, reply.error["code"]) == (429, "resource_unavailable")
+            assert reply.error["param"] == "service_tier"
+            assert 1 <= int(reply.headers["retry-after"]) <= 60
+            assert "x-should-retry" not in reply.headers
+
+
+def test_under_load_priority_calls_run_first_and_flex_calls_last(service: Service) -> None:
+    statuses: list[int] = []
+
+    def call(tier: str, number: int) -> None:
+        body = {**SHORT, "service_tier": tier}
+        statuses.append(post(service.url + CHAT, body, x_request_id=f"{tier}-{number}").status)
+
+    threads = []
+    with busy(service):
+        for tier in ("flex", "default", "priority"):
+            for number in range(2):
+                threads.append(threading.Thread(target=call, args=(tier, number)))
+                threads[-1].start()
+        time.sleep(0.3)
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 6
+    order = re.findall(r'"chat call ended","request_id":"(\w+)-\d"', service.output())
+    assert order[-6:] == ["priority"] * 2 + ["default"] * 2 + ["flex"] * 2

@@ -1,0 +1,163 @@
+"""In which order calls of the service tiers run, and what flex calls leave to others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.chat.scheduling.admission import Admission
+from services.chat.scheduling.tiered_queue import PRIORITY_SHARE
+from services.errors import Unavailable
+from services.service_tier import ServiceTier
+
+if TYPE_CHECKING:
+    from services.chat.scheduling.admission import Reservation
+
+TIERS = {"p": ServiceTier.PRIORITY, "d": ServiceTier.DEFAULT, "f": ServiceTier.FLEX}
+
+
+class Rig:
+    """An admission whose calls are named by the letter of their tier, that of their caller, and a number."""
+
+    def __init__(self, parallel: int = 1, max_queue: int = 100) -> None:
+        self.admission = Admission(parallel, max_queue, 1_000_000)
+        self.began: list[str] = []
+        self.calls: dict[str, Reservation] = {}
+
+    def reserve(self, name: str, n: int = 1) -> None:
+        """A call arrives, and its prompt is processed."""
+        self.calls[name] = self.admission.reserve(name[1], n, TIERS[name[0]])
+
+    def call(self, name: str, n: int = 1) -> None:
+        """A call arrives and waits."""
+        self.reserve(name, n)
+        self.admission.queue(self.calls[name], 1, lambda: self.began.append(name), remaining=None)
+
+    def end(self, *names: str) -> None:
+        """Calls end."""
+        for name in names:
+            self.admission.release(self.calls[name])
+
+    def run_all(self) -> list[str]:
+        """End what runs, one call after the other, until nothing does; the order in which the calls began."""
+        for name in self.began:  # which grows
+            self.end(name)
+        return self.began
+
+
+async def test_priority_calls_run_before_default_calls_and_those_before_flex_calls() -> None:
+    rig = Rig()
+    for name in ("da0", "fa1", "da1", "pa1", "fb2", "pb2", "db2"):
+        rig.call(name)
+    assert rig.run_all() == ["da0", "pa1", "pb2", "da1", "db2", "fa1", "fb2"]
+
+
+async def test_one_choice_in_five_is_of_a_default_call_while_priority_calls_wait() -> None:
+    rig = Rig()
+    rig.call("da0")
+    for number in range(12):
+        rig.call(f"pa{number}")
+    for number in range(3):
+        rig.call(f"db{number}")
+    assert "".join(name[0] for name in rig.run_all()[1:]) == "ppppdppppdppppd"
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("pd"), st.sampled_from("abc"), st.integers(1, 4)), min_size=1, max_size=60),
+    st.lists(st.booleans(), min_size=60, max_size=60),
+)
+async def test_however_calls_come_a_default_call_waits_for_a_bounded_number_of_priority_choices(
+    arrivals: list[tuple[str, str, int]], ends: list[bool]
+) -> None:
+    rig = Rig(parallel=4)
+    for number, ((tier, caller, n), ends_one) in enumerate(zip(arrivals, ends, strict=False)):
+        rig.call(f"{tier}{caller}{number}", n)
+        running = [name for name in rig.began if name in rig.calls]
+        if ends_one and running:
+            rig.end(running[0])
+            del rig.calls[running[0]]
+    sizes = {f"{tier}{caller}{number}": n for number, (tier, caller, n) in enumerate(arrivals)}
+    began = len(rig.began)
+    for name in rig.began:
+        if name in rig.calls:
+            rig.end(name)
+    assert len(rig.began) == len(arrivals)
+    # From here on all that is left waits: the choices of priority calls before each default call.
+    ahead, last = 0, 4  # at the beginning, the last default call may have had as many choices as there are
+    defaults = [index for index, name in enumerate(rig.began) if name[0] == "d" and index >= began]
+    for index in range(began, max(defaults, default=began)):
+        name = rig.began[index]
+        if name[0] == "p":
+            ahead += sizes[name]
+            assert ahead < PRIORITY_SHARE * (last + 1) + 4
+        else:
+            ahead, last = 0, sizes[name]
+
+
+async def test_within_a_tier_callers_take_turns_whatever_they_run_in_other_tiers() -> None:
+    rig = Rig(parallel=2)
+    rig.call("pa0")
+    rig.call("pb0")
+    for name in ("da1", "da2", "db1"):
+        rig.call(name)
+    rig.end("pb0")
+    rig.end("da1")
+    assert rig.began[2:] == ["da1", "db1"]
+
+
+async def test_a_flex_call_waits_while_another_call_waits_or_its_prompt_is_processed() -> None:
+    rig = Rig(parallel=3)
+    rig.reserve("da1", n=2)
+    rig.call("fa1")
+    assert rig.began == []
+    rig.end("da1")
+    assert rig.began == ["fa1"]
+
+
+@pytest.mark.parametrize(("parallel", "most"), [(1, 1), (2, 1), (4, 3), (20, 18), (100, 90)])
+async def test_flex_calls_leave_a_tenth_of_the_slots_and_at_least_one_of_several_free(parallel: int, most: int) -> None:
+    rig = Rig(parallel)
+    for number in range(parallel):
+        rig.call(f"fa{number}")
+    assert len(rig.began) == most
+    if parallel > 1:
+        rig.call("da0")
+        assert rig.began[-1] == "da0"
+
+
+async def test_a_flex_call_with_as_many_choices_as_there_are_slots_runs_when_all_are_idle() -> None:
+    rig = Rig(parallel=4)
+    rig.call("fa1")
+    rig.call("fb1", n=4)
+    assert rig.began == ["fa1"]
+    rig.end("fa1")
+    assert rig.began == ["fa1", "fb1"]
+
+
+@pytest.mark.parametrize("tier", "pdf")
+async def test_a_tier_whose_queue_is_full_takes_no_room_from_another(tier: str) -> None:
+    rig = Rig(1, max_queue=2)
+    rig.call("dx0")
+    for caller in "ab":
+        rig.call(f"{tier}{caller}")
+    with pytest.raises(Unavailable):
+        rig.call(f"{tier}c")
+    for other in "pdf".replace(tier, ""):
+        rig.call(f"{other}a")
+
+
+async def test_a_flex_call_that_was_given_up_says_when_to_try_again() -> None:
+    rig = Rig()
+    rig.call("da0")
+    rig.call("fa1")
+    error = rig.admission.flex_unavailable(rig.calls["fa1"])
+    assert (error.code.name, error.reason, error.param) == (
+        "RESOURCE_EXHAUSTED",
+        "RESOURCE_UNAVAILABLE",
+        "service_tier",
+    )
+    assert error.retry_after is not None
+    assert error.retry_after >= 1
