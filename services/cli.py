@@ -1,4 +1,4 @@
-"""The command `chasqui`: `up` runs everything, `server` and `edge` one process each, `build-engine` compiles."""
+"""The command `chasqui`: `up` runs everything, `server` and `edge` one process each, `chat` talks to a service."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 
 import services
 from services.commands.keys import keys
+from services.commands.talk import ask, chat
 from services.commands.usage import usage
 from services.engine.load_error import EngineLoadError
 from services.inherited import leave_missing_directory, open_standard_streams, raise_file_limit
@@ -39,8 +40,8 @@ def main() -> None:
     open_standard_streams()
 
 
-main.add_command(keys)
-main.add_command(usage)
+for _command in (keys, usage, chat, ask):
+    main.add_command(_command)
 
 
 def _takes_settings(command: Callable[[Settings], None]) -> Callable[..., None]:

@@ -1,1 +1,1 @@
-"""The commands of `chasqui` for the operator of the accounts."""
+"""The commands of `chasqui` beside those that serve: accounts, and talking to a service."""

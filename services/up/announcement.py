@@ -58,12 +58,13 @@ def _banner(settings: Settings, url: str) -> str:
     key = " -H 'Authorization: Bearer KEY'" if keyed else ""
     lines = [
         f"\nChasqui serves {shown}",
+        f"  page  {url}" if settings.page else "",
         f"  REST  {url}/v1        gRPC  {url.partition('://')[2]}",
         "" if keyed else "  CHASQUI_API_KEYS is not set: everyone who reaches the port is let in",
         "",
         f"curl {url}/v1/chat/completions -H 'Content-Type: application/json'{key} \\\n  -d '{body}'\n",
     ]
-    return "\n".join(line for index, line in enumerate(lines) if line or index > 2)
+    return "\n".join(line for index, line in enumerate(lines) if line or index > 3)
 
 
 async def _ready(host: str, port: int, *, tls: bool) -> bool:

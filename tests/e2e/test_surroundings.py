@@ -142,6 +142,7 @@ def test_an_odd_environment_stops_nothing(environ: dict[str, str]) -> None:
     with Service(environ, **SETTINGS) as service:
         assert chats(service)
         assert service.prints("Chasqui serves")
+        assert service.prints(f"page  {service.url}\n")
 
 
 def test_blanks_and_umlauts_in_the_path_of_its_sockets_are_no_problem(tmp_path: Path) -> None:

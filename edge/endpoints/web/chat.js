@@ -107,8 +107,8 @@ export class Chat {
     };
     this.conversation.turns = [...kept, turn];
     this.keep();
-    this.listener.changed();
     this.run(turn);
+    this.listener.changed();
   }
 
   /** @param {AnswerTurn} turn */

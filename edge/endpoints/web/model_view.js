@@ -9,14 +9,12 @@ import { make } from "./elements.js";
  * @returns {HTMLElement}
  */
 export function modelElement(model) {
-  const { pricing } = model;
-  const price = pricing.prompt === pricing.completion ? `$${pricing.prompt}` : `$${pricing.prompt} / $${pricing.completion}`;
   const facts = [
     ["Engine", model.engine],
     ["Weights", model.quantization],
     ["Context", `${number(model.context_length)} tokens`],
     ["Longest answer", `${number(Math.min(model.default_max_tokens, model.context_length))} tokens unless set`],
-    ["Price", `${price} per million tokens`],
+    ...prices(model.pricing),
     ["Tools", model.tool_syntax ? "yes" : "no"],
   ].map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)));
   const honoured = make("p", { class: "honoured" }, ...model.supported_parameters.flatMap((name) => [make("code", {}, name), " "]));
@@ -52,6 +50,21 @@ function warning({ id, engine }) {
     make("code", {}, "CHASQUI_MODEL=org/repo:file.gguf"),
     ".",
   );
+}
+
+/**
+ * Of a million tokens, by their kinds if those differ.
+ *
+ * @param {Model["pricing"]} pricing
+ * @returns {[string, string][]}
+ */
+function prices({ prompt, cached_prompt, completion }) {
+  if (prompt === completion && prompt === cached_prompt) return [["Price", `$${prompt} per million tokens`]];
+  return [
+    ["Prompt, per million", `$${prompt}`],
+    ["Cached prompt", `$${cached_prompt}`],
+    ["Answer", `$${completion}`],
+  ];
 }
 
 /** @param {number} value */

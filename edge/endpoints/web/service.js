@@ -16,7 +16,7 @@ import { readEvents } from "./event_stream.js";
  * @property {string} quantization
  * @property {number} context_length
  * @property {number} default_max_tokens
- * @property {{prompt: number, completion: number}} pricing
+ * @property {{prompt: number, cached_prompt: number, completion: number}} pricing
  * @property {string[]} supported_parameters
  * @property {string | null} tool_syntax
  * @property {boolean} chat
