@@ -8,8 +8,12 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from edge.anthropic import paths as anthropic
+from edge.anthropic.asked import asked_messages
+from edge.anthropic.envelope import envelope as anthropic_envelope
 from edge.api.errors import exception_handlers
 from edge.endpoints.chat import Generation
+from edge.endpoints.count_tokens import CountTokens
 from edge.endpoints.documentation import Documentation
 from edge.endpoints.gate import Gate
 from edge.endpoints.models import Models
@@ -17,11 +21,13 @@ from edge.endpoints.tokens import Tokens
 from edge.http.exchange import current_exchange
 from edge.http.observer import Observer
 from edge.openai.asked import asked_chat, asked_completion
-from edge.openai.envelope import envelope
+from edge.openai.envelope import envelope as openai_envelope
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
+    from edge.api.errors import Envelope
     from edge.endpoints.health import Health
     from edge.endpoints.pages import Pages
     from edge.http.event_stream import KeepAlive
@@ -30,6 +36,9 @@ if TYPE_CHECKING:
 
 # OpenAI's prefix, and the reference service's.
 _PREFIXES = ("/v1", "/v1/openai")
+_ALL_PREFIXES = (*_PREFIXES, *(prefix for prefix in anthropic.PREFIXES if prefix not in _PREFIXES))
+# Of keys' permissions: endpoints that go by the name of another.
+_ENDPOINTS = {"messages/count_tokens": "messages"}
 
 
 def build_app(
@@ -39,6 +48,7 @@ def build_app(
     gate = Gate(upstream)
     chat = Generation(asked_chat, gate, upstream, keep_alive)
     completions = Generation(asked_completion, gate, upstream, keep_alive)
+    messages, count_tokens = Generation(asked_messages, gate, upstream, keep_alive), CountTokens(gate, upstream)
     models, tokens = Models(upstream), Tokens(gate, upstream)
     documentation = Documentation()
     # Matched one after the other: generation comes first.
@@ -47,9 +57,14 @@ def build_app(
         routes += [
             _Route(f"{prefix}/chat/completions", chat, methods=["POST"]),
             _Route(f"{prefix}/completions", completions, methods=["POST"]),
-            _Route(f"{prefix}/models", models.list),
-            _Route(f"{prefix}/models/{{id:path}}", models.get),
         ]
+    for prefix in anthropic.PREFIXES:
+        routes += [
+            _Route(f"{prefix}/messages", messages, methods=["POST"]),
+            _Route(f"{prefix}/messages/count_tokens", count_tokens.count, methods=["POST"]),
+        ]
+    for prefix in _ALL_PREFIXES:
+        routes += [_Route(f"{prefix}/models", models.list), _Route(f"{prefix}/models/{{id:path}}", models.get)]
     routes += [
         _Route("/tokenize", tokens.tokenize, methods=["POST"]),
         _Route("/detokenize", tokens.detokenize, methods=["POST"]),
@@ -64,7 +79,7 @@ def build_app(
         routes += [_Route("/", pages.playground), _Route("/docs", pages.api), _Route("/web/{name}", pages.file)]
     counted = [(method, route.path_format) for route in routes for method in _methods(route)]
     observer = Middleware(Observer, spans, counted)
-    return Starlette(routes=routes, middleware=[observer], exception_handlers=exception_handlers(lambda _: envelope))
+    return Starlette(routes=routes, middleware=[observer], exception_handlers=exception_handlers(_envelope_at))
 
 
 def _methods(route: Route) -> set[str]:
@@ -74,8 +89,15 @@ def _methods(route: Route) -> set[str]:
 
 def _endpoint(path: str) -> str:
     """The path without its prefix: by that name a key may be allowed to use it."""
-    longest_first = sorted(_PREFIXES, key=len, reverse=True)
-    return next((path[len(prefix) + 1 :] for prefix in longest_first if path.startswith(f"{prefix}/")), path[1:])
+    longest_first = sorted(_ALL_PREFIXES, key=len, reverse=True)
+    name = next((path[len(prefix) + 1 :] for prefix in longest_first if path.startswith(f"{prefix}/")), path[1:])
+    return _ENDPOINTS.get(name, name)
+
+
+def _envelope_at(request: Request) -> Envelope:
+    """The error envelope of the API that a request is for."""
+    is_anthropic = anthropic.is_called(request.scope["path"], request.headers)
+    return anthropic_envelope if is_anthropic else openai_envelope
 
 
 class _Route(Route):

@@ -1,4 +1,4 @@
-"""What each known request field does: the types of `edge.openai.field_table` and the check of refused fields; pure."""
+"""What each known request field does: the types of the tables of fields, and the check of refused fields; pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge.api.json_text import is_null
 from services.errors import InvalidValue, UnsupportedParameter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _LONGEST_NEUTRAL: Final = 256  # bytes of JSON
 
@@ -88,3 +88,8 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     return bool(one == other)
+
+
+def names_of(known: Mapping[str, Known], treatment: Treatment) -> list[str]:
+    """The fields that are treated so, sorted."""
+    return sorted(name for name, field in known.items() if field.treatment is treatment)

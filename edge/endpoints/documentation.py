@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from starlette.responses import Response
 
-from edge.openai.openapi import openapi_document
+from edge.endpoints.openapi import openapi_document
 
 if TYPE_CHECKING:
     from starlette.requests import Request

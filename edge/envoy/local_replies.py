@@ -1,29 +1,30 @@
-"""What Envoy itself answers: OpenAI's envelope on REST routes, a status and the same words on gRPC routes; pure."""
+"""What Envoy itself answers: the API's envelope on REST routes, a status and the same words on gRPC routes; pure."""
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
+from edge.anthropic.envelope import envelope as anthropic_envelope
+from edge.anthropic.paths import PATTERN as ANTHROPIC_PATHS
+from edge.api.errors import Failure
+from edge.openai.envelope import envelope as openai_envelope
 from services.errors import Code
 
-_INVALID: Final = "invalid_request_error"
-_FAILED: Final = "server_error"
-# By HTTP status, of which the first row that fits is taken (EQ or GE, as Envoy writes them): gRPC status; type, code,
-# message of OpenAI's envelope. The words are ours: Envoy's name upstreams and resets, which a caller cannot know.
+# By HTTP status, of which the first row that fits is taken (EQ or GE, as Envoy writes them): gRPC status, code, text.
+# The words are ours: Envoy's name upstreams and resets, which a caller cannot know.
 # Its own gRPC status would be UNAVAILABLE for 502 to 504; clients retry that, and would pay twice.
 _LOCAL_REPLIES: Final = (
-    ("EQ", 401, Code.UNAUTHENTICATED, _INVALID, "certificate_required", "gRPC callers need a client certificate."),
-    ("EQ", 404, Code.UNIMPLEMENTED, _INVALID, "not_found", "There is nothing here."),
-    ("EQ", 408, Code.DEADLINE_EXCEEDED, _INVALID, "request_timeout", "The request did not arrive in time."),
-    ("EQ", 413, Code.RESOURCE_EXHAUSTED, _INVALID, "request_too_large", "The request is too large."),
-    ("EQ", 431, Code.RESOURCE_EXHAUSTED, _INVALID, "headers_too_large", "The headers are too large or too many."),
-    ("EQ", 501, Code.UNIMPLEMENTED, _INVALID, "not_implemented", "This way to send a request is not supported."),
-    ("EQ", 502, Code.INTERNAL, _FAILED, "upstream_failed", "The service broke off; the call may have been running."),
-    ("EQ", 503, Code.UNAVAILABLE, _FAILED, "unavailable", "The service is not available; try again later."),
-    ("EQ", 504, Code.DEADLINE_EXCEEDED, _FAILED, "timeout", "The service did not answer in time."),
-    ("GE", 500, Code.INTERNAL, _FAILED, "internal", "The proxy failed."),
-    ("GE", 400, Code.INVALID_ARGUMENT, _INVALID, "bad_request", "The request is not valid HTTP."),
+    ("EQ", 401, Code.UNAUTHENTICATED, "certificate_required", "gRPC callers need a client certificate."),
+    ("EQ", 404, Code.UNIMPLEMENTED, "not_found", "There is nothing here."),
+    ("EQ", 408, Code.DEADLINE_EXCEEDED, "request_timeout", "The request did not arrive in time."),
+    ("EQ", 413, Code.RESOURCE_EXHAUSTED, "request_too_large", "The request is too large."),
+    ("EQ", 431, Code.RESOURCE_EXHAUSTED, "headers_too_large", "The headers are too large or too many."),
+    ("EQ", 501, Code.UNIMPLEMENTED, "not_implemented", "This way to send a request is not supported."),
+    ("EQ", 502, Code.INTERNAL, "upstream_failed", "The service broke off; the call may have been running."),
+    ("EQ", 503, Code.UNAVAILABLE, "unavailable", "The service is not available; try again later."),
+    ("EQ", 504, Code.DEADLINE_EXCEEDED, "timeout", "The service did not answer in time."),
+    ("GE", 500, Code.INTERNAL, "internal", "The proxy failed."),
+    ("GE", 400, Code.INVALID_ARGUMENT, "bad_request", "The request is not valid HTTP."),
 )
 # Flags of a call that was sent and then lost: connection closed, stream reset, nonsense received.
 _BROKEN_OFF: Final = {"response_flag_filter": {"flags": ["UC", "UR", "UPE"]}}
@@ -38,6 +39,11 @@ _NOT_GRPC: Final = {
         }
     }
 }
+_ANTHROPIC: Final = {
+    "header_filter": {"header": {"name": ":path", "string_match": {"safe_regex": {"regex": ANTHROPIC_PATHS}}}}
+}
+# What a REST route is recognised by, and its envelope; the first that fits is taken.
+_REST: Final = (([_ANTHROPIC, _NOT_GRPC], anthropic_envelope), ([_NOT_GRPC], openai_envelope))
 _RETRY_AFTER: Final = {"retry-after": "1"}
 # Read by OpenAI's clients, which otherwise retry every 5xx by themselves.
 _NO_RETRY: Final = {"x-should-retry": "false"}
@@ -46,17 +52,18 @@ _NO_RETRY: Final = {"x-should-retry": "false"}
 def local_replies() -> list[dict[str, Any]]:
     """Envoy's `ResponseMapper`s, in the order in which they are tried."""
     mappers = []
-    for op, status, grpc_code, kind, code, message in _LOCAL_REPLIES:
+    for op, status, grpc_code, code, message in _LOCAL_REPLIES:
         value = {"default_value": status, "runtime_key": f"local_reply.{op}.{status}"}
         is_status = {"status_code_filter": {"comparison": {"op": op, "value": value}}}
-        body = json.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})
-        json_body = {"text_format_source": {"inline_string": body}, "content_type": "application/json"}
-        if status == 503:
-            # It may have begun, and a client that repeats it by itself would pay twice.
-            mappers.append(_mapper([is_status, _BROKEN_OFF, _NOT_GRPC], json_body, _RETRY_AFTER | _NO_RETRY))
-            mappers.append(_mapper([is_status, _NOT_GRPC], json_body, _RETRY_AFTER))
-        else:
-            mappers.append(_mapper([is_status, _NOT_GRPC], json_body, _NO_RETRY if status >= 500 else {}))
+        for is_route, envelope in _REST:
+            body = envelope(Failure(status, message, None, code)).decode()
+            json_body = {"text_format_source": {"inline_string": body}, "content_type": "application/json"}
+            if status == 503:
+                # It may have begun, and a client that repeats it by itself would pay twice.
+                mappers.append(_mapper([is_status, _BROKEN_OFF, *is_route], json_body, _RETRY_AFTER | _NO_RETRY))
+                mappers.append(_mapper([is_status, *is_route], json_body, _RETRY_AFTER))
+            else:
+                mappers.append(_mapper([is_status, *is_route], json_body, _NO_RETRY if status >= 500 else {}))
         text = {"text_format_source": {"inline_string": message}}  # becomes grpc-message
         mappers.append(_mapper([is_status], text, {"grpc-status": str(grpc_code.value)}))
     return mappers

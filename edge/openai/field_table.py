@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from edge.api.fields import Known, Treatment, honoured, refused, reported, without_effect
+from edge.api.fields import Known, honoured, refused, reported, without_effect
 from edge.openai.request_schema import (
     ChatCompletionRequest,
     CompletionRequest,
@@ -249,8 +249,3 @@ FIELDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Known]]] = {
     # OpenAI's own responses have these; clients send them back as history.
     MessageBody: {"audio": refused(), "function_call": refused()} | without_effect("refusal", "annotations"),
 }
-
-
-def names_of(kind: type[msgspec.Struct], treatment: Treatment) -> list[str]:
-    """The fields of a request that are treated so, sorted."""
-    return sorted(name for name, known in FIELDS[kind].items() if known.treatment is treatment)

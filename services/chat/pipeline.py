@@ -149,7 +149,7 @@ class ChatPipeline:
 
         def start() -> None:
             if is_flex:
-                call.accept()
+                call.accept(len(generation.prompt))
             call.attach(self._engine.submit(generation, call))
 
         tokens = len(generation.prompt) + generation.max_tokens
@@ -157,7 +157,7 @@ class ChatPipeline:
         if is_flex:
             call.start_within(self._settings.flex_wait, lambda: self._admission.flex_unavailable(reservation))
         else:
-            call.accept()
+            call.accept(len(generation.prompt))
 
     def _served(self, request: ChatRequest, tier: ServiceTier) -> ServedModel:
         """The model that the request names, with the tier's price; ModelNotFound if there is none."""

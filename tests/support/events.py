@@ -19,6 +19,7 @@ ANSWER_ID = "chatcmpl-0123456789abcdef0123456789abcdef"
 CREATED = 1_700_000_000
 MODEL = "chasqui-demo"
 FINGERPRINT = "simulated-1-abcdef"
+PROMPT_TOKENS = 11
 
 
 def started() -> stream_pb2.StreamEvent:
@@ -30,6 +31,7 @@ def started() -> stream_pb2.StreamEvent:
             model=MODEL,
             system_fingerprint=FINGERPRINT,
             service_tier=chat_pb2.SERVICE_TIER_DEFAULT,
+            prompt_tokens=PROMPT_TOKENS,
         )
     )
 
@@ -52,9 +54,9 @@ def finish(
 
 def usage(completion_tokens: int = 3) -> chat_pb2.Usage:
     """A usage record in which every number is different."""
-    total = 11 + completion_tokens
+    total = PROMPT_TOKENS + completion_tokens
     return chat_pb2.Usage(
-        prompt_tokens=11,
+        prompt_tokens=PROMPT_TOKENS,
         completion_tokens=completion_tokens,
         total_tokens=total,
         cached_tokens=8,
@@ -118,6 +120,7 @@ def events_of(response: chat_service_pb2.ChatResponse) -> list[stream_pb2.Stream
                 model=response.model,
                 system_fingerprint=response.system_fingerprint,
                 service_tier=response.service_tier,
+                prompt_tokens=response.usage.prompt_tokens,
             )
         )
     ]

@@ -8,8 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edge.api.fields import Treatment
-from edge.openai.field_table import FIELDS
+from edge.anthropic.field_table import FIELDS as ANTHROPIC_FIELDS
+from edge.anthropic.request_schema import MessagesRequest
+from edge.api.fields import Known, Treatment
+from edge.openai.field_table import FIELDS as OPENAI_FIELDS
 from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest, StreamOptionsBody
 from services.setting_values import text_of
 from services.settings import Settings, fields, variable
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     import msgspec
 
+# Of all APIs.
+FIELDS: Final = {**OPENAI_FIELDS, **ANTHROPIC_FIELDS}
 ROOT: Final = Path(__file__).parents[2]
 # Folders of the repository; what is built or installed beside them may hold other people's READMEs.
 _FOLDERS: Final = ("docker", "edge", "proto", "services", "tests")
@@ -84,8 +88,7 @@ def other_fields_table() -> str:
         if known is None or known.treatment is Treatment.HONOURED:
             continue
         where = "" if name in chat and name in text else f" ({'chat' if name in chat else 'text completions'})"
-        neutral = ", ".join(f"`{json.dumps(value)}`" for value in known.neutral)
-        lines.append(f"| `{name}`{where} | {known.treatment.value} | {neutral} |")
+        lines.append(f"| `{name}`{where} | {known.treatment.value} | {_neutral(known)} |")
     return "\n".join(lines)
 
 
@@ -101,6 +104,19 @@ def clients_table() -> str:
     return "\n".join(lines)
 
 
+def not_honoured_table(kind: type[msgspec.Struct]) -> str:
+    """The fields of a request that are not honoured."""
+    lines = ["| field | treatment | values without effect |", "| --- | --- | --- |"]
+    for name, known in sorted(FIELDS[kind].items()):
+        if known.treatment is not Treatment.HONOURED:
+            lines.append(f"| `{name}` | {known.treatment.value} | {_neutral(known)} |")
+    return "\n".join(lines)
+
+
+def _neutral(known: Known) -> str:
+    return ", ".join(f"`{json.dumps(value)}`" for value in known.neutral)
+
+
 # The name of a block between `<!-- BEGIN name (make readme) -->` and `<!-- END name -->` -> what it must hold.
 BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "folders": folders_table,
@@ -111,6 +127,8 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "stream options": partial(fields_table, StreamOptionsBody),
     "other fields": other_fields_table,
     "clients": clients_table,
+    "messages fields": partial(fields_table, MessagesRequest),
+    "other messages fields": partial(not_honoured_table, MessagesRequest),
 }
 
 

@@ -60,14 +60,21 @@ class ScriptedHandle:
 class ScriptedEngine:
     """`script` gets the text of a prompt, special tokens left out, and returns the texts of the token deltas.
 
-    With `guided` a grammar is accepted, and the script must follow it.
+    With `guided` it says that it enforces grammars: that is then for the script to do. `context_length` is that of the
+    demo model unless given.
     """
 
-    def __init__(self, script: Callable[[str], Sequence[str]], *, guided: bool = False) -> None:
+    def __init__(
+        self, script: Callable[[str], Sequence[str]], *, guided: bool = False, context_length: int | None = None
+    ) -> None:
         gguf = read_gguf(DEMO_MODEL)
         self.handles: list[ScriptedHandle] = []
         self.capabilities = Capabilities(
-            gguf.context_length, len(gguf.tokens), frozenset({"n", "temperature"}), 4, guided=guided
+            context_length or gguf.context_length,
+            len(gguf.tokens),
+            frozenset({"n", "temperature", "top_p"}),
+            4,
+            guided=guided,
         )
         self.model = ModelInfo("scripted", "none", "scripted-1", gguf.chat_template, "<|begin_of_text|>", "<|eot_id|>")
         self.tokenizer = tokenizer_from_gguf(gguf)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge.anthropic import answer_schema as anthropic
 from edge.api import errors
 from edge.envoy.local_replies import _LOCAL_REPLIES as LOCAL_REPLIES
 from edge.openai import answer_schema
-from edge.openai.field_table import FIELDS
 from services.errors import Cancelled, ChasquiError, Unavailable
 from services.settings import fields, variable
 from tests.support.bounds import BOUNDS
 from tests.support.clients import CLIENTS
-from tests.support.readme import BLOCKS, ROOT, documents, filled
+from tests.support.readme import BLOCKS, FIELDS, ROOT, documents, filled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +103,8 @@ def test_every_request_field_is_explained() -> None:
 def test_every_answer_field_is_explained() -> None:
     text = (ROOT / "edge" / "README.md").read_text(encoding="utf-8")
     words = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", text))))
-    structs = [struct for struct in vars(answer_schema).values() if hasattr(struct, "__struct_fields__")]
+    schemas = (answer_schema, anthropic)
+    structs = [each for schema in schemas for each in vars(schema).values() if hasattr(each, "__struct_fields__")]
     assert {field for struct in structs for field in struct.__struct_fields__} - words == set()
 
 
@@ -117,7 +118,7 @@ def test_every_error_code_is_explained_beside_its_status() -> None:
 def _error_codes() -> Iterator[tuple[int, str]]:
     """Status and code of every error that a caller can see."""
     yield from errors._HTTP_CODES.items()
-    yield from ((status, code) for _, status, _, _, code, _ in LOCAL_REPLIES)
+    yield from ((status, code) for _, status, _, code, _ in LOCAL_REPLIES)
     for kind in _subclasses(ChasquiError):
         if kind not in (Unavailable, Cancelled):  # a cancelled caller sees nothing
             yield errors._STATUSES[kind.code], kind.reason.lower()

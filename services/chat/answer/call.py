@@ -65,7 +65,7 @@ class ChatCall:
         self._closed = False  # no more events are for the caller
         self._recorded = False
 
-    def accept(self) -> None:
+    def accept(self, prompt_tokens: int) -> None:
         """The call is queued: its caller gets Started, and the echo of the prompt if it asked for that."""
         model = self._facts.model
         self.outbox.start(
@@ -75,6 +75,7 @@ class ChatCall:
                 model=model.name,
                 system_fingerprint=model.fingerprint,
                 service_tier=chat_pb2.ServiceTier.Value(f"SERVICE_TIER_{self._facts.tier.name}"),
+                prompt_tokens=prompt_tokens,
             )
         )
         if self._form.echo:
@@ -88,7 +89,7 @@ class ChatCall:
 
     def end_empty(self, prompt_tokens: int) -> None:
         """Accept and end a call that asked for no tokens, without the engine."""
-        self.accept()
+        self.accept(prompt_tokens)
         for choice in self._choices:
             choice.end(EndReason.LENGTH)
         self.end(End(prompt_tokens, 0, 0, EngineTimings()))

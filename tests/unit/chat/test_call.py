@@ -82,7 +82,7 @@ def accept(
         on_released=released.append,
         keeps_output=keeps_output,
     )
-    call.accept()
+    call.accept(prompt_tokens=7)
     return Played(call, outbox, FakeHandle(), records, released)
 
 

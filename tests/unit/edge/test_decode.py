@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.api.fields import Treatment
+from edge.api.fields import Treatment, names_of
 from edge.openai.decode import decode_chat_request
-from edge.openai.field_table import names_of
+from edge.openai.field_table import FIELDS as TABLE
 from edge.openai.request import to_chat_request
 from edge.openai.request_schema import ChatCompletionRequest
 from services.errors import InvalidValue, UnsupportedParameter
@@ -32,7 +32,7 @@ UNSUPPORTED: dict[str, list[Any]] = {
     "verbosity": ["low"],
     "store": [True, 0],
 }
-WITHOUT_EFFECT = tuple(names_of(ChatCompletionRequest, Treatment.WITHOUT_EFFECT))
+WITHOUT_EFFECT = tuple(names_of(TABLE[ChatCompletionRequest], Treatment.WITHOUT_EFFECT))
 
 
 def body(**fields: Any) -> bytes:

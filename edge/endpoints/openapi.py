@@ -1,12 +1,15 @@
-"""The OpenAPI document of the REST API, generated from the structs of requests and responses; pure."""
+"""The OpenAPI document of the REST APIs, generated from the structs of requests and responses; pure."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import msgspec
 
-from edge.api.fields import Treatment
+from edge.anthropic import answer_schema as anthropic
+from edge.anthropic.field_table import FIELDS as ANTHROPIC_FIELDS
+from edge.anthropic.request_schema import MessagesCountRequest, MessagesRequest
+from edge.api.fields import Treatment, names_of
 from edge.openai.answer_schema import (
     ChatCompletion,
     ChatCompletionChunk,
@@ -17,20 +20,28 @@ from edge.openai.answer_schema import (
     ModelList,
     TokenizeAnswer,
 )
-from edge.openai.field_table import FIELDS, names_of
+from edge.openai.field_table import FIELDS as OPENAI_FIELDS
 from edge.openai.request import ROLES, SEEDS
 from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
 from services import __version__
 from services.limits import LIMITS, MAX_STOPS
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _STRUCTS: Final = (
     *(ChatCompletionRequest, ChatCompletion, ChatCompletionChunk, CompletionRequest, Completion),
     *(TokenizeRequest, TokenizeAnswer, DetokenizeRequest, DetokenizeAnswer, ModelList, ModelBody, ErrorEnvelope),
+    *(MessagesRequest, anthropic.AnthropicMessage, MessagesCountRequest, anthropic.MessageTokensCount),
+    *(anthropic.AnthropicModelList, anthropic.AnthropicModel, *get_args(anthropic.StreamEvent)),
 )
+_FIELDS: Final = {**OPENAI_FIELDS, **ANTHROPIC_FIELDS}
 # Fields that share the range of another.
 _SAME_RANGE: Final = {"max_completion_tokens": "max_tokens"}
+_STOPS: Final = frozenset({"stop", "stop_sequences"})
 _MODEL: Final = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 _CHAT_EXAMPLE: Final = {"model": _MODEL, "messages": [{"role": "user", "content": "Hello!"}], "stream": True}
+_MESSAGES_EXAMPLE: Final = {"model": _MODEL, "max_tokens": 64, "messages": [{"role": "user", "content": "Hello!"}]}
 _COMPLETION_EXAMPLE: Final = {"model": _MODEL, "prompt": "Once upon a time", "max_tokens": 32}
 _GROUPS: Final = {
     Treatment.REFUSED: "Refused by name unless the value has no effect",
@@ -58,7 +69,7 @@ def openapi_document() -> dict[str, Any]:
         "info": {
             "title": "Chasqui",
             "version": __version__,
-            "description": "An OpenAI-compatible API for chat and text. Unknown fields are accepted, "
+            "description": "OpenAI's and Anthropic's APIs for chat and text. Unknown fields are accepted, "
             "and named in the response header `x-ignored-parameters`.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -78,7 +89,7 @@ def _paths() -> dict[str, Any]:
                 "Chat, optionally streamed",
                 ChatCompletionRequest,
                 ChatCompletion,
-                ChatCompletionChunk,
+                (ChatCompletionChunk,),
                 _CHAT_EXAMPLE,
             )
         },
@@ -87,8 +98,27 @@ def _paths() -> dict[str, Any]:
                 "Continue a text, optionally streamed",
                 CompletionRequest,
                 Completion,
-                Completion,
+                (Completion,),
                 _COMPLETION_EXAMPLE,
+            )
+        },
+        "/v1/messages": {
+            "post": _generates(
+                "A message, optionally streamed: Anthropic's API",
+                MessagesRequest,
+                anthropic.AnthropicMessage,
+                get_args(anthropic.StreamEvent),
+                _MESSAGES_EXAMPLE | {"stream": True},
+                anthropic.AnthropicError,
+            )
+        },
+        "/v1/messages/count_tokens": {
+            "post": _operation(
+                "The tokens of a message's prompt: Anthropic's API",
+                anthropic.MessageTokensCount,
+                MessagesCountRequest,
+                {name: value for name, value in _MESSAGES_EXAMPLE.items() if name != "max_tokens"},
+                anthropic.AnthropicError,
             )
         },
         "/v1/models": {"get": _operation("The served models", ModelList)},
@@ -114,12 +144,13 @@ def _operation(
     answer: type[msgspec.Struct],
     request: type[msgspec.Struct] | None = None,
     example: dict[str, Any] | None = None,
+    error: type[msgspec.Struct] = ErrorEnvelope,
 ) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": summary,
         "responses": {"200": {"description": "The response.", "content": {"application/json": _schema(answer)}}}
         | {
-            status: {"description": words, "content": {"application/json": _schema(ErrorEnvelope)}}
+            status: {"description": words, "content": {"application/json": _schema(error)}}
             for status, words in _ERRORS.items()
         },
     }
@@ -133,18 +164,21 @@ def _generates(
     summary: str,
     request: type[msgspec.Struct],
     answer: type[msgspec.Struct],
-    chunk: type[msgspec.Struct],
+    events: Sequence[type[msgspec.Struct]],
     example: dict[str, Any],
+    error: type[msgspec.Struct] = ErrorEnvelope,
 ) -> dict[str, Any]:
-    """An operation with a JSON response or, with `stream: true`, server-sent events that hold a chunk each."""
-    operation = _operation(summary, answer, request, example)
+    """An operation with a JSON response or, with `stream: true`, server-sent events that hold one of `events` each."""
+    operation = _operation(summary, answer, request, example, error)
     operation["description"] = "\n\n".join(
         f"{words}: {', '.join(f'`{name}`' for name in names)}."
         for treatment, words in _GROUPS.items()
-        if (names := names_of(request, treatment))
+        if (names := names_of(_FIELDS[request], treatment))
     )
     # OpenAPI 3.1 cannot describe the schema of an event.
-    operation["responses"]["200"]["content"]["text/event-stream"] = {"x-event-schema": _schema(chunk)["schema"]}
+    schemas = [_schema(event)["schema"] for event in events]
+    one_of = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
+    operation["responses"]["200"]["content"]["text/event-stream"] = {"x-event-schema": one_of}
     timeout = {"type": "number", "exclusiveMinimum": 0}
     operation["parameters"] = [
         {"name": "x-request-timeout", "in": "header", "description": "Seconds until 504.", "schema": timeout}
@@ -159,18 +193,22 @@ def _schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     """The components, with the documentation of the table of fields and the ranges of the table of limits."""
     _, schemas = msgspec.json.schema_components(_STRUCTS, ref_template="#/components/schemas/{name}")
-    for struct, fields in FIELDS.items():
+    for struct, fields in _FIELDS.items():
         for name, schema in schemas[struct.__name__]["properties"].items():
             if name in fields and fields[name].meaning:
                 schema["description"] = fields[name].meaning
-    for struct in (ChatCompletionRequest, CompletionRequest):
+    for struct in (ChatCompletionRequest, CompletionRequest, MessagesRequest):
         properties = schemas[struct.__name__]["properties"]
         for name, schema in properties.items():
             _bound(_SAME_RANGE.get(name, name), schema)
-        _restrict(properties["stop"], "array", maxItems=MAX_STOPS)
-        _restrict(properties["seed"], "integer", minimum=-SEEDS)
+            if name in _STOPS:
+                _restrict(schema, "array", maxItems=MAX_STOPS)
+            if name == "seed":
+                _restrict(schema, "integer", minimum=-SEEDS)
         for treatment in _GROUPS:
-            schemas[struct.__name__][f"x-{treatment.name.lower().replace('_', '-')}"] = names_of(struct, treatment)
+            schemas[struct.__name__][f"x-{treatment.name.lower().replace('_', '-')}"] = names_of(
+                _FIELDS[struct], treatment
+            )
     text = schemas["CompletionRequest"]["properties"]
     _bound("top_logprobs", text["logprobs"])
     _restrict(text["prompt"], "array", minItems=1)

@@ -1,0 +1,1 @@
+"""Anthropic's formats: Messages requests, responses, stream events, models and errors."""

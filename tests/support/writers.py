@@ -1,0 +1,142 @@
+"""Every API's writer, and readers of what it writes: the answer that a client has in the end, streamed or whole."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from edge.anthropic.asked import asked_messages
+from edge.openai.asked import asked_chat, asked_completion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from edge.api.asked import Asked
+
+
+@dataclass
+class Read:
+    """An answer as a client has it; `calls` are names and arguments."""
+
+    text: str = ""
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    end: Any = None
+    usage: Any = None
+
+
+@dataclass(frozen=True)
+class Api:
+    """How an API is asked, and how its answers are read."""
+
+    read: Callable[[bytes], Asked]
+    body: Mapping[str, Any]
+    streamed: Callable[[bytes], Read]
+    whole: Callable[[bytes], Read]
+    has_calls: bool = True
+
+    def asked(self, **fields: Any) -> Asked:
+        """A request as the endpoint reads it."""
+        return self.read(json.dumps({**self.body, **fields}).encode())
+
+
+def events_in(data: bytes) -> list[tuple[str, Any]]:
+    """The names and the JSON of server-sent events; [DONE] is left out."""
+    events = []
+    for block in data.decode().split("\n\n")[:-1]:
+        lines = dict(line.split(": ", 1) for line in block.split("\n"))
+        if lines["data"] != "[DONE]":
+            events.append((lines.get("event", ""), json.loads(lines["data"])))
+    return events
+
+
+def _chat_stream(data: bytes) -> Read:
+    read = Read()
+    for _, chunk in events_in(data):
+        read.usage = chunk.get("usage", read.usage)
+        for choice in chunk["choices"]:
+            read.end = choice["finish_reason"] or read.end
+            read.text += choice["delta"].get("content") or ""
+            for call in choice["delta"].get("tool_calls", ()):
+                if "id" in call:
+                    read.calls.append((call["function"]["name"], ""))
+                name, arguments = read.calls[call["index"]]
+                read.calls[call["index"]] = name, arguments + call["function"]["arguments"]
+    return read
+
+
+def _chat_whole(data: bytes) -> Read:
+    answer = json.loads(data)
+    [choice] = answer["choices"]
+    calls = [
+        (call["function"]["name"], call["function"]["arguments"]) for call in choice["message"].get("tool_calls", ())
+    ]
+    return Read(choice["message"]["content"] or "", calls, choice["finish_reason"], answer["usage"])
+
+
+def _completion_stream(data: bytes) -> Read:
+    read = Read()
+    for _, chunk in events_in(data):
+        read.usage = chunk.get("usage", read.usage)
+        for choice in chunk["choices"]:
+            read.end = choice["finish_reason"] or read.end
+            read.text += choice["text"]
+    return read
+
+
+def _completion_whole(data: bytes) -> Read:
+    answer = json.loads(data)
+    [choice] = answer["choices"]
+    return Read(choice["text"], [], choice["finish_reason"], answer["usage"])
+
+
+def _messages_stream(data: bytes) -> Read:
+    """Blocks come one after the other, each whole before the next; the events are in the order that is documented."""
+    events = events_in(data)
+    assert [name for name, _ in events] == [event["type"] for _, event in events]
+    assert [name for name, _ in (events[0], *events[-2:])] == ["message_start", "message_delta", "message_stop"]
+    read, is_open = Read(), False
+    blocks: list[dict[str, Any]] = []
+    for kind, event in events[1:-2]:
+        if kind == "content_block_start":
+            assert not is_open
+            assert event["index"] == len(blocks)
+            blocks.append(event["content_block"])
+            is_open = True
+        elif kind == "content_block_stop":
+            assert is_open
+            assert event["index"] == len(blocks) - 1
+            is_open = False
+        else:
+            assert is_open
+            assert event["index"] == len(blocks) - 1
+            delta = event["delta"]
+            if blocks[-1]["type"] == "text":
+                blocks[-1]["text"] += delta["text"]
+            else:
+                blocks[-1]["json"] = blocks[-1].get("json", "") + delta["partial_json"]
+    assert not is_open
+    for block in blocks:
+        if block["type"] == "text":
+            read.text += block["text"]
+        else:
+            read.calls.append((block["name"], block.get("json", "") or "{}"))
+    read.end, read.usage = events[-2][1]["delta"], events[-2][1]["usage"]
+    return read
+
+
+def _messages_whole(data: bytes) -> Read:
+    answer = json.loads(data)
+    text = "".join(block["text"] for block in answer["content"] if block["type"] == "text")
+    # As they are written, byte for byte.
+    calls = [(block["name"], json.dumps(block["input"])) for block in answer["content"] if block["type"] == "tool_use"]
+    end = {name: answer[name] for name in ("stop_reason", "stop_sequence")}
+    return Read(text, calls, end, answer["usage"])
+
+
+_CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+APIS = {
+    "chat": Api(asked_chat, _CHAT, _chat_stream, _chat_whole),
+    "completions": Api(asked_completion, {"model": "m", "prompt": "Hi"}, _completion_stream, _completion_whole, False),
+    "messages": Api(asked_messages, _CHAT | {"max_tokens": 9}, _messages_stream, _messages_whole),
+}
