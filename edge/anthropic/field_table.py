@@ -24,8 +24,9 @@ _PROMPT: Final[dict[str, Known]] = {
     "messages": honoured(
         "required, at least one",
         "roles user, assistant and system, in any order; a last one of the assistant's is continued. `content` is text "
-        "or blocks: text, `tool_use`, `tool_result` (whose content is text or text blocks). Texts are joined with nothing between "
-        f"them; thinking blocks are dropped. At most {MAX_REQUEST_ITEMS:,} messages, blocks and tools in all",
+        "or blocks: text, `tool_use`, `tool_result` (whose content is text or text blocks). Texts are joined with "
+        f"nothing between them; thinking blocks are dropped. At most {MAX_REQUEST_ITEMS:,} messages, blocks and tools "
+        "in all",
     ),
     "system": honoured("", "text, or text blocks, joined with nothing between them"),
     "tools": honoured(
