@@ -41,7 +41,7 @@ def run(title: str, code: str, folder: Path) -> str:
 def code_of(page: Page, title: str, turn: int) -> str:
     page.locator(f"#turn-{turn}").get_by_role("button", name="Code").click()
     page.get_by_role("tab", name=title).click()
-    code = page.locator("#code-panel pre code").inner_text()
+    code: str = page.locator("#code-panel pre code").inner_text()
     page.get_by_role("button", name="Close").click()
     return code
 
