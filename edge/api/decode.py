@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import msgspec
 
 from edge.api.fields import Known, Treatment, refuse
+from edge.api.json_size import check_json_size
 from edge.api.json_text import is_null
 from services.errors import InvalidValue
 from services.limits import MAX_REQUEST_ITEMS
@@ -50,6 +51,7 @@ def decode_body(kind: type[Body], data: bytes, table: FieldTable) -> DecodedRequ
     Types are not converted, but a number without a fraction is an integer however it is written. Of duplicate keys the
     last wins.
     """
+    check_json_size(data)
     reader = _Reader(table)
     try:
         body = reader.read_object(kind, data.removeprefix(codecs.BOM_UTF8), "")

@@ -117,6 +117,20 @@ BOUNDS: Final = (
         "unit/chat/test_parsing.py::test_a_message_with_more_fields_than_the_limit_is_refused_before_it_is_parsed",
     ),
     Bound(
+        "JSON values of a REST request",
+        "edge.api.json_size:MAX_JSON_VALUES",
+        "",
+        "400, not decoded",
+        "unit/edge/test_json_size.py::test_a_body_with_too_many_values_in_any_field_is_refused_undecoded",
+    ),
+    Bound(
+        "arrays and objects of a REST request, and members of objects",
+        "edge.api.json_size:MAX_JSON_STRUCTURE",
+        "",
+        "400, not decoded",
+        "unit/edge/test_json_size.py::test_a_body_with_too_many_values_in_any_field_is_refused_undecoded",
+    ),
+    Bound(
         "messages, content parts, tools and tool calls of a REST request, in all",
         "services.limits:MAX_REQUEST_ITEMS",
         "",
