@@ -14,13 +14,13 @@ class PromptTokensDetails(Struct):
 
 
 class UsageBody(Struct):
-    """Token counts; `estimated_cost` is in USD."""
+    """Token counts; `estimated_cost` is in USD. The usage so far, in a stream, has the three counts alone."""
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
-    prompt_tokens_details: PromptTokensDetails
-    estimated_cost: float
+    prompt_tokens_details: PromptTokensDetails | UnsetType = UNSET
+    estimated_cost: float | UnsetType = UNSET
 
 
 class AnswerFunction(Struct):

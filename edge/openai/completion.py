@@ -12,14 +12,17 @@ from chasqui.v1 import chat_pb2, chat_service_pb2
 from edge.api.whole_answer import without_brackets
 from edge.openai.answer_schema import Completion, CompletionChoice, CompletionLogprobs
 from edge.openai.request import common_fields, token_id, whole
-from edge.openai.response import FINISH_REASONS, SERVICE_TIERS, shared_prompt, timings, usage
+from edge.openai.response import FINISH_REASONS, SERVICE_TIERS, shared_prompt, timings, usage, usage_so_far
 from services.errors import InvalidValue
 from services.limits import MAX_PROMPTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from msgspec import UnsetType
+
     from chasqui.v1.stream_pb2 import Started, StreamEvent
+    from edge.openai.answer_schema import UsageBody
     from edge.openai.request_schema import CompletionRequest
 
 # OpenAI's default for text completions.
@@ -119,6 +122,7 @@ class CompletionSequence:
         self._open = choices
         self._include_usage = include_usage
         self._include_timings = include_timings
+        self._usage: UsageBody | UnsetType | None = None if include_usage else UNSET  # of the next chunk
         self._logprobs = [_LogprobColumns() for _ in range(choices)]
         self._last_finish: Completion | None = None
         self._started: Started
@@ -130,6 +134,8 @@ class CompletionSequence:
     def chunks(self, event: StreamEvent) -> Iterator[Completion]:
         """The chunks for any other event; Started comes first, and has none."""
         kind = event.WhichOneof("event")
+        if event.HasField("usage_so_far"):
+            self._usage = usage_so_far(event.usage_so_far)
         if kind == "started":
             self._started = event.started
         elif kind == "delta":
@@ -164,7 +170,7 @@ class CompletionSequence:
             started.system_fingerprint,
             SERVICE_TIERS[started.service_tier],
             list(choices),
-            None if self._include_usage else UNSET,
+            self._usage,
         )
 
 

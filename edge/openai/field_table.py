@@ -217,8 +217,11 @@ FIELDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Known]]] = {
             "", "true: usage in a last chunk of its own; false: none; default: in the last chunk"
         ),
         "include_timings": honoured("false", "times in the chunk that has the usage, or in the last one"),
+        "continuous_usage_stats": honoured(
+            "false",
+            "the usage so far in every chunk: the counts of prompt and completion; not with `include_usage` false",
+        ),
     }
-    | {"continuous_usage_stats": reported(False)}
     | without_effect("include_obfuscation"),
     StructuredOutputsBody: {
         "json": honoured("", "a JSON schema, as an object or as its text"),

@@ -94,6 +94,7 @@ def common_fields(body: GenerationRequest) -> dict[str, Any]:
         "user": body.user or "",
         "response_format": response_format(body),
         "service_tier": _service_tier(body.service_tier),
+        "continuous_usage": _continuous_usage(body),
     }
 
 
@@ -108,6 +109,11 @@ def _continues(body: ChatCompletionRequest | TokenizeRequest) -> bool | None:
             "add_generation_prompt can be false only with continue_final_message.", param="add_generation_prompt"
         )
     return body.continue_final_message
+
+
+def _continuous_usage(body: GenerationRequest) -> bool:
+    options = body.stream_options
+    return bool(body.stream and options and options.continuous_usage_stats and options.include_usage is not False)
 
 
 def _messages(messages: Sequence[MessageBody]) -> list[chat_pb2.Message]:

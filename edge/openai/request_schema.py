@@ -120,6 +120,7 @@ class StreamOptionsBody(Struct):
 
     include_usage: bool | None = None
     include_timings: bool | None = None
+    continuous_usage_stats: bool | None = None
 
 
 class GenerationRequest(Struct, kw_only=True):

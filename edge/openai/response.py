@@ -95,7 +95,8 @@ class ChunkSequence:
     The first chunk of each choice carries the role, and the empty beginning of its content or, before a forced call,
     null. Usage is on the last chunk with a `finish_reason`, as in the
     reference service; with `include_usage` true it is in a last chunk without choices, and null in all others, as in
-    OpenAI's API; with false there is none. With `include_timings` the last chunk has the timings.
+    OpenAI's API; with false there is none. Where events carry the usage so far, so do their chunks. With
+    `include_timings` the last chunk has the timings.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class ChunkSequence:
         self._first_content = None if is_call_forced else ""
         self._include_usage = include_usage
         self._include_timings = include_timings
+        self._usage: UsageBody | UnsetType | None = None if include_usage else UNSET  # of the next chunk
         self._finishes = 0
         self._last_finish: ChatCompletionChunk | None = None
         self._started: Started
@@ -121,6 +123,8 @@ class ChunkSequence:
     def chunks(self, event: StreamEvent) -> Iterator[ChatCompletionChunk]:
         """The chunks for any other event; Started comes first."""
         kind = event.WhichOneof("event")
+        if event.HasField("usage_so_far"):
+            self._usage = usage_so_far(event.usage_so_far)
         if kind == "delta":
             yield self._chunk(ChunkChoice(event.delta.index, _delta(event.delta), _logprobs(event.delta.logprobs)))
         elif kind == "started":
@@ -163,7 +167,7 @@ class ChunkSequence:
             started.system_fingerprint,
             SERVICE_TIERS[started.service_tier],
             list(choices),
-            None if self._include_usage else UNSET,
+            self._usage,
         )
 
 
@@ -215,6 +219,11 @@ def usage(counted: chat_pb2.Usage) -> UsageBody:
         PromptTokensDetails(counted.cached_tokens),
         counted.estimated_cost,
     )
+
+
+def usage_so_far(counted: chat_pb2.Usage) -> UsageBody:
+    """The counts before the end of a stream."""
+    return UsageBody(counted.prompt_tokens, counted.completion_tokens, counted.total_tokens)
 
 
 def shared_prompt(completed: Completed) -> SharedPromptBody | UnsetType:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from chasqui.v1 import stream_pb2
+from chasqui.v1 import chat_pb2, stream_pb2
 from edge.upstream.merge import longest, moved, total_usage
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ class SeveralCalls:
 
     async def forward(self, sink: EventSink) -> None:
         """Hand the events of all calls to `sink` as they arrive; raises the error of the first call that fails."""
-        sinks = [_CallSink(sink, number * self._n) for number in range(len(self._calls))]
+        so_far = [chat_pb2.Usage() for _ in self._calls]
+        sinks = [_CallSink(sink, number, self._n, so_far) for number in range(len(self._calls))]
         await _all(call.forward(own) for call, own in zip(self._calls, sinks, strict=True))
         usage = total_usage([own.completed.usage for own in sinks])
         timings = longest([own.completed.timings for own in sinks])
@@ -41,12 +42,17 @@ class SeveralCalls:
 
 
 class _CallSink:
-    """Passes the events of one call on, its choices numbered `by` further; `completed` is kept."""
+    """Passes the events of call `number` on, its choices numbered further; `completed` is kept.
 
-    def __init__(self, sink: EventSink, by: int) -> None:
+    `so_far` is the usage of all calls, as far as their events carry it.
+    """
+
+    def __init__(self, sink: EventSink, number: int, n: int, so_far: list[chat_pb2.Usage]) -> None:
         self.completed = stream_pb2.Completed()
         self._sink = sink
-        self._by = by
+        self._number = number
+        self._by = number * n
+        self._so_far = so_far
 
     def add_text(self, index: int, content: str) -> None:
         """The next text of a choice."""
@@ -56,11 +62,15 @@ class _CallSink:
         """The next events."""
         passed = []
         for event in events:
+            if event.HasField("usage_so_far"):
+                self._so_far[self._number] = event.usage_so_far
             if event.HasField("completed"):
                 self.completed.CopyFrom(event.completed)
             # The answer begins with the Started event of the first call.
             elif not (event.HasField("started") and self._by):
                 passed.append(moved(event, self._by))
+                if event.HasField("usage_so_far"):
+                    passed[-1].usage_so_far.CopyFrom(total_usage(self._so_far))
         if passed:
             self._sink.add_all(passed)
 

@@ -167,7 +167,7 @@ class ChatPipeline:
 
     def _form(self, request: ChatRequest, processed: Input, n: int) -> AnswerForm:
         grammar_param = None if processed.grammar is None else processed.grammar.param
-        return form_of(request, n, processed.echo, grammar_param, self._inputs.tool_syntax)
+        return form_of(request, n, len(processed.prompt), processed.echo, grammar_param, self._inputs.tool_syntax)
 
     def _max_tokens(self, request: ChatRequest, prompt_tokens: int) -> int:
         """The limit of each choice: what was asked for or the default, clamped to what the context leaves."""

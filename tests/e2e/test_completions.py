@@ -79,6 +79,17 @@ def test_a_stream_of_several_prompts_adds_up_to_the_whole_answers(simulated: Ser
     assert len({chunk.id for chunk in chunks}) == 1
 
 
+def test_continuous_usage_of_several_prompts_is_their_sum(simulated: Service) -> None:
+    options: Any = {"include_usage": True, "continuous_usage_stats": True}
+    with OpenAI(base_url=simulated.url + "/v1", api_key="unused", max_retries=0) as client:
+        chunks = list(client.completions.create(**asked(prompt=["One", "Two"]), stream=True, stream_options=options))
+    total, counts = chunks[-1].usage, [chunk.usage for chunk in chunks]
+    assert total is not None
+    before = counts[-2]
+    assert before is not None
+    assert (before.prompt_tokens, before.completion_tokens) == (total.prompt_tokens, total.completion_tokens)
+
+
 def test_echo_puts_the_prompt_before_every_answer_whole_and_streamed(client: OpenAI) -> None:
     answer = client.completions.create(**asked(echo=True, n=2))
     assert all(choice.text.startswith(TEXT) for choice in answer.choices)

@@ -65,6 +65,39 @@ def test_include_usage_puts_the_usage_into_a_last_chunk_without_choices(client: 
     assert chunks[-2].choices[0].finish_reason is not None
 
 
+@pytest.mark.parametrize("usage", [None, True], ids=["usage with the last choice", "usage alone"])
+def test_continuous_usage_counts_every_token_in_every_chunk(simulated: Service, usage: bool | None) -> None:
+    fields: dict[str, Any] = {"model": REFERENCE_MODEL, "messages": HELLO, "max_tokens": 9, "logprobs": True, "n": 2}
+    options: Any = {"include_usage": usage, "continuous_usage_stats": True}
+    with OpenAI(base_url=simulated.url + "/v1", api_key="unused", max_retries=0) as client:
+        chunks = list(client.chat.completions.create(**fields, stream=True, stream_options=options))
+    tokens = 0
+    for chunk in chunks:
+        tokens += sum(len(choice.logprobs.content or ()) for choice in chunk.choices if choice.logprobs)
+        assert chunk.usage is not None
+        assert chunk.usage.completion_tokens >= tokens
+        assert chunk.usage.total_tokens == chunk.usage.prompt_tokens + chunk.usage.completion_tokens
+        if chunk is not chunks[-1]:
+            assert set(chunk.usage.model_dump(exclude_none=True)) == {
+                "prompt_tokens",
+                "completion_tokens",
+                "total_tokens",
+            }
+    counts = [chunk.usage.completion_tokens for chunk in chunks if chunk.usage]
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (0, tokens)
+    assert len({chunk.usage.prompt_tokens for chunk in chunks if chunk.usage}) == 1
+
+
+def test_continuous_usage_is_off_where_usage_is(simulated: Service) -> None:
+    options: Any = {"include_usage": False, "continuous_usage_stats": True}
+    with OpenAI(base_url=simulated.url + "/v1", api_key="unused", max_retries=0) as client:
+        stream = client.chat.completions.create(
+            model=REFERENCE_MODEL, messages=HELLO, max_tokens=3, stream=True, stream_options=options
+        )
+        assert all(chunk.usage is None for chunk in stream)
+
+
 def test_the_stream_helper_folds_a_stream_into_the_same_answer(client: OpenAI) -> None:
     # The helper insists on an answer that was not cut by length; hardly any text gets far without this letter.
     with client.chat.completions.stream(model=REFERENCE_MODEL, messages=HELLO, stop="e") as stream:

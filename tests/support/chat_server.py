@@ -172,7 +172,8 @@ class FakeRelayService(relay_service_pb2_grpc.RelayServiceServicer):
 
 
 def _is_text(event: StreamEvent) -> bool:
-    return event.HasField("delta") and not event.delta.tool_calls and not event.delta.HasField("logprobs")
+    more = event.HasField("usage_so_far") or event.delta.tool_calls or event.delta.HasField("logprobs")
+    return event.HasField("delta") and not more
 
 
 def _metadata(context: Context) -> dict[str, str]:

@@ -108,6 +108,6 @@ CLIENTS: Final[Mapping[str, Client]] = {
     "llm": Client("llm", AGENTS, "the command: whole, streamed, with a schema"),
     "schemathesis": Client("schemathesis", AGENTS, "requests generated from `/openapi.json`: no 5xx but 503 and 504"),
     "guidellm": Client("guidellm", LOAD, "20 synthetic chats, 4 at a time"),
-    "aiperf": Client("aiperf", LOAD, "20 synthetic chats, 4 at a time"),
+    "aiperf": Client("aiperf", LOAD, "20 synthetic chats, 4 at a time, with the usage of every chunk"),
     "llama-models": Client("llama-models", AGENTS, "Meta's own prompts and tokens, compared with ours"),
 }

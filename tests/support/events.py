@@ -52,6 +52,12 @@ def finish(
     )
 
 
+def counted(event: stream_pb2.StreamEvent, tokens: int) -> stream_pb2.StreamEvent:
+    """The event with the usage up to it, of a prompt of 11 tokens."""
+    event.usage_so_far.CopyFrom(chat_pb2.Usage(prompt_tokens=11, completion_tokens=tokens, total_tokens=11 + tokens))
+    return event
+
+
 def usage(completion_tokens: int = 3) -> chat_pb2.Usage:
     """A usage record in which every number is different."""
     total = PROMPT_TOKENS + completion_tokens

@@ -68,6 +68,8 @@ class ChatCall:
     def accept(self, prompt_tokens: int) -> None:
         """The call is queued: its caller gets Started, and the echo of the prompt if it asked for that."""
         model = self._facts.model
+        if self._form.counted_prompt is not None:
+            self.outbox.count_usage(self._form.counted_prompt)
         self.outbox.start(
             stream_pb2.Started(
                 id=self._facts.origin.ids.chat_id,

@@ -50,9 +50,12 @@ class AnswerForm:
     logprobs: bool = False
     echo: str = ""  # the prompt's text, with which every choice begins; it is not counted as usage
     grammar_param: str | None = None  # the field to name in the error if the grammar cannot be enforced
+    counted_prompt: int | None = None  # its tokens, if events carry the usage so far
 
 
-def form_of(request: ChatRequest, n: int, echo: str, grammar_param: str | None, syntax: ToolSyntax) -> AnswerForm:
+def form_of(
+    request: ChatRequest, n: int, prompt_tokens: int, echo: str, grammar_param: str | None, syntax: ToolSyntax
+) -> AnswerForm:
     """The form that a validated request asks for, with calls in the model's `syntax`.
 
     InvalidValue if the message to be continued may have begun a call, whose end alone nobody could read.
@@ -71,4 +74,12 @@ def form_of(request: ChatRequest, n: int, echo: str, grammar_param: str | None, 
                 "The message to be continued may have begun a tool call.", param="continue_final_message"
             )
         tools = replace(tools, continued=text)
-    return AnswerForm(n, tuple(request.stop), tools if names else None, request.logprobs, echo, grammar_param)
+    return AnswerForm(
+        n,
+        tuple(request.stop),
+        tools if names else None,
+        request.logprobs,
+        echo,
+        grammar_param,
+        prompt_tokens if request.continuous_usage else None,
+    )

@@ -44,6 +44,7 @@ class Outbox:
         self.only_text = True  # whether there is only text to collect
         self.failure: ChasquiError | None = None  # set when the call has failed
         self._on_ready = on_ready
+        self._counted_prompt: int | None = None  # tokens of the prompt, if events carry the usage so far
         self._batch = 0 if streamed else BATCH
         self.is_ready = False  # announced, and not collected since
         self._started: stream_pb2.Started | None = None
@@ -61,6 +62,11 @@ class Outbox:
     def next_size(self) -> int:
         """About how many characters will be collected next."""
         return self._full[0][1] if self._full else self.unread
+
+    def count_usage(self, prompt_tokens: int) -> None:
+        """Have every event carry the usage so far; to be called before `start`."""
+        self._counted_prompt = prompt_tokens
+        self.only_text = False
 
     def start(self, started: stream_pb2.Started) -> None:
         """The call was accepted."""
@@ -80,6 +86,7 @@ class Outbox:
             for choice in range(n)
             for at in starts
         ]
+        self._count([*started, *deltas])
         batches = [deltas] if n * len(text) <= BATCH else [[delta] for delta in deltas]
         for batch in (started, *batches):
             self._full.append((batch, sum(len(event.delta.content) for event in batch), 0))
@@ -161,7 +168,7 @@ class Outbox:
             if self._full or self._texts or self._calls or self._logprobs or self._finishes or self._ended:
                 self._announce()
             return events
-        self.only_text = True
+        self.only_text = self._counted_prompt is None
         self.unread = 0
         return self._gathered()
 
@@ -193,9 +200,20 @@ class Outbox:
         events += [stream_pb2.StreamEvent(delta=delta) for delta in deltas.values()]
         events += self._finishes
         self._finishes.clear()
+        self._count(events)
         if self._completed is not None:
             events.append(stream_pb2.StreamEvent(completed=self._completed))
         return events
+
+    def _count(self, events: Sequence[stream_pb2.StreamEvent]) -> None:
+        """The usage so far, in events that are on their way, if it is wanted."""
+        if self._counted_prompt is None:
+            return
+        total = self._counted_prompt + self.tokens
+        for event in events:
+            event.usage_so_far.prompt_tokens = self._counted_prompt
+            event.usage_so_far.completion_tokens = self.tokens
+            event.usage_so_far.total_tokens = total
 
     def _added(self, characters: int = 0) -> None:
         """Something other than text was added."""

@@ -17,10 +17,10 @@ def test_aiperf_completes_every_request(simulated: Service, tokenizer: Path, tmp
         *("aiperf", "profile", "--model", REFERENCE_MODEL, "--url", simulated.url, "--endpoint-type", "chat"),
         *("--streaming", "--tokenizer", str(tokenizer), "--request-count", str(REQUESTS), "--concurrency", "4"),
         *("--isl", "50", "--osl", "20", "--extra-inputs", "ignore_eos:true"),
-        "--use-server-token-count",
+        *("--use-server-token-count", "--per-chunk-usage"),
         *("--ui-type", "none", "--output-artifact-dir", str(tmp_path)),
         cwd=tmp_path,
-        HF_HUB_OFFLINE="0",
+        HF_HUB_OFFLINE="",  # it would not look into a directory
     )
     seen = json.loads((tmp_path / "profile_export_aiperf.json").read_text())
     assert seen["request_count"]["avg"] == REQUESTS

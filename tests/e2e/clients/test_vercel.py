@@ -16,7 +16,7 @@ from tests.support.npm import installed, node
 from tests.support.service import Service
 
 PROGRAM = Path(__file__).with_name("vercel.mjs")
-PACKAGES = [CLIENTS["Vercel's SDK"].package, "@ai-sdk/openai-compatible@3.0.92", "zod@4.1.0"]
+PACKAGES = [CLIENTS["Vercel's SDK"].package, "@ai-sdk/openai-compatible@3.0.92", "zod@4.6.7"]
 
 
 @pytest.fixture(scope="module")

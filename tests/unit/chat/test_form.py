@@ -24,7 +24,7 @@ def tools_beside(text: str, syntax: ToolSyntax) -> ToolUse:
         tools=[tool_pb2.Tool(function=tool_pb2.FunctionTool(name="f"))],
         continue_final_message=True,
     )
-    tools = form_of(request, 1, "", None, syntax).tools
+    tools = form_of(request, 1, 9, "", None, syntax).tools
     assert tools is not None
     return tools
 

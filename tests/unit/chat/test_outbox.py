@@ -47,6 +47,24 @@ async def test_choices_merge_apart_from_each_other() -> None:
     assert sorted(await outbox.take(), key=lambda event: event.delta.index) == [delta("ab"), delta("xy", 1)]
 
 
+async def test_every_event_carries_the_usage_so_far_if_it_is_counted() -> None:
+    outbox = AwaitedOutbox(streamed=True)
+    outbox.count_usage(9)
+    outbox.start(stream_pb2.Started(id="a"))
+    outbox.add_echo("The prompt.", 2)
+    seen = [event for _ in range(2) for event in await outbox.take()]
+    for tokens, text in ((1, "a"), (3, "bc")):
+        outbox.tokens = tokens
+        outbox.add_text(0, text)
+        assert not outbox.only_text
+        seen += await outbox.take()
+    outbox.add_finish(0, STOP, None)
+    seen += await outbox.take()
+    counts = [(event.usage_so_far.prompt_tokens, event.usage_so_far.completion_tokens) for event in seen]
+    assert counts == [(9, 0), (9, 0), (9, 0), (9, 1), (9, 3), (9, 3)]
+    assert [event.usage_so_far.total_tokens for event in seen] == [sum(pair) for pair in counts]
+
+
 async def test_a_waiting_writer_is_woken_by_the_first_text() -> None:
     outbox = AwaitedOutbox(streamed=True)
     writer = asyncio.create_task(outbox.take())

@@ -142,6 +142,16 @@ class Transcript:
 TRANSCRIPTS = {
     "one-answer": Transcript({}, HELLO_EVENTS),
     "include-usage": Transcript({"stream_options": {"include_usage": True}}, HELLO_EVENTS),
+    "continuous-usage": Transcript(
+        {"stream_options": {"include_usage": True, "continuous_usage_stats": True}},
+        [
+            events.counted(events.started(), 0),
+            events.counted(events.delta("¡Hola, "), 2),
+            events.counted(events.delta("chasqui!"), 3),
+            events.counted(events.finish(), 3),
+            events.completed(),
+        ],
+    ),
     "two-answers": Transcript(
         {"n": 2},
         [
