@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError
 
 from services.accounts.ledger_entry import LOST, LedgerEntry
 from services.accounts.sql.database import writing
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 _BATCH_SECONDS: Final = 0.25
 _RETRY_SECONDS: Final = 1.0
 _BATCH_ROWS: Final = 1000
+# What a database raises for a row that it can never take: a number too large for it, a NUL in a text.
+_WRONG_ROW: Final = (DataError, IntegrityError, OverflowError, ValueError)
 _COLUMNS: Final = tuple(LedgerEntry.__dataclass_fields__)
 
 
@@ -37,7 +39,7 @@ class Ledger:
     def __init__(self, engine: Engine, journal: Journal) -> None:
         """`journal` may hold entries of a server before, and is closed with the ledger."""
         self.written = 0
-        self.dropped = 0  # entries for which the journal had no room; the log has them
+        self.dropped = 0  # entries that neither the database nor the journal can take; the log has them
         self._engine = engine
         self._journal = journal
         self._waiting: deque[LedgerEntry] = deque()
@@ -83,7 +85,7 @@ class Ledger:
                 self._journal.clear()
             for batch in _batches(taken):
                 self._write(batch)
-        except (OSError, SQLAlchemyError) as error:
+        except Exception as error:  # noqa: BLE001 - logged; without this thread no call would be recorded any more
             self._keep(taken, error)
         else:
             self._away = False
@@ -93,8 +95,17 @@ class Ledger:
 
     def _write(self, entries: Sequence[LedgerEntry]) -> None:
         rows: list[dict[str, Any]] = [{name: getattr(entry, name) for name in _COLUMNS} for entry in entries]
-        with writing(self._engine) as connection:
-            connection.execute(self._insert, rows)
+        try:
+            with writing(self._engine) as connection:
+                connection.execute(self._insert, rows)
+        except _WRONG_ROW as error:
+            # One by one, so that one row keeps no other out.
+            if len(entries) == 1:
+                self._drop(entries, str(error))
+            else:
+                for entry in entries:
+                    self._write([entry])
+            return
         self.written += len(rows)
 
     def _keep(self, entries: Sequence[LedgerEntry], error: Exception) -> None:
@@ -103,9 +114,12 @@ class Ledger:
             log.error("the ledger goes to the journal, for the database is away: %s", error)
         self._away = True
         if entries and not self._journal.append(entries):
-            self.dropped += len(entries)
-            for entry in entries:
-                log.error("a row of the ledger is lost", extra={"fields": {"entry": entry.to_json()}})
+            self._drop(entries, "the journal has no room")
+
+    def _drop(self, entries: Sequence[LedgerEntry], reason: str) -> None:
+        self.dropped += len(entries)
+        for entry in entries:
+            log.error("a row of the ledger is lost: %s", reason, extra={"fields": {"entry": entry.to_json()}})
 
 
 def _batches(entries: Iterable[LedgerEntry]) -> Iterator[list[LedgerEntry]]:

@@ -51,12 +51,13 @@ def eventually(condition: object) -> bool:
 class Outage:
     """Makes every transaction of a database fail until it is over."""
 
-    def __init__(self, database: Engine) -> None:
+    def __init__(self, database: Engine, error: Exception | None = None) -> None:
         self._database = database
+        self._error = error or OperationalError("BEGIN", {}, Exception("the server closed the connection"))
         event.listen(database, "begin", self._fail)
 
     def _fail(self, _: object) -> None:
-        raise OperationalError("BEGIN", {}, Exception("the server closed the connection"))
+        raise self._error
 
     def end(self) -> None:
         event.remove(self._database, "begin", self._fail)
@@ -102,6 +103,25 @@ def test_while_the_database_is_away_entries_are_in_the_journal_and_afterwards_in
     ledger.record(an_entry("zafter"))
     assert eventually(lambda: len(rows(database)) == 5)
     assert [row.call_id for row in rows(database)] == ["before", "during-0", "during-1", "during-2", "zafter"]
+
+
+def test_a_row_that_the_database_cannot_take_is_logged_and_keeps_no_other_out(
+    ledger: Ledger, database: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    for entry in (an_entry("a"), an_entry("huge", prompt_tokens=2**63), an_entry("z")):
+        ledger.record(entry)
+    assert eventually(lambda: ledger.waiting == 0)
+    assert rows(database) == [an_entry("a"), an_entry("z")]
+    assert (ledger.written, ledger.dropped, ledger.journalled) == (2, 1, 0)
+    assert '"call_id": "huge"' in caplog.records[-1].__dict__["fields"]["entry"]
+
+
+def test_an_error_that_nobody_foresaw_does_not_end_the_ledger(ledger: Ledger, database: Engine) -> None:
+    outage = Outage(database, RuntimeError("a bug"))
+    ledger.record(an_entry("a"))
+    assert eventually(lambda: ledger.journalled == 1)
+    outage.end()
+    assert eventually(lambda: rows(database) == [an_entry("a")])
 
 
 def test_what_a_server_leaves_in_its_journal_the_next_one_writes(place: str, tmp_path: Path) -> None:
