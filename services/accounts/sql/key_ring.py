@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 
 from services.accounts.key import is_past
 from services.accounts.secret import hash_of, prefix_of
@@ -79,7 +78,7 @@ class KeyRing:
                     self._secrets = self._read()
                     self._revision = revision
                 self._away = False
-            except SQLAlchemyError as error:
+            except Exception as error:  # noqa: BLE001 - logged; without this thread no key would ever change again
                 if not self._away:
                     log.warning("the accounts' database is away; keys stay as they are: %s", error)
                 self._away = True
@@ -90,6 +89,7 @@ class KeyRing:
 
     def _read(self) -> Mapping[str, _Secret]:
         with self._engine.connect() as connection:
-            keys = {row["name"]: key_of(row) for row in connection.execute(select(KEYS)).mappings()}
+            # In this order: a key that is created meanwhile has no secret among these.
             rows = connection.execute(select(SECRETS)).mappings().all()
+            keys = {row["name"]: key_of(row) for row in connection.execute(select(KEYS)).mappings()}
         return {row["prefix"]: _Secret(row["hash"], row["expires_at"], keys[row["key"]]) for row in rows}

@@ -120,6 +120,22 @@ def test_what_cannot_be_done_to_a_key_is_refused(store: SqlKeyStore) -> None:
             change()
 
 
+def test_a_key_that_is_created_while_all_are_read_is_found_afterwards(store: SqlKeyStore, database: Engine) -> None:
+    created: list[str] = []
+
+    def create_in_between(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        # Between the two queries; only on PostgreSQL does the second one see it.
+        if not created and ("FROM keys" in statement or "FROM secrets" in statement):
+            created.append("")
+            created[0] = store.create(new_key("bob"))
+
+    store.create(new_key())
+    event.listen(database, "after_cursor_execute", create_in_between)
+    ring = KeyRing(database)
+    assert becomes(ring, created[0], True)
+    ring.close()
+
+
 def test_while_the_database_is_away_keys_stay_as_they_are(store: SqlKeyStore, ring: KeyRing, database: Engine) -> None:
     secret = store.create(new_key())
     assert becomes(ring, secret, accepted=True)
