@@ -18,6 +18,7 @@ from edge.endpoints.documentation import Documentation
 from edge.endpoints.gate import Gate
 from edge.endpoints.models import Models
 from edge.endpoints.tokens import Tokens
+from edge.endpoints.typed_api import refuse_form
 from edge.http.exchange import current_exchange
 from edge.http.observer import Observer
 from edge.openai.asked import asked_chat, asked_completion
@@ -74,6 +75,7 @@ def build_app(
         Route("/ping", health.healthy),
         _Route("/version", health.version),
         _Route("/openapi.json", documentation.document),
+        _Route("/chasqui.v1.{service}/{method}", refuse_form, methods=["POST"]),
     ]
     if pages is not None:
         routes += [_Route("/", pages.playground), _Route("/docs", pages.api), _Route("/web/{name}", pages.file)]

@@ -136,7 +136,7 @@ class Settings(EngineSettings):
     )
     cors_origins: tuple[str, ...] = setting(
         (),
-        "Origins of web pages that may call the REST API from a browser, as https://example.com, separated by "
+        "Origins of web pages that may call the service from a browser, as https://example.com, separated by "
         "commas; * for all. Empty: none.",
     )
     tls_certificate: str = setting("", "PEM file with the certificate chain of the public port; empty: no TLS.")

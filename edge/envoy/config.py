@@ -10,11 +10,11 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, Final
 
-from edge.envoy import sessions
+from edge.envoy import sessions, web_clients
 from edge.envoy.cors import cors
 from edge.envoy.local_replies import local_replies
 from edge.envoy.telemetry import admin_cluster, metrics_listener, otlp_cluster, tracing
-from edge.envoy.tls import refusal, transport_socket
+from edge.envoy.tls import refusals, transport_socket
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ class EnvoyConfig:
     metrics_address: str = ""  # of the Prometheus endpoint; empty: none
     collector: Collector | None = None  # of traces
     tls: Tls | None = None  # on the public port
-    cors_origins: tuple[str, ...] = ()  # of web pages that may call the REST API
+    cors_origins: tuple[str, ...] = ()  # of web pages that may call the service
 
 
 def render(config: EnvoyConfig) -> str:
@@ -75,9 +75,10 @@ def render(config: EnvoyConfig) -> str:
         cors=json.dumps(cors(config.cors_origins)),
         tracing="" if config.collector is None else f"tracing: {json.dumps(tracing(config.collector))}",
         transport_socket=_fields(transport_socket(config.tls)) if config.tls else "",
-        refused_routes=_items([refusal()]) if config.tls and config.tls.client_ca else "",
-        session_rpc_routes=_items([sessions.rpc_route()]) if several else "",
-        session_rest_routes=_items([sessions.rest_route()]) if several else "",
+        web_client_routes=_routes(web_clients.routes()),
+        refused_routes=_routes(refusals()) if config.tls and config.tls.client_ca else "",
+        session_rpc_routes=_routes(sessions.rpc_routes()) if several else "",
+        session_rest_routes=_routes([sessions.rest_route()]) if several else "",
         session_clusters=sessions.clusters(places).strip() if several else "",
         more_listeners=_items(listeners),
         more_clusters=_items(clusters),
@@ -97,8 +98,13 @@ def _telemetry(config: EnvoyConfig) -> tuple[list[dict[str, Any]], list[dict[str
 
 
 def _items(items: Sequence[dict[str, Any]]) -> str:
-    """More items for a list of the file, which is indented by four."""
+    """More items for a list of the file that is indented by four."""
     return "\n    ".join(f"- {json.dumps(item)}" for item in items)
+
+
+def _routes(routes: Sequence[dict[str, Any]]) -> str:
+    """More items for the list of routes, which is indented by 24."""
+    return ("\n" + 24 * " ").join(f"- {json.dumps(route)}" for route in routes)
 
 
 def _fields(fields: dict[str, Any]) -> str:

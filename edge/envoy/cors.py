@@ -1,4 +1,4 @@
-"""Which web pages may call the REST API from a browser, as Envoy's CORS policy; pure."""
+"""Which web pages may call the service from a browser, as Envoy's CORS policy; pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ _FILTER: Final = "envoy.filters.http.cors"
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#,\s]+")
 # `*` stands for every name but `authorization`, which has to be named: OpenAI's client sends some ten of its own.
 _REQUEST_HEADERS: Final = "authorization, content-type, *"
-_RESPONSE_HEADERS: Final = "x-request-id, retry-after, x-should-retry, server-timing, x-ignored-parameters"
+_RESPONSE_HEADERS: Final = (
+    "x-request-id, retry-after, x-should-retry, server-timing, x-ignored-parameters, "
+    # Of a refusal over gRPC-Web, and of what comes last over Connect.
+    "grpc-status, grpc-message, grpc-status-details-bin, trailer-server-timing"
+)
 
 
 def cors(origins: Sequence[str]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, Final
 
+from edge.envoy import web_clients
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -15,11 +17,13 @@ _PRESENT: Final = [{"name": HEADER, "present_match": True}]
 _HASHED: Final = [{"header": {"header_name": HEADER}}]
 
 
-def rpc_route() -> dict[str, Any]:
-    """The route of chat calls over gRPC that belong to a session."""
-    match = {"prefix": "/chasqui.v1.ChatService/", "grpc": {}, "headers": _PRESENT}
+def rpc_routes() -> list[dict[str, Any]]:
+    """The routes of chat calls that belong to a session, over gRPC and from web clients."""
     endless = {"timeout": "0s", "idle_timeout": "0s", "max_stream_duration": {"max_stream_duration": "0s"}}
-    return {"match": match, "route": {"cluster": "chat_server_sessions", "hash_policy": _HASHED, **endless}}
+    route = {"cluster": "chat_server_sessions", "hash_policy": _HASHED, **endless}
+    web: list[dict[str, Any]] = [{"headers": [*_PRESENT, *headers]} for headers in web_clients.CALLS]
+    matches = [{"grpc": {}, "headers": _PRESENT}, *web]
+    return [{"match": {"prefix": "/chasqui.v1.ChatService/", **match}, "route": route} for match in matches]
 
 
 def rest_route() -> dict[str, Any]:

@@ -6,6 +6,7 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from edge.envoy import web_clients
 from services.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def transport_socket(tls: Tls) -> dict[str, Any]:
     }
 
 
-def refusal() -> dict[str, Any]:
-    """The route of gRPC callers without a client certificate: UNAUTHENTICATED. REST callers have keys."""
-    match = {"prefix": "/", "grpc": {}, "tls_context": {"presented": False}}
-    return {"match": match, "direct_response": {"status": 401}}
+def refusals() -> list[dict[str, Any]]:
+    """The routes of gRPC callers without a client certificate: UNAUTHENTICATED. REST callers have keys."""
+    without = {"prefix": "/", "tls_context": {"presented": False}}
+    matches = [{**without, "grpc": {}}, *({**without, "headers": headers} for headers in web_clients.CALLS)]
+    return [{"match": match, "direct_response": {"status": 401}} for match in matches]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -114,6 +115,20 @@ def test_so_does_every_call_over_grpc(three: NamedReplicas) -> None:
                 places.setdefault(session, set()).add(replica_of(three, request_id))
     assert [len(found) for found in places.values()] == [1] * len(SESSIONS)
     assert set.union(*places.values()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("content_type", ["application/grpc-web+proto", "application/proto"])
+def test_so_does_every_call_of_a_web_client(three: NamedReplicas, content_type: str) -> None:
+    message = chat_request().SerializeToString()
+    body = message if content_type == "application/proto" else struct.pack(">?I", False, len(message)) + message
+    for session in SESSIONS[:6]:
+        places = set()
+        for turn in range(3):
+            request_id = f"{session}-{content_type}-{turn}".replace("/", "-").replace("+", "-")
+            headers = {"x_session_id": session, "x_request_id": request_id, "connect_protocol_version": "1"}
+            post(f"{three.url}/chasqui.v1.ChatService/Chat", body, content_type=content_type, **headers)
+            places.add(replica_of(three, request_id))
+        assert len(places) == 1
 
 
 def test_when_a_replica_goes_only_its_sessions_move() -> None:
