@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 
-from services.telemetry.histogram import histogram
 from services.telemetry.otlp import exported
 from services.telemetry.resource import resource_of
 
@@ -16,9 +14,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricReader
 
     from services.settings import Settings
-
-_INTERVAL: Final = 0.5
-_LAG_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 def configure_metrics(process: str, settings: Settings) -> MeterProvider:
@@ -40,17 +35,3 @@ def configure_metrics(process: str, settings: Settings) -> MeterProvider:
     if readers:
         metrics.set_meter_provider(provider)
     return provider
-
-
-async def watch_event_loop() -> None:
-    """Record the lag of this process's event loop and the number of its tasks, until cancelled."""
-    meter = metrics.get_meter("chasqui")
-    tasks = meter.create_gauge("chasqui.event_loop.tasks", "{task}", "Tasks of the event loop.")
-    lag = histogram("chasqui.event_loop.lag", "Delay of a timer of the event loop beyond its due time.", _LAG_BUCKETS)
-    loop = asyncio.get_running_loop()
-    lag.begin({})
-    while True:
-        tasks.set(len(asyncio.all_tasks()))
-        due = loop.time() + _INTERVAL
-        await asyncio.sleep(_INTERVAL)
-        lag.record(max(loop.time() - due, 0.0), {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bench.soak_verdict import Failure, Kill, Sample, verdict
+from tests.bench.soak_verdict import Failure, Kill, Sample, lateness_check, verdict
 from tests.support.holdings import Holdings
 
 MIB = 2**20
@@ -56,3 +56,16 @@ def test_a_part_that_comes_back_late_and_a_call_that_never_ends_are_bad() -> Non
 )
 def test_what_the_longest_life_of_a_part_gained_once_warm_is_a_leak(samples: list[Sample], bad: set[str]) -> None:
     assert failed([], [], samples, []) == bad
+
+
+def test_an_event_loop_is_judged_by_what_its_own_process_delayed() -> None:
+    blocked = {0.02: 90, 0.05: 100, 0.25: 100}
+    lag = {0.02: 80, 0.05: 95, 0.25: 100}
+    good = lateness_check("edge", lag, blocked, 0.05)
+    assert good.passed
+    assert good.figure == (
+        "0 of 100 timers delayed by more than 50 ms, none by more than 50 ms; "
+        "5 and 250 ms with what it waited for a CPU"
+    )
+    assert not lateness_check("edge", lag, lag, 0.05).passed
+    assert not lateness_check("edge", {}, {}, 0.05).passed
