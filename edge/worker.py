@@ -18,7 +18,9 @@ from edge.endpoints.pages import Pages
 from edge.http.event_stream import KeepAlive
 from edge.upstream.client import Upstream
 from services.stop_signals import on_stop_signal
-from services.telemetry.metrics import configure_metrics, watch_event_loop
+from services.tasks import awaited_task, background_task
+from services.telemetry.event_loop import watch_event_loop
+from services.telemetry.metrics import configure_metrics
 from services.telemetry.tracing import configure_tracing
 
 if TYPE_CHECKING:
@@ -83,9 +85,15 @@ async def serve(settings: Settings) -> None:
         websockets=False,
         log_enabled=False,
     )
-    running = (upstream.watch_health(), upstream.transport.run(), keep_alive.run(), watch_event_loop(), server.serve())
-    tasks = [asyncio.create_task(each) for each in running]
-    stopping = asyncio.create_task(stop.wait())
+    running = {
+        "health watch": upstream.watch_health(),
+        "transport": upstream.transport.run(),
+        "keep-alive": keep_alive.run(),
+        "event loop metrics": watch_event_loop(),
+        "HTTP server": server.serve(),
+    }
+    tasks = [awaited_task(work, name) for name, work in running.items()]
+    stopping = background_task(stop.wait(), "stop signal")
     log.info("serving", extra={"fields": {"address": settings.edge_address, "server": settings.server_address}})
     # None of these tasks ends by itself: one that does has failed, and awaiting it raises its error.
     await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)

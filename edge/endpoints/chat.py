@@ -18,6 +18,7 @@ from edge.http.json_body import send_json
 from edge.http.shared_prompt import shared_prompt_header
 from edge.upstream.several_calls import SeveralCalls
 from services.errors import ChasquiError
+from services.tasks import background_task
 from services.telemetry.server_timing import server_timing
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ async def _until_disconnect(receive: Receive) -> AsyncIterator[Callable[[], None
             pass
         give_up()
 
-    watcher = asyncio.create_task(watch())
+    watcher = background_task(watch(), "disconnect watch")
     try:
         yield give_up
     except asyncio.CancelledError:

@@ -14,6 +14,7 @@ from edge.http.body import discard_body, read_json_body
 from edge.http.call_options import CallOptions
 from edge.upstream.upstream_error import not_connected
 from services.errors import ChasquiError, Unavailable
+from services.tasks import awaited_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,7 @@ class Gate:
         # Many calls of one caller may begin at once; one of them asks for all.
         check = self._checks.get(key)
         if check is None:
-            check = self._checks[key] = asyncio.create_task(self._ask(key, options))
+            check = self._checks[key] = awaited_task(self._ask(key, options), "key check")
             check.add_done_callback(partial(self._forget_check, key))
         await asyncio.shield(check)
 

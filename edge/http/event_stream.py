@@ -9,6 +9,7 @@ from types import coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from services.errors import SlowReader
+from services.tasks import background_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -110,7 +111,7 @@ class EventStream:
             self.give_up()
             return
         self._progress = True
-        self._writer = asyncio.create_task(self._drain(steps, waits_for))
+        self._writer = background_task(self._drain(steps, waits_for), "stream writer")
 
     async def _drain(self, steps: Generator[Any, Any, None], waits_for: Any) -> None:
         """Complete a write that was begun, then send the backlog until there is none."""

@@ -14,6 +14,7 @@ from edge.upstream.relayed_call import RelayedCall
 from edge.upstream.upstream_error import not_connected, unreachable
 from services.errors import InvalidValue
 from services.settings import MAX_MESSAGE_BYTES
+from services.tasks import awaited_task
 
 if TYPE_CHECKING:
     from chasqui.v1 import chat_service_pb2
@@ -102,24 +103,33 @@ class Relay:
 
     async def _carry(self, stream: Any) -> None:
         """Send calls and deliver their progress until the stream ends; AioRpcError if it breaks."""
-        writer = asyncio.create_task(self._write(stream))
-        calls = self._calls
+        tasks = [
+            awaited_task(self._read(stream), "relay reader"),
+            awaited_task(self._write(stream), "relay writer"),
+        ]
         try:
-            while (message := await stream.read()) is not grpc.aio.EOF:
-                texts = message.texts
-                columns = zip(texts.call_ids, texts.indexes, texts.contents, texts.tokens, strict=True)
-                for call_id, index, content, tokens in columns:
-                    call = calls.get(call_id)
-                    if call is not None:
-                        call.tokens = tokens
-                        call.deliver_text(index, content)
-                for progress in message.calls:
-                    call = calls.get(progress.call_id)
-                    if call is not None:
-                        call.deliver(progress)
+            # The writer never ends by itself: without it new calls would wait for ever.
+            for ended in (await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED))[0]:
+                await ended
         finally:
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self, stream: Any) -> None:
+        calls = self._calls
+        while (message := await stream.read()) is not grpc.aio.EOF:
+            texts = message.texts
+            columns = zip(texts.call_ids, texts.indexes, texts.contents, texts.tokens, strict=True)
+            for call_id, index, content, tokens in columns:
+                call = calls.get(call_id)
+                if call is not None:
+                    call.tokens = tokens
+                    call.deliver_text(index, content)
+            for progress in message.calls:
+                call = calls.get(progress.call_id)
+                if call is not None:
+                    call.deliver(progress)
 
     async def _write(self, stream: Any) -> None:
         while True:

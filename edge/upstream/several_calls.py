@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chasqui.v1 import chat_pb2, stream_pb2
 from edge.upstream.merge import longest, moved, total_usage
+from services.tasks import awaited_task
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
@@ -77,7 +78,7 @@ class _CallSink:
 
 async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
     """Run everything at once; the first that fails ends the others."""
-    tasks = [asyncio.create_task(one) for one in work]
+    tasks = [awaited_task(one, "call of several") for one in work]
     try:
         await asyncio.gather(*tasks)
     finally:

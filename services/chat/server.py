@@ -34,7 +34,9 @@ from services.engine.factory import build_engine
 from services.errors import Interrupted
 from services.settings import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, SettingsError
 from services.stop_signals import on_stop_signal
-from services.telemetry.metrics import configure_metrics, watch_event_loop
+from services.tasks import awaited_task, background_task
+from services.telemetry.event_loop import watch_event_loop
+from services.telemetry.metrics import configure_metrics
 from services.telemetry.rpc import RpcObserver
 from services.telemetry.tracing import configure_tracing
 
@@ -121,12 +123,12 @@ class ChatServer:
             _listen(self._relay_grpc, relay_address)
             await self._relay_grpc.start()
         await self._grpc.start()
-        self._watch = asyncio.create_task(self._health.run(), name="health")
+        self._watch = background_task(self._health.run(), "health")
         return port
 
     async def failed(self) -> None:
-        """Wait until the engine can never work again."""
-        await self._health.failed.wait()
+        """Wait until the engine can never work again, or its health is not watched any more."""
+        await asyncio.wait([self._watch])
 
     async def stop(self) -> None:
         """Drain: unready at once, refuse new calls after the drain delay, wait for the running ones, then close."""
@@ -181,8 +183,8 @@ async def serve(settings: Settings, address: str) -> int:
     server = ChatServer(engine, settings, spans)
     await server.start(address, settings.relay_address)
     log.info("serving", extra={"fields": _summary(engine, address)})
-    lag = asyncio.create_task(watch_event_loop())
-    failed = asyncio.create_task(server.failed())
+    lag = background_task(watch_event_loop(), "event loop metrics")
+    failed = background_task(server.failed(), "end of the engine")
     failed.add_done_callback(lambda _: stop.set())
     await stop.wait()
     status = 1 if failed.done() else 0
@@ -198,8 +200,8 @@ async def serve(settings: Settings, address: str) -> int:
 
 async def _started(engine: Engine, stop: asyncio.Event) -> bool:
     """Load the engine; False if a signal came first, as loading may take longer than a supervisor waits."""
-    loading = asyncio.ensure_future(engine.start())
-    stopping = asyncio.create_task(stop.wait())
+    loading = awaited_task(engine.start(), "engine start")
+    stopping = background_task(stop.wait(), "stop signal")
     await asyncio.wait([loading, stopping], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if loading.done():

@@ -9,6 +9,7 @@ An engine handles token ids, text and numbers; gRPC, HTTP and chat messages stay
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from services.engine.model.tokenizer import Tokenizer
+
+log = logging.getLogger(__name__)
 
 
 class EndReason(Enum):
@@ -141,6 +144,14 @@ class Sink(Protocol):
 
     def end(self, end: End) -> None:
         """The generation ended."""
+
+
+def deliver_end(sink: Sink, end: End) -> None:
+    """Give a sink its last event. One that raises, against its contract, must not keep the slots of its generation."""
+    try:
+        sink.end(end)
+    except Exception:
+        log.exception("the sink of a generation has failed at its end")
 
 
 class Handle(Protocol):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from services.settings import PREFIX
+from services.tasks import background_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -117,7 +118,7 @@ class ChildProcess:
             )
         except OSError as error:
             return str(error)
-        watching = asyncio.create_task(self._watch())
+        watching = background_task(self._watch(), f"watch of {self.name}")
         try:
             status = await self._process.wait()
         finally:

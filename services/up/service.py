@@ -15,6 +15,7 @@ from edge.envoy.telemetry import collector
 from edge.envoy.tls import check_files, tls
 from services.settings import SettingsError
 from services.stop_signals import on_stop_signal
+from services.tasks import awaited_task, background_task
 from services.up.addresses import check_public_port, edge_addresses, metrics_address
 from services.up.announcement import announce
 from services.up.child_process import ChildError, ChildProcess, Command
@@ -76,10 +77,9 @@ class Service:
         """Start all processes and keep them running until a signal; ChildError if one cannot be kept running."""
         stop = asyncio.Event()
         on_stop_signal(lambda: self._on_signal(stop))
-        tasks = [asyncio.create_task(process.keep_running()) for process in self._processes]
-        announcing = asyncio.create_task(announce(self._settings, self._processes))
-        announcing.add_done_callback(_log_failure)
-        stopping = asyncio.create_task(stop.wait())
+        tasks = [awaited_task(process.keep_running(), process.name) for process in self._processes]
+        announcing = background_task(announce(self._settings, self._processes), "announcement of readiness")
+        stopping = background_task(stop.wait(), "stop signal")
         try:
             await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -115,11 +115,6 @@ class Service:
             for process in self._processes:
                 process.kill()
         stop.set()
-
-
-def _log_failure(announcing: asyncio.Task[None]) -> None:
-    if not announcing.cancelled() and announcing.exception() is not None:
-        log.error("readiness cannot be announced", exc_info=announcing.exception())
 
 
 def _bootstrap(settings: Settings, edges: Sequence[str], private: PrivateDirectory) -> str:

@@ -267,3 +267,19 @@ async def test_a_choice_has_at_least_min_tokens_where_the_engine_supports_it(eng
     sink = await run(engine, wanted)
     assert sink.tokens() == 300
     assert [end.reason for end in sink.choice_ends] == [EndReason.STOP]
+
+
+async def test_a_sink_that_fails_at_its_end_keeps_no_slots_and_harms_no_other_generation(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    class BrokenSink(RecordingSink):
+        def end(self, end: End) -> None:
+            super().end(end)
+            raise LookupError("broken")
+
+    broken = [engine.submit(generation(engine, max_tokens=3), BrokenSink()) for _ in range(PARALLEL)]
+    healthy = RecordingSink()
+    handle = engine.submit(generation(engine, max_tokens=5), healthy)
+    await asyncio.wait_for(asyncio.gather(*(each.released for each in [*broken, handle])), 30)
+    assert healthy.tokens() == 5
+    assert sum("has failed at its end" in record.message for record in caplog.records) == PARALLEL

@@ -138,6 +138,7 @@ async def test_the_heartbeat_reports_the_use_of_the_kv_cache(start: StartedEngin
     assert engine.heartbeat().kv_cache_use == 0.01
     handle.cancel()
     await handle.released
+    assert engine.heartbeat().kv_cache_use == 0.0
 
 
 async def test_a_shutdown_that_hangs_is_given_up_and_the_process_told_to_end(

@@ -18,7 +18,7 @@ ENGINES = ("services.engine.llama_cpp", "services.engine.simulated", "services.e
 LAYERS = (
     (
         *("services.errors", "services.service_links", "services.service_tier"),
-        *("services.setting_values", "services.stop_signals"),
+        *("services.setting_values", "services.stop_signals", "services.tasks"),
     ),
     ("services.engine_settings",),
     ("services.settings",),
@@ -51,6 +51,7 @@ SHARED = (
     "services.service_links",
     "services.service_tier",
     "services.stop_signals",
+    "services.tasks",
     "services.setting_values",
     "services.engine_settings",
     "services.settings",

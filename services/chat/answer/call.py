@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from services.chat.answer.outbox import Outbox
     from services.engine.api import ChoiceEnd, Handle, TokenDelta
     from services.engine.model.tokenizer import Tokenizer
+
+log = logging.getLogger(__name__)
 
 
 class ChatCall:
@@ -121,7 +124,7 @@ class ChatCall:
         self._closed = True
         self._cancel()
 
-    # The sink's methods, which the engine calls.
+    # The sink's methods, which the engine calls. What fails in them ends this call alone.
 
     def token_delta(self, delta: TokenDelta) -> None:
         """Count the tokens and show them, unless their choice or the call has ended for the caller."""
@@ -131,7 +134,11 @@ class ChatCall:
         self.outbox.tokens += delta.tokens
         if self._closed:
             return
-        ended = choice.push(delta)
+        try:
+            ended = choice.push(delta)
+        except Exception as error:  # noqa: BLE001 - logged
+            self._break(error)
+            return
         if self.outbox.unread > MOST_UNREAD:
             self.fail(SlowReader())
         elif ended:
@@ -141,24 +148,45 @@ class ChatCall:
         """Finish the choice, unless it or the call has ended for the caller."""
         choice = self._choices[end.choice]
         if not (choice.ended or self._closed or end.reason is EndReason.CANCELLED):
-            choice.end(end.reason)
+            try:
+                choice.end(end.reason)
+            except Exception as error:  # noqa: BLE001 - logged
+                self._break(error)
 
     def end(self, end: End) -> None:
         """Complete the answer, unless the call has ended for the caller before, and record the usage."""
         timings = replace(end.timings, queue=self._run.queue_seconds + end.timings.queue)
         seconds = time.monotonic() - self._facts.received
-        self.usage = usage_of(end, self.outbox.tokens, self._facts.model.price)
-        if not self._closed:
+        try:
+            self.usage = usage_of(end, self.outbox.tokens, self._facts.model.price)
+            self._complete(end, timings, seconds)
+        except Exception as error:  # noqa: BLE001 - logged
+            self._recorded = True  # there is nothing left to cancel
+            self._break(error)
+        finally:
+            self._record(end.error, timings, seconds)
+
+    def _complete(self, end: End, timings: EngineTimings, seconds: float) -> None:
+        """The end of the answer, unless the call has ended for the caller before."""
+        if self._closed:
+            return
+        if end.error is not None:
             self._closed = True
-            if end.error is not None:
-                self.outcome = outcome.FAILED
-                self.outbox.fail(self._failure(end))
-            else:
-                self.outcome = outcome.COMPLETED
-                measured = timings_of(timings, self._facts.tokenize_seconds, seconds)
-                shared = self._facts.shared_prompt
-                self.outbox.complete(stream_pb2.Completed(usage=self.usage, timings=measured, shared_prompt=shared))
-        self._record(end.error, timings, seconds)
+            self.outcome = outcome.FAILED
+            self.outbox.fail(self._failure(end))
+            return
+        measured = timings_of(timings, self._facts.tokenize_seconds, seconds)
+        shared = self._facts.shared_prompt
+        self.outbox.complete(stream_pb2.Completed(usage=self.usage, timings=measured, shared_prompt=shared))
+        self._closed = True
+        self.outcome = outcome.COMPLETED
+
+    def _break(self, error: Exception) -> None:
+        """A fault of ours: the caller gets an error, and the operator's log has the reason."""
+        log.error(
+            "a call has failed", exc_info=error, extra={"fields": {"request_id": self._facts.origin.ids.request_id}}
+        )
+        self.fail(ChasquiError("The server failed; the operator's log says why."))
 
     def _failure(self, end: End) -> ChasquiError:
         if end.grammar_lost:

@@ -24,6 +24,7 @@ from services.engine.api import (
     ModelInfo,
     Sink,
     TokenDelta,
+    deliver_end,
 )
 from services.engine.llama_cpp.completion import GRAMMAR_LOST, CompletionState, completion_request
 from services.engine.llama_cpp.core import load_core
@@ -235,5 +236,6 @@ class LlamaCppEngine:
         done = handle.completion
         timings = EngineTimings(handle.started - handle.submitted, done.prefill_seconds, done.decode_seconds)
         prompt = len(handle.generation.prompt)
-        handle.sink.end(End(prompt, done.cached_tokens, done.delivered_tokens, timings, done.error, done.grammar_lost))
+        end = End(prompt, done.cached_tokens, done.delivered_tokens, timings, done.error, done.grammar_lost)
+        deliver_end(handle.sink, end)
         self._slots.release(handle)

@@ -26,9 +26,11 @@ from services.engine.api import (
     Sink,
     TokenDelta,
     TokenLogprob,
+    deliver_end,
 )
 from services.engine.model.byte_level import tokenizer_from_gguf
 from services.engine.slots import Slots
+from services.tasks import background_task
 
 if TYPE_CHECKING:
     from services.engine.model.gguf_file import GgufModel
@@ -186,7 +188,7 @@ class SimulatedEngine:
         while (handle := self._slots.start_next()) is not None:
             handle.started = time.monotonic()
             if self._wake_per_call:
-                handle.reader = asyncio.create_task(self._read(handle))
+                handle.reader = background_task(self._read(handle), "generation")
 
     async def _read(self, handle: SimulatedHandle) -> None:
         """Advance a generation whenever a step wakes it."""
@@ -234,5 +236,5 @@ class SimulatedEngine:
         handle.woken.set()  # for its reader to see the end
         started, first = handle.started or now, handle.first_token or now
         timings = EngineTimings(started - handle.submitted, first - started, now - first)
-        handle.sink.end(End(len(handle.generation.prompt), 0, handle.completion_tokens, timings))
+        deliver_end(handle.sink, End(len(handle.generation.prompt), 0, handle.completion_tokens, timings))
         self._slots.release(handle)

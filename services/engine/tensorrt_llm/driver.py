@@ -19,6 +19,7 @@ from services.engine.tensorrt_llm.generation import (
 )
 from services.engine.tensorrt_llm.logprobs import LogprobsError
 from services.engine.tensorrt_llm.request import end_ids, is_greedy, sampling_params
+from services.tasks import background_task
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -111,13 +112,13 @@ class Driver:
         while (started := self.slots.start_next()) is not None:
             self._start(started)
         if self.slots.running and (self._stats is None or self._stats.done()):
-            self._stats = self._spawn(self._watch_iterations())
+            self._stats = self._spawn(self._watch_iterations(), "engine statistics")
 
     def _start(self, handle: TensorRtLlmHandle) -> None:
         handle.started = time.monotonic()
         self._submit(handle, 0)
         if handle.slots > 1 and len(handle.generation.prompt) >= _SHARED_PROMPT:
-            self._spawn(self._submit_others(handle))
+            self._spawn(self._submit_others(handle), "submission of choices")
         else:
             for submission in range(1, handle.slots):
                 self._submit(handle, submission)
@@ -154,7 +155,7 @@ class Driver:
             self.fail(f"The engine accepts no more requests: {error}")
         else:
             handle.results[submission] = result
-            self._spawn(self._read(handle, submission, result))
+            self._spawn(self._read(handle, submission, result), "generation")
 
     async def _read(self, handle: TensorRtLlmHandle, submission: int, result: Any) -> None:
         try:
@@ -227,8 +228,8 @@ class Driver:
             # After a silence the queue counts as finished until the next submission.
             await asyncio.sleep(_STATS_SECONDS)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._loop.create_task(work)
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = background_task(work, name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

@@ -97,7 +97,9 @@ class TensorRtLlmEngine:
             driver.fail("The engine's worker process died.")
         slots = driver.slots
         state = EngineState.FAILED if driver.failure else EngineState.WORKING if slots else EngineState.IDLE
-        return Heartbeat(state, driver.progress.count, len(slots.running), len(slots.waiting), driver.kv_cache_use)
+        # The engine reports it with its iterations, and has none while it is idle.
+        use = 0.0 if driver.kv_cache_use is not None and not slots.running else driver.kv_cache_use
+        return Heartbeat(state, driver.progress.count, len(slots.running), len(slots.waiting), use)
 
     async def close(self) -> None:
         """Cancel everything and free the GPU; past a deadline the workers are killed and the process ends."""

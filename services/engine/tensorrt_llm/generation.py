@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from services.engine.api import ChoiceEnd, End, EndReason, EngineTimings, TokenDelta
+from services.engine.api import ChoiceEnd, End, EndReason, EngineTimings, TokenDelta, deliver_end
 from services.engine.tensorrt_llm.logprobs import token_logprobs
 
 if TYPE_CHECKING:
@@ -157,7 +157,8 @@ class TensorRtLlmHandle:
         self.choices.clear()
         self.first_token.set()
         prompt = len(self.generation.prompt)
-        self.sink.end(End(prompt, min(self.cached_tokens, prompt), self.completion_tokens, self._timings(), error))
+        end = End(prompt, min(self.cached_tokens, prompt), self.completion_tokens, self._timings(), error)
+        deliver_end(self.sink, end)
 
     def _take_cached_tokens(self, submission: int, result: Any) -> None:
         """Only of the first submission: the others reuse the KV cache that it has just filled."""

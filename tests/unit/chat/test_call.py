@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,8 @@ from services.chat.accounting.call_facts import CallFacts, CallIds, CallOrigin, 
 from services.chat.answer.call import ChatCall
 from services.chat.answer.form import AnswerForm, ToolUse
 from services.chat.answer.outbox import MOST_UNREAD, AwaitedOutbox
-from services.engine.api import ChoiceEnd, EndReason, TokenDelta
-from services.errors import DeadlineExceeded, EngineFailed, FlexUnavailable
+from services.engine.api import ChoiceEnd, EndReason, TokenDelta, deliver_end
+from services.errors import ChasquiError, DeadlineExceeded, EngineFailed, FlexUnavailable
 from services.service_tier import ServiceTier
 from tests.support.engines import FakeHandle, an_end, text_delta
 from tests.support.events import all_taken
@@ -438,3 +439,28 @@ async def test_a_caller_is_not_slow_for_not_having_read_the_echo_of_its_prompt()
     played.call.end(an_end())
     events = [event for batch in await all_taken(played.outbox) for event in batch]
     assert _texts(events) == dict.fromkeys(range(4), echo + "b")
+
+
+@pytest.mark.parametrize("fault", ["text", "finish", "end", "record"])
+async def test_a_fault_of_ours_ends_its_call_alone_and_is_recorded_once(
+    fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    played = start()
+
+    def broken(*_: object) -> None:
+        raise LookupError(fault)
+
+    parts: dict[str, Any] = {"text": "add_text", "finish": "add_finish", "end": "complete"}
+    with pytest.MonkeyPatch.context() as patch:
+        if fault == "record":
+            patch.setattr(played.call, "_on_end", broken)
+        else:
+            patch.setattr(played.outbox, parts[fault], broken)
+        played.call.token_delta(TokenDelta(0, 1, text="a"))
+        played.call.choice_end(_stop())
+        deliver_end(played.call, an_end())
+    with pytest.raises(ChasquiError) if fault != "record" else nullcontext():
+        while not (await played.outbox.take())[-1].HasField("completed"):
+            pass
+    assert [record.outcome for record in played.records] == ([] if fault == "record" else ["failed"])
+    assert fault in str([record.exc_info for record in caplog.records if record.levelname == "ERROR"])

@@ -270,3 +270,21 @@ async def test_new_calls_that_fill_a_message_leave_the_others_to_the_next(server
     assert [call.request for call in server.chat.calls] == [request] * 20
     assert max(server.relay.sizes) <= FULL + 100_200
     assert len(server.relay.sizes) < 20
+
+
+async def test_a_relay_that_can_send_no_more_ends_and_does_not_leave_new_calls_waiting(
+    server: FakeChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay = Relay(server.address)
+    running = asyncio.create_task(relay.run())
+    await is_connected(relay)
+
+    def broken() -> None:
+        raise LookupError("no message can be made")
+
+    monkeypatch.setattr(relay, "_gather", broken)
+    with pytest.raises(Unavailable):
+        await whole(relay, REQUEST, PLAIN)
+    with pytest.raises(LookupError):
+        await running
+    await relay.close()
