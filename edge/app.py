@@ -23,6 +23,7 @@ from edge.http.exchange import current_exchange
 from edge.http.observer import Observer
 from edge.openai.asked import asked_chat, asked_completion
 from edge.openai.envelope import envelope as openai_envelope
+from edge.responses.asked import asked_response
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -49,6 +50,7 @@ def build_app(
     gate = Gate(upstream)
     chat = Generation(asked_chat, gate, upstream, keep_alive)
     completions = Generation(asked_completion, gate, upstream, keep_alive)
+    responses = Generation(asked_response, gate, upstream, keep_alive)
     messages, count_tokens = Generation(asked_messages, gate, upstream, keep_alive), CountTokens(gate, upstream)
     models, tokens = Models(upstream), Tokens(gate, upstream)
     documentation = Documentation()
@@ -58,6 +60,7 @@ def build_app(
         routes += [
             _Route(f"{prefix}/chat/completions", chat, methods=["POST"]),
             _Route(f"{prefix}/completions", completions, methods=["POST"]),
+            _Route(f"{prefix}/responses", responses, methods=["POST"]),
         ]
     for prefix in anthropic.PREFIXES:
         routes += [

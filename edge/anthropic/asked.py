@@ -12,7 +12,7 @@ from edge.anthropic.message_writer import MessageWriter
 from edge.anthropic.request import to_chat_request, to_prompt
 from edge.anthropic.request_schema import MessagesCountRequest, MessagesRequest
 from edge.anthropic.response import message
-from edge.api.asked import Asked
+from edge.api.asked import Asked, with_left_out
 from edge.api.decode import decode_body
 from edge.api.whole_answer import WholeAnswer
 
@@ -28,7 +28,7 @@ def asked_messages(data: bytes) -> Asked:
         [request],
         1,
         bool(decoded.body.stream),
-        [*decoded.ignored, *left_out],
+        with_left_out(decoded.ignored, left_out),
         origins.field_of,
         MessageWriter(),
         WholeAnswer(lambda response, _: [msgspec.json.encode(message(response))]),
@@ -42,4 +42,4 @@ def asked_count(
     decoded = decode_body(MessagesCountRequest, data, FIELDS)
     chat, origins, left_out = to_prompt(decoded.body)
     wanted = model_service_pb2.CountTokensRequest(model=decoded.body.model, chat=chat)
-    return wanted, [*decoded.ignored, *left_out], origins.field_of
+    return wanted, with_left_out(decoded.ignored, left_out), origins.field_of

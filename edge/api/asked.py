@@ -44,3 +44,9 @@ def errors_named(field_of: Callable[[str], str]) -> Iterator[None]:
             error.message = error.message.replace(error.param, field)
             error.param = field
         raise
+
+
+def with_left_out(ignored: Sequence[str], left_out: Sequence[str]) -> list[str]:
+    """The paths of unknown fields, and of items that are left out in place of what is in them."""
+    inside = tuple(f"{path}." for path in left_out)
+    return [*left_out, *(path for path in ignored if not path.startswith(inside))]

@@ -23,6 +23,9 @@ from edge.openai.answer_schema import (
 from edge.openai.field_table import FIELDS as OPENAI_FIELDS
 from edge.openai.request import ROLES, SEEDS
 from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
+from edge.responses import answer_schema as responses
+from edge.responses.field_table import FIELDS as RESPONSES_FIELDS
+from edge.responses.request_schema import ResponsesRequest
 from services import __version__
 from services.limits import LIMITS, MAX_STOPS
 
@@ -32,12 +35,13 @@ if TYPE_CHECKING:
 _STRUCTS: Final = (
     *(ChatCompletionRequest, ChatCompletion, ChatCompletionChunk, CompletionRequest, Completion),
     *(TokenizeRequest, TokenizeAnswer, DetokenizeRequest, DetokenizeAnswer, ModelList, ModelBody, ErrorEnvelope),
+    *(ResponsesRequest, responses.ResponseObject, *get_args(responses.StreamEvent)),
     *(MessagesRequest, anthropic.AnthropicMessage, MessagesCountRequest, anthropic.MessageTokensCount),
     *(anthropic.AnthropicModelList, anthropic.AnthropicModel, *get_args(anthropic.StreamEvent)),
 )
-_FIELDS: Final = {**OPENAI_FIELDS, **ANTHROPIC_FIELDS}
+_FIELDS: Final = {**OPENAI_FIELDS, **RESPONSES_FIELDS, **ANTHROPIC_FIELDS}
 # Fields that share the range of another.
-_SAME_RANGE: Final = {"max_completion_tokens": "max_tokens"}
+_SAME_RANGE: Final = {"max_completion_tokens": "max_tokens", "max_output_tokens": "max_tokens"}
 _STOPS: Final = frozenset({"stop", "stop_sequences"})
 _MODEL: Final = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 _CHAT_EXAMPLE: Final = {"model": _MODEL, "messages": [{"role": "user", "content": "Hello!"}], "stream": True}
@@ -100,6 +104,15 @@ def _paths() -> dict[str, Any]:
                 Completion,
                 (Completion,),
                 _COMPLETION_EXAMPLE,
+            )
+        },
+        "/v1/responses": {
+            "post": _generates(
+                "A response, optionally streamed",
+                ResponsesRequest,
+                responses.ResponseObject,
+                get_args(responses.StreamEvent),
+                {"model": _MODEL, "input": "Hello!", "stream": True},
             )
         },
         "/v1/messages": {
@@ -197,7 +210,7 @@ def _schemas() -> dict[str, Any]:
         for name, schema in schemas[struct.__name__]["properties"].items():
             if name in fields and fields[name].meaning:
                 schema["description"] = fields[name].meaning
-    for struct in (ChatCompletionRequest, CompletionRequest, MessagesRequest):
+    for struct in (ChatCompletionRequest, CompletionRequest, ResponsesRequest, MessagesRequest):
         properties = schemas[struct.__name__]["properties"]
         for name, schema in properties.items():
             _bound(_SAME_RANGE.get(name, name), schema)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ContentPartBody,
         GenerationRequest,
         MessageBody,
+        SamplingRequest,
         TokenizeRequest,
         ToolCallBody,
     )
@@ -45,7 +46,7 @@ def to_chat_request(body: ChatCompletionRequest) -> chat_service_pb2.ChatRequest
     """The request as a proto; InvalidValue or UnsupportedParameter for what that cannot hold."""
     fields = common_fields(body)
     if body.max_completion_tokens is not None:
-        fields["max_tokens"] = _max_tokens(body.max_completion_tokens, "max_completion_tokens")
+        fields["max_tokens"] = max_tokens(body.max_completion_tokens, "max_completion_tokens")
     return chat_service_pb2.ChatRequest(
         **fields,
         messages=_messages(body.messages),
@@ -84,8 +85,8 @@ def common_fields(body: GenerationRequest) -> dict[str, Any]:
     """The proto fields that chat and text completions share; InvalidValue as above."""
     return {
         "model": body.model,
-        "sampling": _sampling(body),
-        "max_tokens": _max_tokens(body.max_tokens, "max_tokens"),
+        "sampling": sampling(body),
+        "max_tokens": max_tokens(body.max_tokens, "max_tokens"),
         "min_tokens": whole("min_tokens", body.min_tokens),
         "stop": _stops(body.stop),
         "stop_token_ids": [token_id(str(token), "stop_token_ids") for token in body.stop_token_ids or ()],
@@ -93,7 +94,7 @@ def common_fields(body: GenerationRequest) -> dict[str, Any]:
         "n": whole("n", body.n),
         "user": body.user or "",
         "response_format": response_format(body),
-        "service_tier": _service_tier(body.service_tier),
+        "service_tier": service_tier(body.service_tier),
         "continuous_usage": _continuous_usage(body),
     }
 
@@ -148,7 +149,8 @@ def _call(call: ToolCallBody, path: str) -> tool_pb2.ToolCall:
     return tool_pb2.ToolCall(id=call.id, function=tool_pb2.FunctionCall(name=call.function.name, arguments=arguments))
 
 
-def _sampling(body: GenerationRequest) -> chat_pb2.SamplingOptions:
+def sampling(body: SamplingRequest) -> chat_pb2.SamplingOptions:
+    """The sampling options; InvalidValue as above."""
     return chat_pb2.SamplingOptions(
         temperature=body.temperature,
         top_p=body.top_p,
@@ -162,8 +164,8 @@ def _sampling(body: GenerationRequest) -> chat_pb2.SamplingOptions:
     )
 
 
-def _max_tokens(value: int | None, param: str) -> int | None:
-    """Clients send huge numbers for "no limit": more than any context holds is the largest that the proto takes."""
+def max_tokens(value: int | None, param: str) -> int | None:
+    """The limit; clients send huge numbers for none: more than a context holds is the largest that the proto takes."""
     limit = LIMITS["max_tokens"]
     return whole("max_tokens", value if value is None else min(value, int(limit.maximum)), param)
 
@@ -183,7 +185,8 @@ def _seed(value: int | None) -> int | None:
     return whole("seed", value)
 
 
-def _service_tier(value: str | None) -> chat_pb2.ServiceTier.ValueType:
+def service_tier(value: str | None) -> chat_pb2.ServiceTier.ValueType:
+    """The tier; InvalidValue if there is none of that name."""
     tier = SERVICE_TIERS.get("auto" if value is None else value)
     if tier is None:
         raise InvalidValue(

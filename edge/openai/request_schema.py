@@ -123,12 +123,9 @@ class StreamOptionsBody(Struct):
     continuous_usage_stats: bool | None = None
 
 
-class GenerationRequest(Struct, kw_only=True):
-    """The fields that chat and text completions share."""
+class SamplingRequest(Struct, kw_only=True):
+    """How tokens are chosen."""
 
-    model: str
-    stream: bool | None = None
-    stream_options: StreamOptionsBody | None = None
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
@@ -138,6 +135,14 @@ class GenerationRequest(Struct, kw_only=True):
     frequency_penalty: float | None = None
     seed: int | None = None
     logit_bias: dict[str, float] | None = None
+
+
+class GenerationRequest(SamplingRequest, kw_only=True):
+    """The fields that chat and text completions share."""
+
+    model: str
+    stream: bool | None = None
+    stream_options: StreamOptionsBody | None = None
     max_tokens: int | None = None
     min_tokens: int | None = None
     stop: str | list[str] | None = None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from edge.openai.request_schema import AllowedToolsBody, NamedFunctionBody, ToolBody, ToolChoiceBody
 
-_MODES: Final = {
+MODES: Final = {
     "none": tool_pb2.TOOL_CHOICE_MODE_NONE,
     "auto": tool_pb2.TOOL_CHOICE_MODE_AUTO,
     "required": tool_pb2.TOOL_CHOICE_MODE_REQUIRED,
@@ -37,14 +37,14 @@ def tool_choice(choice: str | ToolChoiceBody | None) -> tool_pb2.ToolChoice | No
     if choice is None:
         return None
     if isinstance(choice, str):
-        if choice not in _MODES:
+        if choice not in MODES:
             raise InvalidValue(
-                f"tool_choice is {quoted(choice)}, but must be a function or one of {', '.join(_MODES)}.",
+                f"tool_choice is {quoted(choice)}, but must be a function or one of {', '.join(MODES)}.",
                 param="tool_choice",
             )
-        return tool_pb2.ToolChoice(mode=_MODES[choice])
+        return tool_pb2.ToolChoice(mode=MODES[choice])
     if choice.type == "allowed_tools":
-        return tool_pb2.ToolChoice(mode=_MODES[_allowed(choice).mode])
+        return tool_pb2.ToolChoice(mode=MODES[_allowed(choice).mode])
     return tool_pb2.ToolChoice(function_name=_function(choice.type, choice.function, "tool_choice"))
 
 

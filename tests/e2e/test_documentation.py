@@ -22,7 +22,7 @@ def test_every_documented_example_is_answered(simulated: Service) -> None:
                 assert reply.status == 200, reply.body
                 assert reply.headers["content-type"].partition(";")[0] in operation["responses"]["200"]["content"]
                 asked += 1
-    assert asked == 6
+    assert asked == 7
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])

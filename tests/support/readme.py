@@ -13,6 +13,8 @@ from edge.anthropic.request_schema import MessagesRequest
 from edge.api.fields import Known, Treatment
 from edge.openai.field_table import FIELDS as OPENAI_FIELDS
 from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest, StreamOptionsBody
+from edge.responses.field_table import FIELDS as RESPONSES_FIELDS
+from edge.responses.request_schema import ResponsesRequest
 from services.setting_values import text_of
 from services.settings import Settings, fields, variable
 from tests.support.bounds import BOUNDS
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     import msgspec
 
 # Of all APIs.
-FIELDS: Final = {**OPENAI_FIELDS, **ANTHROPIC_FIELDS}
+FIELDS: Final = {**OPENAI_FIELDS, **RESPONSES_FIELDS, **ANTHROPIC_FIELDS}
 ROOT: Final = Path(__file__).parents[2]
 # Folders of the repository; what is built or installed beside them may hold other people's READMEs.
 _FOLDERS: Final = ("docker", "edge", "proto", "services", "tests")
@@ -127,6 +129,8 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "stream options": partial(fields_table, StreamOptionsBody),
     "other fields": other_fields_table,
     "clients": clients_table,
+    "responses fields": partial(fields_table, ResponsesRequest),
+    "other responses fields": partial(not_honoured_table, ResponsesRequest),
     "messages fields": partial(fields_table, MessagesRequest),
     "other messages fields": partial(not_honoured_table, MessagesRequest),
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.anthropic.asked import asked_messages
 from edge.openai.asked import asked_chat, asked_completion
+from edge.responses.asked import asked_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,9 +135,50 @@ def _messages_whole(data: bytes) -> Read:
     return Read(text, calls, end, answer["usage"])
 
 
+def _responses_stream(data: bytes) -> Read:
+    """Items come one after the other, each whole before the next; their deltas are what their ends hold."""
+    events = events_in(data)
+    assert [name for name, _ in events] == [event["type"] for _, event in events]
+    assert [event["sequence_number"] for _, event in events] == list(range(len(events)))
+    assert [name for name, _ in events[:2]] == ["response.created", "response.in_progress"]
+    last = events[-1][1]["response"]
+    assert events[-1][0] == f"response.{last['status']}"
+    done: list[Any] = []
+    texts: list[str] = []
+    for kind, event in events[2:-1]:
+        assert event["output_index"] == len(done)
+        if kind == "response.output_item.added":
+            texts.append("")
+            assert event["item"]["status"] == "in_progress"
+        elif kind.endswith(".delta"):
+            texts[-1] += event["delta"]
+        elif kind == "response.output_item.done":
+            done.append(event["item"])
+        elif kind.endswith("output_text.done"):
+            assert event["text"] == texts[-1]
+        elif kind.endswith("arguments.done"):
+            assert event["arguments"] == texts[-1]
+        assert len(texts) - len(done) in (0, 1)
+    assert last["output"] == done
+    return _read_response(last)
+
+
+def _responses_whole(data: bytes) -> Read:
+    return _read_response(json.loads(data))
+
+
+def _read_response(response: Any) -> Read:
+    items = response["output"]
+    text = "".join(part["text"] for item in items if item["type"] == "message" for part in item["content"])
+    calls = [(item["name"], item["arguments"]) for item in items if item["type"] == "function_call"]
+    rest = {name: value for name, value in response.items() if name not in ("output", "usage")}
+    return Read(text, calls, (rest, [item["status"] for item in items][-1]), response["usage"])
+
+
 _CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 APIS = {
     "chat": Api(asked_chat, _CHAT, _chat_stream, _chat_whole),
     "completions": Api(asked_completion, {"model": "m", "prompt": "Hi"}, _completion_stream, _completion_whole, False),
+    "responses": Api(asked_response, {"model": "m", "input": "Hi"}, _responses_stream, _responses_whole),
     "messages": Api(asked_messages, _CHAT | {"max_tokens": 9}, _messages_stream, _messages_whole),
 }

@@ -43,6 +43,7 @@ LAYERS = (
     ("edge.upstream",),
     ("edge.api",),
     ("edge.anthropic", "edge.openai"),
+    ("edge.responses",),
     ("edge.endpoints", "edge.envoy"),
     ("edge",),
     ("services",),

@@ -12,6 +12,7 @@ from edge.anthropic import answer_schema as anthropic
 from edge.api import errors
 from edge.envoy.local_replies import _LOCAL_REPLIES as LOCAL_REPLIES
 from edge.openai import answer_schema
+from edge.responses import answer_schema as responses
 from services.errors import Cancelled, ChasquiError, Unavailable
 from services.settings import fields, variable
 from tests.support.bounds import BOUNDS
@@ -103,7 +104,7 @@ def test_every_request_field_is_explained() -> None:
 def test_every_answer_field_is_explained() -> None:
     text = (ROOT / "edge" / "README.md").read_text(encoding="utf-8")
     words = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", text))))
-    schemas = (answer_schema, anthropic)
+    schemas = (answer_schema, responses, anthropic)
     structs = [each for schema in schemas for each in vars(schema).values() if hasattr(each, "__struct_fields__")]
     assert {field for struct in structs for field in struct.__struct_fields__} - words == set()
 

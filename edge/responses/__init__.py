@@ -1,0 +1,1 @@
+"""OpenAI's Responses format: requests, responses and stream events."""
