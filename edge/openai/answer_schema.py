@@ -169,11 +169,12 @@ class CompletionLogprobs(Struct):
     """The log probabilities of a choice's tokens, in columns; in a chunk only the new ones.
 
     `text_offset` counts characters from the beginning of the choice; `top_logprobs` is null unless they were requested.
+    The first token of an echoed prompt has null in both.
     """
 
     tokens: list[str]
-    token_logprobs: list[float]
-    top_logprobs: list[dict[str, float]] | None
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None] | None
     text_offset: list[int]
 
 

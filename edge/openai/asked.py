@@ -48,10 +48,12 @@ def asked_completion(data: bytes) -> Asked:
     decoded = decode_request(CompletionRequest, data)
     requests = to_prompt_requests(decoded.body)
     n = requests[0].n or 1
-    chunks = CompletionSequence(choices=n * len(requests), **_stream_options(decoded.body))
+    tops = bool(decoded.body.logprobs)
+    chunks = CompletionSequence(choices=n * len(requests), tops=tops, **_stream_options(decoded.body))
     field_of = partial(field_with_form, form_field(decoded.body, requests[0]))
     writer, streamed = ChunkWriter(chunks), bool(decoded.body.stream)
-    return Asked(requests, n, streamed, decoded.ignored, field_of, writer, WholeAnswer(_text_parts, WholeColumns))
+    whole = WholeAnswer(_text_parts, partial(WholeColumns, tops=tops))
+    return Asked(requests, n, streamed, decoded.ignored, field_of, writer, whole)
 
 
 def _stream_options(body: GenerationRequest) -> dict[str, bool | None]:

@@ -94,8 +94,9 @@ def text_completion(response: chat_service_pb2.ChatResponse, logprobs: Mapping[i
 class WholeColumns:
     """The log probabilities of one choice of an unstreamed response."""
 
-    def __init__(self) -> None:
-        self._next = _LogprobColumns()
+    def __init__(self, *, tops: bool) -> None:
+        """With `tops`, those of the most probable tokens are wanted."""
+        self._next = _LogprobColumns(tops=tops)
         self._columns: dict[str, list[msgspec.Raw]] = {name: [] for name in CompletionLogprobs.__struct_fields__}
 
     def add(self, logprobs: chat_pb2.ChoiceLogprobs) -> None:
@@ -113,17 +114,24 @@ class WholeColumns:
 
 
 class CompletionSequence:
-    """Turns the events of one stream with `choices` choices into chunks.
+    """Turns the events of one stream with `choices` choices into chunks, with `tops` with the most probable tokens.
 
     Usage and timings are placed as in `ChunkSequence`.
     """
 
-    def __init__(self, *, choices: int, include_usage: bool | None = None, include_timings: bool | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        choices: int,
+        tops: bool = False,
+        include_usage: bool | None = None,
+        include_timings: bool | None = None,
+    ) -> None:
         self._open = choices
         self._include_usage = include_usage
         self._include_timings = include_timings
         self._usage: UsageBody | UnsetType | None = None if include_usage else UNSET  # of the next chunk
-        self._logprobs = [_LogprobColumns() for _ in range(choices)]
+        self._logprobs = [_LogprobColumns(tops=tops) for _ in range(choices)]
         self._last_finish: Completion | None = None
         self._started: Started
 
@@ -177,7 +185,8 @@ class CompletionSequence:
 class _LogprobColumns:
     """The log probabilities of one choice; keeps count of characters, for `text_offset`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tops: bool) -> None:
+        self._tops = tops
         self._characters = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
@@ -189,10 +198,14 @@ class _LogprobColumns:
         for entry in logprobs.content:
             offsets.append(self._characters)
             self._characters += len(self._decoder.decode(entry.bytes))
-        tops = [{other.token: other.logprob for other in entry.top_logprobs} for entry in logprobs.content]
         return CompletionLogprobs(
             [entry.token for entry in logprobs.content],
-            [entry.logprob for entry in logprobs.content],
-            tops if any(tops) else None,
+            [entry.logprob if entry.HasField("logprob") else None for entry in logprobs.content],
+            [_tops(entry) for entry in logprobs.content] if self._tops else None,
             offsets,
         )
+
+
+def _tops(entry: chat_pb2.TokenLogprob) -> dict[str, float] | None:
+    """The most probable tokens; None for the first token of a prompt, which follows nothing."""
+    return {other.token: other.logprob for other in entry.top_logprobs} if entry.HasField("logprob") else None

@@ -205,7 +205,11 @@ FIELDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Known]]] = {
             "text prompt are tokenized as ordinary text; to send one, send its id",
         ),
         "max_tokens": honoured("0 or more, 16", "most tokens per choice; more than the context leaves is clamped"),
-        "echo": honoured("false", "the answer begins with the prompt; not beside `logprobs`"),
+        "echo": honoured(
+            "false",
+            "the answer begins with the prompt; with `logprobs`, so do the columns: the first token has null, and "
+            "special tokens have an empty text. Not with `logprobs` on TensorRT-LLM, nor over 131,072 of them",
+        ),
         "logprobs": honoured("0 to 20", "log probabilities, and this many of the most probable tokens", False),
         "suffix": refused(""),
         "prompt_embeds": refused(),

@@ -132,7 +132,7 @@ class ChatPipeline:
         )
         self._calls.add(call)
         left = clock.left
-        if max_tokens == 0:
+        if max_tokens == 0 and not form.scores_prompt:
             call.end_empty(len(processed.prompt))
         else:
             generation = generation_of(request, processed, max_tokens, reservation.n, trace.headers)

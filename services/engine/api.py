@@ -62,7 +62,8 @@ class Generation:
     """One call of the engine: `n` independent continuations of `prompt` (token ids, at least one)."""
 
     prompt: Sequence[int]
-    max_tokens: int  # per choice, at least 1, and prompt + max_tokens fits the context
+    # Per choice, and prompt + max_tokens fits the context. At least 1; 0 with prompt_logprobs alone, for nothing else.
+    max_tokens: int
     sampling: Sampling = Sampling()
     n: int = 1
     ignore_eos: bool = False
@@ -71,18 +72,21 @@ class Generation:
     trace_headers: Mapping[str, str] = field(default_factory=dict)  # W3C: traceparent, tracestate
     min_tokens: int = 0  # per choice; no stop token ends a choice before that many
     top_logprobs: int | None = None  # candidates per token; None: no log probabilities
+    # Also of the prompt's tokens, and of one that ends a choice, with no data; with top_logprobs, where the engine can.
+    prompt_logprobs: bool = False
     priority: float = NORMAL_PRIORITY  # 0 to 1; an engine that has priorities serves higher ones first
 
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """A generated token and the model's log probability of it, before sampling parameters are applied.
+    """A token and the model's log probability of it, before sampling parameters are applied.
 
-    llama.cpp reports a character that spans tokens as one token, with the probability of the last of them.
+    Of generated tokens, llama.cpp reports those of a character that spans several as one, with the probability of the
+    last of them.
     """
 
     data: bytes  # the token's bytes
-    logprob: float  # natural logarithm
+    logprob: float | None  # natural logarithm; None for the first token of a prompt, which follows nothing
     top: Sequence[tuple[bytes, float]] = ()  # the most probable tokens here, best first
 
 
@@ -133,8 +137,11 @@ class End:
 class Sink(Protocol):
     """Receives a generation's events. Its methods must not block or raise; engines call them in the loop's thread.
 
-    Order: token deltas, one `choice_end` per choice, then exactly one `end`.
+    Order: the prompt's log probabilities, token deltas, one `choice_end` per choice, then exactly one `end`.
     """
+
+    def prompt_logprobs(self, entries: Sequence[TokenLogprob]) -> None:
+        """The next tokens of the prompt, if the generation asks for their log probabilities; once for all choices."""
 
     def token_delta(self, delta: TokenDelta) -> None:
         """New tokens of a choice."""
@@ -177,6 +184,7 @@ class Capabilities:
     parameters: frozenset[str]  # names of the optional fields of Sampling and Generation that have an effect
     parallel: int  # number of slots; a generation's n is at most this
     guided: bool  # whether a generation's grammar is enforced
+    scores_prompts: bool = False  # whether it reports the log probabilities of a prompt's tokens
     remedies: Mapping[str, str] = field(default_factory=dict)  # unsupported parameter -> a sentence on what supports it
     exclusions: frozenset[tuple[str, str]] = frozenset()  # supported parameters, or response_format, but not together
 

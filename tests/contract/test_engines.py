@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -242,12 +243,63 @@ async def test_log_probabilities_come_with_every_token_and_spell_the_text(engine
     assert b"".join(entry.data for entry in entries).decode("utf-8", "replace") == sink.text(engine.tokenizer)
     assert len(entries) <= sink.tokens()
     for entry in entries:
+        assert entry.logprob is not None
         assert entry.logprob <= 0
         assert [logprob for _, logprob in entry.top] == sorted((logprob for _, logprob in entry.top), reverse=True)
         assert len(entry.top) == 3
         assert sum(math.exp(logprob) for _, logprob in entry.top) <= 1 + 1e-6
     greedy = [entry.top[0] == (entry.data, entry.logprob) for entry in entries]
     assert all(greedy), "at temperature 0 the most probable token is chosen"
+
+
+async def test_a_prompt_has_the_probabilities_that_its_tokens_would_have_if_they_were_generated(engine: Engine) -> None:
+    if not engine.capabilities.scores_prompts:
+        pytest.skip("the engine does not report the probabilities of a prompt's tokens")
+    end = engine.tokenizer.special_tokens["<|eot_id|>"]
+    prompt = [
+        *engine.tokenizer.opening,
+        *engine.tokenizer.encode("Hello, 世界 🦙, how"),
+        end,
+        *engine.tokenizer.encode("Hi!"),
+    ]
+    asked = Generation(prompt, 0, Sampling(temperature=0.0), n=2, top_logprobs=4, prompt_logprobs=True)
+    sink = await run(engine, asked)
+    assert [entry.data for entry in sink.prompt_entries] == [engine.tokenizer.token_bytes(token) for token in prompt]
+    assert sink.prompt_entries[0].logprob is None
+    assert [end.reason for end in sink.choice_ends] == [EndReason.LENGTH] * 2
+    assert (sink.tokens(), sink.ends[0].completion_tokens, sink.ends[0].error) == (0, 0, None)
+    for place in (1, 3, len(prompt) - 1):
+        scored = sink.prompt_entries[place]
+        generated = await run(engine, Generation(prompt[:place], 1, Sampling(temperature=0.0), top_logprobs=4))
+        if engine.capabilities.guided:  # it has a model, whose probabilities depend on the text alone
+            found = [entry for delta in generated.deltas for entry in delta.logprobs]
+            expected = [logprob for _, logprob in found[0].top]
+            assert [logprob for _, logprob in scored.top] == pytest.approx(expected, abs=0.05)
+        assert scored.logprob is not None
+        assert scored.logprob <= scored.top[0][1]
+
+
+async def test_a_generation_follows_the_prompt_that_was_scored(engine: Engine) -> None:
+    if not engine.capabilities.scores_prompts:
+        pytest.skip("the engine does not report the probabilities of a prompt's tokens")
+    prompt = [*engine.tokenizer.opening, *engine.tokenizer.encode("Hello, how")]
+    plain = Generation(prompt, 5, Sampling(temperature=0.0), ignore_eos=True, top_logprobs=1)
+    scored = await run(engine, replace(plain, prompt_logprobs=True))
+    assert len(scored.prompt_entries) == len(prompt)
+    assert scored.text(engine.tokenizer) == (await run(engine, plain)).text(engine.tokenizer)
+    assert scored.ends[0].cached_tokens == 0
+
+
+async def test_a_prompt_that_is_being_scored_can_be_cancelled(engine: Engine) -> None:
+    if not engine.capabilities.scores_prompts:
+        pytest.skip("the engine does not report the probabilities of a prompt's tokens")
+    prompt = [*engine.tokenizer.opening, *engine.tokenizer.encode("word " * (CONTEXT // 4))][: CONTEXT - 8]
+    sink = RecordingSink()
+    handle = engine.submit(Generation(prompt, 4, top_logprobs=0, prompt_logprobs=True), sink)
+    handle.cancel()
+    await asyncio.wait_for(handle.released, 30)
+    assert [end.reason for end in sink.choice_ends] == [EndReason.CANCELLED]
+    assert len(sink.ends) == 1
 
 
 async def test_without_candidates_only_the_chosen_tokens_have_probabilities(engine: Engine) -> None:

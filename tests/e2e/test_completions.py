@@ -119,6 +119,58 @@ def test_logprobs_are_columns_whose_offsets_point_into_the_text(client: OpenAI) 
     assert offsets == logprobs.text_offset
 
 
+def test_echo_with_logprobs_scores_the_prompt_as_lm_eval_needs_it(client: OpenAI, service: Service) -> None:
+    prompt = post(service.url + "/tokenize", {"model": REFERENCE_MODEL, "prompt": TEXT}).json()["tokens"]
+    body = asked(prompt=prompt, echo=True, logprobs=2, max_tokens=1)
+    whole = client.completions.create(**body)
+    logprobs, usage = whole.choices[0].logprobs, whole.usage
+    assert logprobs is not None
+    assert usage is not None
+    assert usage.prompt_tokens == len(prompt)
+    scores = logprobs.token_logprobs or []
+    assert len(scores) == len(prompt) + usage.completion_tokens
+    assert scores[0] is None
+    assert all(score <= 0 for score in scores[1:])
+    tops = logprobs.top_logprobs or []
+    assert tops[0] is None
+    for top, score in zip(tops[1:], scores[1:], strict=True):
+        assert score <= max(top.values())
+    offsets = logprobs.text_offset or []
+    assert offsets == sorted(offsets)
+    assert whole.choices[0].text.startswith(TEXT)
+    streamed = [choice for chunk in client.completions.create(**body, stream=True) for choice in chunk.choices]
+    assert "".join(choice.text for choice in streamed) == whole.choices[0].text
+    parts = [choice.logprobs.token_logprobs or [] for choice in streamed if choice.logprobs]
+    assert [score is None for part in parts for score in part] == [score is None for score in scores]
+
+
+def test_the_token_that_ends_an_answer_has_an_entry_beside_those_of_the_prompt(llama_cpp: Service) -> None:
+    # lm-evaluation-harness asks for one token, and takes the last entry for that token's, whichever it is.
+    chat = {"model": REFERENCE_MODEL, "messages": [{"role": "user", "content": "x"}], "return_token_strs": True}
+    tokenized = post(llama_cpp.url + "/tokenize", chat).json()
+    end = tokenized["tokens"][tokenized["token_strs"].index("<|eot_id|>")]
+    with OpenAI(base_url=llama_cpp.url + "/v1", api_key="unused", max_retries=0) as client:
+        answer = client.completions.create(**asked(echo=True, logprobs=1, max_tokens=1, logit_bias={str(end): 100}))
+    choice, usage = answer.choices[0], answer.usage
+    assert (choice.text, choice.finish_reason) == (TEXT, "stop")
+    assert choice.logprobs is not None
+    assert usage is not None
+    assert usage.completion_tokens == 0
+    assert len(choice.logprobs.token_logprobs or ()) == usage.prompt_tokens + 1
+    assert (choice.logprobs.tokens or [])[-1] == ""
+
+
+def test_a_prompt_is_scored_without_an_answer_and_for_every_choice(client: OpenAI) -> None:
+    answer = client.completions.create(**asked(echo=True, logprobs=0, max_tokens=0, n=2))
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens == 0
+    for choice in answer.choices:
+        assert (choice.text, choice.finish_reason) == (TEXT, "length")
+        assert choice.logprobs is not None
+        assert len(choice.logprobs.token_logprobs or ()) == answer.usage.prompt_tokens
+        assert not choice.logprobs.top_logprobs
+
+
 def test_stop_sequences_end_the_text(client: OpenAI) -> None:
     text = client.completions.create(**asked()).choices[0].text
     stop = text[len(text) // 2 :][:3]
@@ -132,7 +184,6 @@ def test_stop_sequences_end_the_text(client: OpenAI) -> None:
     [
         ({"suffix": "end"}, "suffix", "unsupported_parameter"),
         ({"best_of": 2}, "best_of", "unsupported_parameter"),
-        ({"echo": True, "logprobs": 1}, "echo", "unsupported_parameter"),
         ({"logprobs": 21}, "logprobs", "invalid_value"),
         ({"prompt": []}, "prompt", "invalid_value"),
         ({"prompt": [[]]}, "prompt", "invalid_value"),

@@ -257,6 +257,13 @@ BOUNDS: Final = (
         "unit/chat/test_input_processor.py::test_an_echo_beyond_the_limit_is_refused",
     ),
     Bound(
+        "log probabilities of an echoed prompt, candidates included, in all choices",
+        "services.chat.request.input_processor:MAX_SCORES",
+        "",
+        "400",
+        "unit/chat/test_input_processor.py::test_more_log_probabilities_of_a_prompt_than_the_limit_are_refused",
+    ),
+    Bound(
         "answer of the unary RPC `Chat`; REST and `StreamChat` have no such bound",
         "services.chat.transport.servicers:MAX_ANSWER_BYTES",
         "bytes",

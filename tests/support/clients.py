@@ -109,5 +109,8 @@ CLIENTS: Final[Mapping[str, Client]] = {
     "schemathesis": Client("schemathesis", AGENTS, "requests generated from `/openapi.json`: no 5xx but 503 and 504"),
     "guidellm": Client("guidellm", LOAD, "20 synthetic chats, 4 at a time"),
     "aiperf": Client("aiperf", LOAD, "20 synthetic chats, 4 at a time, with the usage of every chunk"),
+    "lm-evaluation-harness": Client(
+        "lm-eval", LOAD, "`local-completions`: log likelihoods of continuations and whole texts, generation"
+    ),
     "llama-models": Client("llama-models", AGENTS, "Meta's own prompts and tokens, compared with ours"),
 }

@@ -8,7 +8,9 @@ from services.engine.api import Capabilities, Generation, Handle, Heartbeat, Mod
 from tests.support.recording_sink import RecordingSink
 
 if TYPE_CHECKING:
-    from services.engine.api import ChoiceEnd, End, Engine, TokenDelta
+    from collections.abc import Sequence
+
+    from services.engine.api import ChoiceEnd, End, Engine, TokenDelta, TokenLogprob
     from services.engine.model.tokenizer import Tokenizer
 
 
@@ -18,6 +20,11 @@ class _Tee(RecordingSink):
     def __init__(self, sink: Sink) -> None:
         super().__init__()
         self._sink = sink
+
+    def prompt_logprobs(self, entries: Sequence[TokenLogprob]) -> None:
+        """Record and pass on."""
+        super().prompt_logprobs(entries)
+        self._sink.prompt_logprobs(entries)
 
     def token_delta(self, delta: TokenDelta) -> None:
         """Record and pass on."""

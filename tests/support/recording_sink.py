@@ -7,7 +7,9 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from services.engine.api import ChoiceEnd, End, TokenDelta
+    from collections.abc import Sequence
+
+    from services.engine.api import ChoiceEnd, End, TokenDelta, TokenLogprob
     from services.engine.model.tokenizer import Tokenizer
 
 
@@ -16,12 +18,18 @@ class RecordingSink:
 
     def __init__(self) -> None:
         self.events: list[TokenDelta | ChoiceEnd | End] = []
+        self.prompt_entries: list[TokenLogprob] = []
         self.deltas: list[TokenDelta] = []
         self.choice_ends: list[ChoiceEnd] = []
         self.ends: list[End] = []
         self.threads: set[int] = set()
         self.first_delta = asyncio.Event()
         self.ended = asyncio.Event()
+
+    def prompt_logprobs(self, entries: Sequence[TokenLogprob]) -> None:
+        """Record."""
+        self.prompt_entries += entries
+        self.threads.add(threading.get_ident())
 
     def token_delta(self, delta: TokenDelta) -> None:
         """Record."""

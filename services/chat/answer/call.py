@@ -15,6 +15,7 @@ from services.chat.accounting.usage_record import UsageRecord
 from services.chat.answer.choice import Choice
 from services.chat.answer.deadline import Deadline
 from services.chat.answer.engine_run import EngineRun
+from services.chat.answer.logprobs import entry_of
 from services.chat.answer.outbox import MOST_UNREAD
 from services.chat.answer.usage import timings_of, usage_of
 from services.engine.api import End, EndReason, EngineTimings
@@ -22,12 +23,12 @@ from services.errors import ChasquiError, EngineFailed, SlowReader, UnsupportedP
 from services.telemetry import outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from services.chat.accounting.call_facts import CallFacts
     from services.chat.answer.form import AnswerForm
     from services.chat.answer.outbox import Outbox
-    from services.engine.api import ChoiceEnd, Handle, TokenDelta
+    from services.engine.api import ChoiceEnd, Handle, TokenDelta, TokenLogprob
     from services.engine.model.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class ChatCall:
         self._run = EngineRun(on_released)
         self._deadline: Deadline | None = None
         self._latest_start: Deadline | None = None
+        self._unscored_echo = form.echo
         self._closed = False  # no more events are for the caller
         self._recorded = False
 
@@ -83,7 +85,7 @@ class ChatCall:
                 prompt_tokens=prompt_tokens,
             )
         )
-        if self._form.echo:
+        if self._form.echo and not self._form.scores_prompt:
             self.outbox.add_echo(self._form.echo, self._form.n)
 
     def attach(self, handle: Handle) -> None:
@@ -125,6 +127,12 @@ class ChatCall:
         self._cancel()
 
     # The sink's methods, which the engine calls. What fails in them ends this call alone.
+
+    def prompt_logprobs(self, entries: Sequence[TokenLogprob]) -> None:
+        """Repeat the next tokens of the prompt in every choice; the first of them come with all of its text."""
+        if not self._closed:
+            text, self._unscored_echo = self._unscored_echo, ""
+            self.outbox.add_echo(text, self._form.n, [entry_of(token, token.data) for token in entries])
 
     def token_delta(self, delta: TokenDelta) -> None:
         """Count the tokens and show them, unless their choice or the call has ended for the caller."""

@@ -37,7 +37,7 @@ class Choice:
         self.output: list[str] = []
         self._index = index
         self._outbox = outbox
-        self._text = ChoiceText(decoder, form.stops, logprobs=form.logprobs)
+        self._text = ChoiceText(decoder, form.stops, logprobs=form.logprobs, shows_ends=form.scores_prompt)
         self._logprobs = form.logprobs
         self._tools = form.tools
         self._parser = None if form.tools is None else form.tools.parser()

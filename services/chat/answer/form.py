@@ -50,6 +50,7 @@ class AnswerForm:
     logprobs: bool = False
     echo: str = ""  # the prompt's text, with which every choice begins; it is not counted as usage
     grammar_param: str | None = None  # the field to name in the error if the grammar cannot be enforced
+    scores_prompt: bool = False  # the echo comes with log probabilities, from the engine
     counted_prompt: int | None = None  # its tokens, if events carry the usage so far
 
 
@@ -81,5 +82,6 @@ def form_of(
         request.logprobs,
         echo,
         grammar_param,
+        request.prompt.echo and request.logprobs,
         prompt_tokens if request.continuous_usage else None,
     )

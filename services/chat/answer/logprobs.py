@@ -31,17 +31,19 @@ class LogprobTrail:
     shown text. A token that a stop sequence cuts is returned with the bytes before the cut.
     """
 
-    def __init__(self, decoder: TextDecoder) -> None:
+    def __init__(self, decoder: TextDecoder, *, shows_ends: bool = False) -> None:
+        """With `shows_ends`, tokens that end an answer or are special have an entry, too, without bytes."""
         self._decoder = decoder
+        self._shows_ends = shows_ends
         self._groups: deque[_Group] = deque()
         self._open = False  # the last group ends inside a character
         self._shown = 0  # characters of the groups that wait
 
     def push(self, tokens: Sequence[TokenLogprob]) -> str:
-        """The text that tokens complete. One without bytes ends an answer or is special, and never visible."""
+        """The text that tokens complete. One without bytes ends an answer or is special, and adds nothing to it."""
         texts = []
         for token in tokens:
-            if not token.data:
+            if not token.data and not self._shows_ends:
                 continue
             if not self._open:
                 self._groups.append(_Group())
@@ -68,7 +70,7 @@ class LogprobTrail:
         while len(self._groups) > self._open and self._groups[0].characters <= self._shown:
             group = self._groups.popleft()
             self._shown -= group.characters
-            entries += [_entry(token, token.data) for token in group.tokens]
+            entries += [entry_of(token, token.data) for token in group.tokens]
         if last and self._groups and self._shown:
             entries += _cut(self._groups.popleft().tokens, self._shown)
         return entries
@@ -79,7 +81,7 @@ def _cut(tokens: Sequence[TokenLogprob], characters: int) -> Iterator[chat_pb2.T
     left = _bytes_of(b"".join(token.data for token in tokens), characters)
     for token in tokens:
         if left > 0:
-            yield _entry(token, token.data[:left])
+            yield entry_of(token, token.data[:left])
         left -= len(token.data)
 
 
@@ -96,7 +98,8 @@ def _bytes_of(data: bytes, characters: int) -> int:
     return len(data)
 
 
-def _entry(token: TokenLogprob, data: bytes) -> chat_pb2.TokenLogprob:
+def entry_of(token: TokenLogprob, data: bytes) -> chat_pb2.TokenLogprob:
+    """The entry of a token of which these bytes are shown."""
     return chat_pb2.TokenLogprob(
         token=data.decode("utf-8", "replace"),
         logprob=token.logprob,

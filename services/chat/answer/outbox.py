@@ -73,23 +73,27 @@ class Outbox:
         self._started = started
         self._added()
 
-    def add_echo(self, text: str, n: int) -> None:
-        """The prompt, repeated in `n` choices right after `start`.
+    def add_echo(self, text: str, n: int, logprobs: Sequence[TokenLogprob] = ()) -> None:
+        """The prompt, or the next tokens of it, repeated in `n` choices behind `start` and before anything else.
 
         It is not counted as unread: it is there at once, and the caller has had no time to read it.
         """
-        started = [stream_pb2.StreamEvent(started=self._started)]
+        started = [] if self._started is None else [stream_pb2.StreamEvent(started=self._started)]
         self._started = None
-        starts = range(0, len(text), BATCH)
+        parts = [text[at : at + BATCH] for at in range(0, len(text), BATCH)] or [""]
         deltas = [
-            stream_pb2.StreamEvent(delta=stream_pb2.ChoiceDelta(index=choice, content=text[at : at + BATCH], echo=True))
+            stream_pb2.StreamEvent(delta=stream_pb2.ChoiceDelta(index=choice, content=part, echo=True))
             for choice in range(n)
-            for at in starts
+            for part in parts
         ]
+        for delta in deltas[len(parts) - 1 :: len(parts)] if logprobs else ():
+            delta.delta.logprobs.content.extend(logprobs)
         self._count([*started, *deltas])
-        batches = [deltas] if n * len(text) <= BATCH else [[delta] for delta in deltas]
-        for batch in (started, *batches):
-            self._full.append((batch, sum(len(event.delta.content) for event in batch), 0))
+        size = sum(LOGPROB_CHARACTERS * (1 + len(token.top_logprobs)) for token in logprobs)
+        batches = [deltas] if n * (len(text) + size) <= BATCH else [[delta] for delta in deltas]
+        for batch in filter(None, (started, *batches)):
+            characters = sum(len(event.delta.content) + size * event.delta.HasField("logprobs") for event in batch)
+            self._full.append((batch, characters, 0))
         self.only_text = False
         self._announce()
 

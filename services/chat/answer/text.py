@@ -58,9 +58,11 @@ class StopMatcher:
 class ChoiceText:
     """The visible text of one choice."""
 
-    def __init__(self, decoder: TextDecoder, stops: Sequence[str], *, logprobs: bool = False) -> None:
+    def __init__(
+        self, decoder: TextDecoder, stops: Sequence[str], *, logprobs: bool = False, shows_ends: bool = False
+    ) -> None:
         self._decoder = decoder
-        self._trail = LogprobTrail(decoder) if logprobs else None
+        self._trail = LogprobTrail(decoder, shows_ends=shows_ends) if logprobs else None
         self._stop = StopMatcher(stops) if stops else None
         self.ended = False
 

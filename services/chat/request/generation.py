@@ -33,6 +33,7 @@ def generation_of(
         trace_headers=trace_headers,
         min_tokens=request.min_tokens,
         top_logprobs=request.top_logprobs if request.logprobs else None,
+        prompt_logprobs=request.prompt.echo and request.logprobs,
         priority=_PRIORITIES[tier_of(request.service_tier)],
     )
 

@@ -33,6 +33,8 @@ Result = TypeVar("Result")
 SMALL_BYTES: Final = 1024
 # Of the prompt in all choices of an answer: half of the largest message, for an answer that is one.
 MAX_ECHO_BYTES: Final = MAX_MESSAGE_BYTES // 2
+# Log probabilities of the prompt's tokens in an answer, candidates included: some 5 MB.
+MAX_SCORES: Final = 131_072
 # Tokens that CountTokens and Detokenize take, and how many of their calls may wait.
 MAX_COUNTED_TOKENS: Final = 262_144
 MAX_COUNTING: Final = 32
@@ -163,7 +165,7 @@ class InputProcessor:
             prompt = self._prompt_tokens(request, self._capabilities.context_length)
         except TooManyTokensError as error:
             raise self.too_long(request, f"at least {error.count}") from None
-        return Input(prompt, grammar, self._echo(request), self._shared(caller, prompt))
+        return Input(prompt, grammar, self._echo(request, prompt), self._shared(caller, prompt))
 
     def _shared(self, caller: str, prompt: list[int]) -> chat_pb2.SharedPrompt | None:
         shared = self._history.compare(caller, prompt)
@@ -202,12 +204,22 @@ class InputProcessor:
     def _text_tokens(self, text: str, opened: bool, most: int | None = None) -> list[int]:
         return [*(self._tokenizer.opening if opened else ()), *self._tokenizer.encode(text, most)]
 
-    def _echo(self, request: ChatRequest) -> str:
+    def _echo(self, request: ChatRequest, prompt: Sequence[int]) -> str:
         if not request.prompt.echo:
             return ""
         decoder = self._tokenizer.decoder()
+        self._check_scores(request, prompt)
         echo = request.prompt.text or decoder.push(request.prompt.tokens.ids) + decoder.flush()
         size = max(request.n, 1) * len(echo.encode())
         if size > MAX_ECHO_BYTES:
             raise InvalidValue(f"echo would repeat {size:,} bytes, but may repeat {MAX_ECHO_BYTES:,}.", param="echo")
         return echo
+
+    def _check_scores(self, request: ChatRequest, prompt: Sequence[int]) -> None:
+        """InvalidValue for more log probabilities of the prompt than an answer may have."""
+        count = max(request.n, 1) * len(prompt) * (1 + request.top_logprobs) if request.logprobs else 0
+        if count > MAX_SCORES:
+            raise InvalidValue(
+                f"echo would give {count:,} log probabilities of the prompt, but may give {MAX_SCORES:,}.",
+                param="echo",
+            )

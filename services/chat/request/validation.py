@@ -72,8 +72,10 @@ def validate_input(request: ChatRequest, capabilities: Capabilities) -> None:
     if kind is None or (kind == "tokens" and not request.prompt.tokens.ids):
         raise InvalidValue("prompt is empty.", param="prompt")
     check_tokens(request.prompt.tokens.ids, "prompt", capabilities)
-    if request.prompt.echo and request.logprobs:
-        raise UnsupportedParameter("echo is not supported together with logprobs.", param="echo")
+    if request.prompt.echo and request.logprobs and not capabilities.scores_prompts:
+        raise UnsupportedParameter(
+            "echo is not supported together with logprobs by the engine that this server runs.", param="echo"
+        )
 
 
 def _check_count(request: ChatRequest, items: int) -> None:

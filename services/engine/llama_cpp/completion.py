@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from services.engine.api import ChoiceEnd, EndReason, Generation, TokenDelta, TokenLogprob
@@ -55,6 +56,11 @@ def completion_request(
     return request
 
 
+def nothing_generated(n: int) -> dict[str, Any]:
+    """A message that ends `n` choices without a token."""
+    return {"choices": [{"index": index, "text": "", "finish_reason": "length"} for index in range(n)]}
+
+
 class CompletionState:
     """The state of one generation, updated by llama.cpp's messages.
 
@@ -70,8 +76,10 @@ class CompletionState:
         self.decode_seconds = 0.0
         self.error: str | None = None
         self.grammar_lost = False
-        self._prompt_tokens = len(generation.prompt)
+        # A prompt that was scored is in the cache because all of it was computed for this call.
+        self._cacheable_tokens = 0 if generation.prompt_logprobs else len(generation.prompt)
         self._top = generation.top_logprobs
+        self._shows_ends = generation.prompt_logprobs
         self._stop_ids = generation.stop_token_ids
         self._counted = [0] * generation.n
 
@@ -94,8 +102,13 @@ class CompletionState:
             text, finish, logprobs = choice["text"], choice["finish_reason"], choice.get("logprobs")
             if index not in self.open_choices:
                 continue
-            if self._stop_ids and logprobs is not None and logprobs["content"][-1]["id"] in self._stop_ids:
-                text, finish, logprobs = "", "stop", None
+            stopped = self._stop_ids and logprobs is not None and logprobs["content"][-1]["id"] in self._stop_ids
+            if stopped:
+                text, finish = "", "stop"
+            if self._shows_ends and not text and logprobs is not None:
+                yield TokenDelta(index, 0, logprobs=[replace(entry, data=b"") for entry in self._logprobs(logprobs)])
+            if stopped:
+                logprobs = None
             if finish is None and not text:
                 continue
             if finish == "stop":
@@ -125,4 +138,4 @@ class CompletionState:
         """Prefill and decode seconds. The choices share the prefill; the last message has the final values."""
         self.prefill_seconds = timings["prompt_ms"] / 1e3
         self.decode_seconds = timings["predicted_ms"] / 1e3
-        self.cached_tokens = min(timings["cache_n"], self._prompt_tokens)
+        self.cached_tokens = min(timings["cache_n"], self._cacheable_tokens)

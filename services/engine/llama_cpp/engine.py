@@ -24,20 +24,22 @@ from services.engine.api import (
     ModelInfo,
     Sink,
     TokenDelta,
+    TokenLogprob,
     deliver_end,
 )
-from services.engine.llama_cpp.completion import GRAMMAR_LOST, CompletionState, completion_request
+from services.engine.llama_cpp.completion import GRAMMAR_LOST, CompletionState, completion_request, nothing_generated
 from services.engine.llama_cpp.core import load_core
 from services.engine.llama_cpp.core_tokenizer import core_tokenizer
 from services.engine.llama_cpp.grammar_follower import GrammarFollower
 from services.engine.llama_cpp.listener import PrivateListener
 from services.engine.llama_cpp.prompt_cache import PromptCache
+from services.engine.llama_cpp.prompt_scores import PromptScorer
 from services.engine.load_error import EngineLoadError
 from services.engine.model.byte_level import is_known, tokenizer_from_gguf
 from services.engine.slots import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from services.engine.llama_cpp.core import CoreOptions
     from services.engine.model.gguf_file import GgufModel
@@ -64,6 +66,7 @@ class LlamaCppHandle:
         self.started = self.submitted
         self.completion = CompletionState(generation)
         self.core_slot: int | None = None
+        self.scoring_seconds = 0.0
         self.cancelled_choices: set[int] = set()
         self._wake = wake
 
@@ -94,7 +97,12 @@ class LlamaCppEngine:
         self._options = options
         self._listener = PrivateListener()
         self.capabilities = Capabilities(
-            options.context_length, len(gguf.tokens), _PARAMETERS, options.parallel, guided=True
+            options.context_length,
+            len(gguf.tokens),
+            _PARAMETERS,
+            options.parallel,
+            guided=True,
+            scores_prompts=True,
         )
         self.model = ModelInfo(
             name=name,
@@ -112,7 +120,7 @@ class LlamaCppEngine:
         self._pool = ThreadPoolExecutor(options.parallel, thread_name_prefix="llama-cpp")
         self._slots = Slots[LlamaCppHandle](options.parallel)
         self._prompt_cache = PromptCache(options.parallel)
-        self._inbox: deque[tuple[LlamaCppHandle, dict[str, Any] | None]] = deque()
+        self._inbox: deque[tuple[LlamaCppHandle, dict[str, Any] | Sequence[TokenLogprob] | None]] = deque()
         self._drain_pending = False
         self._progress = 0
         self._loop: asyncio.AbstractEventLoop
@@ -164,7 +172,28 @@ class LlamaCppEngine:
             self._pool.submit(self._run, handle)
 
     def _run(self, handle: LlamaCppHandle) -> None:
-        """Generate, in a thread of the pool, and post every message of llama.cpp."""
+        """Do the work, in a thread of the pool, and post everything that comes of it."""
+        try:
+            if handle.generation.prompt_logprobs:
+                self._score(handle)
+            if handle.generation.max_tokens and not handle.cancelled:
+                self._generate(handle)
+        except Exception as error:  # noqa: BLE001 - the binding raises many types; the error ends this call only
+            self._post(handle, {"error": {"message": str(error)}})
+        self._post(handle, None)
+
+    def _score(self, handle: LlamaCppHandle) -> None:
+        generation, started = handle.generation, time.monotonic()
+        scorer = PromptScorer(self._server, self.tokenizer)
+        for entries in scorer.scores(generation.prompt, generation.top_logprobs or 0, handle.core_slot):
+            self._post(handle, entries)
+            if handle.cancelled:
+                return
+        handle.scoring_seconds = time.monotonic() - started
+        if not generation.max_tokens:
+            self._post(handle, nothing_generated(generation.n))
+
+    def _generate(self, handle: LlamaCppHandle) -> None:
         follower: GrammarFollower | None = None
 
         def on_message(message: dict[str, Any]) -> bool:
@@ -174,18 +203,14 @@ class LlamaCppEngine:
             self._post(handle, message)
             return handle.cancelled
 
-        try:
-            if handle.generation.grammar is not None:
-                follower = GrammarFollower(handle.generation.grammar, handle.generation.n)
-            self._server.handle_completions(
-                completion_request(handle.generation, handle.core_slot, self._visible_tokens), on_message
-            )
-        except Exception as error:  # noqa: BLE001 - the binding raises many types; the error ends this call only
-            self._post(handle, {"error": {"message": str(error)}})
-        self._post(handle, None)
+        if handle.generation.grammar is not None:
+            follower = GrammarFollower(handle.generation.grammar, handle.generation.n)
+        self._server.handle_completions(
+            completion_request(handle.generation, handle.core_slot, self._visible_tokens), on_message
+        )
 
-    def _post(self, handle: LlamaCppHandle, message: dict[str, Any] | None) -> None:
-        """Queue a message, or None for the end, for the event loop; one wake-up serves all queued messages."""
+    def _post(self, handle: LlamaCppHandle, message: dict[str, Any] | Sequence[TokenLogprob] | None) -> None:
+        """Queue a message, scores of the prompt, or None for the end, for the event loop; one wake-up serves all."""
         self._inbox.append((handle, message))
         if not self._drain_pending:
             self._drain_pending = True
@@ -200,8 +225,11 @@ class LlamaCppEngine:
                 self._finish(handle)
                 continue
             self._progress += 1
-            for event in handle.completion.events(message):
-                self._push(handle, event)
+            if isinstance(message, dict):
+                for event in handle.completion.events(message):
+                    self._push(handle, event)
+            else:
+                handle.sink.prompt_logprobs(message)
 
     def _push(self, handle: LlamaCppHandle, event: TokenDelta | ChoiceEnd) -> None:
         if event.choice in handle.cancelled_choices:
@@ -234,7 +262,8 @@ class LlamaCppEngine:
 
     def _end(self, handle: LlamaCppHandle) -> None:
         done = handle.completion
-        timings = EngineTimings(handle.started - handle.submitted, done.prefill_seconds, done.decode_seconds)
+        prefill = handle.scoring_seconds + done.prefill_seconds
+        timings = EngineTimings(handle.started - handle.submitted, prefill, done.decode_seconds)
         prompt = len(handle.generation.prompt)
         end = End(prompt, done.cached_tokens, done.delivered_tokens, timings, done.error, done.grammar_lost)
         deliver_end(handle.sink, end)

@@ -33,9 +33,13 @@ from services.engine.slots import Slots
 from services.tasks import background_task
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from services.engine.model.gguf_file import GgufModel
 
 # There is no distribution to sample from, so every sampling parameter is accepted and has no effect.
+# Tokens of a prompt whose log probabilities are pushed together.
+_SCORES = 32
 _PARAMETERS = frozenset(
     {
         *("temperature", "top_p", "top_k", "min_p", "seed", "logit_bias"),
@@ -106,7 +110,9 @@ class SimulatedEngine:
         *,
         wake_per_call: bool = False,
     ) -> None:
-        self.capabilities = Capabilities(context_length, len(gguf.tokens), _PARAMETERS, parallel, guided=False)
+        self.capabilities = Capabilities(
+            context_length, len(gguf.tokens), _PARAMETERS, parallel, guided=False, scores_prompts=True
+        )
         self.model = ModelInfo(
             name=name,
             quantization="none",
@@ -202,8 +208,15 @@ class SimulatedEngine:
         generation, sink = handle.generation, handle.sink
         if not handle.first_token:
             handle.first_token = time.monotonic()
+            if generation.prompt_logprobs:
+                scores = self._scores(generation.prompt, generation.top_logprobs or 0)
+                for begin in range(0, len(scores), _SCORES):
+                    sink.prompt_logprobs(scores[begin : begin + _SCORES])
         for choice in tuple(handle.open_choices.values()):
             if choice.index in handle.cancelled:
+                continue
+            if not generation.max_tokens:
+                self._end_choice(handle, choice.index, EndReason.LENGTH)
                 continue
             token = plain[(choice.offset + choice.sent * _STRIDE) % len(plain)]
             choice.sent += 1
@@ -224,6 +237,12 @@ class SimulatedEngine:
         ids = (plain[(choice.offset + (choice.sent - 1 + rank) * _STRIDE) % len(plain)] for rank in range(max(top, 1)))
         candidates = [(self.tokenizer.token_bytes(token), -math.log(2) * (rank + 1)) for rank, token in enumerate(ids)]
         return TokenLogprob(*candidates[0], candidates[:top])
+
+    def _scores(self, prompt: Sequence[int], top: int) -> list[TokenLogprob]:
+        """Of a prompt's tokens: each that follows another has a probability of 1/2, which is the largest."""
+        data = [self.tokenizer.token_bytes(token) for token in prompt]
+        half = -math.log(2)
+        return [TokenLogprob(data[0], None), *(TokenLogprob(own, half, [(own, half)][:top]) for own in data[1:])]
 
     def _end_choice(self, handle: SimulatedHandle, index: int, reason: EndReason) -> None:
         del handle.open_choices[index]

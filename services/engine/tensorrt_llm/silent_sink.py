@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from services.engine.api import ChoiceEnd, End, TokenDelta
+    from collections.abc import Sequence
+
+    from services.engine.api import ChoiceEnd, End, TokenDelta, TokenLogprob
 
 
 class SilentSink:
@@ -13,6 +15,9 @@ class SilentSink:
 
     def __init__(self) -> None:
         self.error: str | None = None
+
+    def prompt_logprobs(self, entries: Sequence[TokenLogprob]) -> None:
+        """Drop them."""
 
     def token_delta(self, delta: TokenDelta) -> None:
         """Drop it."""

@@ -22,6 +22,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bpe.decoder = decoders.ByteLevel()
     folder = tmp_path_factory.mktemp("tokenizer")
     bpe.save(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}))
+    ends = {"bos_token": gguf.tokens[gguf.bos_id], "eos_token": gguf.tokens[gguf.eos_id]}
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"} | ends))
     (folder / "config.json").write_text(json.dumps({"model_type": "llama"}))
     return folder

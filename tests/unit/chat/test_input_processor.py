@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, tool_pb2
-from services.chat.request.input_processor import MAX_ECHO_BYTES, SMALL_BYTES, InputProcessor
+from services.chat.request.input_processor import MAX_ECHO_BYTES, MAX_SCORES, SMALL_BYTES, InputProcessor
 from services.engine.factory import build_engine
 from services.engine.model.tokenizer import Tokenizer
 from services.engine.model.vocabulary import Vocabulary
@@ -99,4 +99,16 @@ async def test_an_echo_beyond_the_limit_is_refused(processor: InputProcessor) ->
     assert len((await processor.process(asked(MAX_ECHO_BYTES // 4), "anyone")).echo) == MAX_ECHO_BYTES // 4
     with pytest.raises(InvalidValue) as raised:
         await processor.process(asked(MAX_ECHO_BYTES // 4 + 1), "anyone")
+    assert raised.value.param == "echo"
+
+
+async def test_more_log_probabilities_of_a_prompt_than_the_limit_are_refused(processor: InputProcessor) -> None:
+    def asked(tokens: int) -> chat_service_pb2.ChatRequest:
+        ids = chat_pb2.TokenIds(ids=[0] * tokens)
+        prompt = chat_pb2.Prompt(tokens=ids, echo=True)
+        return chat_service_pb2.ChatRequest(model="demo", prompt=prompt, n=4, logprobs=True, top_logprobs=15)
+
+    assert await processor.process(asked(MAX_SCORES // 64), "anyone")
+    with pytest.raises(InvalidValue) as raised:
+        await processor.process(asked(MAX_SCORES // 64 + 1), "anyone")
     assert raised.value.param == "echo"

@@ -65,6 +65,20 @@ async def test_every_event_carries_the_usage_so_far_if_it_is_counted() -> None:
     assert [event.usage_so_far.total_tokens for event in seen] == [sum(pair) for pair in counts]
 
 
+async def test_an_echo_with_log_probabilities_comes_in_parts_each_of_them_in_every_choice() -> None:
+    outbox = AwaitedOutbox(streamed=True)
+    outbox.start(stream_pb2.Started(id="a"))
+    first, second = ([chat_pb2.TokenLogprob(token=token, bytes=token.encode())] for token in ("a", "b"))
+    outbox.add_echo("ab", 2, first)
+    outbox.add_echo("", 2, second)
+    seen = [event for _ in range(3) for event in await outbox.take()]
+    assert seen[0].HasField("started")
+    echoes = [(event.delta.index, event.delta.content, list(event.delta.logprobs.content)) for event in seen[1:]]
+    assert echoes == [(0, "ab", first), (1, "ab", first), (0, "", second), (1, "", second)]
+    assert all(event.delta.echo for event in seen[1:])
+    assert outbox.unread == 0
+
+
 async def test_a_waiting_writer_is_woken_by_the_first_text() -> None:
     outbox = AwaitedOutbox(streamed=True)
     writer = asyncio.create_task(outbox.take())

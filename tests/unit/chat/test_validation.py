@@ -376,7 +376,7 @@ def test_tools_cannot_stand_beside_a_prompt() -> None:
     assert _refusal(asked, EVERYTHING).param == "tools"
 
 
-def test_the_echo_of_a_prompt_has_no_probabilities() -> None:
+def test_the_echo_of_a_prompt_has_probabilities_only_where_the_engine_reports_them() -> None:
     asked = prompt(text="Once", echo=True)
     validate(asked, EVERYTHING)
     asked.logprobs = True
