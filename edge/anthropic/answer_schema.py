@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType, field
 
 
 class MessageUsage(Struct):
-    """Token counts. The prompt's tokens are the sum of the first three; `estimated_cost` is in USD."""
+    """Token counts; the prompt's are the sum of the three of input. `estimated_cost` is in USD.
+
+    Here and below, what is always null is of features that this service does not have, and required of an answer.
+    """
 
     input_tokens: int
     cache_read_input_tokens: int
     output_tokens: int
     cache_creation_input_tokens: int = 0
+    cache_creation: None = None
+    output_tokens_details: None = None
+    server_tool_use: None = None
+    inference_geo: None = None
+    service_tier: Literal["standard"] = "standard"
     estimated_cost: float | UnsetType = UNSET
 
 
@@ -21,6 +29,11 @@ class TextContent(Struct, tag_field="type", tag="text"):
     """A text of the answer."""
 
     text: str
+    citations: None = None
+
+
+class DirectCaller(Struct, tag_field="type", tag="direct"):
+    """The model itself, and no tool of its own, has made the call."""
 
 
 class ToolUseContent(Struct, tag_field="type", tag="tool_use"):
@@ -29,6 +42,7 @@ class ToolUseContent(Struct, tag_field="type", tag="tool_use"):
     id: str
     name: str
     input: Raw
+    caller: DirectCaller = field(default_factory=DirectCaller)
 
 
 class AnthropicMessage(Struct, tag_field="type", tag="message"):
@@ -41,6 +55,8 @@ class AnthropicMessage(Struct, tag_field="type", tag="message"):
     stop_sequence: str | None
     usage: MessageUsage
     role: Literal["assistant"] = "assistant"
+    stop_details: None = None
+    container: None = None
 
 
 class MessageStart(Struct, tag_field="type", tag="message_start"):

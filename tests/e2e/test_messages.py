@@ -29,6 +29,11 @@ PATHS = ["/v1/messages", "/anthropic/v1/messages"]
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+def text(words: str) -> dict[str, Any]:
+    """A block of text."""
+    return {"type": "text", "text": words, "citations": None}
+
+
 def script(prompt: str) -> list[str]:
     """A call for the weather, then a sentence; otherwise a greeting, or what continues the answer."""
     if "weather" in prompt:
@@ -51,7 +56,7 @@ async def ask(url: str, path: str = PATHS[0], **fields: Any) -> Reply:
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_message_is_answered_whole_and_streamed(url: str, path: str) -> None:
     whole = (await ask(url, path)).json()
-    assert whole["content"] == [{"type": "text", "text": "Hello there!"}]
+    assert whole["content"] == [text("Hello there!")]
     assert (whole["stop_reason"], whole["model"]) == ("end_turn", "scripted")
     events = events_in((await ask(url, path, stream=True)).body)
     texts = [event["delta"]["text"] for name, event in events if name == "content_block_delta"]
@@ -90,24 +95,24 @@ async def test_a_call_and_its_result_are_a_conversation(url: str, stream: bool) 
     else:
         blocks, stop = reply.json()["content"], reply.json()["stop_reason"]
     assert stop == "tool_use"
-    text, call = blocks
-    assert text == {"type": "text", "text": "Let me see.\n"}
+    said, call = blocks
+    assert said == text("Let me see.\n")
     assert (call["name"], call["input"]) == ("get_weather", WEATHER["parameters"])
     result = {"type": "tool_result", "tool_use_id": call["id"], "content": "sunny"}
     history = [*asked, {"role": "assistant", "content": blocks}, {"role": "user", "content": [result]}]
     final = (await ask(url, messages=history, tools=TOOLS)).json()
-    assert final["content"] == [{"type": "text", "text": "It is sunny."}]
+    assert final["content"] == [text("It is sunny.")]
 
 
 async def test_an_answer_continues_the_last_message_of_the_assistant(url: str) -> None:
     reply = await ask(url, messages=[*HELLO, {"role": "assistant", "content": "The sum is"}])
-    assert reply.json()["content"] == [{"type": "text", "text": " 4."}]
+    assert reply.json()["content"] == [text(" 4.")]
 
 
 async def test_stops_and_limits_end_an_answer_and_say_so(url: str) -> None:
     stopped = (await ask(url, stop_sequences=["there"])).json()
     assert (stopped["stop_reason"], stopped["stop_sequence"]) == ("stop_sequence", "there")
-    assert stopped["content"] == [{"type": "text", "text": "Hello "}]
+    assert stopped["content"] == [text("Hello ")]
     assert (await ask(url, max_tokens=3)).json()["stop_reason"] == "max_tokens"
 
 

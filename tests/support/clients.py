@@ -78,6 +78,7 @@ class Client:
 
 
 AGENTS: Final = "agents"
+APIS: Final = "apis"
 LLAMA_INDEX: Final = "llama-index"
 LOAD: Final = "load"
 CLIENTS: Final[Mapping[str, Client]] = {
@@ -100,6 +101,24 @@ CLIENTS: Final[Mapping[str, Client]] = {
     ),
     "smolagents": Client("smolagents", AGENTS, "an agent whose every step is a forced call, whole and streamed"),
     "openai-agents": Client("openai-agents", AGENTS, "chats, streams, typed output, a handoff and a tool"),
+    "openai-agents over Responses": Client(
+        "openai-agents", APIS, "an agent with two tools, whole and streamed, over the API that it uses by default"
+    ),
+    "openai over Responses": Client("openai", APIS, "`create`, `stream` and `parse`; errors"),
+    "openai for Node over Responses": Client("openai@7.57.0", _NPM, "`create`, `stream` and `parse`; an error"),
+    "Codex": Client("@openai/codex@0.171.0", _NPM, "`codex exec` of a task with a shell command"),
+    "anthropic": Client("anthropic", APIS, "messages, streams, its tool runner, `parse`, counts, models; errors"),
+    "anthropic for Node": Client("@anthropic-ai/sdk@1.14.0", _NPM, "messages, a stream with a tool, counts; an error"),
+    "Claude Code": Client("@anthropic-ai/claude-code@2.1.197", _NPM, "print mode: an answer, a task with a command"),
+    "LangChain over Responses": Client("langchain-openai", APIS, "an agent with two tools, whole and streamed"),
+    "LangChain for Anthropic": Client("langchain-anthropic", APIS, "an agent with two tools, whole and streamed"),
+    "llm-comply": Client(
+        "llm-comply",
+        APIS,
+        "its checks of chat completions, Responses and Messages",
+        "25 of 31",
+        "images (3 checks); reasoning, which it skips (3)",
+    ),
     "LlamaIndex": Client(
         "llama-index-llms-openai-like",
         LLAMA_INDEX,

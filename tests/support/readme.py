@@ -101,7 +101,7 @@ def clients_table() -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for name, client in CLIENTS.items():
-        shown = f"{name} (`{client.package.partition('@')[0]}`)"
+        shown = f"{name} (`{client.package.removesuffix(f'@{client.version}')}`)"
         lines.append(f"| {shown} | {client.version} | {client.ran} | {client.passed} | {client.needs} |")
     return "\n".join(lines)
 
