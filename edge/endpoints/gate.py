@@ -29,6 +29,8 @@ _SECONDS: Final = 5.0  # an accepted key is remembered, and at most so long the 
 _MOST_KEYS: Final = 1024
 # About what is decoded and translated in 1 ms.
 _LARGE_BYTES: Final = 32 * 1024
+# Of large bodies, among them the one that is being decoded: about 2 s of work.
+MAX_WAITING_BYTES: Final = 128 * 1024 * 1024
 
 
 class Gate:
@@ -44,6 +46,7 @@ class Gate:
         self._checks: dict[bytes, asyncio.Task[None]] = {}  # under way, by the same hash
         # One thread: several would take the interpreter from the event loop several times as long.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="decode")
+        self._waiting_bytes = 0
 
     async def decoded(self, request: Request, options: CallOptions, decode: Callable[[bytes], Result]) -> Result:
         """The decoded body; raises the ChasquiError or HTTPException that refuses the caller or the body.
@@ -62,7 +65,13 @@ class Gate:
         """The result of `work`, which translates `size` bytes; off the event loop when that is much."""
         if size < _LARGE_BYTES:
             return work()
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        if self._waiting_bytes + size > MAX_WAITING_BYTES:
+            raise Unavailable("Too many large requests wait to be decoded.", reason="OVERLOADED", retry_after=1.0)
+        self._waiting_bytes += size
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        finally:
+            self._waiting_bytes -= size
 
     async def _check_key(self, options: CallOptions) -> None:
         given = dict(options.given)

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from chasqui.v1 import chat_pb2, chat_service_pb2
 from edge.api.whole_answer import without_brackets
 from edge.openai.answer_schema import Completion, CompletionChoice, CompletionLogprobs
-from edge.openai.request import common_fields, token_id, whole
+from edge.openai.request import common_fields, token_ids, whole
 from edge.openai.response import FINISH_REASONS, SERVICE_TIERS, shared_prompt, timings, usage, usage_so_far
 from services.errors import InvalidValue
 from services.limits import MAX_PROMPTS
@@ -64,7 +64,7 @@ def _prompts(body: CompletionRequest) -> list[chat_pb2.Prompt]:
         if isinstance(item, str):
             prompts.append(chat_pb2.Prompt(text=item, echo=echo))
         else:
-            ids = chat_pb2.TokenIds(ids=[token_id(str(token), "prompt") for token in item])
+            ids = chat_pb2.TokenIds(ids=token_ids(item, "prompt"))
             prompts.append(chat_pb2.Prompt(tokens=ids, echo=echo))
     return prompts
 

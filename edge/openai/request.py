@@ -89,7 +89,7 @@ def common_fields(body: GenerationRequest) -> dict[str, Any]:
         "max_tokens": max_tokens(body.max_tokens, "max_tokens"),
         "min_tokens": whole("min_tokens", body.min_tokens),
         "stop": _stops(body.stop),
-        "stop_token_ids": [token_id(str(token), "stop_token_ids") for token in body.stop_token_ids or ()],
+        "stop_token_ids": token_ids(body.stop_token_ids or [], "stop_token_ids"),
         "ignore_eos": body.ignore_eos,
         "n": whole("n", body.n),
         "user": body.user or "",
@@ -201,6 +201,13 @@ def whole(name: str, value: int | None, param: str | None = None) -> int | None:
     if value is not None:
         LIMITS[name].check(value, param)
     return value
+
+
+def token_ids(values: list[int], field: str) -> list[int]:
+    """The token ids of a list, which may be long; errors as below."""
+    if values and (min(values) < 0 or max(values) > _LARGEST_TOKEN_ID):
+        token_id(str(next(value for value in values if not 0 <= value <= _LARGEST_TOKEN_ID)), field)
+    return values
 
 
 def token_id(text: str, field: str) -> int:

@@ -117,6 +117,13 @@ BOUNDS: Final = (
         "unit/chat/test_parsing.py::test_a_message_with_more_fields_than_the_limit_is_refused_before_it_is_parsed",
     ),
     Bound(
+        "large REST requests that wait to be decoded, in an edge worker",
+        "edge.endpoints.gate:MAX_WAITING_BYTES",
+        "bytes",
+        "503 with `Retry-After`",
+        "unit/edge/test_gate.py::test_large_bodies_wait_for_the_decoder_up_to_a_limit_in_bytes",
+    ),
+    Bound(
         "JSON values of a REST request",
         "edge.api.json_size:MAX_JSON_VALUES",
         "",
@@ -250,8 +257,8 @@ BOUNDS: Final = (
         "unit/edge/test_event_stream.py::test_a_client_that_does_not_read_may_leave_so_many_bytes_and_no_more",
     ),
     Bound(
-        "echo of a prompt, in all choices",
-        "services.chat.request.input_processor:MAX_ECHO_BYTES",
+        "echo of a prompt in all choices, and text of token ids",
+        "services.chat.request.input_processor:MAX_TEXT_BYTES",
         "bytes",
         "400",
         "unit/chat/test_input_processor.py::test_an_echo_beyond_the_limit_is_refused",

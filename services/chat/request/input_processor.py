@@ -31,8 +31,8 @@ Result = TypeVar("Result")
 # Bytes of a request up to which its prompt is rendered and tokenized on the event loop, in less than a millisecond: the
 # way to a thread and back would cost 0.15 ms of CPU time more.
 SMALL_BYTES: Final = 1024
-# Of the prompt in all choices of an answer: half of the largest message, for an answer that is one.
-MAX_ECHO_BYTES: Final = MAX_MESSAGE_BYTES // 2
+# Of the prompt in all choices of an answer, and of the text of token ids: half of the largest message.
+MAX_TEXT_BYTES: Final = MAX_MESSAGE_BYTES // 2
 # Log probabilities of the prompt's tokens in an answer, candidates included: some 5 MB.
 MAX_SCORES: Final = 131_072
 # Tokens that CountTokens and Detokenize take, and how many of their calls may wait.
@@ -104,7 +104,7 @@ class InputProcessor:
 
     async def token_texts(self, ids: Sequence[int]) -> list[str]:
         """The text of each token id of ours."""
-        return await self._in_thread(self._tokenizer.token_texts, ids)
+        return await self._count(self._tokenizer.token_texts, ids)
 
     def too_long(self, request: ChatRequest, tokens: str) -> ContextLengthExceeded:
         """The error for a prompt of so many tokens."""
@@ -185,7 +185,11 @@ class InputProcessor:
 
     def _text_of(self, ids: Sequence[int]) -> str:
         check_tokens(ids, "tokens", self._capabilities)
-        return self._tokenizer.decode(ids)
+        text = self._tokenizer.decode(ids)
+        size = len(text.encode())
+        if size > MAX_TEXT_BYTES:
+            raise InvalidValue(f"tokens are {size:,} bytes of text, but may be {MAX_TEXT_BYTES:,}.", param="tokens")
+        return text
 
     def _prompt_tokens(self, request: ChatRequest, most: int | None = None) -> list[int]:
         if request.HasField("prompt"):
@@ -211,8 +215,8 @@ class InputProcessor:
         self._check_scores(request, prompt)
         echo = request.prompt.text or decoder.push(request.prompt.tokens.ids) + decoder.flush()
         size = max(request.n, 1) * len(echo.encode())
-        if size > MAX_ECHO_BYTES:
-            raise InvalidValue(f"echo would repeat {size:,} bytes, but may repeat {MAX_ECHO_BYTES:,}.", param="echo")
+        if size > MAX_TEXT_BYTES:
+            raise InvalidValue(f"echo would repeat {size:,} bytes, but may repeat {MAX_TEXT_BYTES:,}.", param="echo")
         return echo
 
     def _check_scores(self, request: ChatRequest, prompt: Sequence[int]) -> None:

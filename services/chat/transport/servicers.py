@@ -128,10 +128,11 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
                 tokens = await self._inputs.text_tokens(request.text, opened=request.add_special_tokens)
             else:
                 tokens = await self._inputs.chat_tokens(request.chat)
+            texts = await self._inputs.token_texts(tokens) if request.include_texts else None
         return model_service_pb2.CountTokensResponse(
             count=len(tokens),
             tokens=tokens if request.include_tokens else None,
-            texts=await self._inputs.token_texts(tokens) if request.include_texts else None,
+            texts=texts,
             context_length=model.context_length,
         )
 

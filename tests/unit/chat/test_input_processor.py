@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, tool_pb2
-from services.chat.request.input_processor import MAX_ECHO_BYTES, MAX_SCORES, SMALL_BYTES, InputProcessor
+from services.chat.request.input_processor import MAX_SCORES, MAX_TEXT_BYTES, SMALL_BYTES, InputProcessor
 from services.engine.factory import build_engine
 from services.engine.model.tokenizer import Tokenizer
 from services.engine.model.vocabulary import Vocabulary
@@ -96,9 +96,9 @@ async def test_an_echo_beyond_the_limit_is_refused(processor: InputProcessor) ->
     def asked(size: int) -> chat_service_pb2.ChatRequest:
         return chat_service_pb2.ChatRequest(model="demo", prompt=chat_pb2.Prompt(text="a" * size, echo=True), n=4)
 
-    assert len((await processor.process(asked(MAX_ECHO_BYTES // 4), "anyone")).echo) == MAX_ECHO_BYTES // 4
+    assert len((await processor.process(asked(MAX_TEXT_BYTES // 4), "anyone")).echo) == MAX_TEXT_BYTES // 4
     with pytest.raises(InvalidValue) as raised:
-        await processor.process(asked(MAX_ECHO_BYTES // 4 + 1), "anyone")
+        await processor.process(asked(MAX_TEXT_BYTES // 4 + 1), "anyone")
     assert raised.value.param == "echo"
 
 

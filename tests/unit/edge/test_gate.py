@@ -12,7 +12,7 @@ import pytest
 from starlette.requests import Request
 
 from chasqui.v1 import model_service_pb2
-from edge.endpoints.gate import Gate
+from edge.endpoints.gate import MAX_WAITING_BYTES, Gate
 from edge.http.call_options import CallOptions
 from edge.openai.decode import decode_chat_request
 from services.errors import InvalidApiKey, InvalidValue, Unavailable
@@ -162,6 +162,22 @@ async def test_a_small_body_is_decoded_at_once_and_a_large_one_off_the_loop() ->
     assert await checked.decoded(Body(bytes(1000)).request(), options("good"), thread) is main
     large = [await checked.decoded(Body(bytes(2**20)).request(), options("good"), thread) for _ in range(2)]
     assert large[0] is large[1] is not main
+
+
+async def test_large_bodies_wait_for_the_decoder_up_to_a_limit_in_bytes() -> None:
+    checked = new_gate(FakeUpstream("good"))
+    decoded = threading.Event()
+    size = 8 * 2**20
+    waiting = [asyncio.create_task(checked.translated(size, decoded.wait)) for _ in range(MAX_WAITING_BYTES // size)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable) as caught:
+        await checked.translated(size, decoded.wait)
+    assert (caught.value.reason, caught.value.retry_after) == ("OVERLOADED", 1.0)
+    assert await checked.translated(1000, lambda: True)
+    waiting[-1].cancel()
+    decoded.set()
+    await asyncio.wait(waiting)
+    assert await checked.translated(size, decoded.wait)
 
 
 MESSAGE = {"role": "user", "content": "Hi"}
