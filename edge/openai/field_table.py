@@ -45,7 +45,11 @@ _GENERATION: Final[dict[str, Known]] = {
         "0: an empty answer with the prompt's usage. Default: what the context leaves, "
         "up to `CHASQUI_DEFAULT_MAX_TOKENS`",
     ),
-    "min_tokens": honoured("0 to `max_tokens`, 0", "no end-of-turn token before this many tokens; not on llama.cpp"),
+    "min_tokens": honoured(
+        "0 to `max_tokens`, 0",
+        "no end-of-turn token before this many tokens; on llama.cpp not beside structured output, forced calls and "
+        "strict tools",
+    ),
     "stop": honoured(
         f"up to {MAX_STOPS} texts",
         "end the answer and are not part of it; the answer's `stop_reason` names the one that matched. "

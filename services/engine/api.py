@@ -186,7 +186,8 @@ class Capabilities:
     guided: bool  # whether a generation's grammar is enforced
     scores_prompts: bool = False  # whether it reports the log probabilities of a prompt's tokens
     remedies: Mapping[str, str] = field(default_factory=dict)  # unsupported parameter -> a sentence on what supports it
-    exclusions: frozenset[tuple[str, str]] = frozenset()  # supported parameters, or response_format, but not together
+    # Supported parameters that are not supported together; response_format stands for any grammar.
+    exclusions: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import asyncio
 import math
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -315,10 +315,25 @@ async def test_without_candidates_only_the_chosen_tokens_have_probabilities(engi
 async def test_a_choice_has_at_least_min_tokens_where_the_engine_supports_it(engine: Engine) -> None:
     if "min_tokens" not in engine.capabilities.parameters:
         pytest.skip("the engine does not support min_tokens")
-    wanted = generation(engine, max_tokens=400, min_tokens=300, ignore_eos=False)
+    # A model would end as soon as it may.
+    bias = {engine.tokenizer.special_tokens["<|eot_id|>"]: 100.0} if engine.capabilities.guided else {}
+    wanted = generation(engine, max_tokens=400, min_tokens=300, ignore_eos=False, sampling=Sampling(logit_bias=bias))
     sink = await run(engine, wanted)
     assert sink.tokens() == 300
     assert [end.reason for end in sink.choice_ends] == [EndReason.STOP]
+
+
+async def test_a_stop_token_ends_no_choice_before_min_tokens(engine: Engine) -> None:
+    if "min_tokens" not in engine.capabilities.parameters or not engine.capabilities.guided:
+        pytest.skip("the engine does not support min_tokens, or has no model")
+    stop = engine.tokenizer.encode("a")[0]
+    fields: dict[str, Any] = {
+        "sampling": Sampling(logit_bias={stop: 100.0}),
+        "stop_token_ids": frozenset({stop}),
+        "min_tokens": 7,
+    }
+    sink = await run(engine, generation(engine, max_tokens=40, ignore_eos=False, **fields))
+    assert (sink.tokens(), sink.choice_ends[0].reason) == (7, EndReason.STOP)
 
 
 async def test_a_sink_that_fails_at_its_end_keeps_no_slots_and_harms_no_other_generation(

@@ -85,13 +85,18 @@ def test_grpc_tells_the_same_entries(simulated: Service) -> None:
     ]
 
 
-def test_min_tokens_is_honoured_or_refused_by_name(simulated: Service, llama_cpp: Service) -> None:
-    asked = {**ASKED, "max_tokens": 300}
-    with OpenAI(base_url=simulated.url + "/v1", api_key="unused", max_retries=0) as client:
-        usage = client.chat.completions.create(**asked, extra_body={"min_tokens": 200}).usage
-        assert usage is not None
-        assert usage.completion_tokens == 200
+def test_an_answer_has_at_least_min_tokens(client: OpenAI) -> None:
+    for least in (1, 30):
+        answer = client.chat.completions.create(
+            **{**ASKED, "max_tokens": 60}, extra_body={"min_tokens": least, "n": 2, "temperature": 1.0}
+        )
+        assert answer.usage is not None
+        assert answer.usage.completion_tokens >= 2 * least
+
+
+def test_min_tokens_is_refused_beside_a_grammar_where_it_is_one(llama_cpp: Service) -> None:
+    asked: dict[str, Any] = {**ASKED, "response_format": {"type": "json_object"}, "extra_body": {"min_tokens": 20}}
     with OpenAI(base_url=llama_cpp.url + "/v1", api_key="unused", max_retries=0) as client:
         with pytest.raises(openai.BadRequestError) as refused:
-            client.chat.completions.create(**asked, extra_body={"min_tokens": 200})
+            client.chat.completions.create(**asked)
     assert (refused.value.param, refused.value.code) == ("min_tokens", "unsupported_parameter")

@@ -204,12 +204,13 @@ def _check_combinations(request: ChatRequest, capabilities: Capabilities) -> Non
         "logprobs": request.logprobs,
         "logit_bias": bool(request.sampling.logit_bias),
         "min_tokens": bool(request.min_tokens),
-        "response_format": grammar == "response_format",
+        "response_format": bool(grammar),
     }
     for first, second in sorted(capabilities.exclusions):
         if given[first] and given[second]:
+            beside = grammar if second == "response_format" else second
             raise UnsupportedParameter(
-                f"{first} is not supported together with {second} by the engine that this server runs.", param=first
+                f"{first} is not supported together with {beside} by the engine that this server runs.", param=first
             )
 
 

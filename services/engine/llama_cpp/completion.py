@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from services.engine.api import ChoiceEnd, EndReason, Generation, TokenDelta, TokenLogprob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 # llama.cpp takes a seed of 32 bits; the largest of them means a random one.
 _SEEDS = 2**32 - 1
@@ -17,11 +17,15 @@ GRAMMAR_LOST: dict[str, Any] = {"error": {"message": "llama.cpp stopped enforcin
 
 
 def completion_request(
-    generation: Generation, slot: int | None = None, visible_tokens: Sequence[str] = ()
+    generation: Generation,
+    slot: int | None = None,
+    visible_tokens: Sequence[str] = (),
+    text_tokens: Sequence[int] = (),
 ) -> dict[str, Any]:
     """The body of a completion request to llama.cpp's server.
 
-    Without a `slot` llama.cpp chooses one. `visible_tokens` are special tokens whose spelling is part of the text.
+    Without a `slot` llama.cpp chooses one. `visible_tokens` are special tokens whose spelling is part of the text,
+    `text_tokens` all tokens that are text.
     """
     sampling = generation.sampling
     request: dict[str, Any] = {
@@ -48,12 +52,34 @@ def completion_request(
         request["id_slot"] = slot
     if generation.grammar is not None:
         request["grammar"] = generation.grammar
+    elif generation.min_tokens and not generation.ignore_eos:
+        request["grammar"] = _at_least(generation.min_tokens, text_tokens, generation.stop_token_ids)
     if generation.top_logprobs is not None or generation.stop_token_ids:
         # At least 1: with 0, llama.cpp returns neither log probabilities nor token ids.
         request["n_probs"] = max(generation.top_logprobs or 0, 1)
     if sampling.seed is not None:
         request["seed"] = sampling.seed % _SEEDS
     return request
+
+
+def _at_least(count: int, text_tokens: Sequence[int], stops: frozenset[int]) -> str:
+    """A grammar of so many tokens or more, because llama.cpp has no such parameter; it ends with an end token.
+
+    `stops` may come behind the first `count` only.
+    """
+    first = _ranges(token for token in text_tokens if token not in stops)
+    return f"%llguidance {{}}\nstart: <[{first}]>{{{count}}} <[{_ranges(text_tokens)}]>*"
+
+
+def _ranges(ids: Iterable[int]) -> str:
+    """Ascending ids as a token set of llguidance's Lark."""
+    ranges: list[list[int]] = []
+    for token in ids:
+        if ranges and ranges[-1][1] == token - 1:
+            ranges[-1][1] = token
+        else:
+            ranges.append([token, token])
+    return ",".join(f"{first}-{last}" for first, last in ranges)
 
 
 def nothing_generated(n: int) -> dict[str, Any]:
@@ -79,6 +105,7 @@ class CompletionState:
         # A prompt that was scored is in the cache because all of it was computed for this call.
         self._cacheable_tokens = 0 if generation.prompt_logprobs else len(generation.prompt)
         self._top = generation.top_logprobs
+        self._min_tokens = generation.min_tokens
         self._shows_ends = generation.prompt_logprobs
         self._stop_ids = generation.stop_token_ids
         self._counted = [0] * generation.n
@@ -113,6 +140,10 @@ class CompletionState:
                 continue
             if finish == "stop":
                 total -= 1
+                if total < self._min_tokens:
+                    # It stops enforcing a grammar that exceeds its limits, and reports that nowhere.
+                    self.error = "llama.cpp ended the answer before min_tokens."
+                    return
             new = max(total - self._counted[index], 0)
             if new or text:
                 self._counted[index] += new

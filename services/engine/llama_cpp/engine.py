@@ -48,7 +48,7 @@ _PARAMETERS = frozenset(
     {
         *("temperature", "top_p", "top_k", "min_p", "seed", "logit_bias"),
         *("repetition_penalty", "presence_penalty", "frequency_penalty", "ignore_eos", "n"),
-        *("logprobs", "top_logprobs", "stop_token_ids"),
+        *("logprobs", "top_logprobs", "stop_token_ids", "min_tokens"),
     }
 )
 
@@ -103,6 +103,8 @@ class LlamaCppEngine:
             options.parallel,
             guided=True,
             scores_prompts=True,
+            # min_tokens is a grammar, and there can be only one.
+            exclusions=frozenset({("min_tokens", "response_format")}),
         )
         self.model = ModelInfo(
             name=name,
@@ -116,6 +118,7 @@ class LlamaCppEngine:
         self.tokenizer = tokenizer_from_gguf(gguf) if is_known(gguf) else core_tokenizer(gguf, self._listener)
         special = self.tokenizer.special_tokens
         self._visible_tokens = [text for text, token in special.items() if self.tokenizer.token_bytes(token)]
+        self._text_tokens = [token for token in range(self.tokenizer.size) if self.tokenizer.token_bytes(token)]
         self._server: Any = None
         self._pool = ThreadPoolExecutor(options.parallel, thread_name_prefix="llama-cpp")
         self._slots = Slots[LlamaCppHandle](options.parallel)
@@ -206,7 +209,7 @@ class LlamaCppEngine:
         if handle.generation.grammar is not None:
             follower = GrammarFollower(handle.generation.grammar, handle.generation.n)
         self._server.handle_completions(
-            completion_request(handle.generation, handle.core_slot, self._visible_tokens), on_message
+            completion_request(handle.generation, handle.core_slot, self._visible_tokens, self._text_tokens), on_message
         )
 
     def _post(self, handle: LlamaCppHandle, message: dict[str, Any] | Sequence[TokenLogprob] | None) -> None:

@@ -132,6 +132,23 @@ def test_parameters_that_an_engine_supports_but_not_together_are_refused_togethe
     validate(request(logprobs=True), capabilities)
 
 
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"response_format": JSON_OBJECT}, "response_format"),
+        ({"tools": [tool("f")], "tool_choice": REQUIRED}, "tool_choice"),
+        ({"tools": [tool("f", strict=True)]}, "strict tools"),
+    ],
+)
+def test_what_excludes_a_grammar_is_refused_beside_everything_that_needs_one(
+    fields: dict[str, Any], named: str
+) -> None:
+    capabilities = replace(EVERYTHING, exclusions=frozenset({("min_tokens", "response_format")}))
+    error = _refusal(request(min_tokens=1, **fields), capabilities)
+    assert error.message.startswith(f"min_tokens is not supported together with {named} by the engine")
+    validate(request(min_tokens=1, tools=[tool("f")]), capabilities)
+
+
 def test_the_message_of_a_refusal_ends_with_what_would_support_the_parameter() -> None:
     capabilities = replace(NOTHING, remedies={"seed": "CHASQUI_SAMPLER=trtllm supports it."})
     assert str(_refusal(request(seed=1), capabilities)).endswith(

@@ -208,3 +208,23 @@ def test_a_slot_and_visible_special_tokens_are_named_only_if_there_are_any() -> 
     assert {"id_slot", "preserved_tokens"}.isdisjoint(completion_request(wanted))
     request = completion_request(wanted, 0, ["<tool_call>"])
     assert (request["id_slot"], request["preserved_tokens"]) == (0, ["<tool_call>"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "grammar"),
+    [
+        ({"min_tokens": 3}, "<[0-1,4-4]>{3} <[0-1,4-4]>*"),
+        ({"min_tokens": 3, "stop_token_ids": frozenset({1})}, "<[0-0,4-4]>{3} <[0-1,4-4]>*"),
+        ({"min_tokens": 0}, None),
+        ({"min_tokens": 3, "ignore_eos": True}, None),
+    ],
+)
+def test_min_tokens_are_a_grammar_of_tokens_that_are_text(fields: dict[str, Any], grammar: str | None) -> None:
+    request = completion_request(Generation([1], 9, **fields), text_tokens=[0, 1, 4])
+    assert request.get("grammar") == (None if grammar is None else f"%llguidance {{}}\nstart: {grammar}")
+
+
+def test_an_answer_that_ends_before_min_tokens_is_an_error() -> None:
+    state = state_of(min_tokens=3)
+    assert _all(state, message("ab", 2), message("", 3, finish="stop")) == [TokenDelta(0, 2, text="ab")]
+    assert state.error == "llama.cpp ended the answer before min_tokens."
