@@ -9,11 +9,13 @@ ChasquiError                     code               reason
 ├── PermissionDenied             PERMISSION_DENIED  PERMISSION_DENIED
 ├── DeadlineExceeded             DEADLINE_EXCEEDED  DEADLINE_EXCEEDED
 ├── SlowReader                   RESOURCE_EXHAUSTED SLOW_READER
+├── RateLimitExceeded            RESOURCE_EXHAUSTED RATE_LIMIT_EXCEEDED
+│   └── InsufficientQuota        RESOURCE_EXHAUSTED INSUFFICIENT_QUOTA
 ├── AnswerTooLarge               RESOURCE_EXHAUSTED ANSWER_TOO_LARGE
 ├── FlexUnavailable              RESOURCE_EXHAUSTED RESOURCE_UNAVAILABLE
 ├── Cancelled                    CANCELLED          CANCELLED
 ├── Unavailable                  UNAVAILABLE        (its argument: OVERLOADED, DRAINING, NOT_READY,
-│                                                    UPSTREAM_UNAVAILABLE)
+│                                                    UPSTREAM_UNAVAILABLE, LIMITS_UNAVAILABLE)
 ├── Interrupted                  UNAVAILABLE        INTERRUPTED
 └── EngineFailed                 INTERNAL           ENGINE_FAILED
 """
@@ -21,7 +23,10 @@ ChasquiError                     code               reason
 from __future__ import annotations
 
 from enum import Enum
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # The `domain` of every google.rpc.ErrorInfo of ours.
 ERROR_DOMAIN = "chasqui"
@@ -59,7 +64,8 @@ class Code(Enum):
 class ChasquiError(Exception):
     """An error with a canonical `code`, a `reason` in upper snake case and, if a field caused it, its path in `param`.
 
-    `retry_after` is in seconds, and set where a retry makes sense.
+    `retry_after` is in seconds, and set where a retry makes sense. `rate_limits` are the headers `x-ratelimit-...` that
+    say how the limits of the caller's key stand, empty unless one of them refused the call.
     """
 
     code: ClassVar[Code] = Code.INTERNAL
@@ -70,6 +76,7 @@ class ChasquiError(Exception):
         self.message = message
         self.param = param
         self.retry_after = retry_after
+        self.rate_limits: Mapping[str, str] = {}
 
     @property
     def not_admitted(self) -> bool:
@@ -159,6 +166,29 @@ class FlexUnavailable(ChasquiError):
             param="service_tier",
             retry_after=retry_after,
         )
+
+
+class RateLimitExceeded(ChasquiError):
+    """A limit of the caller's key, or of all calls together, does not allow the call; `limit` names it.
+
+    Without `retry_after` the call exceeds the limit by itself.
+    """
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "RATE_LIMIT_EXCEEDED"
+
+    def __init__(
+        self, message: str, limit: str, rate_limits: Mapping[str, str], *, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.limit = limit
+        self.rate_limits = rate_limits
+
+
+class InsufficientQuota(RateLimitExceeded):
+    """The call could cost more than the budget of the day or the month has left."""
+
+    reason = "INSUFFICIENT_QUOTA"
 
 
 class Cancelled(ChasquiError):

@@ -72,6 +72,18 @@ class Settings(EngineSettings):
         "File that keeps the ledger's rows while the database is away; a number is added to its name. Empty: beside "
         "the SQLite file, or chasqui-ledger among the temporary files.",
     )
+    total_limits: str = setting(
+        "",
+        "Limits of all calls together, as calls_per_minute=600,tokens_per_minute=100000,concurrent_calls=64,"
+        "usd_per_day=20,usd_per_month=300; any of them. Those of a key are set with `chasqui keys`.",
+    )
+    limits_store: str = setting(
+        "",
+        "redis:// or valkey:// URL of the server that counts for all replicas; empty: each replica counts by itself.",
+    )
+    limits_fail_open: bool = setting(
+        False, "Let calls in without limits while that server is away; off: refuse them, and be not ready."
+    )
     keep_alive: float = setting(
         10.0, "Interval of `: keep-alive` comments in a silent SSE stream.", unit="seconds", minimum=0.01
     )

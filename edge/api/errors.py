@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from edge.http.exchange import CLIENT_CLOSED_REQUEST, current_exchange
-from services.errors import NOT_ADMITTED, ChasquiError, Code, Interrupted
+from services.errors import NOT_ADMITTED, ChasquiError, Code, InsufficientQuota, Interrupted, RateLimitExceeded
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -43,7 +43,7 @@ _HTTP_CODES: Final = {
 _LONGEST_TEXT: Final = 2000  # characters of a message
 # Generation had begun and is billed: a client that retries by itself would pay twice.
 _NOT_RETRIED: Final = frozenset({500, 504})
-_NOT_RETRIED_REASONS: Final = frozenset({Interrupted.reason})
+_NOT_RETRIED_REASONS: Final = frozenset({Interrupted.reason, InsufficientQuota.reason})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +68,13 @@ def response(error: ChasquiError, envelope: Envelope) -> Response:
     """The HTTP response for an error."""
     failure = failure_of(error)
     status = failure.status
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = dict(error.rate_limits)
     if error.retry_after is not None:
         headers["retry-after"] = str(math.ceil(error.retry_after))
     if error.not_admitted:
         headers.update([NOT_ADMITTED])
-    if status in _NOT_RETRIED or error.reason in _NOT_RETRIED_REASONS:
+    too_large = error.reason == RateLimitExceeded.reason and error.retry_after is None
+    if too_large or status in _NOT_RETRIED or error.reason in _NOT_RETRIED_REASONS:
         headers["x-should-retry"] = "false"
     if status == 401:
         headers["www-authenticate"] = "Bearer"

@@ -70,7 +70,11 @@ class Generation:
             exchange = current_exchange.get()
             answer = asked.whole.response
             exchange.model, exchange.usage = answer.model, answer.usage
-            headers |= {"server-timing": server_timing(answer.timings), **shared_prompt_header(answer)}
+            headers |= {
+                "server-timing": server_timing(answer.timings),
+                **shared_prompt_header(answer),
+                **answer.rate_limits,
+            }
             await send_json(send, asked.whole.json(), headers)
 
     async def _collect(self, call: ChatStream, answer: WholeAnswer) -> None:
@@ -99,8 +103,8 @@ class Generation:
         exchange = current_exchange.get()
         try:
             with self._upstream.calls.running():
-                await call.started()
-            await stream.open()
+                started = await call.started()
+            await stream.open(started.rate_limits)
             self._keep_alive.add(stream)
             sink = StreamSink(writer, stream, exchange)
             try:

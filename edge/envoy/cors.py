@@ -12,10 +12,15 @@ _FILTER: Final = "envoy.filters.http.cors"
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#,\s]+")
 # `*` stands for every name but `authorization`, which has to be named: OpenAI's client sends some ten of its own.
 _REQUEST_HEADERS: Final = "authorization, content-type, *"
-_RESPONSE_HEADERS: Final = (
-    "x-request-id, retry-after, x-should-retry, server-timing, x-ignored-parameters, "
-    # Of a refusal over gRPC-Web, and of what comes last over Connect.
-    "grpc-status, grpc-message, grpc-status-details-bin, trailer-server-timing"
+_RATE_LIMITS: Final = [
+    f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")
+]
+_RESPONSE_HEADERS: Final = ", ".join(
+    (
+        *("x-request-id", "retry-after", "x-should-retry", "server-timing", "x-ignored-parameters", *_RATE_LIMITS),
+        # Of a refusal over gRPC-Web, and of what comes last over Connect.
+        *("grpc-status", "grpc-message", "grpc-status-details-bin", "trailer-server-timing"),
+    )
 )
 
 

@@ -58,9 +58,10 @@ class EventStream:
         self._unsent = 0  # bytes of the backlog that count
         self._ending = False
 
-    async def open(self) -> None:
-        """Send the status and the headers."""
-        own = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers.items()]
+    async def open(self, more: Mapping[str, str] | None = None) -> None:
+        """Send the status and the headers, with `more` that are known only now."""
+        named = {**self._headers, **(more or {})}
+        own = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
         await self._send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *own]})
 
     def push(self, data: bytes, *, counted: bool = True) -> None:

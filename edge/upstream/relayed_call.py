@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from google.rpc.status_pb2 import Status
 
+from chasqui.v1 import stream_pb2
 from edge.upstream.upstream_error import error_of_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from chasqui.v1 import relay_service_pb2, stream_pb2
+    from chasqui.v1 import relay_service_pb2
     from edge.upstream.transport import EventSink
 
 
@@ -57,10 +58,12 @@ class RelayedCall:
         self._failure: BaseException | None = None
         self._changed: asyncio.Future[None] | None = None
 
-    async def started(self) -> None:
-        """Wait until the server has accepted the call; raises its refusal as a ChasquiError."""
+    async def started(self) -> stream_pb2.Started:
+        """Wait until the server has accepted the call, and return that event; raises its refusal as a ChasquiError."""
         while not self._early.events:
             await self._change()
+        first = self._early.events[0]
+        return stream_pb2.Started() if isinstance(first, tuple) else first.started
 
     async def forward(self, sink: EventSink) -> None:
         """Hand every event to `sink`, from Started to Completed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from chasqui.v1 import chat_pb2, stream_pb2
 from edge.upstream.merge import longest, moved, total_usage
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from edge.upstream.transport import ChatStream, EventSink
 
+Result = TypeVar("Result")
+
 
 class SeveralCalls:
     """The events of all calls: one Started, what the calls generate, and one Completed with the sum of their usage."""
@@ -23,9 +25,9 @@ class SeveralCalls:
         self._calls = calls
         self._n = n
 
-    async def started(self) -> None:
-        """Wait until the server has accepted all calls; raises the first refusal as a ChasquiError."""
-        await _all(call.started() for call in self._calls)
+    async def started(self) -> stream_pb2.Started:
+        """Wait until the server has accepted all calls, and return the last one's event; raises the first refusal."""
+        return (await _all(call.started() for call in self._calls))[-1]
 
     async def forward(self, sink: EventSink) -> None:
         """Hand the events of all calls to `sink` as they arrive; raises the error of the first call that fails."""
@@ -76,11 +78,11 @@ class _CallSink:
             self._sink.add_all(passed)
 
 
-async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run everything at once; the first that fails ends the others."""
+async def _all(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """Run everything at once and return the results; the first that fails ends the others."""
     tasks = [awaited_task(one, "call of several") for one in work]
     try:
-        await asyncio.gather(*tasks)
+        return await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()

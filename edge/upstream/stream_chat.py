@@ -46,9 +46,10 @@ class StreamChatCall:
         self._call = call
         self._first: Sequence[stream_pb2.StreamEvent] = ()
 
-    async def started(self) -> None:
-        """Wait until the server has accepted the call; raises its refusal as a ChasquiError."""
+    async def started(self) -> stream_pb2.Started:
+        """Wait until the server has accepted the call, and return that event; raises its refusal as a ChasquiError."""
         self._first = await self._read()
+        return self._first[0].started
 
     async def forward(self, sink: EventSink) -> None:
         """Hand every event to `sink`, from Started to Completed.

@@ -27,8 +27,8 @@ class EventSink(Protocol):
 class ChatStream(Protocol):
     """A call, whose answer comes in events."""
 
-    async def started(self) -> None:
-        """Wait until the server has accepted the call; raises its refusal as a ChasquiError."""
+    async def started(self) -> stream_pb2.Started:
+        """Wait until the server has accepted the call, and return that event; raises its refusal as a ChasquiError."""
 
     async def forward(self, sink: EventSink) -> None:
         """Hand every event to `sink`, from Started to Completed; comes right after `started`.

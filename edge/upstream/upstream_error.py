@@ -12,6 +12,8 @@ from grpc_status import rpc_status
 from services.errors import ChasquiError, Code, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import grpc
 
 log = logging.getLogger(__name__)
@@ -22,10 +24,14 @@ _CODES: Final = frozenset(code.value for code in Code)
 class UpstreamError(ChasquiError):
     """An error that the chat server answered with; `code` and `reason` are the server's."""
 
-    def __init__(self, code: Code, message: str, *, reason: str, param: str | None, retry_after: float | None) -> None:
-        super().__init__(message, param=param, retry_after=retry_after)
+    def __init__(
+        self, code: Code, message: str, *, info: Mapping[str, str], reason: str, retry_after: float | None
+    ) -> None:
+        """`info` is the metadata of the server's ErrorInfo."""
+        super().__init__(message, param=info.get("param"), retry_after=retry_after)
         self.code = code  # type: ignore[misc]  # this class stands for every code
         self.reason = reason
+        self.rate_limits = {name: value for name, value in info.items() if name.startswith("x-ratelimit-")}
 
 
 def not_connected() -> Unavailable:
@@ -53,9 +59,7 @@ def error_of_status(status: Status) -> ChasquiError:
         log.error("the chat server answered %s: %s", code.name, status.message)
         return ChasquiError("The chat server failed; the operator's log says why.")
     retry_after = retry.retry_delay.ToTimedelta().total_seconds() or None
-    return UpstreamError(
-        code, status.message, reason=info.reason, param=info.metadata.get("param"), retry_after=retry_after
-    )
+    return UpstreamError(code, status.message, info=info.metadata, reason=info.reason, retry_after=retry_after)
 
 
 def error_of_rpc(error: grpc.aio.AioRpcError) -> ChasquiError:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
+    from decimal import Decimal
 
     from services.accounts.key import Key
     from services.accounts.ledger_entry import LedgerEntry
@@ -25,7 +26,7 @@ class LedgerState:
 
 
 class Accounts(Protocol):
-    """The accounts of a running server. Only `usage` and `close` wait for the database."""
+    """The accounts of a running server. Only `usage`, `spent` and `close` wait for the database."""
 
     def key(self, secret: str) -> Key:
         """The key of a secret; InvalidApiKey if there is none, or it has expired or is revoked."""
@@ -35,6 +36,9 @@ class Accounts(Protocol):
 
     def usage(self, query: UsageQuery) -> Sequence[UsageRow]:
         """Sums over the ledger. Waits for the database: AccountsError if it is away."""
+
+    def spent(self) -> Mapping[str, tuple[Decimal, Decimal]]:
+        """USD of this day and of this month by key. Waits for the database: AccountsError if it is away."""
 
     def ledger_state(self) -> LedgerState:
         """How far the ledger is."""
@@ -62,7 +66,7 @@ class KeyStore(Protocol):
         """The prefixes of a key's secrets that are valid now, the newest first."""
 
     def change(self, name: str, changes: dict[str, Any]) -> Key:
-        """Set fields of a key that is not revoked, and return it."""
+        """Set fields of a key that is not revoked, or of its limits, and return it."""
 
     def revoke(self, name: str) -> Key:
         """End a key for good."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.accounts.key import ENDPOINTS
+from services.accounts.key import ENDPOINTS, PRIORITIES
 from services.errors import PermissionDenied, quoted
 
 if TYPE_CHECKING:
@@ -23,6 +23,11 @@ class Caller:
     account: str  # a key's name, `hash:` and the beginning of the hash of a key, or `address:`
     key: Key | None = None
     endpoint: str = ""
+
+    @property
+    def weight(self) -> int:
+        """The weight in the queue."""
+        return PRIORITIES["normal" if self.key is None else self.key.priority]
 
     def check_endpoint(self, endpoint: str) -> None:
         """PermissionDenied if the key may not use the endpoint."""

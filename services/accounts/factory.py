@@ -8,12 +8,16 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
+from services.accounts.limiting.in_process import InProcess
+from services.accounts.limiting.limiter import Limiter
+from services.accounts.limits import total_limits
 from services.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from services.accounts.api import Accounts, KeyStore
+    from services.accounts.limiting.api import LimitStore
     from services.accounts.usage import UsageQuery, UsageRow
     from services.settings import Settings
 
@@ -27,6 +31,18 @@ def open_accounts(settings: Settings) -> Accounts | None:
     except ImportError as error:
         raise _not_installed(error) from error
     return SqlAccounts(settings.accounts, _journal(settings))
+
+
+def build_limiter(settings: Settings) -> Limiter:
+    """What holds calls to the limits; SettingsError if the total limits or their store are none."""
+    store: LimitStore = InProcess()
+    if settings.limits_store:
+        try:
+            from services.accounts.limiting.valkey import Valkey
+        except ImportError as error:
+            raise _not_installed(error) from error
+        store = Valkey(settings.limits_store)
+    return Limiter(store, total_limits(settings.total_limits), opens=settings.limits_fail_open)
 
 
 @contextmanager
@@ -72,4 +88,6 @@ def _journal(settings: Settings) -> Path:
 
 
 def _not_installed(error: ImportError) -> SettingsError:
-    return SettingsError(f"CHASQUI_ACCOUNTS needs the extra 'accounts' (pip install 'chasqui[accounts]'): {error}.")
+    return SettingsError(
+        f"CHASQUI_ACCOUNTS and CHASQUI_LIMITS_STORE need the extra 'accounts', as in chasqui[accounts]: {error}."
+    )

@@ -6,9 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from services.accounts.limits import NO_LIMITS, Limits
+
 # The names of endpoints: REST paths without their prefix. Over gRPC, ChatService is the first or, for a request with a
 # prompt, the second; ModelService.CountTokens and Detokenize are the last two. Everything else needs a valid key only.
 ENDPOINTS: Final = ("chat/completions", "completions", "responses", "messages", "tokenize", "detokenize")
+
+
+# Of keys that wait, the next is the one that has the fewest sequences running, divided by its priority's weight.
+PRIORITIES: Final = {"low": 1, "normal": 4, "high": 16}
 
 
 class AccountsError(Exception):
@@ -17,7 +23,10 @@ class AccountsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key without its secret. `models` and `endpoints` are those that it may use, empty for all."""
+    """A key without its secret.
+
+    `models` and `endpoints` are those that it may use, empty for all; `priority` is one of `PRIORITIES`.
+    """
 
     name: str
     owner: str
@@ -26,6 +35,8 @@ class Key:
     endpoints: tuple[str, ...] = ()
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    limits: Limits = NO_LIMITS
+    priority: str = "normal"
 
     @property
     def status(self) -> str:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 from services.chat.accounting.call_facts import CallFacts, ServedModel, origin_of
 from services.chat.accounting.call_spans import operation_of
+from services.chat.accounting.ledger_entries import cost_of
 from services.chat.answer.call import ChatCall
 from services.chat.answer.form import form_of
 from services.chat.request.generation import generation_of
 from services.chat.request.tier import tier_of
 from services.chat.scheduling.call_time import CallTime
-from services.errors import DeadlineExceeded
+from services.errors import DeadlineExceeded, RateLimitExceeded
 from services.service_tier import ServiceTier
 
 if TYPE_CHECKING:
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from services.accounts.caller import Caller
+    from services.accounts.limiting.limiter import Allowance, Limiter
     from services.chat.accounting.recorder import CallRecorder
     from services.chat.accounting.usage_record import UsageRecord
     from services.chat.answer.form import AnswerForm
@@ -34,6 +37,18 @@ if TYPE_CHECKING:
 _EXPIRED: Final = "The deadline of the call passed before the answer was complete."
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A call that may be queued: its request, what was made of it, and what it holds of slots and limits."""
+
+    request: ChatRequest
+    processed: Input
+    facts: CallFacts
+    max_tokens: int  # of each choice
+    reservation: Reservation
+    allowance: Allowance
+
+
 class ChatPipeline:
     """Accepts calls and submits them to the engine."""
 
@@ -42,6 +57,7 @@ class ChatPipeline:
         engine: Engine,
         catalogue: Catalogue,
         admission: Admission,
+        limiter: Limiter,
         inputs: InputProcessor,
         recorder: CallRecorder,
         settings: Settings,
@@ -49,6 +65,7 @@ class ChatPipeline:
         self._engine = engine
         self._catalogue = catalogue
         self._admission = admission
+        self._limiter = limiter
         self._inputs = inputs
         self._recorder = recorder
         self._settings = settings
@@ -74,9 +91,14 @@ class ChatPipeline:
         model = self._served(request, tier)
         caller.check_model(request.model, model.name)
         self._inputs.check_size(request)
-        reservation = self._admission.reserve(caller.account, request.n if request.HasField("n") else 1, tier)
+        n = request.n if request.HasField("n") else 1
+        reservation = self._admission.reserve(caller.account, n, tier, weight=caller.weight)
+        allowance = None
         try:
+            allowance = await self._limiter.admit(caller)
             processed = await self._processed(request, caller.account, clock)
+            max_tokens = self._max_tokens(request, len(processed.prompt))
+            await allowance.reserve(len(processed.prompt), reservation.n * max_tokens, model.price)
             facts = CallFacts(
                 origin=origin,
                 model=model,
@@ -85,12 +107,18 @@ class ChatPipeline:
                 tier=tier,
                 received=clock.received,
                 tokenize_seconds=clock.elapsed,
+                rate_limits=allowance.standing.headers(),
                 shared_prompt=processed.shared,
             )
-            call = self._queue(request, processed, facts, context, outbox, reservation, clock)
+            call = self._queue(
+                _Ready(request, processed, facts, max_tokens, reservation, allowance), context, outbox, clock
+            )
         except BaseException as error:
             self._admission.release(reservation)
-            self._recorder.record_refusal(origin, model, error, clock.elapsed)
+            if allowance is not None:
+                allowance.settle()
+            if not isinstance(error, RateLimitExceeded):  # those who send too much do not fill the ledger
+                self._recorder.record_refusal(origin, model, error, clock.elapsed)
             raise
         context.accepted = True
         return call
@@ -102,27 +130,19 @@ class ChatPipeline:
         except TimeoutError:
             raise DeadlineExceeded(_EXPIRED) from None
 
-    def _queue(
-        self,
-        request: ChatRequest,
-        processed: Input,
-        facts: CallFacts,
-        context: CallContext,
-        outbox: Outbox,
-        reservation: Reservation,
-        clock: CallTime,
-    ) -> ChatCall:
+    def _queue(self, ready: _Ready, context: CallContext, outbox: Outbox, clock: CallTime) -> ChatCall:
         """Queue a call whose input is ready; it may reach the engine at once."""
-        max_tokens = self._max_tokens(request, len(processed.prompt))
+        request, processed, reservation = ready.request, ready.processed, ready.reservation
         form = self._form(request, processed, reservation.n)
         trace = self._recorder.trace(request, context.span, streamed=outbox.streamed)
 
         def on_end(record: UsageRecord) -> None:
             self._admission.release(reservation)
+            ready.allowance.settle(record.usage.total_tokens, cost_of(record))
             self._recorder.record(record, trace)
 
         call = ChatCall(
-            facts,
+            ready.facts,
             form,
             self._engine.tokenizer,
             outbox,
@@ -132,10 +152,10 @@ class ChatPipeline:
         )
         self._calls.add(call)
         left = clock.left
-        if max_tokens == 0 and not form.scores_prompt:
+        if ready.max_tokens == 0 and not form.scores_prompt:
             call.end_empty(len(processed.prompt))
         else:
-            generation = generation_of(request, processed, max_tokens, reservation.n, trace.headers)
+            generation = generation_of(request, processed, ready.max_tokens, reservation.n, trace.headers)
             self._submit(call, generation, reservation, left)
             if left is not None:
                 call.expire_after(left, DeadlineExceeded(_EXPIRED))

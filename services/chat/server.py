@@ -17,13 +17,13 @@ from chasqui.v1 import (
     model_service_pb2_grpc,
     relay_service_pb2_grpc,
 )
-from services.accounts.factory import open_accounts
+from services.accounts.factory import build_limiter, open_accounts
 from services.chat.accounting.recorder import CallRecorder
 from services.chat.pipeline import ChatPipeline
 from services.chat.request.catalogue import Catalogue
 from services.chat.request.input_processor import InputProcessor
 from services.chat.scheduling.admission import Admission
-from services.chat.server_metrics import show_ledger, show_server
+from services.chat.server_metrics import show_ledger, show_limits, show_server
 from services.chat.transport.authentication import Authentication
 from services.chat.transport.health import HealthMonitor
 from services.chat.transport.interceptors import AuthenticationInterceptor, CallInterceptor
@@ -41,6 +41,9 @@ from services.telemetry.rpc import RpcObserver
 from services.telemetry.tracing import configure_tracing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
+
     from services.engine.api import Engine
     from services.settings import Settings
     from services.telemetry.spans import Spans
@@ -90,18 +93,24 @@ class ChatServer:
         authentication = Authentication(settings.api_keys, self._accounts)
         if not authentication.required:
             log.warning("CHASQUI_API_KEYS is not set: calls need no key")
+        self._limiter = build_limiter(settings)
         self.admission = Admission(engine.capabilities.parallel, settings.max_queue, settings.max_queue_tokens)
         catalogue = Catalogue(engine, settings)
         self._inputs = InputProcessor(engine)
         recorder = CallRecorder(spans, engine.model.name, self._accounts, traces_content=settings.trace_content)
-        self._pipeline = pipeline = ChatPipeline(engine, catalogue, self.admission, self._inputs, recorder, settings)
-        self._health = HealthMonitor(engine, _SERVICES, settings.stall_timeout)
+        self._pipeline = pipeline = ChatPipeline(
+            engine, catalogue, self.admission, self._limiter, self._inputs, recorder, settings
+        )
+        self._health = HealthMonitor(
+            engine, _SERVICES, settings.stall_timeout, limits_available=lambda: self._limiter.available
+        )
         observer = RpcObserver(spans, _METHODS)
         interceptors = [CallInterceptor(observer), AuthenticationInterceptor(authentication)]
         self._grpc: grpc.aio.Server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
         chat = ChatServicer(pipeline, authentication, settings.reader_timeout)
         chat_service_pb2_grpc.add_ChatServiceServicer_to_server(chat, self._grpc)
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(catalogue, self._inputs), self._grpc)
+        models = ModelServicer(catalogue, self._inputs, authentication, self._limiter)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
         health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
         add_reflection([*_SERVICES, health_name], self._grpc)
@@ -110,6 +119,7 @@ class ChatServer:
         self._relay_grpc: grpc.aio.Server = grpc.aio.server(options=_OPTIONS)
         relay_service_pb2_grpc.add_RelayServiceServicer_to_server(self._relay, self._relay_grpc)
         show_server(self.admission, engine, self._health, self._relay.traffic)
+        show_limits(self._limiter)
         if self._accounts is not None:
             show_ledger(self._accounts)
 
@@ -124,7 +134,12 @@ class ChatServer:
             await self._relay_grpc.start()
         await self._grpc.start()
         self._watch = background_task(self._health.run(), "health")
+        self._counting = background_task(self._limiter.run(self._spent), "limits")
         return port
+
+    def _spent(self) -> Mapping[str, tuple[Decimal, Decimal]]:
+        """USD of this day and month by key, as the ledger has them."""
+        return {} if self._accounts is None else self._accounts.spent()
 
     async def failed(self) -> None:
         """Wait until the engine can never work again, or its health is not watched any more."""
@@ -151,6 +166,8 @@ class ChatServer:
             await asyncio.wait_for(self._engine.close(), _ENGINE_CLOSE_SECONDS)
         except TimeoutError:
             log.error("the engine does not close and is abandoned")
+        self._counting.cancel()
+        await self._limiter.close()
         if self._accounts is not None:
             await asyncio.to_thread(self._accounts.close)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions
 
     from services.accounts.api import Accounts, LedgerState
+    from services.accounts.limiting.limiter import Limiter
     from services.chat.scheduling.admission import Admission
     from services.chat.transport.health import HealthMonitor
     from services.chat.transport.relay_session import RelayTraffic
@@ -50,6 +51,23 @@ def show_server(admission: Admission, engine: Engine, health: HealthMonitor, tra
     )
     for name, unit, description, value in counters:
         meter.create_observable_counter(name, [_observed(value)], unit, description)
+
+
+def show_limits(limiter: Limiter) -> None:
+    """Register the metrics of the limits."""
+    meter = metrics.get_meter("chasqui.server")
+
+    def refused(_: CallbackOptions) -> Iterator[Observation]:
+        for limit, count in limiter.refused.items():
+            yield Observation(count, {"chasqui.limit": limit})
+
+    meter.create_observable_counter("chasqui.limits.refused", [refused], "{call}", "Calls that a limit has refused.")
+    meter.create_observable_gauge(
+        "chasqui.limits.available",
+        [_observed(lambda: int(limiter.store_available))],
+        "1",
+        "1 while limits can be checked, 0 while their store is away.",
+    )
 
 
 def show_ledger(accounts: Accounts) -> None:

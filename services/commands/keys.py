@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from services.accounts.factory import opened_key_store
-from services.accounts.key import ENDPOINTS, AccountsError, Key
+from services.accounts.key import ENDPOINTS, PRIORITIES, AccountsError, Key
+from services.accounts.limits import LIMIT_NAMES, Limits, limit_of
 from services.commands.listing import FORMATS, listed
 from services.commands.moments import Moment, Span
 from services.settings import SettingsError, read_environment
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from services.accounts.api import KeyStore
 
 _ALL: Final = "all"
+_NONE: Final = "none"
+_PRIORITY: Final = click.option(
+    "--priority", type=click.Choice(list(PRIORITIES)), help="Its share of the slots while calls wait."
+)
 _FORMAT: Final = click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
 
 
@@ -62,9 +67,26 @@ def _rights(command: Callable[..., None]) -> Callable[..., None]:
             help=f"The only endpoints that it may use, of {', '.join(ENDPOINTS)}; all lifts the limit.",
         ),
     )
-    for option in reversed(options):
+    decorators: list[Callable[[Any], Any]] = [*options, *map(_limit_option, LIMIT_NAMES), _PRIORITY]
+    for option in reversed(decorators):
         command = option(command)
     return command
+
+
+def _limit_option(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    words = name.replace("_", " ").replace("usd", "USD")
+    flag = "--" + name.replace("_", "-")
+    return click.option(flag, name, callback=_limit, metavar="N", help=f"Most {words}; none lifts the limit.")
+
+
+def _limit(_: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """The limit that is given, NONE to lift it; None if the option is not given."""
+    if value is None or value == _NONE:
+        return value
+    try:
+        return limit_of(str(parameter.name), value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}, nor 'none'.") from None
 
 
 def _names(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
@@ -89,8 +111,10 @@ def _names(_: click.Context, parameter: click.Parameter, value: str | None) -> t
 @_with_store
 def create(store: KeyStore, name: str, form: str, **rights: Any) -> None:
     """Create the key NAME and print it: it is not shown again."""
-    given = {field: value for field, value in rights.items() if value is not None}
-    _show_secret(store, store.create(Key(name, given.pop("owner", ""), datetime.now(UTC), **given)), name, form)
+    given = _given(rights)
+    limits = Limits(**{field: given.pop(field) for field in LIMIT_NAMES if field in given})
+    key = Key(name, given.pop("owner", ""), datetime.now(UTC), limits=limits, **given)
+    _show_secret(store, store.create(key), name, form)
 
 
 @keys.command("list")
@@ -123,7 +147,7 @@ def show(store: KeyStore, name: str, form: str) -> None:
 @_with_store
 def limit(store: KeyStore, name: str, **rights: Any) -> None:
     """Change what the key NAME may do; options that are not given stay as they are."""
-    given = {field: value for field, value in rights.items() if value is not None}
+    given = _given(rights)
     if not given:
         raise AccountsError("There is nothing to change: give at least one option.")
     store.change(name, given)
@@ -149,6 +173,11 @@ def rotate(store: KeyStore, name: str, overlap: timedelta, form: str) -> None:
     _show_secret(store, store.rotate(name, overlap), name, form)
 
 
+def _given(rights: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given, by field; a limit that is lifted is None."""
+    return {field: None if value == _NONE else value for field, value in rights.items() if value is not None}
+
+
 def _show_secret(store: KeyStore, secret: str, name: str, form: str) -> None:
     """The secret alone, for a script to take; with a format, everything about the key."""
     if form == "table":
@@ -167,5 +196,7 @@ def _row(store: KeyStore, key: Key) -> dict[str, Any]:
         "models": list(key.models or (_ALL,)),
         "endpoints": list(key.endpoints or (_ALL,)),
         "created_at": key.created_at.isoformat(timespec="seconds"),
+        **{name: getattr(key.limits, name) for name in LIMIT_NAMES},
+        "priority": key.priority,
         "expires_at": key.expires_at and key.expires_at.isoformat(timespec="seconds"),
     }

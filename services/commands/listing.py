@@ -15,22 +15,27 @@ FORMATS: Final = ("table", "csv", "json")
 
 
 def listed(rows: Sequence[Mapping[str, Any]], form: str) -> str:
-    """The rows in one of `FORMATS`, without an end of line; all have the same columns. Decimals stay exact."""
+    """The rows in one of `FORMATS`, without an end of line; all have the same columns. Decimals stay exact.
+
+    A table leaves out columns without a value.
+    """
     if form == "json":
         return json.dumps(rows, indent=2, default=_text)
     if not rows:
         return ""
     columns = list(rows[0])
+    if form == "table":
+        columns = [name for name in columns if any(row[name] is not None for row in rows)]
     lines = [[_text(row[column]) for column in columns] for row in rows]
     if form == "csv":
         out = io.StringIO()
         csv.writer(out, lineterminator="\n").writerows([columns, *lines])
         return out.getvalue().rstrip("\n")
-    return _table([column.replace("_", " ") for column in columns], lines, _numeric(rows))
-
-
-def _numeric(rows: Sequence[Mapping[str, Any]]) -> list[bool]:
-    return [isinstance(value, int | Decimal) for value in rows[0].values()]
+    return _table(
+        [column.replace("_", " ") for column in columns],
+        lines,
+        [isinstance(rows[0][name], int | Decimal) for name in columns],
+    )
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import pytest
 from click.testing import CliRunner
+from grpc_status import rpc_status
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
 from services.cli import main
@@ -203,3 +204,56 @@ def test_a_call_over_grpc_that_is_cancelled_or_too_late_is_in_the_ledger(service
             stub.Chat(endless.chat, metadata=metadata, timeout=0.2)
     rows = {row["outcome"]: row for row in ledger(operator, "gone", 4)}
     assert {outcome: row["calls"] for outcome, row in rows.items()} == {"completed": 2, "cancelled": 1, "deadline": 1}
+
+
+def test_calls_beyond_a_limit_are_429_with_how_the_limits_stand(service: Service, operator: Operator) -> None:
+    key = operator.run("keys", "create", "few", "--calls-per-minute", "4", "--tokens-per-minute", "5000")
+    assert becomes(200, service, key)  # two calls
+    streamed = post(service.url + "/v1/chat/completions", {**CHAT, "stream": True}, authorization=f"Bearer {key}")
+    assert streamed.headers["x-ratelimit-remaining-requests"] == "1"
+    whole = chat(service, key)
+    assert (whole.headers["x-ratelimit-limit-requests"], whole.headers["x-ratelimit-remaining-requests"]) == ("4", "0")
+    assert whole.headers["x-ratelimit-limit-tokens"] == "5000"
+    refused = chat(service, key)
+    assert (refused.status, refused.error["type"]) == (429, "rate_limit_error")
+    assert refused.error["code"] == "rate_limit_exceeded"
+    assert 50 < int(refused.headers["retry-after"]) <= 60
+    assert refused.headers["x-ratelimit-remaining-requests"] == "0"
+    assert "x-should-retry" not in refused.headers
+    assert post(service.url + "/tokenize", WORDS, authorization=f"Bearer {key}").status == 429
+    with grpc.insecure_channel(service.target) as channel:
+        stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as raised:
+            stub.Chat(grpc_chat(), metadata=(("authorization", f"Bearer {key}"),))
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    status = rpc_status.from_call(raised.value)
+    kinds = {detail.type_url.rpartition(".")[2] for detail in status.details}
+    assert kinds == {"ErrorInfo", "RetryInfo", "QuotaFailure"}
+    metadata: Any = raised.value.trailing_metadata()
+    assert dict(metadata)["x-ratelimit-limit-requests"] == "4"
+
+
+def test_what_a_call_could_use_is_reserved_and_the_rest_given_back(service: Service, operator: Operator) -> None:
+    key = operator.run("keys", "create", "tokens", "--tokens-per-minute", "300")
+    assert becomes(200, service, key)
+    answers = [chat(service, key) for _ in range(3)]
+    used = answers[0].json()["usage"]["total_tokens"]
+    assert answers[-1].headers["x-ratelimit-remaining-tokens"] == str(300 - 5 * used)  # those of `becomes` are two
+    too_much = post(service.url + "/v1/chat/completions", {**CHAT, "max_tokens": 299}, authorization=f"Bearer {key}")
+    assert (too_much.status, too_much.error["code"]) == (429, "rate_limit_exceeded")
+
+
+def test_a_budget_ends_calls_with_insufficient_quota(service: Service, operator: Operator) -> None:
+    key = operator.run("keys", "create", "poor", "--usd-per-day", "0.00001")  # 181 tokens
+    assert becomes(200, service, key)
+    refused = post(service.url + "/v1/chat/completions", {**CHAT, "max_tokens": 200}, authorization=f"Bearer {key}")
+    assert (refused.status, refused.error["code"]) == (429, "insufficient_quota")
+    assert refused.headers["x-should-retry"] == "false"
+    assert chat(service, key).status == 200
+
+
+def test_a_changed_limit_holds_at_once(service: Service, operator: Operator) -> None:
+    key = operator.run("keys", "create", "changed", "--concurrent-calls", "0", "--priority", "high")
+    assert becomes(429, service, key)
+    operator.run("keys", "limit", "changed", "--concurrent-calls", "none")
+    assert becomes(200, service, key)

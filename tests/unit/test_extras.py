@@ -20,6 +20,7 @@ ENTRY_POINTS = {
         "services.commands.keys",
         "services.accounts.sql.accounts",
         "services.accounts.sql.key_store",
+        "services.accounts.limiting.valkey",
     ),
     "server": ("services.cli", "services.chat.server", "services.engine.simulated.engine"),
     "edge": ("services.cli", "edge.worker", "edge.envoy.config"),
@@ -31,7 +32,14 @@ ENTRY_POINTS = {
 }
 # Inside functions these import what only one of their commands, or one engine, needs.
 CHOOSING = ("services/accounts/factory.py", "services/cli.py", "services/engine/factory.py")
-CHOSEN = ("edge", "services.accounts.sql", "services.chat", "services.engine", "services.up")
+CHOSEN = (
+    "edge",
+    "services.accounts.limiting.valkey",
+    "services.accounts.sql",
+    "services.chat",
+    "services.engine",
+    "services.up",
+)
 # What NVIDIA's image has.
 WITH_TENSORRT_LLM = {"tensorrt_llm", "torch"}
 

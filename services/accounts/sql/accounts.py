@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,14 +15,15 @@ from services.accounts.sql.database import open_database
 from services.accounts.sql.key_ring import KeyRing
 from services.accounts.sql.ledger import Ledger
 from services.accounts.sql.usage_report import usage_report
+from services.accounts.usage import UsageQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from services.accounts.key import Key
     from services.accounts.ledger_entry import LedgerEntry
-    from services.accounts.usage import UsageQuery, UsageRow
+    from services.accounts.usage import UsageRow
 
 
 class SqlAccounts:
@@ -46,6 +49,15 @@ class SqlAccounts:
             return usage_report(self._engine, query)
         except SQLAlchemyError as error:
             raise AccountsError("The accounts' database is away.") from error
+
+    def spent(self) -> Mapping[str, tuple[Decimal, Decimal]]:
+        """USD of this day and of this month by key. Waits for the database: AccountsError if it is away."""
+        today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        of_day, of_month = (
+            {row.groups["key"]: row.cost for row in self.usage(UsageQuery(("key",), since=since))}
+            for since in (today, today.replace(day=1))
+        )
+        return {key: (of_day.get(key, Decimal(0)), cost) for key, cost in of_month.items()}
 
     def ledger_state(self) -> LedgerState:
         """How far the ledger is."""

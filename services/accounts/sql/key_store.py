@@ -11,6 +11,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from services.accounts.key import AccountsError, Key, is_past
+from services.accounts.limits import LIMIT_NAMES, Limits
 from services.accounts.secret import hash_of, new_secret, prefix_of
 from services.accounts.sql.database import writing
 from services.accounts.sql.tables import KEYS, REVISION, SECRETS
@@ -61,9 +62,12 @@ class SqlKeyStore:
         return [row["prefix"] for row in rows if not is_past(row["expires_at"])]
 
     def change(self, name: str, changes: dict[str, Any]) -> Key:
-        """Set fields of a key, and return it; AccountsError if it does not exist or is revoked."""
+        """Set fields of a key or of its limits, and return it; AccountsError if it does not exist or is revoked."""
         with writing(self._engine) as connection:
-            key = replace(_unrevoked(connection, name), **changes)
+            key = _unrevoked(connection, name)
+            limits = {field: value for field, value in changes.items() if field in LIMIT_NAMES}
+            others = {field: value for field, value in changes.items() if field not in limits}
+            key = replace(key, limits=replace(key.limits, **limits), **others)
             connection.execute(update(KEYS).where(KEYS.c.name == name).values(**_columns(key)))
             _raise_revision(connection)
         return key
@@ -92,12 +96,15 @@ class SqlKeyStore:
 
 def key_of(row: RowMapping) -> Key:
     """The key in a row of the table."""
-    return Key(**{**row, "models": tuple(row["models"]), "endpoints": tuple(row["endpoints"])})
+    fields = {name: row[name] for name in Key.__dataclass_fields__ if name in row}
+    names = {name: tuple(row[name]) for name in ("models", "endpoints")}
+    return Key(**{**fields, **names}, limits=Limits(**{name: row[name] for name in LIMIT_NAMES}))
 
 
 def _columns(key: Key) -> dict[str, Any]:
-    values = {name: getattr(key, name) for name in Key.__dataclass_fields__}
-    return {**values, "models": list(key.models), "endpoints": list(key.endpoints)}
+    values = {name: getattr(key, name) for name in Key.__dataclass_fields__ if name != "limits"}
+    names = {"models": list(key.models), "endpoints": list(key.endpoints)}
+    return {**values, **names, **{name: getattr(key.limits, name) for name in LIMIT_NAMES}}
 
 
 def _find(connection: Connection, name: str) -> Key:

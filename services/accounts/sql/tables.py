@@ -73,6 +73,12 @@ KEYS: Final = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
+    Column("calls_per_minute", BigInteger),
+    Column("tokens_per_minute", BigInteger),
+    Column("concurrent_calls", BigInteger),
+    Column("usd_per_day", Usd),
+    Column("usd_per_month", Usd),
+    Column("priority", String(16), nullable=False, server_default="normal"),
 )
 
 # A key has one secret, and for a while after its rotation the one before.

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from services.accounts.ledger_entry import LedgerEntry
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from chasqui.v1.chat_pb2 import Usage
     from services.chat.accounting.call_facts import CallOrigin, ServedModel
     from services.chat.accounting.usage_record import UsageRecord
@@ -23,6 +25,12 @@ def entry_of(record: UsageRecord) -> LedgerEntry:
         seconds=record.seconds,
         queue_seconds=record.timings.queue,
     )
+
+
+def cost_of(record: UsageRecord) -> Decimal:
+    """What a call costs in USD, exact."""
+    usage = record.usage
+    return record.facts.model.price.cost(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
 
 
 def entry(

@@ -23,7 +23,7 @@ from services.errors import ChasquiError, EngineFailed, SlowReader, UnsupportedP
 from services.telemetry import outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from services.chat.accounting.call_facts import CallFacts
     from services.chat.answer.form import AnswerForm
@@ -70,6 +70,11 @@ class ChatCall:
         self._closed = False  # no more events are for the caller
         self._recorded = False
 
+    @property
+    def rate_limits(self) -> Mapping[str, str]:
+        """The headers that say how the limits of the caller's key stand."""
+        return self._facts.rate_limits
+
     def accept(self, prompt_tokens: int) -> None:
         """The call is queued: its caller gets Started, and the echo of the prompt if it asked for that."""
         model = self._facts.model
@@ -83,6 +88,7 @@ class ChatCall:
                 system_fingerprint=model.fingerprint,
                 service_tier=chat_pb2.ServiceTier.Value(f"SERVICE_TIER_{self._facts.tier.name}"),
                 prompt_tokens=prompt_tokens,
+                rate_limits=self._facts.rate_limits,
             )
         )
         if self._form.echo and not self._form.scores_prompt:

@@ -40,6 +40,7 @@ class Reservation:
     caller: str
     n: int
     tier: ServiceTier
+    weight: int  # of the caller
     tokens: int = 0  # of all choices
     start: Callable[[], None] | None = None
     state: _State = _State.RESERVED
@@ -96,12 +97,15 @@ class Admission:
         """Choices whose prompt is processed and that do not run yet."""
         return self._queue.choices
 
-    def reserve(self, caller: str, n: int, tier: ServiceTier = ServiceTier.DEFAULT) -> Reservation:
-        """Count a call that has just arrived; Unavailable if its tier's queue is full or the server is draining."""
+    def reserve(self, caller: str, n: int, tier: ServiceTier = ServiceTier.DEFAULT, *, weight: int = 1) -> Reservation:
+        """Count a call that has just arrived; Unavailable if its tier's queue is full or the server is draining.
+
+        `weight` is the caller's in the queue.
+        """
         if not self._open:
             raise Unavailable("The server is shutting down.", reason="DRAINING", retry_after=retry_hint(0.0))
         free = self._parallel - self._running
-        call = Reservation(caller, n, tier)
+        call = Reservation(caller, n, tier, weight)
         waiting, own = self._claimed[tier], self._claims[tier, caller]
         room = free + self._max_queue - waiting
         if n > room:

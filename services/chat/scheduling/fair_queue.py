@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 
 class Waiting(Protocol):
-    """A queued call: its caller, its number of choices, and the tokens of all of them."""
+    """A queued call: its caller, the caller's weight, its number of choices, and the tokens of all of them."""
 
     caller: str
+    weight: int
     n: int
     tokens: int
 
@@ -25,22 +26,26 @@ Call = TypeVar("Call", bound=Waiting)
 class _Line(Generic[Call]):
     """The queued calls of one caller, oldest first, and the sums of their choices and tokens."""
 
+    weight: int
+    turn: float  # among callers that have equally many choices running, the lowest is next
     calls: deque[Call] = field(default_factory=deque)
     choices: int = 0
     tokens: int = 0
 
 
 class FairQueue(Generic[Call]):
-    """The next call is the oldest of the caller who has the fewest choices running.
+    """The next call is the oldest of the caller who has the fewest choices running, divided by the caller's weight.
 
-    Among equals, callers take turns: a caller that was served, or is new, comes after all others. So a caller that
-    sends a thousand calls delays another by one of them.
+    Among equals, callers take turns, those of more weight more often (stride scheduling, Waldspurger and Weihl, 1995):
+    a caller that was served, or is new, comes after all others of its weight. So a caller that sends a thousand calls
+    delays another by one of them, and nobody waits for ever.
     """
 
     def __init__(self) -> None:
         self.choices = 0
         self.tokens = 0
-        self._lines: dict[str, _Line[Call]] = {}  # by caller, in the order of their turns
+        self._lines: dict[str, _Line[Call]] = {}  # by caller; of equal turns, the first is next
+        self._turn = 0.0  # of the last call that started
 
     def __bool__(self) -> bool:
         """Whether calls are queued."""
@@ -48,7 +53,9 @@ class FairQueue(Generic[Call]):
 
     def add(self, call: Call) -> None:
         """Queue a call behind its caller's others."""
-        line = self._lines.setdefault(call.caller, _Line())
+        line = self._lines.get(call.caller)
+        if line is None:
+            line = self._lines[call.caller] = _Line(call.weight, self._turn + 1 / call.weight)
         line.calls.append(call)
         line.choices += call.n
         line.tokens += call.tokens
@@ -57,14 +64,17 @@ class FairQueue(Generic[Call]):
 
     def next(self, running: Mapping[str, int]) -> Call:
         """The call whose turn it is, which stays queued; `running` has choices by caller. The queue has calls."""
-        caller = min(self._lines, key=lambda name: running.get(name, 0))
-        return self._lines[caller].calls[0]
+        lines = self._lines
+        caller = min(lines, key=lambda name: (running.get(name, 0) / lines[name].weight, lines[name].turn))
+        return lines[caller].calls[0]
 
     def take(self, call: Call) -> None:
-        """Remove a call that starts: its caller's next turn comes after all others'."""
+        """Remove a call that starts: its caller's next turn comes after those of all others of its weight."""
+        line = self._lines[call.caller]
+        self._turn = max(self._turn, line.turn)
         self.remove(call)
-        line = self._lines.pop(call.caller, None)
-        if line is not None:
+        if self._lines.pop(call.caller, None) is not None:
+            line.turn = self._turn + 1 / line.weight
             self._lines[call.caller] = line
 
     def remove(self, call: Call) -> None:

@@ -1,4 +1,4 @@
-"""Readiness: model loaded, not draining, engine idle or making progress."""
+"""Readiness: model loaded, not draining, engine idle or making progress, limits can be checked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grpc_health.v1 import health, health_pb2
 from services.engine.api import EngineState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from services.engine.api import Engine, Heartbeat
 
@@ -25,14 +25,26 @@ _INTERVAL = 0.5
 class HealthMonitor:
     """Keeps the statuses of `servicer` up to date. It reads the engine's heartbeat and never generates."""
 
-    def __init__(self, engine: Engine, services: Sequence[str], stall_timeout: float) -> None:
-        """`stall_timeout` is in seconds; `services` are full names beside the overall status "" of the server."""
+    def __init__(
+        self,
+        engine: Engine,
+        services: Sequence[str],
+        stall_timeout: float,
+        *,
+        limits_available: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`stall_timeout` is in seconds; `services` are full names beside the overall status "" of the server.
+
+        `limits_available` returns whether calls can be held to their limits.
+        """
         self.servicer = health.aio.HealthServicer()
         self._engine = engine
+        self._limits_available = limits_available
         self._services = ("", *services)
         self._stall_timeout = stall_timeout
         self._serving: bool | None = None
         self._draining = False
+        self._moves = True
         self._moved = time.monotonic()
         self.failed = asyncio.Event()  # the engine can never work again
 
@@ -49,7 +61,11 @@ class HealthMonitor:
                 return
             if beat.progress != progress or beat.state is EngineState.IDLE:
                 progress, self._moved = beat.progress, now
-            await self._set(serving=now - self._moved < self._stall_timeout)
+            moves = now - self._moved < self._stall_timeout
+            if moves is not self._moves:
+                log.warning("the engine makes progress again" if moves else "the engine has stalled")
+            self._moves = moves
+            await self._set(serving=moves and self._limits_available())
             await asyncio.sleep(_INTERVAL)
 
     @property
@@ -78,8 +94,6 @@ class HealthMonitor:
     async def _set(self, *, serving: bool) -> None:
         if serving == self._serving:
             return
-        if self._serving is not None and not self._draining:
-            log.warning("the engine makes progress again" if serving else "the engine has stalled")
         self._serving = serving
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         for service in self._services:

@@ -17,11 +17,12 @@ from services.telemetry.call import current_call
 from services.telemetry.server_timing import server_timing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     import grpc
 
     from chasqui.v1 import chat_pb2
+    from services.accounts.limiting.limiter import Limiter
     from services.chat.answer.call import ChatCall
     from services.chat.pipeline import ChatPipeline
     from services.chat.request.catalogue import Catalogue
@@ -90,6 +91,7 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
         caller = self._authentication.caller(metadata)
         remaining = remaining_seconds(metadata, context.time_remaining())
         call = await self._pipeline.start(request, current_call.get(), outbox, caller=caller, remaining=remaining)
+        _add_metadata(context, call.rate_limits)
         try:
             yield call
         finally:
@@ -99,9 +101,13 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
 class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
     """Descriptions of the model, and token counts."""
 
-    def __init__(self, catalogue: Catalogue, inputs: InputProcessor) -> None:
+    def __init__(
+        self, catalogue: Catalogue, inputs: InputProcessor, authentication: Authentication, limiter: Limiter
+    ) -> None:
         self._catalogue = catalogue
         self._inputs = inputs
+        self._authentication = authentication
+        self._limiter = limiter
 
     async def ListModels(  # noqa: N802 - the contract's name
         self, request: model_service_pb2.ListModelsRequest, context: Context
@@ -123,7 +129,7 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
         kind = request.WhichOneof("input")
         if kind is None:
             raise InvalidValue("Either text or chat must be given.", param="input")
-        async with _deadline(context):
+        async with self._limited(context, request.model, model.id), _deadline(context):
             if kind == "text":
                 tokens = await self._inputs.text_tokens(request.text, opened=request.add_special_tokens)
             else:
@@ -140,9 +146,24 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
         self, request: model_service_pb2.DetokenizeRequest, context: Context
     ) -> model_service_pb2.DetokenizeResponse:
         """The text of tokens."""
-        self._catalogue.resolve(request.model)
-        async with _deadline(context):
+        model = self._catalogue.resolve(request.model)
+        async with self._limited(context, request.model, model.id), _deadline(context):
             return model_service_pb2.DetokenizeResponse(text=await self._inputs.text_of(request.tokens))
+
+    @asynccontextmanager
+    async def _limited(self, context: Context, requested: str, served: str) -> AsyncIterator[None]:
+        """Count the call among those of its key, which may use the model; its tokens do not count.
+
+        Raises what `Limiter.admit` raises, and PermissionDenied.
+        """
+        caller = self._authentication.caller(metadata_of(context.invocation_metadata()))
+        caller.check_model(requested, served)
+        allowance = await self._limiter.admit(caller)
+        _add_metadata(context, allowance.standing.headers())
+        try:
+            yield
+        finally:
+            allowance.settle()
 
 
 @asynccontextmanager
@@ -159,4 +180,9 @@ async def _deadline(context: Context) -> AsyncIterator[None]:
 
 def _send_timings(context: Context, timings: chat_pb2.Timings) -> None:
     """Add the times to the trailing metadata, as HTTP's Server-Timing."""
-    context.set_trailing_metadata((*context.trailing_metadata(), ("server-timing", server_timing(timings))))
+    _add_metadata(context, {"server-timing": server_timing(timings)})
+
+
+def _add_metadata(context: Context, fields: Mapping[str, str]) -> None:
+    """Add to the trailing metadata."""
+    context.set_trailing_metadata((*context.trailing_metadata(), *fields.items()))

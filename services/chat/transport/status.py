@@ -1,4 +1,4 @@
-"""From our errors to google.rpc.Status with ErrorInfo, and with BadRequest or RetryInfo where they apply."""
+"""From our errors to google.rpc.Status: ErrorInfo, and BadRequest, RetryInfo or QuotaFailure where they apply."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from services.errors import ERROR_DOMAIN, NOT_ADMITTED, ChasquiError, Code
+from services.errors import ERROR_DOMAIN, NOT_ADMITTED, ChasquiError, Code, RateLimitExceeded
 
 if TYPE_CHECKING:
     import grpc
@@ -36,6 +36,10 @@ def status_of(error: ChasquiError) -> status_pb2.Status:
         delay = Duration()
         delay.FromMilliseconds(round(error.retry_after * 1000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    if isinstance(error, RateLimitExceeded):
+        details[0].metadata.update(error.rate_limits)
+        violation = error_details_pb2.QuotaFailure.Violation(subject=error.limit, description=message)
+        details.append(error_details_pb2.QuotaFailure(violations=[violation]))
     packed = []
     for detail in details:
         any_message = AnyMessage()
@@ -55,5 +59,7 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: ChasquiError
     status = rpc_status.to_status(status_of(error))
     if error.not_admitted:
         status = status._replace(trailing_metadata=(*status.trailing_metadata, NOT_ADMITTED))
+    if isinstance(error, RateLimitExceeded):
+        status = status._replace(trailing_metadata=(*status.trailing_metadata, *error.rate_limits.items()))
     await context.abort_with_status(status)
     raise error  # unreachable, abort_with_status raises; the type checker cannot know

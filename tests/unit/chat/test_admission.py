@@ -28,9 +28,9 @@ class Rig:
         self.began: list[str] = []
         self.reservations: dict[str, Reservation] = {}
 
-    def call(self, name: str, n: int = 1, tokens: int = 1, remaining: float | None = None) -> None:
+    def call(self, name: str, n: int = 1, tokens: int = 1, remaining: float | None = None, weight: int = 1) -> None:
         """A call arrives and waits; the caller is the letter that its name begins with."""
-        reservation = self.admission.reserve(name[0], n)
+        reservation = self.admission.reserve(name[0], n, weight=weight)
         try:
             self.admission.queue(reservation, tokens, lambda: self.began.append(name), remaining=remaining)
         except Exception:
@@ -336,3 +336,26 @@ async def test_a_server_is_drained_when_its_last_call_has_left() -> None:
     assert not drained.done()
     rig.end("a2")
     await drained
+
+
+async def test_a_caller_of_more_weight_has_its_turn_more_often_and_nobody_waits_for_ever() -> None:
+    rig = Rig(1, 1000)
+    rig.call("x")
+    for number in range(40):
+        rig.call(f"high{number}", weight=16)
+        rig.call(f"normal{number}", weight=4)
+        rig.call(f"low{number}", weight=1)
+    first = rig.run_all()[1:43]
+    counts = [sum(name.startswith(caller) for name in first) for caller in ("high", "normal", "low")]
+    assert counts == [32, 8, 2]
+
+
+async def test_a_caller_of_more_weight_has_more_slots_and_others_one_each() -> None:
+    rig = Rig(8, 1000)
+    for number in range(8):
+        rig.call(f"x{number}")
+    for number in range(20):
+        rig.call(f"high{number}", weight=16)
+        rig.call(f"low{number}", weight=1)
+    rig.end(*(f"x{number}" for number in range(8)))
+    assert sorted(name.rstrip("0123456789") for name in rig.began[8:]) == ["high"] * 7 + ["low"]

@@ -57,6 +57,7 @@ def facts(*, n: int = 1, price: str = "2,1,3") -> CallFacts:
         n=n,
         received=0.0,
         tokenize_seconds=0.5,
+        rate_limits={},
     )
 
 

@@ -67,7 +67,7 @@ def response(error: ChasquiError) -> Response:
 
 
 def coded(code: Code, retry_after: float | None = None) -> UpstreamError:
-    return UpstreamError(code, "No.", reason="SOME_REASON", param="n", retry_after=retry_after)
+    return UpstreamError(code, "No.", info={"param": "n"}, reason="SOME_REASON", retry_after=retry_after)
 
 
 def error_of(response: Response) -> dict[str, Any]:

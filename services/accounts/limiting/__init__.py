@@ -1,0 +1,1 @@
+"""Limits of calls, tokens and money: counted in this process, or in Valkey or Redis for several."""

@@ -1,0 +1,118 @@
+"""The interface of what counts: a store of calls, tokens and money by subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from services.accounts.limits import Limits
+
+MINUTE: Final = 60.0
+# What is counted for a minute is counted in steps of this many seconds: a rate is met to within 0.5 %.
+STEP: Final = 0.25
+STEPS: Final = int(MINUTE / STEP)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who is counted: a key by its name, or all calls together."""
+
+    name: str
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What is taken from the limits, or given back."""
+
+    calls: int = 0
+    running: int = 0
+    tokens: int = 0
+    usd: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A limit per minute as it stands: what is left of it, and the seconds until all of it is there again."""
+
+    limit: int
+    remaining: int
+    reset: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The limits per minute of the first subject that has them; None without one."""
+
+    calls: Gauge | None = None
+    tokens: Gauge | None = None
+
+    def headers(self) -> dict[str, str]:
+        """The headers by which OpenAI's API says the same."""
+        named = (("requests", self.calls), ("tokens", self.tokens))
+        return {
+            f"x-ratelimit-{what}-{name}": value
+            for name, gauge in named
+            if gauge is not None
+            for what, value in (
+                ("limit", str(gauge.limit)),
+                ("remaining", str(gauge.remaining)),
+                ("reset", f"{gauge.reset:.2f}s"),
+            )
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What was taken: for whom, when (the number of a step, a day, a month), and how the limits stand since then."""
+
+    subjects: Sequence[Subject]
+    amounts: Amounts
+    step: int
+    day: str
+    month: str
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage(Exception):
+    """A limit does not allow what is asked for: nothing was taken.
+
+    `limit` is the name of a field of `Limits`, `wait` the seconds until the same may be taken, None if it never may.
+    """
+
+    subject: Subject
+    limit: str
+    wait: float | None
+    standing: Standing = field(default_factory=Standing)
+
+
+class StoreAway(Exception):
+    """The store cannot be reached."""
+
+
+# Reads from the ledger the USD of this day and month by subject. Waits for the database: AccountsError if it is away.
+Spent = Callable[[], "Mapping[str, tuple[Decimal, Decimal]]"]
+
+
+class LimitStore(Protocol):
+    """Counts. Taking is atomic over all subjects and limits."""
+
+    available: bool
+
+    async def take(self, subjects: Sequence[Subject], amounts: Amounts) -> Grant:
+        """Count the amounts for every subject; Shortage if a limit of one does not allow it, StoreAway."""
+
+    def give_back(self, grant: Grant, amounts: Amounts) -> None:
+        """Give back some of what was taken; does not wait. `amounts` are what the grant has too much."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+
+    async def run(self, spent: Spent) -> None:
+        """Keep what the store needs up to date until cancelled; `spent` reads what the ledger has."""

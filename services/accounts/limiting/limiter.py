@@ -1,0 +1,148 @@
+"""Holds calls to the limits of their key and to those of all calls together."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from services.accounts.limiting.api import Amounts, Shortage, Standing, StoreAway, Subject
+from services.accounts.limits import Limits
+from services.errors import InsufficientQuota, RateLimitExceeded, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from services.accounts.caller import Caller
+    from services.accounts.limiting.api import Grant, LimitStore, Spent
+    from services.accounts.price import Price
+    from services.errors import ChasquiError
+
+log = logging.getLogger(__name__)
+
+# No key's name begins with a colon.
+TOTAL: Final = ":total"
+_AWAY_SECONDS: Final = 1.0
+
+
+class Limiter:
+    """Takes from a store what calls may use, and gives back what they did not."""
+
+    def __init__(self, store: LimitStore, total: Limits, *, opens: bool) -> None:
+        """`total` are the limits of all calls together. While the store is away, calls are let in if it `opens`."""
+        self.refused = dict.fromkeys(Limits.__dataclass_fields__, 0)  # calls, by the limit that was exceeded
+        self._store = store
+        self._total = total
+        self._opens = opens
+
+    @property
+    def available(self) -> bool:
+        """Whether calls are let in: not while the store is away, unless they are then, too."""
+        return self._opens or self._store.available
+
+    @property
+    def store_available(self) -> bool:
+        """Whether the store can be reached."""
+        return self._store.available
+
+    async def admit(self, caller: Caller) -> Allowance:
+        """Count a call that has arrived; its owner settles the returned allowance when it has ended.
+
+        RateLimitExceeded or InsufficientQuota if a limit is exceeded, Unavailable while the store is away.
+        """
+        subjects = []
+        if caller.key is not None and caller.key.limits:
+            subjects.append(Subject(caller.key.name, caller.key.limits))
+        if self._total:
+            subjects.append(Subject(TOTAL, self._total))
+        allowance = Allowance(self, subjects)
+        await allowance.take(Amounts(calls=1, running=1))
+        return allowance
+
+    async def take(self, subjects: Sequence[Subject], amounts: Amounts) -> Grant | None:
+        """A grant, None while the store is away and calls are let in; raises what `admit` raises."""
+        try:
+            return await self._store.take(subjects, amounts)
+        except Shortage as shortage:
+            self.refused[shortage.limit] += 1
+            raise _refusal(shortage) from None
+        except StoreAway:
+            if self._opens:
+                return None
+            raise Unavailable(
+                "Limits cannot be checked now; try again later.", reason="LIMITS_UNAVAILABLE", retry_after=_AWAY_SECONDS
+            ) from None
+
+    def give_back(self, grant: Grant, amounts: Amounts) -> None:
+        """Give back some of what was taken."""
+        self._store.give_back(grant, amounts)
+
+    async def close(self) -> None:
+        """Close the store's connections."""
+        await self._store.close()
+
+    async def run(self, spent: Spent) -> None:
+        """Keep the store up to date until cancelled; `spent` reads what the ledger has by key."""
+
+        def with_total() -> Mapping[str, tuple[Decimal, Decimal]]:
+            of_keys = spent()
+            of_all = [sum((amounts[period] for amounts in of_keys.values()), Decimal(0)) for period in (0, 1)]
+            return {**of_keys, TOTAL: (of_all[0], of_all[1])}
+
+        await self._store.run(with_total)
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What one call has taken from the limits; nothing where there are none."""
+
+    limiter: Limiter
+    subjects: Sequence[Subject]
+    standing: Standing = field(default_factory=Standing)
+    _grants: list[Grant] = field(default_factory=list)
+    _settled: bool = False
+
+    async def reserve(self, prompt_tokens: int, completion_tokens: int, price: Price) -> None:
+        """Take what the call uses at most, before it is queued; raises what `Limiter.admit` raises."""
+        cost = price.cost(prompt_tokens, 0, completion_tokens)
+        dearest = max(cost, price.cost(prompt_tokens, prompt_tokens, completion_tokens))
+        await self.take(Amounts(tokens=prompt_tokens + completion_tokens, usd=dearest))
+
+    def settle(self, tokens: int = 0, cost: Decimal = Decimal(0)) -> None:
+        """The call has ended after so many tokens: give back the rest. Idempotent."""
+        if self._settled:
+            return
+        self._settled = True
+        for grant in self._grants:
+            taken = grant.amounts
+            rest = Amounts(
+                running=taken.running,
+                tokens=taken.tokens - tokens if taken.tokens else 0,
+                usd=taken.usd - cost if taken.usd else Decimal(0),
+            )
+            self.limiter.give_back(grant, rest)
+
+    async def take(self, amounts: Amounts) -> None:
+        """Take more; raises what `Limiter.admit` raises."""
+        if not self.subjects:
+            return
+        grant = await self.limiter.take(self.subjects, amounts)
+        if grant is not None:
+            self._grants.append(grant)
+            self.standing = grant.standing
+
+
+def _refusal(shortage: Shortage) -> ChasquiError:
+    limit = shortage.limit
+    value = getattr(shortage.subject.limits, limit)
+    who = "the service" if shortage.subject.name == TOTAL else "this API key"
+    words = f"{limit.replace('_', ' ').replace('usd', 'USD')}"
+    headers = shortage.standing.headers()
+    message = f"The limit of {who} is {value:,} {words}"
+    if limit in {"usd_per_day", "usd_per_month"}:
+        return InsufficientQuota(f"{message}, and this call could exceed it.", limit, headers)
+    if shortage.wait is None:
+        return RateLimitExceeded(f"{message}, which this call alone exceeds.", limit, headers)
+    retry = f"{message}; try again in {shortage.wait:.1f} s."
+    return RateLimitExceeded(retry, limit, headers, retry_after=shortage.wait)

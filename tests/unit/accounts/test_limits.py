@@ -1,0 +1,252 @@
+"""Limits: what they allow, what is given back, and how they are named; with a real store, too, if there is one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from services.accounts.caller import Caller
+from services.accounts.key import Key
+from services.accounts.limiting.api import Amounts, LimitStore, Shortage, Subject
+from services.accounts.limiting.in_process import InProcess
+from services.accounts.limiting.limiter import Limiter
+from services.accounts.limits import NO_LIMITS, Limits, total_limits
+from services.accounts.price import price_of
+from services.errors import InsufficientQuota, RateLimitExceeded, Unavailable
+from services.settings import SettingsError
+from tests.support.wording import is_one_sentence
+
+# The URL of a Valkey or Redis server that may be emptied: `make test-accounts` has one.
+SERVER = os.environ.get("TEST_VALKEY", "")
+PRICE = price_of("1,0.5,2")
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+        self.start = datetime(2027, 1, 31, 23, 0, tzinfo=UTC)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def now(self) -> datetime:
+        return self.start + timedelta(seconds=self.seconds - 1000.0)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def counted(clock: Clock) -> InProcess:
+    return InProcess(clock.monotonic, clock.now)
+
+
+@pytest.fixture(params=["in process", "valkey"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[LimitStore]:
+    if request.param == "in process":
+        yield InProcess()
+        return
+    if not SERVER:
+        pytest.skip("TEST_VALKEY names no server; `make test-accounts` has one")
+    from redis.asyncio import Redis
+
+    from services.accounts.limiting.valkey import Valkey
+
+    async with Redis.from_url(SERVER) as client:
+        await client.flushall()
+    made = Valkey(SERVER)
+    yield made
+    await made.close()
+
+
+def caller(**limits: Any) -> Caller:
+    return Caller("ana", Key("ana", "", datetime.now(UTC), limits=Limits(**limits)))
+
+
+async def refused(limiter: Limiter, by: Caller) -> RateLimitExceeded:
+    with pytest.raises(RateLimitExceeded) as raised:
+        await limiter.admit(by)
+    return raised.value
+
+
+async def settled(store: LimitStore) -> None:
+    """Wait until what was given back is there."""
+    if not isinstance(store, InProcess):
+        await asyncio.sleep(0.1)
+
+
+async def test_calls_of_a_minute_are_counted_and_the_next_is_refused_with_its_wait(store: LimitStore) -> None:
+    limiter = Limiter(store, NO_LIMITS, opens=False)
+    for remaining in (2, 1, 0):
+        allowance = await limiter.admit(caller(calls_per_minute=3))
+        allowance.settle()
+        headers = allowance.standing.headers()
+        assert headers["x-ratelimit-limit-requests"] == "3"
+        assert headers["x-ratelimit-remaining-requests"] == str(remaining)
+        assert 59 < float(headers["x-ratelimit-reset-requests"].removesuffix("s")) <= 60
+    error = await refused(limiter, caller(calls_per_minute=3))
+    assert error.reason == "RATE_LIMIT_EXCEEDED"
+    assert "this API key is 3 calls per minute" in error.message
+    assert is_one_sentence(error.message.replace("; try again in ", " ").replace(" s.", "."))
+    assert error.retry_after is not None
+    assert 59 < error.retry_after <= 60
+    assert error.rate_limits["x-ratelimit-remaining-requests"] == "0"
+    assert limiter.refused["calls_per_minute"] == 1
+
+
+async def test_a_minute_is_any_sixty_seconds(counted: InProcess, clock: Clock) -> None:
+    limiter = Limiter(counted, NO_LIMITS, opens=False)
+    for _ in range(2):
+        (await limiter.admit(caller(calls_per_minute=2))).settle()
+        clock.seconds += 20
+    assert (await refused(limiter, caller(calls_per_minute=2))).retry_after == 20
+    clock.seconds += 20
+    (await limiter.admit(caller(calls_per_minute=2))).settle()
+    assert (await refused(limiter, caller(calls_per_minute=2))).retry_after == 20
+
+
+async def test_tokens_are_reserved_at_most_and_the_rest_is_given_back(store: LimitStore) -> None:
+    limiter = Limiter(store, NO_LIMITS, opens=False)
+    by = caller(tokens_per_minute=100)
+    first = await limiter.admit(by)
+    await first.reserve(10, 80, PRICE)
+    assert first.standing.headers()["x-ratelimit-remaining-tokens"] == "10"
+    second = await limiter.admit(by)
+    with pytest.raises(RateLimitExceeded) as raised:
+        await second.reserve(10, 10, PRICE)
+    assert raised.value.retry_after is not None
+    first.settle(15)
+    first.settle(90)  # a second time is none
+    await settled(store)
+    await second.reserve(10, 75, PRICE)
+    assert second.standing.headers()["x-ratelimit-remaining-tokens"] == "0"
+
+
+async def test_a_call_that_exceeds_the_limit_by_itself_need_not_try_again(store: LimitStore) -> None:
+    allowance = await Limiter(store, NO_LIMITS, opens=False).admit(caller(tokens_per_minute=100))
+    with pytest.raises(RateLimitExceeded, match="which this call alone exceeds") as raised:
+        await allowance.reserve(10, 91, PRICE)
+    assert raised.value.retry_after is None
+
+
+async def test_calls_at_a_time_are_bounded_until_one_ends(store: LimitStore) -> None:
+    limiter = Limiter(store, NO_LIMITS, opens=False)
+    by = caller(concurrent_calls=2)
+    first, _ = await limiter.admit(by), await limiter.admit(by)
+    assert "2 concurrent calls" in (await refused(limiter, by)).message
+    first.settle()
+    await settled(store)
+    await limiter.admit(by)
+    await refused(limiter, by)
+
+
+@pytest.mark.parametrize("period", ["usd_per_day", "usd_per_month"])
+async def test_a_budget_is_never_exceeded_and_what_was_not_spent_is_given_back(store: LimitStore, period: str) -> None:
+    limiter = Limiter(store, NO_LIMITS, opens=False)
+    by = caller(**{period: Decimal("0.0001")})  # 50 completion tokens
+    first = await limiter.admit(by)
+    await first.reserve(10, 40, PRICE)  # at most 90 millionths of a dollar
+    second = await limiter.admit(by)
+    with pytest.raises(InsufficientQuota) as raised:
+        await second.reserve(11, 0, PRICE)
+    assert (raised.value.reason, raised.value.retry_after) == ("INSUFFICIENT_QUOTA", None)
+    first.settle(20, Decimal("0.00003"))
+    await settled(store)
+    await second.reserve(10, 30, PRICE)
+    assert (await refused(limiter, by)).reason == "INSUFFICIENT_QUOTA"
+
+
+async def test_a_day_s_budget_is_there_again_on_the_next_day_and_a_month_s_in_the_next_month(
+    counted: InProcess, clock: Clock
+) -> None:
+    async def spend(**budget: Any) -> None:
+        await counted.take([Subject("ana", Limits(**budget))], Amounts(usd=Decimal(1)))
+
+    clock.start = datetime(2027, 1, 30, 23, 0, tzinfo=UTC)
+    await spend(usd_per_day=Decimal(1))
+    with pytest.raises(Shortage) as raised:
+        await spend(usd_per_day=Decimal(1))
+    assert raised.value.wait == 3600
+    clock.seconds += 3600
+    await spend(usd_per_day=Decimal(1))
+    with pytest.raises(Shortage) as raised:
+        await spend(usd_per_month=Decimal(2))
+    assert raised.value.wait == 24 * 3600
+    clock.seconds += 24 * 3600
+    await spend(usd_per_month=Decimal(1))
+
+
+async def test_the_limits_of_all_calls_hold_for_every_caller(store: LimitStore) -> None:
+    limiter = Limiter(store, Limits(calls_per_minute=2), opens=False)
+    await limiter.admit(Caller("address:10.0.0.1"))
+    await limiter.admit(caller(calls_per_minute=9))
+    error = await refused(limiter, Caller("address:10.0.0.2"))
+    assert "the service is 2 calls per minute" in error.message
+    # What a key's own limit refuses is not counted for all.
+    assert (await refused(limiter, caller(calls_per_minute=0))).message.startswith("The limit of this API key is 0")
+
+
+async def test_what_the_ledger_has_is_spent_when_a_server_begins(store: LimitStore) -> None:
+    limiter = Limiter(store, Limits(usd_per_month=Decimal(9)), opens=False)
+    running = asyncio.create_task(
+        limiter.run(lambda: {"ana": (Decimal(1), Decimal(2)), "ben": (Decimal(0), Decimal(7))})
+    )
+    await asyncio.sleep(0.3)
+    ana = caller(usd_per_day=Decimal(1))
+    assert (await refused(limiter, ana)).limit == "usd_per_day"
+    assert (await refused(limiter, Caller("address:10.0.0.1"))).limit == "usd_per_month"
+    running.cancel()
+
+
+async def test_without_limits_nothing_is_counted() -> None:
+    class Untouched:
+        available = True
+
+    limiter = Limiter(Untouched(), NO_LIMITS, opens=False)  # type: ignore[arg-type]
+    allowance = await limiter.admit(caller())
+    await allowance.reserve(10, 10, PRICE)
+    allowance.settle(20)
+    assert allowance.standing.headers() == {}
+
+
+@pytest.mark.parametrize("opens", [True, False])
+async def test_while_the_store_is_away_calls_are_refused_unless_it_is_set_otherwise(opens: bool) -> None:
+    from services.accounts.limiting.valkey import Valkey
+
+    store = Valkey("valkey://127.0.0.1:1")
+    limiter = Limiter(store, Limits(calls_per_minute=1), opens=opens)
+    if opens:
+        for _ in range(2):
+            (await limiter.admit(caller())).settle()
+    else:
+        with pytest.raises(Unavailable) as raised:
+            await limiter.admit(caller())
+        assert (raised.value.reason, raised.value.retry_after) == ("LIMITS_UNAVAILABLE", 1.0)
+    assert (limiter.available, limiter.store_available) == (opens, False)
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("calls=3", "calls=3"), ("calls_per_minute=-1", "'-1'"), ("usd_per_day=free", "'free'"), ("12", "12")],
+)
+def test_total_limits_that_are_none_are_one_sentence(text: str, named: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        total_limits(text)
+    assert is_one_sentence(str(raised.value))
+    assert named in str(raised.value)
+
+
+def test_total_limits_are_read() -> None:
+    assert total_limits("") == NO_LIMITS
+    assert total_limits("calls_per_minute=3, usd_per_day=0.5") == Limits(calls_per_minute=3, usd_per_day=Decimal("0.5"))
