@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from edge.api.whole_answer import WholeAnswer
 
 CHAT = b'{"model": "m", "messages": [{"role": "user", "content": "Hello!"}]}'
-TEXT = b'{"model": "m", "prompt": "Hello!"}'
 
 
 def delta(index: int, first: int, *, top: int) -> stream_pb2.StreamEvent:
@@ -60,7 +59,7 @@ def test_a_chat_has_the_entries_of_every_choice_in_their_order(top: int) -> None
 
 @pytest.mark.parametrize("top", [0, 2])
 def test_a_text_completion_has_columns_of_equal_length_for_every_choice(top: int) -> None:
-    answer = asked_completion(TEXT).whole
+    answer = asked_completion(json.dumps({"model": "m", "prompt": "Hello!", "logprobs": top}).encode()).whole
     fill(answer, top=top)
     for choice in json.loads(b"".join(answer.json()))["choices"]:
         columns = choice["logprobs"]
