@@ -31,7 +31,7 @@ def bundle(folder: Path) -> Path:
     protos = [str(path) for root in roots for pattern in _PROTOS for path in sorted(root.glob(pattern))]
     plugin = f"protoc-gen-es={packages / '.bin' / 'protoc-gen-es'}"
     compiler = [sys.executable, "-m", "grpc_tools.protoc", *(f"--proto_path={root}" for root in roots)]
-    _run([*compiler, f"--plugin={plugin}", f"--es_out={folder}", "--es_opt=target=js", *protos])
+    _run([*compiler, f"--plugin={plugin}", f"--es_out={folder}", "--es_opt=target=js,import_extension=js", *protos])
     out = folder / "bundle.mjs"
     bundler = [node(), str(packages / "esbuild" / "bin" / "esbuild"), str(folder / "entry.mjs")]
     _run([*bundler, "--bundle", "--format=esm", f"--outfile={out}"])
