@@ -81,7 +81,9 @@ def build_app(
         _Route("/chasqui.v1.{service}/{method}", refuse_form, methods=["POST"]),
     ]
     if pages is not None:
-        routes += [_Route("/", pages.playground), _Route("/docs", pages.api), _Route("/web/{name}", pages.file)]
+        # Readiness once more, for the pages: Envoy asks a worker that is not ready for its pages only.
+        routes += [Route("/web/readyz", health.ready), _Route("/", pages.playground), _Route("/docs", pages.api)]
+        routes += [_Route("/web/{name}", pages.file)]
     counted = [(method, route.path_format) for route in routes for method in _methods(route)]
     observer = Middleware(Observer, spans, counted)
     return Starlette(routes=routes, middleware=[observer], exception_handlers=exception_handlers(_envelope_at))

@@ -1,4 +1,4 @@
-"""What start-up shows on the terminal: the process that is awaited, then the address and an example."""
+"""What start-up shows on the terminal: the page's address, the process that is awaited, and an example."""
 
 from __future__ import annotations
 
@@ -32,22 +32,27 @@ class _Console(Console):
         """Go on; rich would end the process."""
 
 
-async def announce(settings: Settings, processes: Sequence[ChildProcess]) -> None:
-    """Wait for each process in turn, then for the first request that gets through, and print an example call."""
+async def announce(settings: Settings, front: Sequence[ChildProcess], server: ChildProcess) -> None:
+    """Print the page's address once `front`, edge workers and Envoy, listens: it shows how the model loads.
+
+    Then wait for the chat server and for the first request that gets through, and print an example call.
+    """
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared
+    scheme = "https" if settings.tls_certificate else "http"
+    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}"
     console = _Console(stderr=True)
     with console.status("starting") as status:
-        for process in processes:
+        for process in (*front, server):
             status.update(f"waiting for {process.name}")
             await process.accepting.wait()
             console.show(f"[green]✓[/green] {process.name}", markup=True)
+            if settings.page and process is front[-1]:
+                console.show(f"  open {url}", markup=False)
         status.update("waiting until requests get through")
         while not await _ready(host, settings.port, tls=bool(settings.tls_certificate)):  # noqa: ASYNC110 - another process
             await asyncio.sleep(_PUBLIC_POLL_SECONDS)
     notify("READY=1")
-    scheme = "https" if settings.tls_certificate else "http"
-    place = f"[{host}]:{settings.port}" if ":" in host else f"{host}:{settings.port}"
-    console.show(_banner(settings, f"{scheme}://{place}"), markup=False)
+    console.show(_banner(settings, url), markup=False)
 
 
 def _banner(settings: Settings, url: str) -> str:

@@ -78,7 +78,8 @@ class Service:
         stop = asyncio.Event()
         on_stop_signal(lambda: self._on_signal(stop))
         tasks = [awaited_task(process.keep_running(), process.name) for process in self._processes]
-        announcing = background_task(announce(self._settings, self._processes), "announcement of readiness")
+        announcement = announce(self._settings, (*self._edges, self._envoy), self._server)
+        announcing = background_task(announcement, "announcement of readiness")
         stopping = background_task(stop.wait(), "stop signal")
         try:
             await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)

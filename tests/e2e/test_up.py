@@ -188,6 +188,17 @@ def test_without_its_server_the_edge_answers_503_with_a_hint_when_to_retry() -> 
         assert int(reply.headers["retry-after"]) >= 1
 
 
+def test_the_page_is_there_while_the_server_is_not_and_is_told_why() -> None:
+    with Service(**SETTINGS) as service:
+        assert service.output().index(f"open {service.url}") < service.output().index("✓ chat server")
+        service.parts()["server"].suspend()
+        service.parts()["server"].kill()
+        while (ready := get(service.url + "/web/readyz")).status == 200:
+            pass
+        assert ready.error["code"] == "not_ready"
+        assert get(service.url + "/").status == 200
+
+
 def test_parts_do_not_outlive_a_supervisor_that_is_killed() -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux signals children at their parent's death")

@@ -59,13 +59,26 @@ export async function readDocument() {
 
 /** @returns {Promise<Readiness>} */
 export async function readiness() {
+  const failure = await failureOf("/readyz");
+  if (!failure) return { state: "ready", words: "ready" };
+  // Where no worker is ready the proxy answers by itself; a worker says why.
+  const { status, code } = (await failureOf("/web/readyz")) ?? failure;
+  if (!status) return { state: "unreachable", words: "not reachable" };
+  const state = code === "draining" ? "draining" : "loading";
+  return { state, words: READINESS[state] };
+}
+
+/**
+ * @param {string} path
+ * @returns {Promise<ServiceError | null>} Null if it answers with a success.
+ */
+async function failureOf(path) {
   try {
-    await request("/readyz", { cache: "no-store" });
-    return { state: "ready", words: "ready" };
+    await request(path, { cache: "no-store" });
+    return null;
   } catch (error) {
-    if (!(error instanceof ServiceError) || !error.status) return { state: "unreachable", words: "not reachable" };
-    const state = error.code === "draining" ? "draining" : "loading";
-    return { state, words: READINESS[state] };
+    if (error instanceof ServiceError) return error;
+    throw error;
   }
 }
 
