@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from edge.api.asked import Asked
     from edge.api.whole_answer import WholeAnswer
-    from edge.api.writer import Writer
     from edge.endpoints.gate import Gate
     from edge.http.event_stream import KeepAlive
     from edge.upstream.client import Upstream
@@ -64,7 +63,7 @@ class Generation:
                 call = self._start(asked, options)
                 if asked.streamed:
                     stream = EventStream(send, current_exchange.get().send, headers, give_up, asked.writer.keep_alive)
-                    await self._stream(call, asked.writer, stream)
+                    await self._stream(call, asked, stream)
                     return
                 await self._collect(call, asked.whole)
             exchange = current_exchange.get()
@@ -98,7 +97,7 @@ class Generation:
             raise
         return calls[0] if len(calls) == 1 else SeveralCalls(calls, asked.n)
 
-    async def _stream(self, call: ChatStream, writer: Writer, stream: EventStream) -> None:
+    async def _stream(self, call: ChatStream, asked: Asked, stream: EventStream) -> None:
         """Write the answer as it comes. Refusals come before it, with their status; a later error is an event."""
         exchange = current_exchange.get()
         try:
@@ -106,14 +105,14 @@ class Generation:
                 started = await call.started()
             await stream.open(started.rate_limits)
             self._keep_alive.add(stream)
-            sink = StreamSink(writer, stream, exchange)
+            sink = StreamSink(asked.writer, stream, exchange)
             try:
-                with self._upstream.calls.running():
+                with self._upstream.calls.running(), errors_named(asked.field_of):
                     await call.forward(sink)
-                last = sink.last + writer.end()
+                last = sink.last + asked.writer.end()
             except ChasquiError as error:
                 exchange.error = error
-                last = writer.failed(error)
+                last = asked.writer.failed(error)
             await stream.end(last)
         finally:
             self._keep_alive.discard(stream)

@@ -130,6 +130,17 @@ def test_a_key_is_held_to_its_endpoints_over_rest_and_grpc(service: Service, ope
     assert grpc_code(service, key, "CountTokens", count)[0] is grpc.StatusCode.OK
 
 
+def test_a_key_for_messages_counts_their_tokens_and_sends_no_responses(service: Service, operator: Operator) -> None:
+    key = operator.run("keys", "create", "claude", "--endpoints", "messages")
+    assert becomes(403, service, key)
+    for path in ("/v1/messages", "/anthropic/v1/messages", "/v1/messages/count_tokens"):
+        assert post(service.url + path, CHAT, x_api_key=key).status == 200, path
+        refused = post(service.url + path, CHAT, x_api_key="unknown")
+        assert (refused.status, refused.error["type"]) == (401, "authentication_error")
+    refused = post(service.url + "/v1/responses", {"model": "simulated", "input": "Hello!"}, x_api_key=key)
+    assert (refused.status, refused.error["code"]) == (403, "permission_denied")
+
+
 def test_a_body_is_not_read_for_a_key_that_may_not_send_it(service: Service, operator: Operator) -> None:
     key = operator.run("keys", "create", "tokens-only", "--endpoints", "tokenize")
     assert becomes(403, service, key)

@@ -26,6 +26,7 @@ from services.errors import (
     InvalidValue,
     ModelNotFound,
     Unavailable,
+    UnsupportedParameter,
 )
 from services.settings import MAX_BODY_BYTES
 from services.telemetry.spans import untraced
@@ -199,6 +200,16 @@ async def test_a_streamed_answer_is_byte_for_byte_the_transcript(edge: Edge, nam
     assert answer.status == 200
     assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
     assert answer.body == (GOLDEN / f"{name}.sse").read_bytes()
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["unstreamed", "streamed"])
+async def test_a_failure_of_an_answer_names_the_callers_field_in_a_stream_too(edge: Edge, stream: bool) -> None:
+    edge.server.chat.batches = [[events.started(), events.delta("Hel")]]
+    param = "response_format.json_schema.schema"
+    edge.server.chat.failure = UnsupportedParameter(f"{param}: the schema became too complex.", param=param)
+    answer = await edge.chat(stream=stream, guided_json={"type": "object"})
+    assert b'"param":"guided_json.json_schema.schema"' in answer.body
+    assert b'"message":"guided_json.json_schema.schema: the schema became too complex."' in answer.body
 
 
 def test_every_transcript_is_compared() -> None:
