@@ -109,6 +109,11 @@ bench-cancel: setup ## Measure how soon a caller who goes away frees the engine 
 bench-sessions: setup ## Measure what it saves that a chat's calls stay at one replica (about a minute).
 	$(BIN)/python -m tests.bench.sessions
 
+.PHONY: bench-apis
+bench-apis: setup ## Measure what a streamed token costs in chat completions, Responses and Messages (about two minutes).
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
+	$(BIN)/python -m tests.bench.apis
+
 .PHONY: bench-telemetry
 bench-telemetry: setup ## Measure what traces and metrics cost per token and call, on against off (about three minutes).
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'

@@ -34,6 +34,7 @@ from tests.support import events
 from tests.support.asgi import Answer, Exchange, GatedSend
 from tests.support.chat_server import FakeChatServer, running_chat_server
 from tests.support.watched_upstream import WatchedUpstream
+from tests.support.writers import events_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -517,6 +518,39 @@ async def test_a_silent_stream_gets_comments_between_whole_events(edge: Edge) ->
     exchange.hang_up()
     await exchange.end()
     await cancel(ticker)
+
+
+async def test_a_silent_stream_of_messages_gets_pings(edge: Edge) -> None:
+    edge.server.chat.batches = [[events.started()]]
+    edge.server.chat.hangs = True
+    ticker = asyncio.create_task(edge.keep_alive.run())
+    body = [json.dumps(HELLO | {"max_tokens": 5, "stream": True}).encode()]
+    exchange = edge.begin("POST", "/v1/messages", body=body)
+    messages = [await exchange.next() for _ in range(5)]
+    bodies = [message["body"] for message in messages if message is not None and "body" in message]
+    assert bodies[0].startswith(b"event: message_start\n")
+    assert bodies[1:] == [b'event: ping\ndata: {"type":"ping"}\n\n'] * 3
+    exchange.hang_up()
+    await exchange.end()
+    await cancel(ticker)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "last"),
+    [
+        ("/v1/responses", {"model": "m", "input": "Hi"}, "response.failed"),
+        ("/v1/messages", HELLO | {"max_tokens": 5}, "error"),
+    ],
+)
+async def test_a_stream_of_another_api_that_fails_ends_with_its_event(
+    edge: Edge, path: str, body: dict[str, Any], last: str
+) -> None:
+    edge.server.chat.batches = [[events.started(), events.delta("Hel")]]
+    edge.server.chat.failure = EngineFailed("The engine failed while it was answering.")
+    answer = await edge.begin("POST", path, body=[json.dumps(body | {"stream": True}).encode()]).answer()
+    name, event = events_in(answer.body)[-1]
+    assert name == event["type"] == last
+    assert "The engine failed while it was answering." in json.dumps(event)
 
 
 async def test_a_stream_that_has_ended_gets_no_more_comments(edge: Edge) -> None:
