@@ -174,7 +174,10 @@ FIELDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Known]]] = {
             f"joined with nothing between them. At most {MAX_REQUEST_ITEMS:,} messages, parts, tools and calls in all",
         ),
         "max_completion_tokens": honoured("0 or more", "the same as `max_tokens`, and wins over it"),
-        "logprobs": honoured("false", "log probabilities of the tokens; not beside tools that may be called"),
+        "logprobs": honoured(
+            "false",
+            "log probabilities of the tokens; beside tools that may be called, of the content before the first call",
+        ),
         "top_logprobs": honoured("0 to 20, 0", "most probable tokens at each position; needs `logprobs`"),
         "tools": honoured("", "functions that the model may call"),
         "tool_choice": honoured(

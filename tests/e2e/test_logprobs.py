@@ -52,6 +52,29 @@ def test_streamed_entries_are_the_new_ones_and_stop_sequences_keep_them_in_step(
     assert all(entry.top_logprobs == [] for entry in entries)
 
 
+TOOL: Any = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+
+
+def test_beside_tools_the_entries_spell_the_content_whole_and_streamed(simulated: Service) -> None:
+    with OpenAI(base_url=simulated.url + "/v1", api_key="unused", max_retries=0) as client:
+        choice = client.chat.completions.create(**ASKED, tools=[TOOL], logprobs=True).choices[0]
+        chunks = list(client.chat.completions.create(**ASKED, tools=[TOOL], logprobs=True, stream=True))
+    assert choice.message.content
+    assert choice.logprobs is not None
+    tokens = [entry.token for entry in choice.logprobs.content or ()]
+    assert "".join(tokens) == choice.message.content
+    parts = [part.logprobs.content or [] for chunk in chunks for part in chunk.choices if part.logprobs]
+    assert [entry.token for part in parts for entry in part] == tokens
+
+
+def test_a_forced_call_has_no_entries(llama_cpp: Service) -> None:
+    asked: dict[str, Any] = {**ASKED, "max_tokens": 100, "tools": [TOOL], "tool_choice": "required"}
+    with OpenAI(base_url=llama_cpp.url + "/v1", api_key="unused", max_retries=0) as client:
+        choice = client.chat.completions.create(**asked, logprobs=True).choices[0]
+    assert choice.message.tool_calls
+    assert choice.logprobs is None
+
+
 def test_without_logprobs_there_are_none(client: OpenAI) -> None:
     assert client.chat.completions.create(**ASKED).choices[0].logprobs is None
 

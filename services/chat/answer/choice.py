@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from services.chat.answer.form import AnswerForm
+    from services.chat.answer.hermes_parser import HermesParser
     from services.chat.answer.outbox import Outbox
     from services.chat.answer.parsed import Parsed
+    from services.chat.answer.tool_parser import ToolCallParser
     from services.engine.api import TokenDelta
     from services.engine.model.tokenizer import TextDecoder
 
@@ -41,6 +43,8 @@ class Choice:
         self._logprobs = form.logprobs
         self._tools = form.tools
         self._parser = None if form.tools is None else form.tools.parser()
+        # What the parser has read of a text that the answer continues is no part of the answer.
+        self._leading = 0 if self._parser is None else self._parser.leading
         self._keeps_output = keeps_output
         # Most choices are: for those, no token pays for what others need.
         self._is_plain = not (form.stops or form.tools or form.logprobs or keeps_output)
@@ -59,7 +63,7 @@ class Choice:
             self._show(text)
         stopped = self._text.stop_reason is not None
         if self._logprobs:
-            self._outbox.add_logprobs(self._index, self._text.logprobs(len(text), last=stopped))
+            self._add_logprobs(len(text), last=stopped)
         if stopped or (self._parser is not None and self._parser.done):
             self._finish(chat_pb2.FINISH_REASON_STOP)
         return self.ended
@@ -70,9 +74,24 @@ class Choice:
         if text:
             self._show(text)
         if self._logprobs:
-            self._outbox.add_logprobs(self._index, self._text.logprobs(len(text), last=True))
+            self._add_logprobs(len(text), last=True)
         stopped = self._text.stop_reason is not None
         self._finish(chat_pb2.FINISH_REASON_STOP if stopped else _FINISH_REASONS[reason])
+
+    def _add_logprobs(self, shown: int, *, last: bool) -> None:
+        """Add those of `shown` more characters, the `last` ones; where there may be calls, of leading content."""
+        if self._parser is None:
+            self._outbox.add_logprobs(self._index, self._text.logprobs(shown, last=last))
+        else:
+            self._add_leading_logprobs(self._parser, last=False)
+
+    def _add_leading_logprobs(self, parser: ToolCallParser | HermesParser, *, last: bool) -> None:
+        """Add those of the content before anything else: what comes behind has no place in a row of tokens."""
+        shown, self._leading = parser.leading - self._leading, parser.leading
+        self._outbox.add_logprobs(self._index, self._text.logprobs(shown, last=last or parser.broken))
+        if parser.broken:
+            self._logprobs = False
+            self._text.end_logprobs()
 
     def _show(self, text: str) -> None:
         if self._keeps_output:
@@ -95,6 +114,8 @@ class Choice:
         """Release what the parser held back. A choice with calls finishes with TOOL_CALLS, unless it was cut."""
         if self._parser is not None and self._tools is not None:
             self._show_parsed(self._parser.flush())
+            if self._logprobs:
+                self._add_leading_logprobs(self._parser, last=True)
             # OpenAI answers a call of the function that the caller named with "stop".
             if self._parser.calls and reason == chat_pb2.FINISH_REASON_STOP and not self._tools.named:
                 reason = chat_pb2.FINISH_REASON_TOOL_CALLS

@@ -56,6 +56,16 @@ class HermesParser:
         """The number of calls that have begun."""
         return self._out.calls
 
+    @property
+    def leading(self) -> int:
+        """The characters of the answer that are content, up to the first that is not."""
+        return self._out.leading
+
+    @property
+    def broken(self) -> bool:
+        """Whether there is a character of the answer that is not content."""
+        return self._out.broken
+
     def push(self, text: str) -> list[Parsed]:
         """The parsed text; what may still become a call is held back."""
         text, self._held = self._held + text, ""
@@ -97,6 +107,8 @@ class HermesParser:
         if OPEN_TAG.startswith(following) and end - start <= MOST_BLANKS:
             if following == OPEN_TAG:
                 self._state = _State.HEAD
+                if end > position:
+                    self._out.drop()
                 return end
             self._held = text[start:]
             return len(text)

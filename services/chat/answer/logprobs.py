@@ -37,6 +37,7 @@ class LogprobTrail:
         self._shows_ends = shows_ends
         self._groups: deque[_Group] = deque()
         self._open = False  # the last group ends inside a character
+        self._ended = False
         self._shown = 0  # characters of the groups that wait
 
     def push(self, tokens: Sequence[TokenLogprob]) -> str:
@@ -44,6 +45,9 @@ class LogprobTrail:
         texts = []
         for token in tokens:
             if not token.data and not self._shows_ends:
+                continue
+            if self._ended:
+                texts.append(self._decoder.push_bytes(token.data))
                 continue
             if not self._open:
                 self._groups.append(_Group())
@@ -59,9 +63,14 @@ class LogprobTrail:
         """The end of the text: U+FFFD if the answer was cut inside a character."""
         text = self._decoder.flush()
         self._open = False
-        if text:
+        if text and self._groups:
             self._groups[-1].characters += len(text)
         return text
+
+    def end(self) -> None:
+        """No more tokens are to be returned; they are decoded all the same."""
+        self._ended = True
+        self._groups.clear()
 
     def take(self, shown: int, *, last: bool = False) -> list[chat_pb2.TokenLogprob]:
         """The tokens that `shown` more characters complete; with `last`, also a token that is cut there."""

@@ -32,16 +32,23 @@ Parsed = Content | CallStart | CallArguments
 
 
 class ParsedOutput:
-    """Collects what a parser finds; `calls` counts the calls that have begun."""
+    """Collects what a parser finds; `calls` counts the calls that have begun.
+
+    `leading` counts the characters of the answer that are content, up to the first that is not, which sets `broken`.
+    """
 
     def __init__(self) -> None:
         self.calls = 0
+        self.leading = 0
+        self.broken = False
         self._found: list[Parsed] = []
 
     def add_content(self, text: str) -> None:
         """The next content; joined to content right before it."""
         if not text:
             return
+        if not self.broken:
+            self.leading += len(text)
         if self._found and isinstance(last := self._found[-1], Content):
             self._found[-1] = Content(last.text + text)
         else:
@@ -49,8 +56,13 @@ class ParsedOutput:
 
     def start_call(self, name: str) -> None:
         """The next call."""
+        self.broken = True
         self._found.append(CallStart(self.calls, name))
         self.calls += 1
+
+    def drop(self) -> None:
+        """The next text is neither content nor part of a call."""
+        self.broken = True
 
     def add_arguments(self, text: str) -> None:
         """The next characters of the last call's arguments."""

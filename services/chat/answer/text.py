@@ -83,6 +83,11 @@ class ChoiceText:
         """The log probabilities of `shown` more characters, the `last` ones of the choice; none if not asked for."""
         return () if self._trail is None else self._trail.take(shown, last=last)
 
+    def end_logprobs(self) -> None:
+        """Nothing that follows is shown with its log probabilities."""
+        if self._trail is not None:
+            self._trail.end()
+
     def flush(self) -> str:
         """The last text: bytes of an incomplete character as U+FFFD, and what a stop sequence held back."""
         text = self._decoder.flush() if self._trail is None else self._trail.flush()

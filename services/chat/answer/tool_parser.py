@@ -59,6 +59,16 @@ class ToolCallParser:
         """The number of calls that have begun."""
         return self._out.calls
 
+    @property
+    def leading(self) -> int:
+        """The characters of the answer that are content, up to the first that is not."""
+        return self._out.leading
+
+    @property
+    def broken(self) -> bool:
+        """Whether there is a character of the answer that is not content."""
+        return self._out.broken
+
     def push(self, text: str) -> list[Parsed]:
         """The content and calls that the text decides."""
         text, self._held = self._held + text, ""
@@ -101,6 +111,7 @@ class ToolCallParser:
             return begin if self.calls == 0 else position
         if rest.startswith(_PYTHON_TAG):
             # The white space before it goes with it.
+            self._out.drop()
             return position + len(_PYTHON_TAG)
         undecided = _PYTHON_TAG.startswith(rest)
         if undecided and position - begin <= MOST_BLANKS:
@@ -127,7 +138,10 @@ class ToolCallParser:
             self._out.add_content(text[position : len(text) - held])
             self._held = text[len(text) - held :]
             return len(text)
-        self._out.add_content(text[position : end.start()] if end[0] == _PYTHON_TAG else text[position : end.end()])
+        is_tag = end[0] == _PYTHON_TAG
+        self._out.add_content(text[position : end.start() if is_tag else end.end()])
+        if is_tag:
+            self._out.drop()
         self._state = _State.LINE_START
         return end.end()
 

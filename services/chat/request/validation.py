@@ -153,11 +153,6 @@ def _check_not_offered(request: ChatRequest, capabilities: Capabilities) -> None
         raise _not_honoured("logprobs", capabilities)
     if request.top_logprobs and not request.logprobs:
         raise InvalidValue("top_logprobs needs logprobs to be true.", param="top_logprobs")
-    if request.logprobs and request.tools and calls_allowed(request):
-        # The parser takes calls out of the text, and what is left has no fixed place in the row of tokens.
-        raise UnsupportedParameter(
-            "logprobs is not supported together with tools that may be called.", param="logprobs"
-        )
     if request.HasField("max_tokens") and request.min_tokens > request.max_tokens:
         raise InvalidValue(
             f"min_tokens is {request.min_tokens}, but must be at most max_tokens, {request.max_tokens}.",

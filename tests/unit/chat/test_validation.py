@@ -272,14 +272,6 @@ def test_an_answer_that_must_be_longer_than_it_may_be_is_refused() -> None:
     assert (type(error), error.param) == (InvalidValue, "min_tokens")
 
 
-def test_logprobs_are_refused_beside_tools_that_may_be_called() -> None:
-    tools = [tool_pb2.Tool(function=tool_pb2.FunctionTool(name="look"))]
-    error = _refusal(request(logprobs=True, tools=tools), EVERYTHING)
-    assert (type(error), error.param) == (UnsupportedParameter, "logprobs")
-    none = tool_pb2.ToolChoice(mode=tool_pb2.TOOL_CHOICE_MODE_NONE)
-    validate(request(logprobs=True, tools=tools, tool_choice=none), EVERYTHING)
-
-
 @pytest.mark.parametrize("name", [name for name, limit in LIMITS.items() if limit.default is not None])
 def test_a_neutral_value_is_accepted_by_an_engine_that_honours_nothing(name: str) -> None:
     validate(request(**{name: LIMITS[name].default}), NOTHING)
