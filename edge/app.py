@@ -19,6 +19,7 @@ from edge.endpoints.gate import Gate
 from edge.endpoints.models import Models
 from edge.endpoints.tokens import Tokens
 from edge.endpoints.typed_api import refuse_form
+from edge.endpoints.usage import Usage
 from edge.http.exchange import current_exchange
 from edge.http.observer import Observer
 from edge.openai.asked import asked_chat, asked_completion
@@ -52,7 +53,7 @@ def build_app(
     completions = Generation(asked_completion, gate, upstream, keep_alive)
     responses = Generation(asked_response, gate, upstream, keep_alive)
     messages, count_tokens = Generation(asked_messages, gate, upstream, keep_alive), CountTokens(gate, upstream)
-    models, tokens = Models(upstream), Tokens(gate, upstream)
+    models, tokens, usage = Models(upstream), Tokens(gate, upstream), Usage(upstream)
     documentation = Documentation()
     # Matched one after the other: generation comes first.
     routes: list[Route] = []
@@ -61,6 +62,7 @@ def build_app(
             _Route(f"{prefix}/chat/completions", chat, methods=["POST"]),
             _Route(f"{prefix}/completions", completions, methods=["POST"]),
             _Route(f"{prefix}/responses", responses, methods=["POST"]),
+            _Route(f"{prefix}/usage", usage.list),
         ]
     for prefix in anthropic.PREFIXES:
         routes += [

@@ -5,6 +5,7 @@ ChasquiError                     code               reason
 │   ├── UnsupportedParameter     INVALID_ARGUMENT   UNSUPPORTED_PARAMETER
 │   └── ContextLengthExceeded    INVALID_ARGUMENT   CONTEXT_LENGTH_EXCEEDED
 ├── ModelNotFound                NOT_FOUND          MODEL_NOT_FOUND
+├── NoAccounts                   NOT_FOUND          NO_ACCOUNTS
 ├── InvalidApiKey                UNAUTHENTICATED    INVALID_API_KEY
 ├── PermissionDenied             PERMISSION_DENIED  PERMISSION_DENIED
 ├── DeadlineExceeded             DEADLINE_EXCEEDED  DEADLINE_EXCEEDED
@@ -108,6 +109,13 @@ class ModelNotFound(ChasquiError):
 
     code = Code.NOT_FOUND
     reason = "MODEL_NOT_FOUND"
+
+
+class NoAccounts(ChasquiError):
+    """The server has no accounts, and so no ledger."""
+
+    code = Code.NOT_FOUND
+    reason = "NO_ACCOUNTS"
 
 
 class InvalidApiKey(ChasquiError):

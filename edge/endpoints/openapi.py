@@ -23,6 +23,7 @@ from edge.openai.answer_schema import (
 from edge.openai.field_table import FIELDS as OPENAI_FIELDS
 from edge.openai.request import ROLES, SEEDS
 from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
+from edge.openai.usage_schema import UsageList
 from edge.responses import answer_schema as responses
 from edge.responses.field_table import FIELDS as RESPONSES_FIELDS
 from edge.responses.request_schema import ResponsesRequest
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _STRUCTS: Final = (
     *(ChatCompletionRequest, ChatCompletion, ChatCompletionChunk, CompletionRequest, Completion),
     *(TokenizeRequest, TokenizeAnswer, DetokenizeRequest, DetokenizeAnswer, ModelList, ModelBody, ErrorEnvelope),
+    UsageList,
     *(ResponsesRequest, responses.ResponseObject, *get_args(responses.StreamEvent)),
     *(MessagesRequest, anthropic.AnthropicMessage, MessagesCountRequest, anthropic.MessageTokensCount),
     *(anthropic.AnthropicModelList, anthropic.AnthropicModel, *get_args(anthropic.StreamEvent)),
@@ -63,6 +65,12 @@ _ERRORS: Final = {
     "500": "The service failed.",
     "503": "The service is full, draining or not ready; `Retry-After` says when to try again.",
     "504": "The deadline passed.",
+}
+
+_USAGE_PARAMETERS: Final = {
+    "by": "What the sums are grouped by: key, owner, user, model, endpoint, outcome, month, day, hour; with commas.",
+    "since": "Calls that arrived from then on: a date or a time of UTC, as 2027-01-31.",
+    "until": "Calls that arrived before then.",
 }
 
 
@@ -138,6 +146,15 @@ def _paths() -> dict[str, Any]:
         "/v1/models/{id}": {
             "get": _operation("One model, by id or alias", ModelBody)
             | {"parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]}
+        },
+        "/v1/usage": {
+            "get": _operation("What the key has used, and what it cost", UsageList)
+            | {
+                "parameters": [
+                    {"name": name, "in": "query", "description": words, "schema": {"type": "string"}}
+                    for name, words in _USAGE_PARAMETERS.items()
+                ]
+            }
         },
         "/tokenize": {
             "post": _operation(

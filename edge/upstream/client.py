@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from chasqui.v1 import chat_service_pb2, model_service_pb2, model_service_pb2_grpc
+from chasqui.v1 import (
+    chat_service_pb2,
+    model_service_pb2,
+    model_service_pb2_grpc,
+    usage_service_pb2,
+    usage_service_pb2_grpc,
+)
 from edge.upstream.interruptible_calls import InterruptibleCalls
 from edge.upstream.relay import Relay
 from edge.upstream.stream_chat import StreamChat
@@ -50,6 +56,7 @@ class Upstream:
         self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
         self.transport: Transport = Relay(relay_address) if relay_address else StreamChat(self._channel)
         self._models: Any = model_service_pb2_grpc.ModelServiceStub(self._channel)
+        self._usage: Any = usage_service_pb2_grpc.UsageServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)
         self.calls = InterruptibleCalls()
         self.serving = False
@@ -82,6 +89,12 @@ class Upstream:
     ) -> model_service_pb2.DetokenizeResponse:
         """The text of tokens; raises the server's error as a ChasquiError."""
         return await self._unary(self._models.Detokenize, request, options)
+
+    async def list_usage(
+        self, request: usage_service_pb2.ListUsageRequest, options: CallOptions
+    ) -> usage_service_pb2.ListUsageResponse:
+        """What the caller has used; raises the server's error as a ChasquiError."""
+        return await self._unary(self._usage.ListUsage, request, options)
 
     async def watch_health(self) -> None:
         """Keep `serving` up to date until cancelled."""

@@ -16,6 +16,8 @@ from chasqui.v1 import (
     model_service_pb2,
     model_service_pb2_grpc,
     relay_service_pb2_grpc,
+    usage_service_pb2,
+    usage_service_pb2_grpc,
 )
 from services.accounts.factory import build_limiter, open_accounts
 from services.chat.accounting.recorder import CallRecorder
@@ -30,6 +32,7 @@ from services.chat.transport.interceptors import AuthenticationInterceptor, Call
 from services.chat.transport.reflection import add_reflection
 from services.chat.transport.relay import RelayServicer
 from services.chat.transport.servicers import ChatServicer, ModelServicer
+from services.chat.transport.usage_servicer import UsageServicer
 from services.engine.factory import build_engine
 from services.errors import Interrupted
 from services.settings import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, SettingsError
@@ -53,6 +56,7 @@ log = logging.getLogger(__name__)
 _DESCRIPTORS = (
     chat_service_pb2.DESCRIPTOR.services_by_name["ChatService"],
     model_service_pb2.DESCRIPTOR.services_by_name["ModelService"],
+    usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"],
 )
 _SERVICES = tuple(service.full_name for service in _DESCRIPTORS)
 _METHODS = tuple(f"{service.full_name}/{method.name}" for service in _DESCRIPTORS for method in service.methods)
@@ -111,6 +115,8 @@ class ChatServer:
         chat_service_pb2_grpc.add_ChatServiceServicer_to_server(chat, self._grpc)
         models = ModelServicer(catalogue, self._inputs, authentication, self._limiter)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, self._grpc)
+        usage = UsageServicer(authentication, self._accounts)
+        usage_service_pb2_grpc.add_UsageServiceServicer_to_server(usage, self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
         health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
         add_reflection([*_SERVICES, health_name], self._grpc)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,15 @@ import pytest
 from click.testing import CliRunner
 from grpc_status import rpc_status
 
-from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
+from chasqui.v1 import (
+    chat_pb2,
+    chat_service_pb2,
+    chat_service_pb2_grpc,
+    model_service_pb2,
+    model_service_pb2_grpc,
+    usage_service_pb2,
+    usage_service_pb2_grpc,
+)
 from services.cli import main
 from tests.support.http import Reply, get, post
 from tests.support.service import Service
@@ -268,3 +277,32 @@ def test_a_changed_limit_holds_at_once(service: Service, operator: Operator) -> 
     assert becomes(429, service, key)
     operator.run("keys", "limit", "changed", "--concurrent-calls", "none")
     assert becomes(200, service, key)
+
+
+def test_a_caller_sees_its_own_usage_over_rest_and_grpc(service: Service, operator: Operator, unlimited: str) -> None:
+    key = operator.run("keys", "create", "curious")
+    assert becomes(200, service, key)
+    chat(service, unlimited)
+    ledger(operator, "curious", 2)
+    url, authorization = service.url + "/v1/usage", f"Bearer {key}"
+    [row] = get(f"{url}?by=key,endpoint&since=2020-01-01", authorization=authorization).json()["data"]
+    assert (row["key"], row["endpoint"], row["calls"]) == ("curious", "chat/completions", 2)
+    assert Decimal(row["cost_usd"]) == (row["prompt_tokens"] + row["completion_tokens"]) * Decimal("0.000000055")
+    assert get(f"{url}?until=2020-01-01", authorization=authorization).json()["data"][0]["calls"] == 0
+    with grpc.insecure_channel(service.target) as channel:
+        stub: Any = usage_service_pb2_grpc.UsageServiceStub(channel)
+        request = usage_service_pb2.ListUsageRequest(by=["key"])
+        [found] = stub.ListUsage(request, metadata=(("authorization", authorization),)).sums
+    assert (dict(found.groups), found.cost_usd) == ({"key": "curious"}, row["cost_usd"])
+
+
+@pytest.mark.parametrize(("query", "param"), [("by=week", "by"), ("since=yesterday", "since"), ("from=2020", "from")])
+def test_a_wrong_question_about_usage_is_named(service: Service, unlimited: str, query: str, param: str) -> None:
+    refused = get(f"{service.url}/v1/usage?{query}", authorization=f"Bearer {unlimited}")
+    assert (refused.status, refused.error["param"]) == (400, param)
+    assert get(f"{service.url}/v1/usage").status == 401
+
+
+def test_without_accounts_there_is_no_usage(simulated: Service) -> None:
+    refused = get(simulated.url + "/v1/usage")
+    assert (refused.status, refused.error["code"]) == (404, "no_accounts")
