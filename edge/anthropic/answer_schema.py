@@ -26,10 +26,10 @@ class MessageUsage(Struct):
 
 
 class TextContent(Struct, tag_field="type", tag="text"):
-    """A text of the answer."""
+    """A text of the answer; `citations` is always empty: where it is null Vercel's client refuses an answer."""
 
     text: str
-    citations: None = None
+    citations: list[str] = field(default_factory=list)
 
 
 class DirectCaller(Struct, tag_field="type", tag="direct"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edge.anthropic.answer_schema import AnthropicError, AnthropicErrorBody, AnthropicErrorDetails
+from services.errors import ContextLengthExceeded
 
 if TYPE_CHECKING:
     from edge.api.errors import Failure
@@ -22,6 +23,9 @@ KINDS: Final = {
 }
 # By this Anthropic's clients recognise that a server keeps no conversations, and send the whole one.
 _THREADS: Final = "thread_unsupported_request"
+# By these words they recognise a prompt that has to be compacted, as Claude Code does.
+_TOO_LONG: Final = "prompt is too long"
+_TOO_LONG_CODE: Final = ContextLengthExceeded.reason.lower()
 
 
 def kind_of(status: int) -> str:
@@ -33,4 +37,5 @@ def envelope(failure: Failure) -> bytes:
     """The JSON of an error, for a response's body or an event of a stream."""
     code = _THREADS if failure.param == "thread" else failure.code
     details = AnthropicErrorDetails(code, failure.param)
-    return msgspec.json.encode(AnthropicError(AnthropicErrorBody(kind_of(failure.status), failure.message, details)))
+    message = f"{_TOO_LONG}: {failure.message}" if failure.code == _TOO_LONG_CODE else failure.message
+    return msgspec.json.encode(AnthropicError(AnthropicErrorBody(kind_of(failure.status), message, details)))

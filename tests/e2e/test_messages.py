@@ -31,7 +31,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 def text(words: str) -> dict[str, Any]:
     """A block of text."""
-    return {"type": "text", "text": words, "citations": None}
+    return {"type": "text", "text": words, "citations": []}
 
 
 def script(prompt: str) -> list[str]:

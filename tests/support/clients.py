@@ -112,6 +112,10 @@ CLIENTS: Final[Mapping[str, Client]] = {
     "Claude Code": Client("@anthropic-ai/claude-code@2.1.197", _NPM, "print mode: an answer, a task with a command"),
     "LangChain over Responses": Client("langchain-openai", APIS, "an agent with two tools, whole and streamed"),
     "LangChain for Anthropic": Client("langchain-anthropic", APIS, "an agent with two tools, whole and streamed"),
+    "Vercel's SDK over Responses": Client(
+        "@ai-sdk/openai@3.0.141", _NPM, "texts, streams, objects, an agent with two tools whole and streamed"
+    ),
+    "Vercel's SDK for Anthropic": Client("@ai-sdk/anthropic@3.0.140", _NPM, "the same"),
     "llm-comply": Client(
         "llm-comply",
         APIS,

@@ -20,7 +20,7 @@ model_provider = "chasqui"
 name = "chasqui"
 base_url = "{url}/v1"
 wire_api = "responses"
-env_key = "CHASQUI_KEY"
+env_key = "LLM_KEY"
 """
 CALL = {"name": "exec_command", "parameters": {"cmd": "echo $((6 * 7)) runners"}}
 
@@ -37,7 +37,7 @@ async def test_codex_runs_a_command_and_ends_with_the_answer(tmp_path: Path) -> 
         folder.mkdir()
     command = [node(), str(program), "exec", "--skip-git-repo-check", "--json"]
     command += ["--dangerously-bypass-approvals-and-sandbox", "How many runners are there?"]
-    environment = {**os.environ, "HOME": str(home), "CODEX_HOME": str(home), "CHASQUI_KEY": "unused"}
+    environment = {**os.environ, "HOME": str(home), "CODEX_HOME": str(home), "LLM_KEY": "unused"}
     async with served(ScriptedEngine(script, context_length=65_536), sockets) as url:
         (home / "config.toml").write_text(CONFIGURATION.format(url=url))
         done = await asyncio.to_thread(

@@ -126,6 +126,7 @@ async def test_an_answer_is_its_text_its_finish_and_its_usage() -> None:
     played.call.choice_end(_stop())
     played.call.end(an_end(prompt=10, cached=4))
     events = await played.outbox.take()
+    assert events[0].started.prompt_tokens == 7
     assert _texts(events) == {0: "Hello you"}
     assert _finishes(events) == [(0, "STOP", None)]
     usage = events[-1].completed.usage

@@ -21,7 +21,14 @@ from edge.api.errors import failure_of
 from edge.api.fields import Treatment
 from services.chat.request.message_validation import check_messages
 from services.chat.request.tool_validation import check_tools
-from services.errors import ChasquiError, EngineFailed, InvalidValue, Unavailable, UnsupportedParameter
+from services.errors import (
+    ChasquiError,
+    ContextLengthExceeded,
+    EngineFailed,
+    InvalidValue,
+    Unavailable,
+    UnsupportedParameter,
+)
 
 BODY: dict[str, Any] = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
 HI = {"role": "user", "content": "Hi"}
@@ -278,6 +285,11 @@ def test_a_request_of_any_shape_is_translated_or_refused(fields: dict[str, Any])
     for read in (asked_messages, asked_count):
         with suppress(InvalidValue):
             read(json.dumps(BODY | fields).encode())
+
+
+def test_a_prompt_that_is_too_long_is_called_that_as_claude_code_expects() -> None:
+    body = json.loads(envelope(failure_of(ContextLengthExceeded("9 tokens, but 5 fit.", param="messages"))))
+    assert body["error"]["message"] == "prompt is too long: 9 tokens, but 5 fit."
 
 
 @pytest.mark.parametrize(
