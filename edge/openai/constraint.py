@@ -39,8 +39,11 @@ def form_field(body: GenerationRequest, request: ChatRequest) -> str:
 
 
 def field_with_form(form: str, param: str) -> str:
-    """The field that an error of the chat server is about, where the field `form` demands the form."""
-    return param.replace(_FORM, form, 1) if param.startswith(_FORM) else param
+    """The field that an error of the chat server is about, where the field `form` demands the form.
+
+    What the proto has within its field, a caller's own field does not have.
+    """
+    return form if form != _FORM and param.startswith(_FORM) else param
 
 
 def _forms(body: GenerationRequest) -> Iterator[tuple[str, chat_pb2.ResponseFormat]]:
