@@ -40,6 +40,13 @@ if TYPE_CHECKING:
 # OpenAI's prefix, and the reference service's.
 _PREFIXES = ("/v1", "/v1/openai")
 _ALL_PREFIXES = (*_PREFIXES, *(prefix for prefix in anthropic.PREFIXES if prefix not in _PREFIXES))
+# Where each API that generates is, and what reads its requests: another API is another line.
+_GENERATION = (
+    (_PREFIXES, "chat/completions", asked_chat),
+    (_PREFIXES, "completions", asked_completion),
+    (_PREFIXES, "responses", asked_response),
+    (anthropic.PREFIXES, "messages", asked_messages),
+)
 # Of keys' permissions: endpoints that go by the name of another.
 _ENDPOINTS = {"messages/count_tokens": "messages"}
 
@@ -49,28 +56,16 @@ def build_app(
 ) -> Starlette:
     """The ASGI application of an edge worker; without `pages` there are none."""
     gate = Gate(upstream)
-    chat = Generation(asked_chat, gate, upstream, keep_alive)
-    completions = Generation(asked_completion, gate, upstream, keep_alive)
-    responses = Generation(asked_response, gate, upstream, keep_alive)
-    messages, count_tokens = Generation(asked_messages, gate, upstream, keep_alive), CountTokens(gate, upstream)
-    models, tokens, usage = Models(upstream), Tokens(gate, upstream), Usage(upstream)
+    models, usage = Models(upstream), Usage(upstream)
+    tokens, count_tokens = Tokens(gate, upstream), CountTokens(gate, upstream)
     documentation = Documentation()
     # Matched one after the other: generation comes first.
-    routes: list[Route] = []
-    for prefix in _PREFIXES:
-        routes += [
-            _Route(f"{prefix}/chat/completions", chat, methods=["POST"]),
-            _Route(f"{prefix}/completions", completions, methods=["POST"]),
-            _Route(f"{prefix}/responses", responses, methods=["POST"]),
-            _Route(f"{prefix}/usage", usage.list),
-        ]
+    routes = _generation(gate, upstream, keep_alive)
     for prefix in anthropic.PREFIXES:
-        routes += [
-            _Route(f"{prefix}/messages", messages, methods=["POST"]),
-            _Route(f"{prefix}/messages/count_tokens", count_tokens.count, methods=["POST"]),
-        ]
+        routes.append(_Route(f"{prefix}/messages/count_tokens", count_tokens.count, methods=["POST"]))
     for prefix in _ALL_PREFIXES:
         routes += [_Route(f"{prefix}/models", models.list), _Route(f"{prefix}/models/{{id:path}}", models.get)]
+    routes += [_Route(f"{prefix}/usage", usage.list) for prefix in _PREFIXES]
     routes += [
         _Route("/tokenize", tokens.tokenize, methods=["POST"]),
         _Route("/detokenize", tokens.detokenize, methods=["POST"]),
@@ -89,6 +84,14 @@ def build_app(
     counted = [(method, route.path_format) for route in routes for method in _methods(route)]
     observer = Middleware(Observer, spans, counted)
     return Starlette(routes=routes, middleware=[observer], exception_handlers=exception_handlers(_envelope_at))
+
+
+def _generation(gate: Gate, upstream: Upstream, keep_alive: KeepAlive) -> list[Route]:
+    routes: list[Route] = []
+    for prefixes, path, read in _GENERATION:
+        endpoint = Generation(read, gate, upstream, keep_alive)
+        routes += [_Route(f"{prefix}/{path}", endpoint, methods=["POST"]) for prefix in prefixes]
+    return routes
 
 
 def _methods(route: Route) -> set[str]:
