@@ -68,6 +68,13 @@ BOUNDS: Final = (
         "e2e/hostile/test_headers.py::test_what_is_no_proper_http_is_refused_in_the_envelope",
     ),
     Bound(
+        "a unary call over Connect",
+        "envoy:per_connection_buffer_limit_bytes",
+        "bytes",
+        "413",
+        "e2e/test_web_calls.py::test_a_unary_connect_call_may_have_256_kib_and_a_stream_more",
+    ),
+    Bound(
         "time for the headers",
         "envoy:request_headers_timeout",
         "s",

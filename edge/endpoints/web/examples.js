@@ -56,14 +56,20 @@ export const RESULT = '{"temperature": 21, "sky": "sunny"}';
  * @property {Partial<import("./conversation.js").Settings>} settings
  */
 
+const STEADY = { options: { temperature: 0 } }; // a small model is at its best so
+
 /** @type {Starter[]} */
 export const STARTERS = [
-  { title: "Ask something", message: "How do I boil an egg?", settings: {} },
-  { title: "Have tools called", message: "What is the weather in Paris and in Rome?", settings: { tools: TOOLS.Weather } },
+  { title: "Ask something", message: "How do I boil an egg?", settings: STEADY },
+  {
+    title: "Have tools called",
+    message: "What is the weather in Paris and in Rome?",
+    settings: { ...STEADY, tools: TOOLS.Weather },
+  },
   {
     title: "Get JSON by a schema",
     message: "Maria is 34 years old and lives in Cusco.",
-    settings: { format: "json_schema", schema: SCHEMAS.Person },
+    settings: { ...STEADY, format: "json_schema", schema: SCHEMAS.Person },
   },
   { title: "Compare three answers", message: "Write a short poem about the sea", settings: { options: { n: 3 } } },
 ];

@@ -106,6 +106,7 @@ function readSettings() {
 function attempt(act) {
   clearMarks();
   try {
+    if (!chat.model) throw new Error("The service is not ready yet.");
     if (settings) chat.conversation.settings = settings.values();
     act();
     return true;

@@ -64,12 +64,13 @@ export class TurnsView {
     this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
-  /** @param {string} model */
+  /** @param {string} model Empty while it is not known. */
   welcome(model) {
     const cards = STARTERS.map((starter) => {
       const words = [make("span", { class: "title" }, starter.title), make("span", {}, starter.message)];
       return make("button", { type: "button", class: "starter", onclick: () => this.start(starter) }, ...words);
     });
-    return make("div", { class: "welcome" }, make("h2", {}, model ? `Talk to ${model}` : "Welcome"), make("div", { class: "starters" }, ...cards));
+    if (!model) return make("div", { class: "welcome" }, make("p", {}, "The service is not ready yet."));
+    return make("div", { class: "welcome" }, make("h2", {}, `Talk to ${model}`), make("div", { class: "starters" }, ...cards));
   }
 }
