@@ -46,7 +46,7 @@ def _phone(browser: Browser, url: str) -> None:
 
 def main() -> None:
     """Take them of the demonstration model."""
-    with Service(engine="llama-cpp", parallel=4) as service, launched() as browser:
+    with Service(engine="llama-cpp", parallel=4, threads=1) as service, launched() as browser:
         _tool_call(browser, service.url)
         _phone(browser, service.url)
 
