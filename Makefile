@@ -119,6 +119,11 @@ bench-telemetry: setup ## Measure what traces and metrics cost per token and cal
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
 	$(BIN)/python -m tests.bench.telemetry
 
+.PHONY: bench-accounts
+bench-accounts: setup ## Measure what a key, limits and the ledger cost per call, on against off (about a minute).
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
+	$(BIN)/python -m tests.bench.accounts
+
 .PHONY: bench-peers
 bench-peers: setup ## Measure Chasqui beside llama.cpp's own server, the gateway smg and LiteLLM (about seven minutes).
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
@@ -130,6 +135,10 @@ bench-peers: setup ## Measure Chasqui beside llama.cpp's own server, the gateway
 .PHONY: bench-tensorrt-llm
 bench-tensorrt-llm: setup ## Measure what the TensorRT-LLM adapter costs per token.
 	$(BIN)/python -m tests.bench.tensorrt_llm_adapter
+
+.PHONY: test-accounts
+test-accounts: setup ## Test keys, limits and the ledger with a real PostgreSQL and Valkey or Redis, if they are here.
+	$(BIN)/python -m tests.accounts $(BIN)/pytest tests/unit/accounts tests/accounts
 
 .PHONY: soak
 soak: setup ## Mixed traffic, disconnects and kills for SOAK_SECONDS (600), then a verdict: leaks, wrong answers, errors.

@@ -126,8 +126,7 @@ class ChatServer:
         relay_service_pb2_grpc.add_RelayServiceServicer_to_server(self._relay, self._relay_grpc)
         show_server(self.admission, engine, self._health, self._relay.traffic)
         show_limits(self._limiter)
-        if self._accounts is not None:
-            show_ledger(self._accounts)
+        show_ledger(self._accounts)
 
     async def start(self, address: str, relay_address: str) -> int:
         """Listen on `unix:PATH` or `HOST:PORT`, for edge workers on another; returns the first one's port.

@@ -70,8 +70,8 @@ def show_limits(limiter: Limiter) -> None:
     )
 
 
-def show_ledger(accounts: Accounts) -> None:
-    """Register the metrics of the ledger."""
+def show_ledger(accounts: Accounts | None) -> None:
+    """Register the metrics of the ledger; without one they stay at zero."""
     meter = metrics.get_meter("chasqui.server")
     counters: tuple[tuple[str, str, Callable[[LedgerState], float]], ...] = (
         ("chasqui.ledger.written", "Rows that were written to the ledger.", lambda state: state.written),
@@ -87,8 +87,8 @@ def show_ledger(accounts: Accounts) -> None:
         meter.create_observable_gauge(name, [_observed(_of_ledger(accounts, value))], "{row}", description)
 
 
-def _of_ledger(accounts: Accounts, value: Callable[[LedgerState], float]) -> Callable[[], float]:
-    return lambda: value(accounts.ledger_state())
+def _of_ledger(accounts: Accounts | None, value: Callable[[LedgerState], float]) -> Callable[[], float]:
+    return lambda: 0 if accounts is None else value(accounts.ledger_state())
 
 
 def _observed(value: Callable[[], float | None]) -> Callable[[CallbackOptions], Iterator[Observation]]:

@@ -57,12 +57,12 @@ async def stream_in_turn(port: int, request: dict[str, Any], count: int, *, key:
     return [_answer(*(await _receive(port, request, key))) for _ in range(count)]
 
 
-async def stream_by_callers(port: int, request: dict[str, Any], callers: int, count: int) -> None:
+async def stream_by_callers(port: int, request: dict[str, Any], callers: int, count: int, key: str = "unused") -> None:
     """So many streams in all, each caller beginning its next when its last has ended."""
 
     async def call() -> None:
         for _ in range(count // callers):
-            _answer(*(await _receive(port, request)))
+            _answer(*(await _receive(port, request, key)))
 
     await asyncio.gather(*(call() for _ in range(callers)))
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import resource
 import signal
+import sqlite3
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,14 @@ import pytest
 from tests.e2e.test_dashboard import KV_CACHE, alerts, panels
 from tests.observability.prometheus import OBSERVABILITY, Prometheus
 from tests.observability.scraped import ScrapedReplica
+from tests.support import valkey
 from tests.support.callers import BODY, CHAT
 from tests.support.http import open_stream, post
 from tests.support.promql import metrics_of
 from tests.support.replicas import wait_until
 from tests.support.tensorrt_llm.modes import HOPPER, install_gpus
 from tests.support.tensorrt_llm.release import write_checkpoint
+from tests.support.valkey import ValkeyServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,6 +164,26 @@ def test_files_run_out_fires_when_a_process_has_few_descriptors_left(tmp_path: P
         used = len(list(Path(f"/proc/{server}/fd").iterdir()))
         resource.prlimit(server, resource.RLIMIT_NOFILE, (used + 4, 4096))
         fires(prometheus, "FilesRunOut")
+
+
+def test_ledger_in_journal_fires_while_the_database_takes_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "accounts.db"
+    with watched(tmp_path, accounts=place, api_keys="key") as (replica, prometheus):
+        with closing(sqlite3.connect(place, isolation_level=None)) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            post(replica.url + CHAT, BODY, authorization="Bearer key")
+            fires(prometheus, "LedgerInJournal")
+            writer.execute("ROLLBACK")
+        wait_until(lambda: "LedgerInJournal" not in prometheus.firing())
+
+
+@pytest.mark.skipif(valkey.program() is None, reason="there is neither Valkey nor Redis on this machine")
+def test_limits_away_fires_while_their_store_is_away(tmp_path: Path) -> None:
+    with ValkeyServer(tmp_path) as store:
+        given = {"limits_store": store.url, "limits_fail_open": "on"}
+        with watched(tmp_path, **given) as (_, prometheus):
+            store.kill()
+            fires(prometheus, "LimitsAway")
 
 
 def test_every_alert_is_made_to_fire_here() -> None:

@@ -1,0 +1,106 @@
+"""Two replicas with one PostgreSQL and one Valkey or Redis: keys, limits and the ledger are theirs together."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.accounts.conftest import Operator
+from tests.support.http import post
+from tests.support.service import Service
+from tests.support.valkey import ValkeyServer
+
+BODY = {"model": "simulated", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 2}
+SETTINGS: dict[str, Any] = {
+    "engine": "simulated",
+    "simulated_rate": 0,
+    "model_name": "simulated",
+    "parallel": 32,
+    "max_queue": 1024,
+}
+
+
+@pytest.fixture
+def replicas(operator: Operator, store: ValkeyServer, tmp_path: Path) -> Iterator[list[Service]]:
+    # Their servers run migrations at the same time.
+    settings = {**SETTINGS, "accounts": operator.place, "limits_store": store.url}
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(Service(**settings, accounts_journal=tmp_path / f"journal-{number}"))
+            for number in range(2)
+        ]
+
+
+def status(replica: Service, key: str) -> int:
+    return post(replica.url + "/v1/chat/completions", BODY, authorization=f"Bearer {key}").status
+
+
+def wait_for(status_now: int, replica: Service, key: str) -> None:
+    end = time.monotonic() + 30
+    while status(replica, key) != status_now and time.monotonic() < end:
+        time.sleep(0.1)
+    assert status(replica, key) == status_now
+
+
+def test_a_limit_of_calls_holds_exactly_for_both_together(operator: Operator, replicas: list[Service]) -> None:
+    key = operator.run("keys", "create", "hot", "--calls-per-minute", "300")
+    for replica in replicas:
+        wait_for(200, replica, key)  # two calls each
+    began = time.monotonic()
+    with ThreadPoolExecutor(16) as threads:
+        found = list(threads.map(lambda number: status(replicas[number % 2], key), range(600)))
+    assert time.monotonic() - began < 50  # else the first calls have left the minute
+    assert (found.count(200), found.count(429)) == (296, 304)
+    rows = json_rows(operator, "hot")
+    assert [row["calls"] for row in rows] == [300]
+
+
+def test_a_budget_holds_for_both_together(operator: Operator, replicas: list[Service]) -> None:
+    key = operator.run("keys", "create", "poor", "--usd-per-day", "0.0001")
+    for replica in replicas:
+        wait_for(200, replica, key)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: status(random.choice(replicas), key), range(400)))  # noqa: S311
+    assert 429 in found
+    [row] = json_rows(operator, "poor")
+    assert 0.00009 < float(row["cost_usd"]) <= 0.0001
+
+
+def test_while_the_store_is_away_calls_are_refused_and_replicas_are_not_ready(
+    operator: Operator, replicas: list[Service], store: ValkeyServer
+) -> None:
+    key = operator.run("keys", "create", "limited", "--calls-per-minute", "1000")
+    for replica in replicas:
+        wait_for(200, replica, key)
+    store.kill()
+    try:
+        wait_for(503, replicas[0], key)
+    finally:
+        store.start()
+    for replica in replicas:
+        replica.wait_ready()
+        wait_for(200, replica, key)
+
+
+def test_a_revoked_key_is_refused_by_both(operator: Operator, replicas: list[Service]) -> None:
+    key = operator.run("keys", "create", "short")
+    for replica in replicas:
+        wait_for(200, replica, key)
+    operator.run("keys", "revoke", "short")
+    for replica in replicas:
+        wait_for(401, replica, key)
+
+
+def json_rows(operator: Operator, key: str) -> list[dict[str, Any]]:
+    """The sums of a key, once every row is written."""
+    time.sleep(1.5)
+    rows: list[dict[str, Any]] = json.loads(operator.run("usage", "--key", key, "--format", "json"))
+    return rows

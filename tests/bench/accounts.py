@@ -1,0 +1,69 @@
+"""What accounts cost: calls with a key, limits and the ledger in SQLite, and calls without any; `make bench-accounts`.
+
+Two services run beside each other and take turns, each as often first, so that both see the same machine; the median
+of the rounds counts.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from click.testing import CliRunner
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from services.cli import main as chasqui
+from tests.bench import load
+from tests.bench.serving import CALLERS, PARTS, PROMPT, SETTINGS, cpu_of, run, used_since
+from tests.support.http import post
+from tests.support.service import Service
+
+ROUNDS = 8
+CALLS = 2000
+LIMITS = ("--calls-per-minute", "1000000", "--tokens-per-minute", "900000000", "--usd-per-day", "1000")
+
+
+def main() -> None:
+    """Measure and print a table."""
+    console = Console()
+    with tempfile.TemporaryDirectory() as folder, Progress(console=console) as progress:
+        task = progress.add_task("measuring", total=2 * ROUNDS)
+        place = str(Path(folder) / "accounts.db")
+        made = CliRunner().invoke(chasqui, ["keys", "create", "bench", *LIMITS], env={"CHASQUI_ACCOUNTS": place})
+        key = made.stdout.strip()
+        with (
+            Service(**SETTINGS, simulated_rate=0) as off,
+            Service(**SETTINGS, simulated_rate=0, accounts=place) as on,
+        ):
+            figures: dict[str, list[dict[str, float]]] = {"off": [], "on": []}
+            turns = [("off", off), ("on", on)]
+            for _ in range(ROUNDS):
+                turns.reverse()
+                for name, service in turns:
+                    figures[name].append(_round(service, key))
+                    progress.advance(task)
+    table = Table(f"{CALLS} calls of one token, {CALLERS} callers", *(f"{part}, CPU" for part in PARTS), "seconds")
+    for name, rounds in figures.items():
+        cpu = [statistics.median(one[part] for one in rounds) for part in PARTS]
+        seconds = statistics.median(one["seconds"] for one in rounds)
+        table.add_row(f"accounts {name}", *(f"{1e6 * value / CALLS:.0f} µs" for value in cpu), f"{seconds:.2f}")
+    console.print(table)
+
+
+def _round(service: Service, key: str) -> dict[str, float]:
+    """The CPU seconds of a round by part, and how long it took."""
+    request = load.body(PROMPT, 1)
+    assert post(service.url + load.CHAT, request, authorization=f"Bearer {key}").status == 200
+    before, began = cpu_of(service), time.monotonic()
+    run(load.stream_by_callers(service.port, request, CALLERS, CALLS, key))
+    seconds = time.monotonic() - began
+    time.sleep(0.5)  # the ledger's last batch is among the costs
+    return {**used_since(before, service), "seconds": seconds}
+
+
+if __name__ == "__main__":
+    main()
