@@ -15,7 +15,7 @@ from tests.support.service import Service
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Locator, Page, Route
 
 
 @pytest.fixture
@@ -47,6 +47,22 @@ def test_the_model_is_described_and_said_to_be_a_demonstration(page: Page) -> No
     for words in ("chasqui-demo", "llama-cpp", "Q8_0", "4,096 tokens", "$0.055", "demonstration model, not Llama"):
         assert words in model
     page.locator("#state[data-state=ready]").wait_for()
+
+
+def test_only_what_the_model_can_do_is_offered(page: Page) -> None:
+    def without_tools(route: Route) -> None:
+        response = route.fetch()
+        body = response.json()
+        fields = body["data"][0]["supported_parameters"]
+        body["data"][0]["supported_parameters"] = [name for name in fields if name != "tools"]
+        route.fulfill(response=response, json=body)
+
+    page.route("**/v1/models", without_tools)
+    page.reload()
+    page.get_by_role("button", name="Ask something").wait_for()
+    assert page.locator(".starter").count() == 3
+    assert page.get_by_role("button", name="Have tools called").count() == 0
+    assert page.locator("summary", has_text=re.compile("^Tools$")).count() == 0
 
 
 def test_an_answer_grows_and_stop_ends_it_where_it_is(slow: Page) -> None:
@@ -136,7 +152,7 @@ def test_options_are_sent_as_they_are_set_and_left_out_at_their_defaults(page: P
 def test_every_option_that_the_model_honours_has_a_control_with_the_range_of_the_api(page: Page) -> None:
     honoured = page.locator(".honoured code").all_text_contents()
     elsewhere = {"tools", "tool_choice", "parallel_tool_calls", "response_format"}
-    for name in set(honoured) - elsewhere:
+    for name in set(honoured) - elsewhere - {"continue_final_message"}:  # which a chat has no use for
         assert page.locator(f"#option-{name}").count() == 1, name
     assert "0 to 2" in page.locator(".field", has=page.locator("#option-temperature")).inner_text()
     assert "1 to 4" in page.locator(".field", has=page.locator("#option-n")).inner_text()

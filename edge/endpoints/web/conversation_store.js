@@ -2,7 +2,7 @@
 
 /** @typedef {import("./conversation.js").Conversation} Conversation */
 
-const NAME = "chasqui.conversations";
+const NAME = "chasqui.conversations.1"; // another number when the form changes: an earlier one is not read
 const MOST = 50;
 
 /** @returns {Conversation[]} The latest first; those that cannot be read are forgotten. */

@@ -54,6 +54,7 @@ export const RESULT = '{"temperature": 21, "sky": "sunny"}';
  * @property {string} title
  * @property {string} message
  * @property {Partial<import("./conversation.js").Settings>} settings
+ * @property {(model: import("./service.js").Model) => boolean} [fits] Whether the model can do it; without, each can.
  */
 
 const STEADY = { options: { temperature: 0 } }; // a small model is at its best so
@@ -65,11 +66,18 @@ export const STARTERS = [
     title: "Have tools called",
     message: "What is the weather in Paris and in Rome?",
     settings: { ...STEADY, tools: TOOLS.Weather },
+    fits: ({ supported_parameters }) => supported_parameters.includes("tools"),
   },
   {
     title: "Get JSON by a schema",
     message: "Maria is 34 years old and lives in Cusco.",
     settings: { ...STEADY, format: "json_schema", schema: SCHEMAS.Person },
+    fits: ({ supported_parameters }) => supported_parameters.includes("response_format"),
   },
-  { title: "Compare three answers", message: "Write a short poem about the sea", settings: { options: { n: 3 } } },
+  {
+    title: "Compare three answers",
+    message: "Write a short poem about the sea",
+    settings: { options: { n: 3 } },
+    fits: ({ limits }) => limits.n?.maximum >= 3,
+  },
 ];

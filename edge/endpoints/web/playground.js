@@ -32,7 +32,7 @@ const chat = new Chat(
   newConversation(defaultSettings()),
   {
     changed() {
-      turns.show(chat.conversation, chat.model);
+      turns.show(chat.conversation);
       showConversations(find("conversations", HTMLElement), chat.conversation, open);
       settings?.set(chat.conversation.settings);
       showRunning();
@@ -71,13 +71,14 @@ async function load() {
   try {
     const [[model], document] = await Promise.all([listModels(), readDocument()]);
     chat.model = model.id;
+    turns.model = model;
     find("model", HTMLElement).replaceChildren(modelElement(model));
     settings = new SettingsForm(document, model, readSettings);
     settings.set(chat.conversation.settings);
     find("settings", HTMLElement).replaceChildren(settings.element);
     send.disabled = !model.chat;
     if (!model.chat) find("hint", HTMLElement).textContent = "This model has no chat template: it completes texts only.";
-    if (!chat.conversation.turns.length) turns.show(chat.conversation, chat.model);
+    if (!chat.conversation.turns.length) turns.show(chat.conversation);
   } catch (error) {
     const words = error instanceof ServiceError ? error.message : String(error);
     find("model", HTMLElement).textContent = words;
@@ -196,6 +197,6 @@ fold();
 
 const [latest] = storedConversations();
 if (latest) chat.open(latest);
-else turns.show(chat.conversation, chat.model);
+else turns.show(chat.conversation);
 showConversations(find("conversations", HTMLElement), chat.conversation, open);
 watchState(find("state", HTMLElement), load);

@@ -21,17 +21,16 @@ export class TurnsView {
     /** @type {(() => void) | undefined} */
     this.update = undefined;
     this.drawing = 0;
+    /** @type {import("./service.js").Model | null} */
+    this.model = null; // not known yet
   }
 
-  /**
-   * @param {Conversation} conversation
-   * @param {string} model
-   */
-  show(conversation, model) {
+  /** @param {Conversation} conversation */
+  show(conversation) {
     const views = conversation.turns.map((_, at) => turnView(conversation, at, this.actions));
     const last = views.at(-1);
     this.update = last?.update && (() => last.update?.());
-    this.element.replaceChildren(...(views.length ? views.map(({ element }) => element) : [this.welcome(model)]));
+    this.element.replaceChildren(...(views.length ? views.map(({ element }) => element) : [this.welcome()]));
     this.toEnd();
   }
 
@@ -64,13 +63,13 @@ export class TurnsView {
     this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
-  /** @param {string} model Empty while it is not known. */
-  welcome(model) {
-    const cards = STARTERS.map((starter) => {
+  welcome() {
+    const { model } = this;
+    if (!model) return make("div", { class: "welcome" }, make("p", {}, "The service is not ready yet."));
+    const cards = STARTERS.filter(({ fits }) => model.chat && (!fits || fits(model))).map((starter) => {
       const words = [make("span", { class: "title" }, starter.title), make("span", {}, starter.message)];
       return make("button", { type: "button", class: "starter", onclick: () => this.start(starter) }, ...words);
     });
-    if (!model) return make("div", { class: "welcome" }, make("p", {}, "The service is not ready yet."));
-    return make("div", { class: "welcome" }, make("h2", {}, `Talk to ${model}`), make("div", { class: "starters" }, ...cards));
+    return make("div", { class: "welcome" }, make("h2", {}, `Talk to ${model.id}`), make("div", { class: "starters" }, ...cards));
   }
 }
