@@ -155,6 +155,7 @@ def test_every_option_that_the_model_honours_has_a_control_with_the_range_of_the
     for name in set(honoured) - elsewhere - {"continue_final_message"}:  # which a chat has no use for
         assert page.locator(f"#option-{name}").count() == 1, name
     assert "0 to 2" in page.locator(".field", has=page.locator("#option-temperature")).inner_text()
+    unfold(page, "Answers")
     assert "1 to 4" in page.locator(".field", has=page.locator("#option-n")).inner_text()
 
 
