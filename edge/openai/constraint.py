@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from chasqui.v1 import chat_pb2
 from edge.api.json_text import text_or_json, verbatim
-from services.errors import InvalidValue, UnsupportedParameter
+from services.errors import InvalidValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,8 +62,10 @@ def _forms(body: GenerationRequest) -> Iterator[tuple[str, chat_pb2.ResponseForm
         pattern = getattr(body, name)
         if pattern:
             yield name, _regex(pattern)
-    if body.guided_grammar:
-        yield "guided_grammar", _lark(body.guided_grammar, "guided_grammar")
+    for name in ("guided_grammar", "grammar", "ebnf"):
+        grammar = getattr(body, name)
+        if grammar:
+            yield name, _grammar(grammar)
 
 
 def _response_format(form: ResponseFormatBody) -> chat_pb2.ResponseFormat:
@@ -97,7 +99,7 @@ def _structured_outputs(given: StructuredOutputsBody) -> Iterator[tuple[str, cha
     if given.regex:
         yield "structured_outputs.regex", _regex(given.regex)
     if given.grammar:
-        yield "structured_outputs.grammar", _lark(given.grammar, "structured_outputs.grammar")
+        yield "structured_outputs.grammar", _grammar(given.grammar)
 
 
 def _any_object() -> chat_pb2.ResponseFormat:
@@ -123,7 +125,8 @@ def _regex(pattern: str) -> chat_pb2.ResponseFormat:
     return chat_pb2.ResponseFormat(lark=chat_pb2.LarkFormat(grammar=f"start: /{escaped}/"))
 
 
-def _lark(grammar: str, param: str) -> chat_pb2.ResponseFormat:
+def _grammar(grammar: str) -> chat_pb2.ResponseFormat:
+    """Lark, or the notation whose rules are written with `::=`."""
     if "::=" in grammar:
-        raise UnsupportedParameter(f"{param}: only grammars in llguidance's Lark are supported, not EBNF.", param=param)
+        return chat_pb2.ResponseFormat(gbnf=chat_pb2.GbnfFormat(grammar=grammar))
     return chat_pb2.ResponseFormat(lark=chat_pb2.LarkFormat(grammar=grammar))

@@ -64,13 +64,17 @@ _GENERATION: Final[dict[str, Known]] = {
     "n": honoured("1 to 4, 1", "number of choices; at most `CHASQUI_PARALLEL`"),
     "response_format": honoured(
         "text",
-        "text, json_object (a `schema` may be beside it) or json_schema. At most one of this and the next seven",
+        "text, json_object (a `schema` may be beside it) or json_schema. At most one of this and the next nine",
     ),
     "structured_outputs": honoured("", "vLLM's: one of `json`, `json_object`, `choice`, `regex` and `grammar`"),
     "guided_json": honoured("", "vLLM's: a JSON schema, as an object or as its text"),
     "guided_choice": honoured("", "vLLM's: the texts of which the answer is one"),
     "guided_regex": honoured("", "vLLM's: a regular expression that matches the whole answer", ""),
-    "guided_grammar": honoured("", "vLLM's: a grammar in llguidance's Lark", ""),
+    "guided_grammar": honoured("", "vLLM's: a grammar in llguidance's Lark, or in EBNF as the next two", ""),
+    "grammar": honoured(
+        "", "llama.cpp's: a grammar in GBNF; where one of its literals begins with another, see below", ""
+    ),
+    "ebnf": honoured("", "SGLang's: the same", ""),
     "json_schema": honoured("", "llama.cpp's and SGLang's: a JSON schema, as an object or as its text", {}),
     "regex": honoured("", "SGLang's: a regular expression that matches the whole answer", ""),
     "service_tier": honoured(
@@ -90,7 +94,6 @@ _WITHOUT_EFFECT: Final = without_effect(
 )
 
 _USE_MAX_TOKENS: Final = "Use max_tokens."
-_USE_LARK: Final = "Use guided_grammar with a grammar in llguidance's Lark."
 # Neutral values are the defaults of the servers that have the field.
 _REFUSED: Final[dict[str, Known]] = {
     "best_of": refused(1),
@@ -115,8 +118,6 @@ _REFUSED: Final[dict[str, Known]] = {
     "structural_tag": refused(""),
     "guided_whitespace_pattern": refused(),
     # SGLang
-    "ebnf": refused("", hint=_USE_LARK),
-    "grammar": refused("", hint=_USE_LARK),
     "stop_regex": refused("", []),
     "no_stop_trim": refused(False),
     "custom_logit_processor": refused(""),
@@ -239,7 +240,7 @@ FIELDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Known]]] = {
         "json_object": honoured("false", "any JSON object"),
         "choice": honoured("", "the texts of which the answer is one"),
         "regex": honoured("", "a regular expression that matches the whole answer"),
-        "grammar": honoured("", "a grammar in llguidance's Lark"),
+        "grammar": honoured("", "a grammar in llguidance's Lark, or in GBNF"),
         "structural_tag": refused(""),
         "whitespace_pattern": refused(),
     }

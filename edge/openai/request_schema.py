@@ -157,6 +157,8 @@ class GenerationRequest(SamplingRequest, kw_only=True):
     guided_choice: list[str] | None = None
     guided_regex: str | None = None
     guided_grammar: str | None = None
+    grammar: str | None = None
+    ebnf: str | None = None
     json_schema: Raw = field(default_factory=_unset)
     regex: str | None = None
 

@@ -315,3 +315,14 @@ def test_a_constraint_that_cannot_be_enforced_is_refused_by_the_callers_own_name
     assert reply.status == 400
     assert reply.error["param"] == field
     assert reply.error["message"].startswith(f"{field} cannot be enforced: ")
+
+
+@pytest.mark.parametrize("field", ["grammar", "ebnf", "guided_grammar"])
+def test_an_answer_follows_a_grammar_in_gbnf(llama_cpp: Service, field: str) -> None:
+    grammar = 'root ::= answer "!"\nanswer ::= "yes" | "no" [0-9]{2}'
+    body = {"model": REFERENCE_MODEL, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 30}
+    answer = post(f"{llama_cpp.url}/v1/chat/completions", body | {field: grammar})
+    assert answer.status == 200, answer.body
+    assert re.fullmatch(r"(yes|no[0-9]{2})!", answer.json()["choices"][0]["message"]["content"])
+    wrong = post(f"{llama_cpp.url}/v1/chat/completions", body | {field: "root ::= missing"})
+    assert (wrong.status, wrong.json()["error"]["param"]) == (400, field)

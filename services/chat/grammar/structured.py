@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from services.chat.grammar.gbnf import lark_of
 from services.chat.grammar.schema import parse_schema
 from services.chat.grammar.tool_choice import (
     calls_allowed,
@@ -34,6 +35,7 @@ _HEADER: Final = '%llguidance {"no_forcing": true}'
 _LAYOUT: Final = {"x-guidance": {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}}
 _SCHEMA_PARAM: Final = "response_format.json_schema.schema"
 _LARK_PARAM: Final = "response_format.lark.grammar"
+_GBNF_PARAM: Final = "response_format.gbnf.grammar"
 _LONGEST_LARK: Final = 64 * 1024  # characters, as of a schema
 
 
@@ -109,7 +111,11 @@ def grammar_of(
         return _grammar([f"start: {calls.forced}", calls.terminals], rules, schemas)
     may_call = bool(request.tools) and calls_allowed(request)
     if request.response_format.HasField("lark"):
-        return _lark_grammar(request.response_format.lark.grammar, may_call=may_call)
+        _check_own_grammar(request.response_format.lark.grammar, _LARK_PARAM, may_call=may_call)
+        return _lark_grammar(request.response_format.lark.grammar)
+    if request.response_format.HasField("gbnf"):
+        _check_own_grammar(request.response_format.gbnf.grammar, _GBNF_PARAM, may_call=may_call)
+        return Grammar(f"{_HEADER}\n{lark_of(request.response_format.gbnf.grammar, _GBNF_PARAM)}", {}, _GBNF_PARAM)
     strict, form = strict_names(request), _format_schema(request)
     if may_call and (strict or form is not None):
         names = frozenset(tool.function.name for tool in request.tools)
@@ -125,18 +131,21 @@ def _grammar(start: list[str], rules: list[str], schemas: Mapping[str, dict[str,
     return Grammar("\n".join([_HEADER, *start, *rules]), schemas)
 
 
-def _lark_grammar(text: str, *, may_call: bool) -> Grammar:
-    """The caller's own grammar, with our options in place of the caller's."""
+def _check_own_grammar(text: str, param: str, *, may_call: bool) -> None:
     if may_call:
-        raise UnsupportedParameter(
-            f"{_LARK_PARAM} is not supported beside tools that may be called.", param=_LARK_PARAM
-        )
+        raise UnsupportedParameter(f"{param} is not supported beside tools that may be called.", param=param)
+    if not text.strip():
+        raise InvalidValue(f"{param} is missing.", param=param)
+    if len(text) > _LONGEST_LARK:
+        raise InvalidValue(f"{param} is longer than {_LONGEST_LARK:,} characters.", param=param)
+
+
+def _lark_grammar(text: str) -> Grammar:
+    """The caller's own grammar, with our options in place of the caller's."""
     if text.startswith("%llguidance"):
         text = text.partition("\n")[2]
     if not text.strip():
         raise InvalidValue(f"{_LARK_PARAM} is missing.", param=_LARK_PARAM)
-    if len(text) > _LONGEST_LARK:
-        raise InvalidValue(f"{_LARK_PARAM} is longer than {_LONGEST_LARK:,} characters.", param=_LARK_PARAM)
     return Grammar(f"{_HEADER}\n{text}", {}, _LARK_PARAM)
 
 

@@ -52,8 +52,6 @@ NEUTRAL = [
 ]
 # Each of these would change the response, and is not implemented.
 REFUSED = [
-    ("grammar", "root ::= [a-z]"),
-    ("ebnf", "root ::= [a-z]"),
     ("structural_tag", "{}"),
     ("use_beam_search", True),
     ("use_beam_search", 1),
@@ -73,7 +71,6 @@ REFUSED = [
     ("logits_processors", ["a"]),
     ("best_of", 2),
     ("best_of", True),
-    ("guided_grammar", "root ::= [a-z]"),
 ]
 
 

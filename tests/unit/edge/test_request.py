@@ -406,6 +406,12 @@ def test_choices_patterns_and_grammars_arrive_as_lark(field: str, value: Any, la
     assert converted(**{field: value}).response_format.lark.grammar == lark
 
 
+@pytest.mark.parametrize("field", ["guided_grammar", "grammar", "ebnf"])
+def test_a_grammar_with_rules_of_ebnf_arrives_as_such(field: str) -> None:
+    assert converted(**{field: 'root ::= "a"'}).response_format.gbnf.grammar == 'root ::= "a"'
+    assert converted(**{field: 'start: "a"'}).response_format.lark.grammar == 'start: "a"'
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
@@ -415,7 +421,7 @@ def test_choices_patterns_and_grammars_arrive_as_lark(field: str, value: Any, la
         ({"guided_choice": []}, "guided_choice"),
         ({"guided_choice": ["a", ""]}, "guided_choice"),
         ({"guided_json": 5}, "guided_json"),
-        ({"guided_grammar": "root ::= x"}, "guided_grammar"),
+        ({"guided_grammar": "root ::= x", "grammar": "root ::= x"}, "grammar"),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
         (
             {"response_format": {"type": "json_schema", "json_schema": {"name": "a"}}},
