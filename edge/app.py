@@ -12,9 +12,11 @@ from edge.anthropic import paths as anthropic
 from edge.anthropic.asked import asked_messages
 from edge.anthropic.envelope import envelope as anthropic_envelope
 from edge.api.errors import exception_handlers
+from edge.endpoints.batches import Batches
 from edge.endpoints.chat import Generation
 from edge.endpoints.count_tokens import CountTokens
 from edge.endpoints.documentation import Documentation
+from edge.endpoints.files import Files, StorageAccess
 from edge.endpoints.gate import Gate
 from edge.endpoints.models import Models
 from edge.endpoints.tokens import Tokens
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from edge.endpoints.pages import Pages
     from edge.http.event_stream import KeepAlive
     from edge.upstream.client import Upstream
+    from services.batches.api import Storage
     from services.telemetry.spans import Spans
 
 # OpenAI's prefix, and the reference service's.
@@ -52,12 +55,19 @@ _ENDPOINTS = {"messages/count_tokens": "messages"}
 
 
 def build_app(
-    upstream: Upstream, health: Health, keep_alive: KeepAlive, spans: Spans, pages: Pages | None = None
+    upstream: Upstream,
+    health: Health,
+    keep_alive: KeepAlive,
+    spans: Spans,
+    pages: Pages | None = None,
+    storage: Storage | None = None,
 ) -> Starlette:
-    """The ASGI application of an edge worker; without `pages` there are none."""
+    """The ASGI application of an edge worker; without `pages` there are none, without `storage` neither files."""
     gate = Gate(upstream)
     models, usage = Models(upstream), Usage(upstream)
     tokens, count_tokens = Tokens(gate, upstream), CountTokens(gate, upstream)
+    access = StorageAccess(upstream, storage)
+    files, batches = Files(access), Batches(access)
     documentation = Documentation()
     # Matched one after the other: generation comes first.
     routes = _generation(gate, upstream, keep_alive)
@@ -65,7 +75,8 @@ def build_app(
         routes.append(_Route(f"{prefix}/messages/count_tokens", count_tokens.count, methods=["POST"]))
     for prefix in _ALL_PREFIXES:
         routes += [_Route(f"{prefix}/models", models.list), _Route(f"{prefix}/models/{{id:path}}", models.get)]
-    routes += [_Route(f"{prefix}/usage", usage.list) for prefix in _PREFIXES]
+    for prefix in _PREFIXES:
+        routes += [_Route(f"{prefix}/usage", usage.list), *_storage_routes(prefix, files, batches)]
     routes += [
         _Route("/tokenize", tokens.tokenize, methods=["POST"]),
         _Route("/detokenize", tokens.detokenize, methods=["POST"]),
@@ -92,6 +103,20 @@ def _generation(gate: Gate, upstream: Upstream, keep_alive: KeepAlive) -> list[R
         endpoint = Generation(read, gate, upstream, keep_alive)
         routes += [_Route(f"{prefix}/{path}", endpoint, methods=["POST"]) for prefix in prefixes]
     return routes
+
+
+def _storage_routes(prefix: str, files: Files, batches: Batches) -> list[Route]:
+    return [
+        _Route(f"{prefix}/files", files.upload, methods=["POST"]),
+        _Route(f"{prefix}/files", files.list),
+        _Route(f"{prefix}/files/{{id}}", files.get),
+        _Route(f"{prefix}/files/{{id}}", files.delete, methods=["DELETE"]),
+        _Route(f"{prefix}/files/{{id}}/content", files.content),
+        _Route(f"{prefix}/batches", batches.create, methods=["POST"]),
+        _Route(f"{prefix}/batches", batches.list),
+        _Route(f"{prefix}/batches/{{id}}", batches.get),
+        _Route(f"{prefix}/batches/{{id}}/cancel", batches.cancel, methods=["POST"]),
+    ]
 
 
 def _methods(route: Route) -> set[str]:

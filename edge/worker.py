@@ -17,6 +17,7 @@ from edge.endpoints.health import Health
 from edge.endpoints.pages import Pages
 from edge.http.event_stream import KeepAlive
 from edge.upstream.client import Upstream
+from services.batches.factory import open_batches
 from services.stop_signals import on_stop_signal
 from services.tasks import awaited_task, background_task
 from services.telemetry.event_loop import watch_event_loop
@@ -64,7 +65,7 @@ class RunningCalls:
 async def serve(settings: Settings) -> None:
     """Run a worker on `edge_address` until a stop signal, then drain: unready first, then wait, then close.
 
-    SettingsError if a setting of the pages cannot be.
+    SettingsError if a setting of the pages or of the files cannot be.
     """
     pages = Pages(settings.trace_url) if settings.page else None
     stop = asyncio.Event()
@@ -75,7 +76,8 @@ async def serve(settings: Settings) -> None:
     upstream = Upstream(settings.server_address, relay_address)
     health = Health(upstream)
     keep_alive = KeepAlive(settings.keep_alive, settings.reader_timeout)
-    calls = RunningCalls(build_app(upstream, health, keep_alive, spans, pages))
+    storage = await asyncio.to_thread(open_batches, settings)
+    calls = RunningCalls(build_app(upstream, health, keep_alive, spans, pages, storage))
     server = Server(
         calls,
         **_listener(settings.edge_address),
@@ -107,6 +109,8 @@ async def serve(settings: Settings) -> None:
     for task in tasks:
         task.cancel()
     await upstream.close()
+    if storage is not None:
+        storage.close()
     await asyncio.to_thread(spans.shutdown)
     await asyncio.to_thread(meters.shutdown)
     log.info("stopped")

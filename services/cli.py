@@ -107,6 +107,17 @@ def edge(settings: Settings) -> None:
     _run("edge", settings, serve(settings))
 
 
+@main.command("batch-runner")
+@_takes_settings
+def batch_runner(settings: Settings) -> None:
+    """Run the batches of --accounts alone, with the chat server at --relay-address."""
+    if not settings.relay_address:
+        raise SettingsError("--relay-address is needed to run the batches alone.")
+    from edge.batches.worker import serve
+
+    _run("batches", settings, serve(settings))
+
+
 @main.command("envoy-config")
 @_takes_settings
 def envoy_config(settings: Settings) -> None:

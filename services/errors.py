@@ -6,6 +6,7 @@ ChasquiError                     code               reason
 │   └── ContextLengthExceeded    INVALID_ARGUMENT   CONTEXT_LENGTH_EXCEEDED
 ├── ModelNotFound                NOT_FOUND          MODEL_NOT_FOUND
 ├── NoAccounts                   NOT_FOUND          NO_ACCOUNTS
+├── NotFound                     NOT_FOUND          NOT_FOUND
 ├── InvalidApiKey                UNAUTHENTICATED    INVALID_API_KEY
 ├── PermissionDenied             PERMISSION_DENIED  PERMISSION_DENIED
 ├── DeadlineExceeded             DEADLINE_EXCEEDED  DEADLINE_EXCEEDED
@@ -16,7 +17,8 @@ ChasquiError                     code               reason
 ├── FlexUnavailable              RESOURCE_EXHAUSTED RESOURCE_UNAVAILABLE
 ├── Cancelled                    CANCELLED          CANCELLED
 ├── Unavailable                  UNAVAILABLE        (its argument: OVERLOADED, DRAINING, NOT_READY,
-│                                                    UPSTREAM_UNAVAILABLE, LIMITS_UNAVAILABLE)
+│                                                    UPSTREAM_UNAVAILABLE, LIMITS_UNAVAILABLE,
+│                                                    STORAGE_FULL)
 ├── Interrupted                  UNAVAILABLE        INTERRUPTED
 └── EngineFailed                 INTERNAL           ENGINE_FAILED
 """
@@ -112,10 +114,17 @@ class ModelNotFound(ChasquiError):
 
 
 class NoAccounts(ChasquiError):
-    """The server has no accounts, and so no ledger."""
+    """The server has no accounts, and so no ledger, files or batches."""
 
     code = Code.NOT_FOUND
     reason = "NO_ACCOUNTS"
+
+
+class NotFound(ChasquiError):
+    """The caller has no file or batch of that id."""
+
+    code = Code.NOT_FOUND
+    reason = "NOT_FOUND"
 
 
 class InvalidApiKey(ChasquiError):

@@ -84,6 +84,20 @@ class Settings(EngineSettings):
     limits_fail_open: bool = setting(
         False, "Let calls in without limits while that server is away; off: refuse them, and be not ready."
     )
+    files: str = setting(
+        "",
+        "Directory with the contents of files, for `/v1/files` and `/v1/batches`; empty: beside the SQLite file of "
+        "CHASQUI_ACCOUNTS, and without files on PostgreSQL.",
+    )
+    max_file_bytes: int = setting(
+        200 * 1024 * 1024, "Largest file that may be uploaded.", unit="bytes", minimum=1024, maximum=2 * 1024**3
+    )
+    file_days: float = setting(
+        30.0, "A file is deleted after this time, unless a batch still reads it.", unit="days", minimum=0.001
+    )
+    batch_parallel: int = setting(
+        64, "Lines of batches that are in flight at the same time, in this replica.", minimum=1, maximum=4096
+    )
     keep_alive: float = setting(
         10.0, "Interval of `: keep-alive` comments in a silent SSE stream.", unit="seconds", minimum=0.01
     )
@@ -132,7 +146,7 @@ class Settings(EngineSettings):
     metrics_address: str = setting(
         "",
         "HOST:PORT of the Prometheus endpoint; `up` gives it to the server, the next ports to the edge workers, "
-        "the one after to Envoy. Empty: none. OTLP export has OpenTelemetry's own variables.",
+        "Envoy and the batch runner. Empty: none. OTLP export has OpenTelemetry's own variables.",
     )
     trace_content: bool = setting(False, "Record prompts and completions in traces.")
     trust_traceparent: bool = setting(

@@ -10,6 +10,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chasqui.v1 import (
+    account_service_pb2,
+    account_service_pb2_grpc,
     chat_service_pb2,
     model_service_pb2,
     model_service_pb2_grpc,
@@ -57,6 +59,7 @@ class Upstream:
         self.transport: Transport = Relay(relay_address) if relay_address else StreamChat(self._channel)
         self._models: Any = model_service_pb2_grpc.ModelServiceStub(self._channel)
         self._usage: Any = usage_service_pb2_grpc.UsageServiceStub(self._channel)
+        self._accounts: Any = account_service_pb2_grpc.AccountServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)
         self.calls = InterruptibleCalls()
         self.serving = False
@@ -95,6 +98,13 @@ class Upstream:
     ) -> usage_service_pb2.ListUsageResponse:
         """What the caller has used; raises the server's error as a ChasquiError."""
         return await self._unary(self._usage.ListUsage, request, options)
+
+    async def account(self, options: CallOptions) -> str:
+        """Whom the caller's calls are counted for; raises the server's error as a ChasquiError."""
+        answer: account_service_pb2.GetAccountResponse = await self._unary(
+            self._accounts.GetAccount, account_service_pb2.GetAccountRequest(), options
+        )
+        return answer.account
 
     async def watch_health(self) -> None:
         """Keep `serving` up to date until cancelled."""

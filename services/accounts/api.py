@@ -31,6 +31,9 @@ class Accounts(Protocol):
     def key(self, secret: str) -> Key:
         """The key of a secret; InvalidApiKey if there is none, or it has expired or is revoked."""
 
+    def key_named(self, name: str) -> Key:
+        """The key with that name; InvalidApiKey if there is none, or it has expired or is revoked."""
+
     def record(self, entry: LedgerEntry) -> None:
         """Write a row of the ledger, within a second; of a call's rows, the first one counts."""
 

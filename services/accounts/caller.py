@@ -23,6 +23,7 @@ class Caller:
     account: str  # a key's name, `hash:` and the beginning of the hash of a key, or `address:`
     key: Key | None = None
     endpoint: str = ""
+    call_id: str = ""  # 32 hexadecimal digits, if the call's id is given: a repetition replaces the earlier call's row
 
     @property
     def weight(self) -> int:

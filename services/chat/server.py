@@ -11,6 +11,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chasqui.v1 import (
+    account_service_pb2_grpc,
     chat_service_pb2,
     chat_service_pb2_grpc,
     model_service_pb2,
@@ -31,7 +32,7 @@ from services.chat.transport.health import HealthMonitor
 from services.chat.transport.interceptors import AuthenticationInterceptor, CallInterceptor
 from services.chat.transport.reflection import add_reflection
 from services.chat.transport.relay import RelayServicer
-from services.chat.transport.servicers import ChatServicer, ModelServicer
+from services.chat.transport.servicers import AccountServicer, ChatServicer, ModelServicer
 from services.chat.transport.usage_servicer import UsageServicer
 from services.engine.factory import build_engine
 from services.errors import Interrupted
@@ -117,6 +118,8 @@ class ChatServer:
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, self._grpc)
         usage = UsageServicer(authentication, self._accounts)
         usage_service_pb2_grpc.add_UsageServiceServicer_to_server(usage, self._grpc)
+        # For the edge, and so in neither health nor reflection; it tells nobody more than a caller's own account.
+        account_service_pb2_grpc.add_AccountServiceServicer_to_server(AccountServicer(authentication), self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
         health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
         add_reflection([*_SERVICES, health_name], self._grpc)

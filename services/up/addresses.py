@@ -29,7 +29,7 @@ def edge_addresses(settings: Settings, private: Path) -> tuple[str, ...]:
 
 
 def metrics_address(settings: Settings, index: int) -> str:
-    """Prometheus endpoint of a process: the server has index 0, then the edge workers, then Envoy. Empty: none."""
+    """Prometheus endpoint of a process: server, edge workers, Envoy, batch runner, from index 0 on. Empty: none."""
     if not settings.metrics_address:
         return ""
     host, _, port = settings.metrics_address.rpartition(":")

@@ -13,6 +13,7 @@ import click
 from edge.envoy.config import EnvoyConfig, render
 from edge.envoy.telemetry import collector
 from edge.envoy.tls import check_files, tls
+from services.batches.factory import has_batches
 from services.settings import SettingsError
 from services.stop_signals import on_stop_signal
 from services.tasks import awaited_task, background_task
@@ -66,12 +67,13 @@ class Service:
         self._server = self._child("chat server", "server", self._settings, (server_address, relay_address))
         addresses = edge_addresses(settings, private.path)
         self._edges = [self._edge(index, address) for index, address in enumerate(addresses)]
+        self._batches = [self._runner()] if has_batches(settings) else []
         bootstrap = _bootstrap(self._settings, addresses, private)
         self._envoy = EnvoyProcess(settings, private, bootstrap, _STOP_MARGIN)
 
     @property
     def _processes(self) -> Sequence[ChildProcess]:
-        return (self._server, *self._edges, self._envoy)
+        return (self._server, *self._edges, *self._batches, self._envoy)
 
     async def run(self) -> int:
         """Start all processes and keep them running until a signal; ChildError if one cannot be kept running."""
@@ -93,7 +95,7 @@ class Service:
 
     async def stop(self) -> None:
         """Drain server and edges together; then no new connection is taken, and Envoy ends with its last response."""
-        backends = asyncio.gather(*(process.stop() for process in (self._server, *self._edges)))
+        backends = asyncio.gather(*(process.stop() for process in (self._server, *self._edges, *self._batches)))
         await asyncio.wait([backends], timeout=self._settings.drain_delay)
         await self._envoy.refuse_connections()
         await backends
@@ -109,6 +111,10 @@ class Service:
         metrics = metrics_address(self._settings, 1 + index)
         settings = self._settings.replace(edge_address=address, metrics_address=metrics)
         return self._child(f"edge {index}", "edge", settings, (address,))
+
+    def _runner(self) -> ChildProcess:
+        metrics = metrics_address(self._settings, 2 + self._settings.edge_workers)
+        return self._child("batch runner", "batch-runner", self._settings.replace(metrics_address=metrics), ())
 
     def _on_signal(self, stop: asyncio.Event) -> None:
         """The first signal drains; a second one kills."""

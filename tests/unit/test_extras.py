@@ -31,11 +31,15 @@ ENTRY_POINTS = {
     ),
 }
 # Inside functions these import what only one of their commands, or one engine, needs.
-CHOOSING = ("services/accounts/factory.py", "services/cli.py", "services/engine/factory.py")
+CHOOSING = (
+    *("services/accounts/factory.py", "services/batches/factory.py"),
+    *("services/cli.py", "services/engine/factory.py"),
+)
 CHOSEN = (
     "edge",
     "services.accounts.limiting.valkey",
     "services.accounts.sql",
+    "services.batches",
     "services.chat",
     "services.engine",
     "services.up",

@@ -29,6 +29,7 @@ LAYERS = (
     ("services.accounts",),
     ("services.accounts.sql",),
     ("services.accounts.factory",),
+    ("services.batches",),
     ("services.commands",),
     ("services.engine.model",),
     ("services.engine.api", "services.engine.slots"),
@@ -44,7 +45,7 @@ LAYERS = (
     ("edge.api",),
     ("edge.anthropic", "edge.openai"),
     ("edge.responses",),
-    ("edge.endpoints", "edge.envoy"),
+    ("edge.batches", "edge.endpoints", "edge.envoy"),
     ("edge",),
     ("services",),
 )
@@ -60,6 +61,7 @@ SHARED = (
     "services.errors",
     "services.limits",
     "services.fold",
+    "services.batches",
     "services.__version__",
 )
 
@@ -131,7 +133,7 @@ def test_the_edge_uses_only_the_contract_and_the_shared_leaves_of_services() -> 
 
 
 def test_the_shared_leaves_import_nothing_else_of_ours() -> None:
-    above = ("services.fold", "services.__version__")
+    above = ("services.fold", "services.batches", "services.__version__")
     leaves = tuple(name.removeprefix("services.") for name in SHARED if name not in above)
     ours = [
         one

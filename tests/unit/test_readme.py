@@ -138,7 +138,7 @@ def _subclasses(kind: type[ChasquiError]) -> Iterator[type[ChasquiError]]:
 def test_every_rpc_is_explained() -> None:
     text = (ROOT / "proto" / "README.md").read_text(encoding="utf-8")
     for proto in (ROOT / "proto" / "chasqui" / "v1").glob("*_service.proto"):
-        if proto.name != "relay_service.proto":  # private: callers cannot reach it
+        if proto.name not in ("account_service.proto", "relay_service.proto"):  # private: callers cannot reach them
             rpcs = re.findall(r"^  rpc (\w+)", proto.read_text(encoding="utf-8"), re.MULTILINE)
             assert [rpc for rpc in rpcs if f"`{rpc}`" not in text] == []
 

@@ -39,6 +39,10 @@ class SqlAccounts:
         """The key of a secret; InvalidApiKey if there is none, or it has expired or is revoked."""
         return self._keys.find(secret)
 
+    def key_named(self, name: str) -> Key:
+        """The key with that name; InvalidApiKey if there is none, or it has expired or is revoked."""
+        return self._keys.named(name)
+
     def record(self, entry: LedgerEntry) -> None:
         """Write a row of the ledger, within a second; of a call's rows, the first one counts."""
         self._ledger.record(entry)

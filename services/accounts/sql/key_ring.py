@@ -59,11 +59,16 @@ class KeyRing:
         same = hmac.compare_digest(hash_of(secret), _NO_HASH if known is None else known.hash)
         if known is None or not same:
             raise InvalidApiKey("Incorrect API key provided: the key is not known here.")
-        if known.key.revoked_at is not None:
-            raise InvalidApiKey("The API key is revoked.")
-        if is_past(known.key.expires_at) or is_past(known.expires_at):
+        if is_past(known.expires_at):
             raise InvalidApiKey("The API key has expired.")
-        return known.key
+        return _valid(known.key)
+
+    def named(self, name: str) -> Key:
+        """The key with that name; InvalidApiKey if there is none, or it has expired or is revoked."""
+        known = next((known.key for known in self._secrets.values() if known.key.name == name), None)
+        if known is None:
+            raise InvalidApiKey("The API key is not known here.")
+        return _valid(known)
 
     def close(self) -> None:
         """Read no more changes."""
@@ -93,3 +98,12 @@ class KeyRing:
             rows = connection.execute(select(SECRETS)).mappings().all()
             keys = {row["name"]: key_of(row) for row in connection.execute(select(KEYS)).mappings()}
         return {row["prefix"]: _Secret(row["hash"], row["expires_at"], keys[row["key"]]) for row in rows}
+
+
+def _valid(key: Key) -> Key:
+    """The key; InvalidApiKey if it has expired or is revoked."""
+    if key.revoked_at is not None:
+        raise InvalidApiKey("The API key is revoked.")
+    if is_past(key.expires_at):
+        raise InvalidApiKey("The API key has expired.")
+    return key

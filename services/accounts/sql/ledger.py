@@ -129,9 +129,13 @@ def _batches(entries: Iterable[LedgerEntry]) -> Iterator[list[LedgerEntry]]:
 
 
 def _insert(dialect: str) -> Any:
-    """Insert rows; of a call's rows the first one stays, but every other replaces that of a call that was lost."""
+    """Insert rows; of a call's rows the first one stays.
+
+    It is replaced if its call was lost, and by that of a later call with the same id: a line of a batch that ran again.
+    """
     new: Any = (sqlite if dialect == "sqlite" else postgresql).insert(CALLS)
     changed = {name: new.excluded[name] for name in _COLUMNS if name != "call_id"}
+    replaced = (CALLS.c.outcome == LOST) | (new.excluded["at"] > CALLS.c.at)
     return new.on_conflict_do_update(
-        index_elements=["call_id"], set_=changed, where=(CALLS.c.outcome == LOST) & (new.excluded["outcome"] != LOST)
+        index_elements=["call_id"], set_=changed, where=replaced & (new.excluded["outcome"] != LOST)
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Float,
@@ -119,4 +120,60 @@ CALLS: Final = Table(
     Column("seconds", Float, nullable=False),
     Column("queue_seconds", Float, nullable=False),
     Index("ix_calls_key_at", "key", "at"),
+)
+
+# Contents are files of the same name in a directory.
+FILES: Final = Table(
+    "files",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("account", String(64), nullable=False, index=True),
+    Column("purpose", String(32), nullable=False),
+    Column("filename", String(256), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+BATCHES: Final = Table(
+    "batches",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("account", String(64), nullable=False, index=True),
+    Column("endpoint", String(64), nullable=False),
+    Column("input_file", String(64), nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("status", String(16), nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("in_progress_at", UtcDateTime),
+    Column("finalizing_at", UtcDateTime),
+    Column("completed_at", UtcDateTime),
+    Column("failed_at", UtcDateTime),
+    Column("expired_at", UtcDateTime),
+    Column("cancelling_at", UtcDateTime),
+    Column("cancelled_at", UtcDateTime),
+    Column("output_file", String(64)),
+    Column("error_file", String(64)),
+    Column("errors", JSON, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("completed", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("lease_until", UtcDateTime),
+)
+
+# The lines of batches that have not ended. `succeeded` is null until a line has its result.
+BATCH_LINES: Final = Table(
+    "batch_lines",
+    METADATA,
+    Column("batch", String(64), ForeignKey("batches.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("custom_id", Text, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("length", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("worker", String(64)),
+    Column("lease_until", UtcDateTime),
+    Column("succeeded", Boolean),
+    Column("result", Text),
+    Index("ix_batch_lines_open", "succeeded", "number"),
 )

@@ -67,7 +67,7 @@ class CallFacts:
 def origin_of(request: ChatRequest, context: CallContext, caller: Caller) -> CallOrigin:
     """The origin of a call that has just arrived. A gRPC caller's request says which endpoint it is over REST."""
     endpoint = caller.endpoint or ("completions" if request.HasField("prompt") else "chat/completions")
-    return CallOrigin(ids_of(request, context), caller, endpoint, user_hash(request), datetime.now(UTC))
+    return CallOrigin(ids_of(request, context, caller.call_id), caller, endpoint, user_hash(request), datetime.now(UTC))
 
 
 def user_hash(request: ChatRequest) -> str:
@@ -75,7 +75,7 @@ def user_hash(request: ChatRequest) -> str:
     return hashlib.sha256(request.user.encode()).hexdigest()[:16] if request.user else ""
 
 
-def ids_of(request: ChatRequest, context: CallContext) -> CallIds:
+def ids_of(request: ChatRequest, context: CallContext, call_id: str = "") -> CallIds:
     """The ids of a new call; that of its response has OpenAI's form."""
     prefix = "cmpl-" if request.HasField("prompt") else "chatcmpl-"
-    return CallIds(context.request_id, context.trace_id, f"{prefix}{uuid4().hex}")
+    return CallIds(context.request_id, context.trace_id, f"{prefix}{call_id or uuid4().hex}")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from services.accounts.key import Key
 
 _FILE = "file:"
+_LISTED = "hash:"
 
 
 class Authentication:
@@ -52,9 +53,30 @@ class Authentication:
         if not secret:
             raise InvalidApiKey("There is no API key: send the header 'Authorization: Bearer KEY'.")
         key = self._stored(secret)
-        caller = Caller(key.name if key else f"hash:{_digest(secret).hex()[:16]}", key, endpoint)
+        caller = Caller(key.name if key else _account(_digest(secret)), key, endpoint)
         caller.check_endpoint(endpoint)
         return caller
+
+    def relayed(self, metadata: Mapping[str, str]) -> Caller:
+        """Who makes a call over the Relay, whose other end is trusted: it may call for an account, `x-account`.
+
+        Such a call may also have an id, `x-call-id`. Raises as `caller` does.
+        """
+        account = metadata.get("x-account", "")
+        if not account:
+            return self.caller(metadata)
+        endpoint = metadata.get("x-endpoint", "")
+        key = None
+        if self._accounts is not None and not account.startswith(_LISTED):
+            key = self._accounts.key_named(account)
+        elif not any(_account(known) == account for known in self._listed()):
+            raise InvalidApiKey("The API key is not known here.")
+        caller = Caller(account, key, endpoint, metadata.get("x-call-id", ""))
+        caller.check_endpoint(endpoint)
+        return caller
+
+    def _listed(self) -> Sequence[bytes]:
+        return self._file.hashes() if self._file else self._hashes
 
     def _stored(self, secret: str) -> Key | None:
         """The key of the accounts, None for a key of the settings; InvalidApiKey if it is neither."""
@@ -66,9 +88,14 @@ class Authentication:
     def _check_listed(self, secret: str) -> None:
         """Takes the same time for every wrong key: all hashes are compared, each in constant time."""
         given = _digest(secret)
-        matches = [hmac.compare_digest(given, known) for known in (self._file.hashes() if self._file else self._hashes)]
+        matches = [hmac.compare_digest(given, known) for known in self._listed()]
         if not any(matches):
             raise InvalidApiKey("Incorrect API key provided: the key is not known here.")
+
+
+def _account(digest: bytes) -> str:
+    """The account of a key of the settings."""
+    return f"{_LISTED}{digest.hex()[:16]}"
 
 
 def _secret(authorization: str | None) -> str:

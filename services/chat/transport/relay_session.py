@@ -118,7 +118,7 @@ class RelaySession:
     async def _answer(self, submit: relay_service_pb2.Submit, outbox: RelayedOutbox) -> None:
         """Run the call; its failure is raised, so that its span records it."""
         metadata = submit.metadata
-        caller = self._authentication.caller(metadata)
+        caller = self._authentication.relayed(metadata)
         try:
             request = chat_service_pb2.ChatRequest.FromString(submit.chat)
         except DecodeError as error:

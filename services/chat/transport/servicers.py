@@ -1,4 +1,4 @@
-"""The RPCs of ChatService and ModelService."""
+"""The RPCs of ChatService, ModelService and AccountService."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
+from chasqui.v1 import (
+    account_service_pb2,
+    account_service_pb2_grpc,
+    chat_service_pb2,
+    chat_service_pb2_grpc,
+    model_service_pb2,
+    model_service_pb2_grpc,
+)
 from services.chat.answer.outbox import AwaitedOutbox
 from services.chat.transport.interceptors import metadata_of
 from services.chat.transport.time_limit import remaining_seconds
@@ -164,6 +171,20 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
             yield
         finally:
             allowance.settle()
+
+
+class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
+    """Whom calls are counted for."""
+
+    def __init__(self, authentication: Authentication) -> None:
+        self._authentication = authentication
+
+    async def GetAccount(  # noqa: N802 - the contract's name
+        self, request: account_service_pb2.GetAccountRequest, context: Context
+    ) -> account_service_pb2.GetAccountResponse:
+        """The account of the caller's key."""
+        caller = self._authentication.caller(metadata_of(context.invocation_metadata()))
+        return account_service_pb2.GetAccountResponse(account=caller.account)
 
 
 @asynccontextmanager

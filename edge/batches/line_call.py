@@ -1,0 +1,86 @@
+"""The calls of one line of a batch, tried until there is an answer or an error that another try would not change."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from chasqui.v1 import chat_pb2
+from edge.api.asked import errors_named
+from edge.http.call_options import CallOptions
+from edge.openai.batch_line import answered, asked_of, call_id, refused, request_id
+from edge.upstream.several_calls import SeveralCalls
+from services.errors import ChasquiError, Code
+
+if TYPE_CHECKING:
+    from edge.api.asked import Asked
+    from edge.upstream.transport import ChatStream, Transport
+    from services.batches.record import ClaimedLine
+
+log = logging.getLogger(__name__)
+
+# A call that was not accepted, or not for now, is made again; one that failed in the engine a few times.
+_NOT_NOW: Final = frozenset({Code.UNAVAILABLE, Code.CANCELLED})
+_NOT_NOW_REASONS: Final = frozenset({"RESOURCE_UNAVAILABLE", "RATE_LIMIT_EXCEEDED", "INSUFFICIENT_QUOTA"})
+_FAILED: Final = frozenset({Code.INTERNAL, Code.UNKNOWN})
+_MOST_ATTEMPTS: Final = 5
+_SHORTEST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 30.0
+
+
+async def result_of(claimed: ClaimedLine, data: bytes, transport: Transport) -> tuple[str, bool]:
+    """The line of the output file and True, or that of the error file and False. Takes as long as it takes."""
+    line = claimed.line
+    failures = 0
+    while True:
+        try:
+            return answered(line, await _answer(claimed, data, transport)), True
+        except ChasquiError as error:
+            failures += error.code in _FAILED
+            if not _may_succeed(error) or failures + line.attempts > _MOST_ATTEMPTS:
+                return refused(line, error), False
+            pause = min(max(error.retry_after or 0.0, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+        await asyncio.sleep(pause)
+
+
+def _may_succeed(error: ChasquiError) -> bool:
+    return error.code in _NOT_NOW or error.code in _FAILED or error.reason in _NOT_NOW_REASONS
+
+
+async def _answer(claimed: ClaimedLine, data: bytes, transport: Transport) -> bytes:
+    """The JSON of the answer; raises the ChasquiError that refuses or ends the call."""
+    asked = asked_of(data, claimed.endpoint)
+    with errors_named(asked.field_of):
+        call = _start(asked, claimed, transport)
+        try:
+            await call.started()
+            await call.forward(asked.whole)
+        finally:
+            call.cancel()
+    return b"".join(asked.whole.json())
+
+
+def _start(asked: Asked, claimed: ClaimedLine, transport: Transport) -> ChatStream:
+    calls: list[ChatStream] = []
+    try:
+        for number, request in enumerate(asked.requests):
+            request.service_tier = chat_pb2.SERVICE_TIER_FLEX
+            calls.append(transport.submit(request, _options(claimed, number), streamed=False))
+    except ChasquiError:
+        for call in calls:
+            call.cancel()
+        raise
+    return calls[0] if len(calls) == 1 else SeveralCalls(calls, asked.n)
+
+
+def _options(claimed: ClaimedLine, number: int) -> CallOptions:
+    """The metadata of a call for the account of the batch."""
+    return CallOptions(
+        (
+            ("x-account", claimed.account),
+            ("x-call-id", call_id(claimed.line, number)),
+            ("x-endpoint", claimed.endpoint.removeprefix("/v1/")),
+            ("x-request-id", request_id(claimed.line)),
+        )
+    )

@@ -1,0 +1,94 @@
+"""`/v1/batches`: create, list, describe and cancel."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from edge.api.decode import decode_body
+from edge.api.fields import Known, honoured, refused
+from edge.endpoints.files import json_response, page_limit
+from edge.http.body import discard_body, read_json_body
+from edge.openai.batch_line import ENDPOINTS
+from edge.openai.batch_schema import BatchRequest, batch_body, batch_page
+from services.errors import ChasquiError, InvalidValue
+
+if TYPE_CHECKING:
+    from msgspec import Struct
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from edge.endpoints.files import StorageAccess
+
+_FIELDS: Final[dict[type[Struct], dict[str, Known]]] = {
+    BatchRequest: {
+        "input_file_id": honoured("required", "a file with purpose batch"),
+        "endpoint": honoured("required", "where the lines go"),
+        "completion_window": honoured("required, 24h", "the time that the batch has"),
+        "metadata": honoured("up to 16 pairs of texts", "kept and returned"),
+        "output_expires_after": refused(),
+    }
+}
+_MOST_PAIRS: Final = 16
+_LONGEST_KEY: Final = 64
+_LONGEST_VALUE: Final = 512
+
+
+class Batches:
+    """The endpoints."""
+
+    def __init__(self, access: StorageAccess) -> None:
+        self._access = access
+
+    async def create(self, request: Request) -> Response:
+        """Create a batch, which the runner takes next."""
+        try:
+            storage, account = await self._access.opened(request)
+        except ChasquiError:
+            await discard_body(request)
+            raise
+        body = decode_body(BatchRequest, await read_json_body(request), _FIELDS).body
+        _check(body)
+        await asyncio.to_thread(storage.files.find, account, body.input_file_id)
+        batch = await asyncio.to_thread(
+            storage.batches.create, account, body.endpoint, body.input_file_id, body.metadata or {}
+        )
+        return json_response(batch_body(batch))
+
+    async def list(self, request: Request) -> Response:
+        """A page of the caller's batches, newest first."""
+        storage, account = await self._access.opened(request)
+        limit = page_limit(request.query_params.get("limit"), 20, 100)
+        find = partial(storage.batches.page, account, after=request.query_params.get("after"), limit=limit + 1)
+        return json_response(batch_page(await asyncio.to_thread(find), limit))
+
+    async def get(self, request: Request) -> Response:
+        """One batch."""
+        storage, account = await self._access.opened(request)
+        return json_response(batch_body(await asyncio.to_thread(storage.batches.find, account, _id(request))))
+
+    async def cancel(self, request: Request) -> Response:
+        """Begin to cancel a batch; lines that have an answer keep it."""
+        storage, account = await self._access.opened(request)
+        return json_response(batch_body(await asyncio.to_thread(storage.batches.cancel, account, _id(request))))
+
+
+def _id(request: Request) -> str:
+    return str(request.path_params["id"])
+
+
+def _check(body: BatchRequest) -> None:
+    if body.endpoint not in ENDPOINTS:
+        raise InvalidValue(f"endpoint must be one of {', '.join(ENDPOINTS)}.", param="endpoint")
+    if body.completion_window != "24h":
+        raise InvalidValue("completion_window must be 24h.", param="completion_window")
+    pairs = body.metadata or {}
+    if len(pairs) > _MOST_PAIRS or any(
+        len(name) > _LONGEST_KEY or len(value) > _LONGEST_VALUE for name, value in pairs.items()
+    ):
+        raise InvalidValue(
+            f"metadata may have {_MOST_PAIRS} pairs, with names of {_LONGEST_KEY} and texts of {_LONGEST_VALUE} "
+            "characters.",
+            param="metadata",
+        )
