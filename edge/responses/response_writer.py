@@ -82,11 +82,12 @@ class ResponseWriter:
         return b""
 
     def failed(self, error: ChasquiError) -> bytes:
-        """The response as it has failed."""
+        """The end of the open item, and the response as it has failed."""
+        closed = self._close(INCOMPLETE)
         failure = failure_of(error)
         body = ResponseErrorBody(_RATE_LIMIT if failure.status == 429 else _FAILED, failure.message)
         response = msgspec.structs.replace(self._response, status="failed", error=body, output=self._output)
-        return self._event(ResponseFailed, response=response)
+        return closed + self._event(ResponseFailed, response=response)
 
     def _event(self, kind: Any, **fields: Any) -> bytes:
         """The next event, named by the tag of its struct."""

@@ -272,12 +272,15 @@ def test_a_response_repeats_what_was_asked_for() -> None:
 
 def test_a_failed_stream_ends_with_the_response_and_why() -> None:
     writer = asked(stream=True).writer
-    before = writer.others([events.started()]) + writer.text(0, "Hel")
-    [(name, event)] = events_in(writer.failed(SlowReader()))
+    data = writer.others([events.started()]) + writer.text(0, "Hel") + writer.failed(SlowReader())
+    seen = events_in(data)
+    assert [event["sequence_number"] for _, event in seen] == list(range(len(seen)))
+    name, event = seen[-1]
     assert name == "response.failed"
-    assert event["sequence_number"] == len(events_in(before))
     assert event["response"]["status"] == "failed"
     assert event["response"]["error"]["code"] == "rate_limit_exceeded"
+    [item] = event["response"]["output"]
+    assert (item["status"], item["content"][0]["text"]) == ("incomplete", "Hel")
 
 
 def test_a_tool_choice_of_a_tool_that_is_left_out_is_refused_as_unsupported() -> None:
