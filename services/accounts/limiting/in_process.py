@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from services.accounts.key import AccountsError
 from services.accounts.limiting.api import STEP, Gauge, Grant, Shortage, Standing
-from services.accounts.limiting.period import until_next
+from services.accounts.limiting.period import Periods, until_next
 from services.accounts.limiting.window import Window
 
 if TYPE_CHECKING:
@@ -49,19 +49,24 @@ class InProcess:
         self.available = True
         self._clock = clock
         self._now = now
+        self._periods = Periods()
         self._counts: defaultdict[str, _Counts] = defaultdict(_Counts)
 
     async def take(self, subjects: Sequence[Subject], amounts: Amounts) -> Grant:
         """Count the amounts for every subject; Shortage if a limit of one does not allow it."""
         step, now = int(self._clock() / STEP), self._now()
-        day, month = f"{now:%Y-%m-%d}", f"{now:%Y-%m}"
+        day, month = self._periods.of(now)
         for subject in subjects:
             self._check(subject, amounts, step, now)
         for subject in subjects:
             counts = self._counts[subject.name]
-            counts.calls.add(step, amounts.calls)
-            counts.tokens.add(step, amounts.tokens)
+            if amounts.calls:
+                counts.calls.add(step, amounts.calls)
+            if amounts.tokens:
+                counts.tokens.add(step, amounts.tokens)
             counts.running += amounts.running
+            if not amounts.usd:
+                continue
             if day not in counts.spent:  # days before it are over
                 counts.spent = {month: counts.spent.get(month, _NOTHING)}
             for period in (day, month):
@@ -75,6 +80,8 @@ class InProcess:
             counts.calls.give_back(grant.step, amounts.calls)
             counts.tokens.give_back(grant.step, amounts.tokens)
             counts.running -= amounts.running
+            if not amounts.usd:
+                continue
             for period in (grant.day, grant.month):
                 if period in counts.spent:
                     counts.spent[period] -= amounts.usd
@@ -91,7 +98,7 @@ class InProcess:
         now = self._now()
         for name, (of_day, of_month) in before.items():
             counts = self._counts[name].spent
-            for period, amount in ((f"{now:%Y-%m-%d}", of_day), (f"{now:%Y-%m}", of_month)):
+            for period, amount in zip(self._periods.of(now), (of_day, of_month), strict=True):
                 counts[period] = counts.get(period, _NOTHING) + amount
         await asyncio.Event().wait()
 
@@ -100,6 +107,7 @@ class InProcess:
 
     def _check(self, subject: Subject, amounts: Amounts, step: int, now: datetime) -> None:
         limits, counts = subject.limits, self._counts[subject.name]
+        day, month = self._periods.of(now)
         for name, window, amount, limit in (
             ("calls_per_minute", counts.calls, amounts.calls, limits.calls_per_minute),
             ("tokens_per_minute", counts.tokens, amounts.tokens, limits.tokens_per_minute),
@@ -112,11 +120,13 @@ class InProcess:
         if limit is not None and amounts.running and counts.running + amounts.running > limit:
             raise Shortage(subject, "concurrent_calls", 1.0 if limit else None, self._standing([subject], step))
         for name, period, budget in (
-            ("usd_per_day", f"{now:%Y-%m-%d}", limits.usd_per_day),
-            ("usd_per_month", f"{now:%Y-%m}", limits.usd_per_month),
+            ("usd_per_day", day, limits.usd_per_day),
+            ("usd_per_month", month, limits.usd_per_month),
         ):
+            if budget is None:
+                continue
             spent = counts.spent.get(period, _NOTHING)
-            if budget is not None and (spent + amounts.usd > budget or spent >= budget):
+            if spent >= budget or spent + amounts.usd > budget:
                 raise Shortage(subject, name, until_next(name, now), self._standing([subject], step))
 
     def _standing(self, subjects: Sequence[Subject], step: int) -> Standing:

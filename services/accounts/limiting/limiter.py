@@ -33,7 +33,7 @@ class Limiter:
         """`total` are the limits of all calls together. While the store is away, calls are let in if it `opens`."""
         self.refused = dict.fromkeys(Limits.__dataclass_fields__, 0)  # calls, by the limit that was exceeded
         self._store = store
-        self._total = total
+        self._of_all = [Subject(TOTAL, total)] if total else []
         self._opens = opens
 
     @property
@@ -54,8 +54,7 @@ class Limiter:
         subjects = []
         if caller.key is not None and caller.key.limits:
             subjects.append(Subject(caller.key.name, caller.key.limits))
-        if self._total:
-            subjects.append(Subject(TOTAL, self._total))
+        subjects += self._of_all
         allowance = Allowance(self, subjects)
         await allowance.take(Amounts(calls=1, running=1))
         return allowance

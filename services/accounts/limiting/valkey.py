@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from services.accounts.key import AccountsError
 from services.accounts.limiting.api import STEP, Gauge, Grant, Shortage, Standing, StoreAway
-from services.accounts.limiting.period import until_next
+from services.accounts.limiting.period import Periods, until_next
 from services.settings import SettingsError
 from services.tasks import background_task
 
@@ -55,12 +55,13 @@ class Valkey:
         self._take = self._redis.register_script((_SCRIPTS / "take.lua").read_text(encoding="utf-8"))
         self._give_back = self._redis.register_script((_SCRIPTS / "give_back.lua").read_text(encoding="utf-8"))
         self._server = uuid4().hex
+        self._periods = Periods()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def take(self, subjects: Sequence[Subject], amounts: Amounts) -> Grant:
         """Count the amounts for every subject; Shortage if a limit of one does not allow it, StoreAway."""
         now = datetime.now(UTC)
-        day, month = f"{now:%Y-%m-%d}", f"{now:%Y-%m}"
+        day, month = self._periods.of(now)
         asked = {
             "subjects": [_subject(subject) for subject in subjects],
             "amounts": _amounts(amounts),
@@ -132,7 +133,8 @@ class Valkey:
     async def _remember(self, spent: Spent) -> None:
         now = datetime.now(UTC)
         for name, (of_day, of_month) in (await asyncio.to_thread(spent)).items():
-            for period, amount, days in ((f"{now:%Y-%m-%d}", of_day, 3), (f"{now:%Y-%m}", of_month, 40)):
+            day, month = self._periods.of(now)
+            for period, amount, days in ((day, of_day, 3), (month, of_month, 40)):
                 await self._redis.set(f"{_PREFIX}{name}:usd:{period}", _nano(amount), nx=True, ex=days * _DAY_SECONDS)
 
     def _found(self) -> None:
