@@ -51,6 +51,7 @@ class Relay:
         # What the writer has not sent yet.
         self._submits: dict[int, relay_service_pb2.Submit] = {}
         self._cancels: list[int] = []
+        self._lost: list[relay_service_pb2.LostCall] = []
         self._wake = asyncio.Event()
 
     def submit(self, request: chat_service_pb2.ChatRequest, options: CallOptions, *, streamed: bool) -> RelayedCall:
@@ -66,7 +67,7 @@ class Relay:
         self._submits[call_id] = relay_service_pb2.Submit(
             call_id=call_id, chat=data, streamed=streamed, metadata=metadata
         )
-        call = self._calls[call_id] = RelayedCall(metadata.get("x-request-id", ""), partial(self._end, call_id))
+        call = self._calls[call_id] = RelayedCall(metadata, partial(self._end, call_id))
         self._wake.set()
         return call
 
@@ -135,13 +136,14 @@ class Relay:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._submits or self._cancels:
+            while self._submits or self._cancels or self._lost:
                 await stream.write(self._gather())
 
     def _gather(self) -> relay_service_pb2.RelayRequest:
-        """One message: all cancels, and the new calls that fit."""
-        message = relay_service_pb2.RelayRequest(cancels=self._cancels)
+        """One message: all cancels and lost calls, and the new calls that fit."""
+        message = relay_service_pb2.RelayRequest(cancels=self._cancels, lost=self._lost)
         self._cancels.clear()
+        self._lost.clear()
         size = 0
         while self._submits and size < FULL:
             submit = self._submits.pop(next(iter(self._submits)))
@@ -150,17 +152,21 @@ class Relay:
         return message
 
     def _log_lost(self) -> None:
-        """Log what was delivered of each call: a server that has died has written no usage records for them.
+        """Log what was delivered of each call, for the ledger, too: a server that died has no usage records of them.
 
         If only the connection broke, the server has cancelled the calls and logged their usage, which counts.
         """
         for call in self._calls.values():
             fields = {
-                "request_id": call.request_id,
+                "request_id": call.metadata.get("x-request-id", ""),
                 "completion_tokens": call.tokens,
                 "characters": call.characters,
             }
             log.warning("chat call lost", extra={"fields": fields})
+            if call.begun is not None:
+                lost = relay_service_pb2.LostCall(metadata=call.metadata, started=call.begun, tokens=call.tokens)
+                self._lost.append(lost)
+                self._wake.set()
 
     def _fail_all(self) -> None:
         """End every call: the server has forgotten them."""

@@ -11,7 +11,7 @@ from chasqui.v1 import stream_pb2
 from edge.upstream.upstream_error import error_of_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from chasqui.v1 import relay_service_pb2
     from edge.upstream.transport import EventSink
@@ -43,12 +43,14 @@ class _EarlyEvents:
 class RelayedCall:
     """The edge's side of a call.
 
-    `tokens` and `characters` count what has arrived so far, in all choices. `on_end` is called once no more events are
-    wanted: with True if the server is still generating and must cancel the call.
+    `metadata` is that of its Submit, `begun` its first event. `tokens` and `characters` count what has arrived so far,
+    in all choices. `on_end` is called once no more events are wanted: with True if the server is still generating and
+    must cancel the call.
     """
 
-    def __init__(self, request_id: str, on_end: Callable[[bool], None]) -> None:
-        self.request_id = request_id
+    def __init__(self, metadata: Mapping[str, str], on_end: Callable[[bool], None]) -> None:
+        self.metadata = metadata
+        self.begun: stream_pb2.Started | None = None
         self.tokens = 0
         self.characters = 0
         self._on_end = on_end
@@ -96,6 +98,8 @@ class RelayedCall:
         self.tokens = progress.tokens
         events = progress.events
         if events:
+            if self.begun is None:
+                self.begun = events[0].started
             self.characters += sum(len(event.delta.content) for event in events)
             try:
                 self._sink.add_all(events)

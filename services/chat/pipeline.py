@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
-from services.chat.accounting.call_facts import CallFacts, ServedModel, origin_of
+from chasqui.v1 import chat_pb2
+from services.chat.accounting.call_facts import CallFacts, ServedModel, lost_origin, origin_of
 from services.chat.accounting.call_spans import operation_of
 from services.chat.accounting.ledger_entries import cost_of
 from services.chat.answer.call import ChatCall
@@ -20,6 +21,7 @@ from services.service_tier import ServiceTier
 
 if TYPE_CHECKING:
     from chasqui.v1.chat_service_pb2 import ChatRequest
+    from chasqui.v1.stream_pb2 import Started
     from services.accounts.caller import Caller
     from services.accounts.limiting.limiter import Allowance, Limiter
     from services.chat.accounting.recorder import CallRecorder
@@ -122,6 +124,16 @@ class ChatPipeline:
             raise
         context.accepted = True
         return call
+
+    def record_lost(self, started: Started, completion_tokens: int, caller: Caller) -> None:
+        """Record in the ledger a call that a server before this one was running when it died.
+
+        The caller pays for the prompt, of which nothing is known to have been cached, and for what was delivered.
+        """
+        tier = tier_of(started.service_tier)
+        model = ServedModel(started.model, started.system_fingerprint, self._catalogue.prices[tier], started.model)
+        usage = chat_pb2.Usage(prompt_tokens=started.prompt_tokens, completion_tokens=completion_tokens)
+        self._recorder.record_lost(lost_origin(started, caller), model, usage)
 
     async def _processed(self, request: ChatRequest, caller: str, clock: CallTime) -> Input:
         try:

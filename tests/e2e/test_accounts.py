@@ -24,7 +24,7 @@ from chasqui.v1 import (
     usage_service_pb2_grpc,
 )
 from services.cli import main
-from tests.support.http import Reply, get, post
+from tests.support.http import Reply, get, open_stream, post, read_until
 from tests.support.service import Service
 
 CHAT = {"model": "simulated", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 2}
@@ -306,3 +306,22 @@ def test_a_wrong_question_about_usage_is_named(service: Service, unlimited: str,
 def test_without_accounts_there_is_no_usage(simulated: Service) -> None:
     refused = get(simulated.url + "/v1/usage")
     assert (refused.status, refused.error["code"]) == (404, "no_accounts")
+
+
+def test_what_a_server_that_died_had_delivered_is_in_the_ledger(service: Service, operator: Operator) -> None:
+    key = operator.run("keys", "create", "lost")
+    assert becomes(200, service, key)
+    ledger(operator, "lost", 2)  # else they die with the server
+    headers = {"authorization": f"Bearer {key}", "x-request-id": "lost-stream"}
+    body = {**CHAT, "stream": True, "max_tokens": 100_000}
+    with open_stream(service.url + "/v1/chat/completions", body, headers) as connection:
+        service.parts()["server"].kill()
+        received = read_until(connection, '"error"')
+    delivered = service.logged("lost-stream", "chat call lost")["completion_tokens"]
+    assert delivered > 0
+    assert "[DONE]" not in received
+    service.wait_ready()
+    rows = {row["outcome"]: row for row in ledger(operator, "lost", 3)}
+    assert (rows["lost"]["calls"], rows["lost"]["completion_tokens"]) == (1, delivered)
+    assert rows["lost"]["prompt_tokens"] * 2 == rows["completed"]["prompt_tokens"]
+    assert Decimal(rows["lost"]["cost_usd"]) > 0

@@ -116,6 +116,7 @@ class FakeRelayService(relay_service_pb2_grpc.RelayServiceServicer):
         self._chat = chat
         self.cancels: list[int] = []
         self.sizes: list[int] = []  # of the messages that came, in bytes
+        self.lost: list[relay_service_pb2.LostCall] = []
         self._writing = asyncio.Lock()
 
     async def Relay(self, _: object, context: Context) -> None:  # type: ignore[override]  # noqa: N802 - the contract's name, and grpc.aio takes coroutines that read and write
@@ -125,6 +126,7 @@ class FakeRelayService(relay_service_pb2_grpc.RelayServiceServicer):
         try:
             while (message := await context.read()) is not grpc.aio.EOF:
                 self.sizes.append(message.ByteSize())
+                self.lost += message.lost
                 for submit in message.submits:
                     calls[submit.call_id] = asyncio.create_task(self._serve(submit, context))
                 for call_id in message.cancels:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from chasqui.v1 import chat_pb2
     from chasqui.v1.chat_service_pb2 import ChatRequest
+    from chasqui.v1.stream_pb2 import Started
     from services.accounts.caller import Caller
     from services.accounts.price import Price
     from services.service_tier import ServiceTier
@@ -68,6 +69,12 @@ def origin_of(request: ChatRequest, context: CallContext, caller: Caller) -> Cal
     """The origin of a call that has just arrived. A gRPC caller's request says which endpoint it is over REST."""
     endpoint = caller.endpoint or ("completions" if request.HasField("prompt") else "chat/completions")
     return CallOrigin(ids_of(request, context, caller.call_id), caller, endpoint, user_hash(request), datetime.now(UTC))
+
+
+def lost_origin(started: Started, caller: Caller) -> CallOrigin:
+    """The origin of a call of which only its first event is left."""
+    arrived = started.created.ToDatetime(UTC)
+    return CallOrigin(CallIds("", "", started.id), caller, caller.endpoint, "", arrived)
 
 
 def user_hash(request: ChatRequest) -> str:

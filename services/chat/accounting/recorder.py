@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from chasqui.v1 import chat_pb2
+from services.accounts.ledger_entry import LOST
 from services.chat.accounting.call_metrics import CallMetrics
 from services.chat.accounting.call_spans import CallSpans, request_attributes
 from services.chat.accounting.ledger_entries import entry, entry_of
@@ -75,6 +77,12 @@ class CallRecorder:
         """Record in the ledger that a call was admitted, but ended with `error` before it was queued."""
         if self._accounts is not None:
             self._accounts.record(entry(origin, model, _outcome(error), _NOTHING, seconds=seconds, queue_seconds=0.0))
+
+    def record_lost(self, origin: CallOrigin, model: ServedModel, usage: chat_pb2.Usage) -> None:
+        """Record in the ledger a call whose server died; a record of that server's own replaces this one."""
+        if self._accounts is not None:
+            seconds = (datetime.now(UTC) - origin.arrived).total_seconds()
+            self._accounts.record(entry(origin, model, LOST, usage, seconds=seconds, queue_seconds=0.0))
 
     def record(self, record: UsageRecord, trace: CallTrace) -> None:
         """Record a call; once per call."""

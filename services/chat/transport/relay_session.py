@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from services.telemetry.rpc import RpcObserver
 
     Context = grpc.aio.ServicerContext[Any, Any]
+
+log = logging.getLogger(__name__)
 
 # Characters of unread text after which a message is full: a larger one delays the other calls of its stream.
 FULL: Final = 64 * 1024
@@ -95,9 +98,19 @@ class RelaySession:
                     await self._context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The ids of calls must increase.")
                 self._last_id = submit.call_id
                 self._calls[submit.call_id] = tasks.create_task(self._serve(submit))
+            for lost in message.lost:
+                self._record_lost(lost)
             for call_id in message.cancels:
                 if call_id in self._calls:
                     self._calls[call_id].cancel()
+
+    def _record_lost(self, lost: relay_service_pb2.LostCall) -> None:
+        try:
+            self._pipeline.record_lost(lost.started, lost.tokens, self._authentication.caller(lost.metadata))
+        except ChasquiError as error:  # its key has been revoked meanwhile
+            log.warning(
+                "a lost call is not in the ledger", extra={"fields": {"call": lost.started.id, "why": str(error)}}
+            )
 
     async def _serve(self, submit: relay_service_pb2.Submit) -> None:
         """Accept a call and own it until it has ended."""

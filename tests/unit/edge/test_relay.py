@@ -198,6 +198,8 @@ async def test_a_broken_stream_ends_its_calls_with_an_error_and_is_opened_again(
     async with running_chat_server(tmp_path) as again:
         await is_connected(relay)
         assert await whole(relay, REQUEST, PLAIN) == again.chat.response
+        # The call that had begun, for the ledger.
+        assert [lost.started for lost in again.relay.lost] == [events.started().started]
 
 
 async def test_what_came_before_the_break_is_delivered_before_the_error(server: FakeChatServer, relay: Relay) -> None:
@@ -241,7 +243,7 @@ async def test_an_error_of_the_sink_ends_that_call_alone_and_cancels_it(
 
 async def test_a_call_whose_sink_takes_no_more_is_cancelled_once() -> None:
     ends: list[bool] = []
-    call = RelayedCall("request-7", ends.append)
+    call = RelayedCall({}, ends.append)
     forwarding = asyncio.create_task(call.forward(Recorder(0, SlowReader())))
     await asyncio.sleep(0)
     call.deliver_text(0, "a")
@@ -252,7 +254,7 @@ async def test_a_call_whose_sink_takes_no_more_is_cancelled_once() -> None:
 
 
 async def test_events_are_handed_on_at_once_and_without_a_task() -> None:
-    call, sink = RelayedCall("request-7", lambda _: None), Recorder()
+    call, sink = RelayedCall({}, lambda _: None), Recorder()
     call.deliver(relay_service_pb2.CallProgress(call_id=7, events=[events.started()]))
     forwarding = asyncio.create_task(call.forward(sink))
     await asyncio.sleep(0)
