@@ -139,3 +139,20 @@ async def test_a_model_that_llama_cpp_does_not_know_is_refused_with_a_sentence(t
     engine = build_engine(Settings(model=str(unknown), context_length=1024, parallel=1))
     with pytest.raises(EngineLoadError, match=r"llama\.cpp cannot load"):
         await engine.start()
+
+
+@pytest.mark.parametrize(
+    "penalised",
+    [Sampling(temperature=0.0, presence_penalty=2.0), Sampling(temperature=0.0, frequency_penalty=2.0)],
+    ids=["presence", "frequency"],
+)
+async def test_penalties_count_the_tokens_of_the_prompt_too_as_the_readme_says(
+    engine: Engine, penalised: Sampling
+) -> None:
+    prompt = engine.tokenizer.encode("one two three four one two three four one two three")
+
+    async def first_text(sampling: Sampling) -> str:
+        return (await run(engine, Generation(prompt=prompt, max_tokens=1, sampling=sampling))).text(engine.tokenizer)
+
+    assert await first_text(Sampling(temperature=0.0)) == " "
+    assert await first_text(penalised) != " "

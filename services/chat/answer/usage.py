@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
@@ -26,16 +27,25 @@ def usage_of(end: End, completion_tokens: int, price: Price) -> chat_pb2.Usage:
 
 
 def timings_of(timings: EngineTimings, tokenize_seconds: float, total_seconds: float) -> chat_pb2.Timings:
-    """Where the time of a call went; `timings` count its wait for the engine too."""
-    return chat_pb2.Timings(
-        queue=_duration(timings.queue),
-        tokenize=_duration(tokenize_seconds),
-        prefill=_duration(timings.prefill),
-        decode=_duration(timings.decode),
-        total=_duration(total_seconds),
-    )
+    """Where the time of a call went; `timings` count its wait for the engine too.
+
+    An engine measures with a clock of its own, in another thread: what the phases have more than the total is cut off,
+    from the last on.
+    """
+    phases = {
+        "tokenize": tokenize_seconds,
+        "queue": timings.queue,
+        "prefill": timings.prefill,
+        "decode": timings.decode,
+    }
+    left = total_seconds
+    for name, seconds in phases.items():
+        phases[name] = min(max(seconds, 0.0), left)
+        left -= phases[name]
+    measured = {name: _duration(seconds) for name, seconds in phases.items()}
+    return chat_pb2.Timings(**measured, total=_duration(total_seconds))
 
 
 def _duration(seconds: float) -> Duration:
-    nanoseconds = max(round(seconds * 1e9), 0)
+    nanoseconds = max(math.floor(seconds * 1e9), 0)
     return Duration(seconds=nanoseconds // 10**9, nanos=nanoseconds % 10**9)
