@@ -30,9 +30,9 @@ export function operationElement(document, path, method, operation) {
  */
 function formParts(method, path, operation) {
   const example = operation.requestBody?.content["application/json"].example;
-  const named = operation.parameters?.find((/** @type {any} */ parameter) => parameter.in === "path");
+  /** @type {ParameterField[]} */
+  const fields = (operation.parameters ?? []).flatMap(parameterField);
   const body = make("textarea", { rows: 10, spellcheck: "false", "aria-label": "body", value: example ? JSON.stringify(example, null, 2) : "" });
-  const value = make("input", { placeholder: named?.name ?? "", "aria-label": named?.name ?? "" });
   const output = make("pre", { class: "output", tabindex: 0, role: "region", "aria-label": "Response", hidden: true });
   const send = make("button", { type: "button", class: "primary" }, "Send");
   const stop = make("button", { type: "button", class: "quiet", disabled: true }, "Stop");
@@ -44,11 +44,10 @@ function formParts(method, path, operation) {
     send.disabled = true;
     stop.disabled = false;
     output.hidden = false;
-    const target = named ? path.replace(`{${named.name}}`, encodeURIComponent(value.value)) : path;
     const headers = { ...keyHeader(), ...(example && { "content-type": "application/json" }) };
     try {
       const options = { method: method.toUpperCase(), headers, signal: running.signal };
-      await show(await fetch(target, example ? { ...options, body: body.value } : options), output);
+      await show(await fetch(targetOf(path, fields), example ? { ...options, body: body.value } : options), output);
     } catch (error) {
       output.textContent += `\n${error}`;
     } finally {
@@ -57,7 +56,37 @@ function formParts(method, path, operation) {
     }
   });
   const actions = make("div", { class: "actions" }, send, stop);
-  return [make("h2", {}, "Try it"), ...(example ? [body] : []), ...(named ? [value] : []), actions, output];
+  return [make("h2", {}, "Try it"), ...(example ? [body] : []), ...fields.map(({ input }) => input), actions, output];
+}
+
+/** @typedef {{name: string, place: "path" | "query", input: HTMLInputElement}} ParameterField */
+
+/**
+ * A field for a part of the address; headers have none.
+ *
+ * @param {any} parameter
+ * @returns {ParameterField[]}
+ */
+function parameterField({ name, in: place, description }) {
+  if (place !== "path" && place !== "query") return [];
+  const words = description ? `${name}: ${description}` : name;
+  return [{ name, place, input: make("input", { class: "parameter", placeholder: words, "aria-label": words }) }];
+}
+
+/**
+ * The address with what the fields hold.
+ *
+ * @param {string} path
+ * @param {ParameterField[]} fields
+ */
+function targetOf(path, fields) {
+  const query = new URLSearchParams();
+  let target = path;
+  for (const { name, place, input } of fields) {
+    if (place === "path") target = target.replace(`{${name}}`, encodeURIComponent(input.value));
+    else if (input.value) query.set(name, input.value);
+  }
+  return query.size ? `${target}?${query}` : target;
 }
 
 /**
