@@ -10,6 +10,7 @@ from services.errors import PermissionDenied, quoted
 
 if TYPE_CHECKING:
     from services.accounts.key import Key
+    from services.service_tier import ServiceTier
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +44,8 @@ class Caller:
             return
         if requested not in self.key.models and served not in self.key.models:
             raise PermissionDenied(f"This API key may not use the model {quoted(requested)}.", param="model")
+
+    def check_tier(self, tier: ServiceTier) -> None:
+        """PermissionDenied if the key may not use the service tier."""
+        if self.key is not None and self.key.tiers and tier not in self.key.tiers:
+            raise PermissionDenied(f"This API key may not use the service_tier {tier}.", param="service_tier")

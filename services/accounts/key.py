@@ -25,7 +25,8 @@ class AccountsError(Exception):
 class Key:
     """A key without its secret.
 
-    `models` and `endpoints` are those that it may use, empty for all; `priority` is one of `PRIORITIES`.
+    `models`, `endpoints` and `tiers` (of services/service_tier.py) are those that it may use, empty for all; `priority`
+    is one of `PRIORITIES`.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Key:
     revoked_at: datetime | None = None
     limits: Limits = NO_LIMITS
     priority: str = "normal"
+    tiers: tuple[str, ...] = ()
 
     @property
     def status(self) -> str:

@@ -90,6 +90,7 @@ class ChatPipeline:
         origin = origin_of(request, context, caller)
         caller.check_endpoint(origin.endpoint)
         tier = tier_of(request.service_tier)
+        caller.check_tier(tier)
         model = self._served(request, tier)
         caller.check_model(request.model, model.name)
         self._inputs.check_size(request)

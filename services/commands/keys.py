@@ -14,6 +14,7 @@ from services.accounts.key import ENDPOINTS, PRIORITIES, AccountsError, Key
 from services.accounts.limits import LIMIT_NAMES, Limits, limit_of
 from services.commands.listing import FORMATS, listed
 from services.commands.moments import Moment, Span
+from services.service_tier import ServiceTier
 from services.settings import SettingsError, read_environment
 
 if TYPE_CHECKING:
@@ -66,6 +67,12 @@ def _rights(command: Callable[..., None]) -> Callable[..., None]:
             metavar="A,B",
             help=f"The only endpoints that it may use, of {', '.join(ENDPOINTS)}; all lifts the limit.",
         ),
+        click.option(
+            "--tiers",
+            callback=_names,
+            metavar="A,B",
+            help=f"The only service tiers that it may use, of {', '.join(ServiceTier)}; all lifts the limit.",
+        ),
     )
     decorators: list[Callable[[Any], Any]] = [*options, *map(_limit_option, LIMIT_NAMES), _PRIORITY]
     for option in reversed(decorators):
@@ -98,9 +105,10 @@ def _names(_: click.Context, parameter: click.Parameter, value: str | None) -> t
         return ()
     if not names:
         raise click.BadParameter("there is no name in it; 'all' lifts the limit.")
-    unknown = [name for name in names if parameter.name == "endpoints" and name not in ENDPOINTS]
+    known: Any = {"endpoints": ENDPOINTS, "tiers": tuple(ServiceTier)}.get(str(parameter.name), names)
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(ENDPOINTS)}.")
+        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(known)}.")
     return names
 
 
@@ -195,6 +203,7 @@ def _row(store: KeyStore, key: Key) -> dict[str, Any]:
         "prefixes": [f"chasqui_{prefix}_" for prefix in store.prefixes(key.name)],
         "models": list(key.models or (_ALL,)),
         "endpoints": list(key.endpoints or (_ALL,)),
+        "tiers": list(key.tiers or (_ALL,)),
         "created_at": key.created_at.isoformat(timespec="seconds"),
         **{name: getattr(key.limits, name) for name in LIMIT_NAMES},
         "priority": key.priority,

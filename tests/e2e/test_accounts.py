@@ -325,3 +325,13 @@ def test_what_a_server_that_died_had_delivered_is_in_the_ledger(service: Service
     assert (rows["lost"]["calls"], rows["lost"]["completion_tokens"]) == (1, delivered)
     assert rows["lost"]["prompt_tokens"] * 2 == rows["completed"]["prompt_tokens"]
     assert Decimal(rows["lost"]["cost_usd"]) > 0
+
+
+def test_a_key_uses_the_service_tiers_that_are_its_own(service: Service, operator: Operator) -> None:
+    key = operator.run("keys", "create", "no-priority", "--tiers", "default,flex")
+    time.sleep(1)  # the server reads keys again
+    for tier, status in (("flex", 200), ("default", 200), (None, 200), ("priority", 403)):
+        url = service.url + "/v1/chat/completions"
+        reply = post(url, CHAT | {"service_tier": tier}, authorization=f"Bearer {key}")
+        assert reply.status == status, tier
+    assert (reply.error["code"], reply.error["param"]) == ("permission_denied", "service_tier")

@@ -97,13 +97,13 @@ class SqlKeyStore:
 def key_of(row: RowMapping) -> Key:
     """The key in a row of the table."""
     fields = {name: row[name] for name in Key.__dataclass_fields__ if name in row}
-    names = {name: tuple(row[name]) for name in ("models", "endpoints")}
+    names = {name: tuple(row[name] or ()) for name in ("models", "endpoints", "tiers")}
     return Key(**{**fields, **names}, limits=Limits(**{name: row[name] for name in LIMIT_NAMES}))
 
 
 def _columns(key: Key) -> dict[str, Any]:
     values = {name: getattr(key, name) for name in Key.__dataclass_fields__ if name != "limits"}
-    names = {"models": list(key.models), "endpoints": list(key.endpoints)}
+    names = {"models": list(key.models), "endpoints": list(key.endpoints), "tiers": list(key.tiers)}
     return {**values, **names, **{name: getattr(key.limits, name) for name in LIMIT_NAMES}}
 
 

@@ -80,6 +80,7 @@ KEYS: Final = Table(
     Column("usd_per_day", Usd),
     Column("usd_per_month", Usd),
     Column("priority", String(16), nullable=False, server_default="normal"),
+    Column("tiers", JSON),
 )
 
 # A key has one secret, and for a while after its rotation the one before.
