@@ -144,6 +144,10 @@ test-accounts: setup ## Test keys, limits and the ledger with a real PostgreSQL 
 soak: setup ## Mixed traffic, disconnects and kills for SOAK_SECONDS (600), then a verdict: leaks, wrong answers, errors.
 	$(BIN)/python -m tests.bench.soak --seconds $(SOAK_SECONDS)
 
+.PHONY: test-batches
+test-batches: setup ## Kill every process under a batch of BATCH_LINES (2000): each line is answered and billed once.
+	$(BIN)/pytest tests/batches
+
 .PHONY: siege
 siege: setup ## Every hostile input at once beside normal traffic for SOAK_SECONDS (600): who was lost, late or wrong.
 	$(BIN)/python -m tests.bench.siege --seconds $(SOAK_SECONDS)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from chasqui.v1 import chat_pb2
@@ -11,6 +14,7 @@ from edge.api.asked import errors_named
 from edge.http.call_options import CallOptions
 from edge.openai.batch_line import answered, asked_of, call_id, refused, request_id
 from edge.upstream.several_calls import SeveralCalls
+from services.accounts.ledger_entry import LOST, LedgerEntry
 from services.errors import ChasquiError, Code
 
 if TYPE_CHECKING:
@@ -25,21 +29,32 @@ _NOT_NOW: Final = frozenset({Code.UNAVAILABLE, Code.CANCELLED})
 _NOT_NOW_REASONS: Final = frozenset({"RESOURCE_UNAVAILABLE", "RATE_LIMIT_EXCEEDED", "INSUFFICIENT_QUOTA"})
 _FAILED: Final = frozenset({Code.INTERNAL, Code.UNKNOWN})
 _MOST_ATTEMPTS: Final = 5
+_PICODOLLAR: Final = Decimal("1e-12")
 _SHORTEST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 
 
-async def result_of(claimed: ClaimedLine, data: bytes, transport: Transport) -> tuple[str, bool]:
-    """The line of the output file and True, or that of the error file and False. Takes as long as it takes."""
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The line of the output file, or of the error file; `call` is the answer's row in the ledger."""
+
+    text: str
+    succeeded: bool
+    call: LedgerEntry | None = None
+
+
+async def result_of(claimed: ClaimedLine, data: bytes, transport: Transport) -> Result:
+    """The result of a line. Takes as long as it takes."""
     line = claimed.line
     failures = 0
     while True:
         try:
-            return answered(line, await _answer(claimed, data, transport)), True
+            asked = await _answered(claimed, data, transport)
+            return Result(answered(line, b"".join(asked.whole.json())), True, _call(claimed, asked))
         except ChasquiError as error:
             failures += error.code in _FAILED
             if not _may_succeed(error) or failures + line.attempts > _MOST_ATTEMPTS:
-                return refused(line, error), False
+                return Result(refused(line, error), False)
             pause = min(max(error.retry_after or 0.0, _SHORTEST_PAUSE), _LONGEST_PAUSE)
         await asyncio.sleep(pause)
 
@@ -48,8 +63,8 @@ def _may_succeed(error: ChasquiError) -> bool:
     return error.code in _NOT_NOW or error.code in _FAILED or error.reason in _NOT_NOW_REASONS
 
 
-async def _answer(claimed: ClaimedLine, data: bytes, transport: Transport) -> bytes:
-    """The JSON of the answer; raises the ChasquiError that refuses or ends the call."""
+async def _answered(claimed: ClaimedLine, data: bytes, transport: Transport) -> Asked:
+    """What the line asked for, with its answer; raises the ChasquiError that refuses or ends the call."""
     asked = asked_of(data, claimed.endpoint)
     with errors_named(asked.field_of):
         call = _start(asked, claimed, transport)
@@ -58,7 +73,32 @@ async def _answer(claimed: ClaimedLine, data: bytes, transport: Transport) -> by
             await call.forward(asked.whole)
         finally:
             call.cancel()
-    return b"".join(asked.whole.json())
+    return asked
+
+
+def _call(claimed: ClaimedLine, asked: Asked) -> LedgerEntry | None:
+    """The call as the ledger has it until the server's own row is there; None for several, whose sum is all we know."""
+    if len(asked.requests) > 1:
+        return None
+    answer = asked.whole.response
+    usage = answer.usage
+    return LedgerEntry(
+        call_id=answer.id,
+        at=datetime.now(UTC),
+        key=claimed.account,
+        owner="",
+        user="",
+        model=answer.model,
+        endpoint=claimed.endpoint.removeprefix("/v1/"),
+        outcome=LOST,
+        prompt_tokens=usage.prompt_tokens,
+        cached_tokens=usage.cached_tokens,
+        completion_tokens=usage.completion_tokens,
+        price="estimated_cost",
+        cost=Decimal(repr(usage.estimated_cost)).quantize(_PICODOLLAR),
+        seconds=answer.timings.total.ToMicroseconds() / 1e6,
+        queue_seconds=answer.timings.queue.ToMicroseconds() / 1e6,
+    )
 
 
 def _start(asked: Asked, claimed: ClaimedLine, transport: Transport) -> ChatStream:

@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -98,10 +99,11 @@ class BatchRunner:
 
     async def _run(self, claimed: ClaimedLine) -> None:
         data = await asyncio.to_thread(self._read, claimed)
-        result, succeeded = await result_of(claimed, data, self._transport)
-        if await asyncio.to_thread(self._storage.lines.finish, claimed.line, result, succeeded=succeeded):
-            self.completed += succeeded
-            self.failed += not succeeded
+        result = await result_of(claimed, data, self._transport)
+        finish = partial(self._storage.lines.finish, claimed.line, result.text)
+        if await asyncio.to_thread(finish, succeeded=result.succeeded, call=result.call):
+            self.completed += result.succeeded
+            self.failed += not result.succeeded
 
     def _read(self, claimed: ClaimedLine) -> bytes:
         with self._storage.files.path(claimed.input_file).open("rb") as file:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, func, insert, select, update
 
+from services.accounts.ledger_entry import LedgerEntry
 from services.accounts.sql.database import writing
-from services.accounts.sql.tables import BATCH_LINES, BATCHES
+from services.accounts.sql.ledger import insert_entries
+from services.accounts.sql.tables import BATCH_LINES, BATCHES, KEYS
 from services.batches.batch_store import move
 from services.batches.record import Batch, ClaimedLine, Line, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Delete, Engine
+    from sqlalchemy import Connection, Delete, Engine
 
 # A line whose runner has died is claimed again after this time; runners renew their leases several times within it.
 LEASE: Final = timedelta(seconds=30)
@@ -29,6 +31,7 @@ class LineStore:
     def __init__(self, engine: Engine, lease: timedelta = LEASE) -> None:
         self._engine = engine
         self._lease = lease
+        self._insert_call = insert_entries(engine.dialect.name)
 
     def begin(self, batch: Batch, lines: Sequence[Line]) -> None:
         """Put the lines of a validated batch into the queue; nothing happens if it was cancelled meanwhile."""
@@ -81,13 +84,18 @@ class LineStore:
         with writing(self._engine) as connection:
             connection.execute(update(BATCH_LINES).where(own).values(lease_until=None, worker=None))
 
-    def finish(self, line: Line, result: str, *, succeeded: bool) -> bool:
-        """Write the result of a line; false, and nothing is written, if it has one already."""
+    def finish(self, line: Line, result: str, *, succeeded: bool, call: LedgerEntry | None = None) -> bool:
+        """Write the result of a line; false, and nothing is written, if it has one already.
+
+        `call` is its call, as LOST: that stays in the ledger if the server dies before it has written its own row.
+        """
         same = (BATCH_LINES.c.batch == line.batch) & (BATCH_LINES.c.number == line.number)
         with writing(self._engine) as connection:
             written = connection.execute(
                 update(BATCH_LINES).where(same, _OPEN).values(succeeded=succeeded, result=result, worker=None)
             )
+            if written.rowcount and call is not None:
+                connection.execute(self._insert_call, [_with_owner(connection, call)])
         return bool(written.rowcount)
 
     def open_lines(self, batch: Batch) -> int:
@@ -126,6 +134,13 @@ class LineStore:
             waiting = connection.execute(select(func.count()).where(_OPEN)).scalar_one()
             held = _OPEN & (BATCH_LINES.c.lease_until >= datetime.now(UTC))
             return int(waiting), int(connection.execute(select(func.count()).where(held)).scalar_one())
+
+
+def _with_owner(connection: Connection, call: LedgerEntry) -> dict[str, Any]:
+    """The row of a call, for the owner that its key has now."""
+    owner = connection.execute(select(KEYS.c.owner).where(KEYS.c.name == call.key)).scalar_one_or_none()
+    fields = {name: getattr(call, name) for name in LedgerEntry.__dataclass_fields__}
+    return {**fields, "owner": owner or ""}
 
 
 def delete_lines(batch: Batch) -> Delete:

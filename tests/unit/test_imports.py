@@ -61,6 +61,7 @@ SHARED = (
     "services.errors",
     "services.limits",
     "services.fold",
+    "services.accounts.ledger_entry",
     "services.batches",
     "services.__version__",
 )

@@ -45,7 +45,7 @@ class Ledger:
         self._waiting: deque[LedgerEntry] = deque()
         self._away = False
         self._closing = threading.Event()
-        self._insert = _insert(engine.dialect.name)
+        self._insert = insert_entries(engine.dialect.name)
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
@@ -128,8 +128,8 @@ def _batches(entries: Iterable[LedgerEntry]) -> Iterator[list[LedgerEntry]]:
         yield batch
 
 
-def _insert(dialect: str) -> Any:
-    """Insert rows; of a call's rows the first one stays.
+def insert_entries(dialect: str) -> Any:
+    """The statement that inserts rows, the fields of entries; of a call's rows the first one stays.
 
     It is replaced if its call was lost, and by that of a later call with the same id: a line of a batch that ran again.
     """
