@@ -105,6 +105,10 @@ bench-footprint: setup ## Measure start-up time and memory.
 bench-cancel: setup ## Measure how soon a caller who goes away frees the engine (about a minute).
 	$(BIN)/python -m tests.bench.cancel
 
+.PHONY: bench-tiers
+bench-tiers: setup ## Measure the first token of each service tier while more calls come than there are slots.
+	$(BIN)/python -m tests.bench.tiers
+
 .PHONY: bench-sessions
 bench-sessions: setup ## Measure what it saves that a chat's calls stay at one replica (about a minute).
 	$(BIN)/python -m tests.bench.sessions

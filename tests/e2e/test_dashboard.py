@@ -96,6 +96,7 @@ def test_the_operator_s_questions_have_a_row_each() -> None:
     assert rows == [
         *("Is it slow?", "Where is the time?", "For whom?", "What does it cost?", "Is it about to fail?"),
         "Who is at a limit, and is every call in the ledger?",
+        "Does each service tier get what it pays for?",
     ]
 
 
