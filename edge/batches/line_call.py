@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from chasqui.v1 import chat_pb2
 from edge.api.asked import errors_named
+from edge.batches.line import answered, asked_of, call_id, refused, request_id
 from edge.http.call_options import CallOptions
-from edge.openai.batch_line import answered, asked_of, call_id, refused, request_id
 from edge.upstream.several_calls import SeveralCalls
 from services.accounts.ledger_entry import LOST, LedgerEntry
 from services.errors import ChasquiError, Code

@@ -6,7 +6,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from edge.openai.batch_line import WrongLineError, read_lines, unanswered
+from edge.batches.line import WrongLineError, read_lines, unanswered
 from services.batches.record import Batch, Line, LineError, Status
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from edge.api.decode import decode_body
 from edge.api.fields import Known, honoured, refused
+from edge.batches.line import ENDPOINTS
 from edge.endpoints.files import json_response, page_limit
 from edge.http.body import discard_body, read_json_body
-from edge.openai.batch_line import ENDPOINTS
 from edge.openai.batch_schema import BatchRequest, batch_body, batch_page
 from services.errors import ChasquiError, InvalidValue
 

@@ -8,10 +8,10 @@ from typing import IO, TYPE_CHECKING, Final
 import msgspec
 from starlette.responses import FileResponse, Response
 
+from edge.batches.line import first_error, read_lines
 from edge.http.body import discard_body
 from edge.http.call_options import CallOptions
 from edge.http.upload import read_upload
-from edge.openai.batch_line import first_error, read_lines
 from edge.openai.batch_schema import DeletedFile, file_body, file_page
 from services.errors import ChasquiError, InvalidValue, NoAccounts
 

@@ -117,6 +117,15 @@ def test_text_completions_with_several_prompts_are_a_batch_too(alice: OpenAI) ->
     assert len(answer["response"]["body"]["choices"]) == 2
 
 
+def test_responses_are_a_batch_too(alice: OpenAI) -> None:
+    request = json.loads(line("one", url="/v1/responses"))
+    request["body"] = {"model": MODEL, "input": "Hello!", "max_output_tokens": 3}
+    batch = run(alice, json.dumps(request), endpoint="/v1/responses")
+    [answer] = results(alice, batch.output_file_id)
+    body = answer["response"]["body"]
+    assert (body["object"], body["service_tier"], body["usage"]["output_tokens"]) == ("response", "flex", 3)
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [

@@ -45,7 +45,8 @@ LAYERS = (
     ("edge.api",),
     ("edge.anthropic", "edge.openai"),
     ("edge.responses",),
-    ("edge.batches", "edge.endpoints", "edge.envoy"),
+    ("edge.batches",),
+    ("edge.endpoints", "edge.envoy"),
     ("edge",),
     ("services",),
 )

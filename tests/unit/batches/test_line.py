@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from edge.openai import batch_line
-from edge.openai.batch_line import WrongLineError, asked_of, call_id, read_lines, refused
+from edge.batches import line as batch_line
+from edge.batches.line import WrongLineError, asked_of, call_id, read_lines, refused
 from services.batches.record import Line
 from services.errors import InvalidValue, Unavailable, UnsupportedParameter
 

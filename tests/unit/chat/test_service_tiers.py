@@ -66,7 +66,7 @@ async def test_one_choice_in_five_is_of_a_default_call_while_priority_calls_wait
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from("pd"), st.sampled_from("abc"), st.integers(1, 4)), min_size=1, max_size=60),
+    st.lists(st.tuples(st.sampled_from("pd"), st.sampled_from("abc"), st.integers(1, 4)), min_size=30, max_size=60),
     st.lists(st.booleans(), min_size=60, max_size=60),
 )
 async def test_however_calls_come_a_default_call_waits_for_a_bounded_number_of_priority_choices(

@@ -11,6 +11,7 @@ from msgspec import Raw, Struct, field
 from edge.api.errors import failure_of
 from edge.openai.asked import asked_chat, asked_completion
 from edge.openai.envelope import envelope
+from edge.responses.asked import asked_response
 from services.batches.record import Line, LineError
 from services.errors import ChasquiError, UnsupportedParameter
 
@@ -25,6 +26,7 @@ _LONGEST_ID: Final = 512
 ENDPOINTS: Final[dict[str, Callable[[bytes], Asked]]] = {
     "/v1/chat/completions": asked_chat,
     "/v1/completions": asked_completion,
+    "/v1/responses": asked_response,
 }
 
 
