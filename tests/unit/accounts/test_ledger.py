@@ -18,12 +18,20 @@ from sqlalchemy.exc import OperationalError
 from services.accounts import journal as journal_file
 from services.accounts.journal import Journal
 from services.accounts.ledger_entry import LOST, LedgerEntry
+from services.accounts.sql import ledger as ledger_thread
 from services.accounts.sql.database import open_database
 from services.accounts.sql.ledger import Ledger
 from services.accounts.sql.tables import CALLS
 from services.accounts.sql.usage_report import usage_report
 from services.accounts.usage import UsageQuery
 from tests.support.ledger import AT, an_entry
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches and retries come at once."""
+    monkeypatch.setattr(ledger_thread, "_BATCH_SECONDS", 0.02)
+    monkeypatch.setattr(ledger_thread, "_RETRY_SECONDS", 0.05)
 
 
 @pytest.fixture
