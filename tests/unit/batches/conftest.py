@@ -9,10 +9,11 @@ import pytest
 
 from services.batches.storage import BatchStorage
 from services.settings import Settings
+from tests.unit.accounts.conftest import place as place  # the database of `make test-accounts`, or SQLite
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Iterator[BatchStorage]:
-    storage = BatchStorage(Settings(accounts=str(tmp_path / "accounts.db"), files=str(tmp_path / "files")))
+def storage(tmp_path: Path, place: str) -> Iterator[BatchStorage]:
+    storage = BatchStorage(Settings(accounts=place, files=str(tmp_path / "files")))
     yield storage
     storage.close()
