@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from services.errors import NOT_ADMITTED, ChasquiError, Code, InsufficientQuota,
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ExceptionHandler
+
+log = logging.getLogger(__name__)
 
 # edge/README.md has this table.
 _STATUSES: Final = {
@@ -98,7 +101,10 @@ def exception_handlers(envelope_at: Callable[[Request], Envelope]) -> dict[int |
         body = envelope_at(request)(_http_failure(request, error))
         return Response(body, error.status_code, dict(error.headers or {}), "application/json")
 
-    async def on_exception(request: Request, _: Exception) -> Response:
+    async def on_exception(request: Request, error: Exception) -> Response:
+        exchange = current_exchange.get(None)
+        fields = {} if exchange is None else {"request_id": exchange.request_id}
+        log.error("an endpoint failed", exc_info=error, extra={"fields": fields})
         return response(ChasquiError("The edge failed; the operator's log says why."), envelope_at(request))
 
     return {

@@ -190,6 +190,21 @@ def app_that_raises(error: Exception) -> Starlette:
     return Starlette(routes=[Route("/fails", fail)], exception_handlers=errors.exception_handlers(lambda _: envelope))
 
 
+async def test_an_exception_that_nobody_foresaw_is_in_the_log_and_not_in_the_response(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    exchange = Exchange(app_that_raises(KeyError("private")), "GET", "/fails")
+    start, body = await exchange.next(), await exchange.next()
+    with pytest.raises(KeyError):  # for the server, which closes the connection
+        await exchange.end()
+    assert start is not None
+    assert body is not None
+    assert (start["status"], b"private" in body["body"]) == (500, False)
+    (record,) = [record for record in caplog.records if record.message == "an endpoint failed"]
+    assert record.exc_info is not None
+    assert str(record.exc_info[1]) == "'private'"
+
+
 async def test_a_path_that_does_not_exist_is_answered_in_the_envelope() -> None:
     answer = await get(app_that_raises(ChasquiError("")), "GET", "/nothing/here")
     assert answer.status == 404
