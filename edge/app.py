@@ -86,7 +86,8 @@ def build_app(
         Route("/ping", health.healthy),
         _Route("/version", health.version),
         _Route("/openapi.json", documentation.document),
-        _Route("/chasqui.v1.{service}/{method}", refuse_form, methods=["POST"]),
+        _Route("/chasqui.v1.ChatService/{method}", refuse_form, methods=["POST"]),
+        _Route("/chasqui.v1.ModelService/{method}", refuse_form, methods=["POST"]),
     ]
     if pages is not None:
         # Readiness once more, for the pages: Envoy asks a worker that is not ready for its pages only.

@@ -1,4 +1,4 @@
-"""`POST /chasqui.v1.…`: what is sent to the typed API in a form that it is not served in.
+"""`POST /chasqui.v1.ChatService/…` and ModelService: calls of the typed API in a form in which it is not served.
 
 Envoy brings gRPC, gRPC-Web and Connect with binary messages to the chat server. What arrives here is mostly a Connect
 client with its default, messages in JSON.

@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
-from services.accounts.limiting.in_process import InProcess
 from services.accounts.limiting.limiter import Limiter
 from services.accounts.limits import total_limits
 from services.settings import SettingsError
@@ -35,6 +34,9 @@ def open_accounts(settings: Settings) -> Accounts | None:
 
 def build_limiter(settings: Settings) -> Limiter:
     """What holds calls to the limits; SettingsError if the total limits or their store are none."""
+    # Not above: the command line imports this module, and a health check is a new process every time.
+    from services.accounts.limiting.in_process import InProcess
+
     store: LimitStore = InProcess()
     if settings.limits_store:
         try:

@@ -147,11 +147,6 @@ CASES = {
     ),
     "too long": messages(("user", "word " * 9000)),
     "unknown token in a prompt": text([9999999], chat_pb2.Prompt(tokens=chat_pb2.TokenIds(ids=[9999999]))),
-    "echo with logprobs": Case(
-        {"messages": None, "prompt": "Once", "echo": True, "logprobs": 0},
-        {"messages": [], "prompt": chat_pb2.Prompt(text="Once", echo=True), "logprobs": True},
-        "/v1/completions",
-    ),
 }
 
 
