@@ -23,7 +23,7 @@ from edge.anthropic.answer_schema import (
 from edge.anthropic.envelope import envelope
 from edge.anthropic.response import EMPTY, message_id, stop_of, usage
 from edge.api.errors import failure_of
-from edge.api.writer import ENCODER, around_text, frame
+from edge.api.writer import ENCODER, around_text, calls_around_text, frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,11 +92,8 @@ class MessageWriter:
         return _event(MessageDelta(self._stop, usage(event.completed.usage)))
 
     def _delta(self, delta: ChoiceDelta) -> bytes:
-        calls = list(delta.tool_calls)
-        written = b""
-        # Under load a delta holds all that has gathered: the rest of the open call precedes text that follows it.
-        if calls and calls[0].index == self._call:
-            written = self._arguments(calls.pop(0))
+        open_call, calls = calls_around_text(delta, self._call)
+        written = b"" if open_call is None else self._arguments(open_call)
         if delta.content:
             written += self.text(delta.index, delta.content)
         return written + b"".join([self._arguments(call) for call in calls])

@@ -116,7 +116,7 @@ def exception_handlers(envelope_at: Callable[[Request], Envelope]) -> dict[int |
 
 
 async def _on_disconnect(_: Request, __: Exception) -> Response:
-    """The caller disconnected while sending the body: nobody reads this response."""
+    """The caller disconnected while sending the body, and does not read this response."""
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 

@@ -8,9 +8,10 @@ from uuid import uuid4
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-    from chasqui.v1.stream_pb2 import StreamEvent
+    from chasqui.v1.stream_pb2 import ChoiceDelta, StreamEvent
+    from chasqui.v1.tool_pb2 import ToolCallDelta
     from services.errors import ChasquiError
 
 # The comment that keeps a silent stream alive, where an API has no event for that.
@@ -50,3 +51,14 @@ def around_text(written: Callable[[str], bytes]) -> tuple[bytes, bytes]:
     """The bytes before and behind the JSON of a text in what `written` makes of it, which are the same for any text."""
     before, _, after = written(_PLACEHOLDER).partition(ENCODER.encode(_PLACEHOLDER))
     return before, after
+
+
+def calls_around_text(
+    delta: ChoiceDelta, open_call: int | None
+) -> tuple[ToolCallDelta | None, Sequence[ToolCallDelta]]:
+    """The call that precedes the text of a delta, if any, and those that follow it.
+
+    Under load a delta holds all that has gathered: the rest of the call with index `open_call` came before the text.
+    """
+    calls = delta.tool_calls
+    return (calls[0], calls[1:]) if calls and calls[0].index == open_call else (None, calls)

@@ -13,7 +13,7 @@ def _content_type(pattern: str) -> dict[str, Any]:
     return {"name": "content-type", "string_match": {"safe_regex": {"regex": pattern}}}
 
 
-# A unary Connect call is told from any other request of its content type by this header, here as in Envoy's filter.
+# By this header a unary Connect call differs from other requests of its content type, here as in Envoy's filter.
 _UNARY: Final = {"name": "connect-protocol-version", "present_match": True}
 # By which headers a call is one of these: gRPC-Web and Connect's streamed calls; Connect's unary ones. All are binary.
 CALLS: Final = (

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
-from uuid import uuid4
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from chasqui.v1 import tool_pb2
 from edge.api.asked import Asked
 from edge.api.whole_answer import WholeAnswer
+from edge.api.writer import ENCODER, around_text
 from edge.openai.chunk_writer import ChunkWriter
 from edge.openai.completion import CompletionSequence, WholeColumns, text_completion, to_prompt_requests
 from edge.openai.constraint import field_with_form, form_field
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from chasqui.v1.chat_service_pb2 import ChatResponse
     from edge.openai.answer_schema import ChatCompletion, Completion, CompletionLogprobs, LogprobsBody
     from edge.openai.request_schema import GenerationRequest
-
-# Is replaced by the choices; random, so that nothing else in an answer can equal it.
-_PLACEHOLDER: Final = msgspec.json.encode(f"\0{uuid4()}\0")
 
 
 def asked_chat(data: bytes) -> Asked:
@@ -71,9 +68,8 @@ def _text_parts(response: ChatResponse, logprobs: Mapping[int, CompletionLogprob
 
 def _parts(answer: ChatCompletion | Completion) -> Iterator[bytes]:
     """The JSON of a whole response: a part for each choice, and what is around them."""
-    around = msgspec.structs.replace(answer, choices=[msgspec.Raw(_PLACEHOLDER)])
-    before, _, after = msgspec.json.encode(around).partition(_PLACEHOLDER)
+    before, after = around_text(lambda text: ENCODER.encode(msgspec.structs.replace(answer, choices=[text])))
     yield before
     for number, choice in enumerate(answer.choices):
-        yield (b"," if number else b"") + msgspec.json.encode(choice)
+        yield (b"," if number else b"") + ENCODER.encode(choice)
     yield after

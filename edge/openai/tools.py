@@ -37,15 +37,19 @@ def tool_choice(choice: str | ToolChoiceBody | None) -> tool_pb2.ToolChoice | No
     if choice is None:
         return None
     if isinstance(choice, str):
-        if choice not in MODES:
-            raise InvalidValue(
-                f"tool_choice is {quoted(choice)}, but must be a function or one of {', '.join(MODES)}.",
-                param="tool_choice",
-            )
-        return tool_pb2.ToolChoice(mode=MODES[choice])
+        return mode(choice)
     if choice.type == "allowed_tools":
         return tool_pb2.ToolChoice(mode=MODES[_allowed(choice).mode])
     return tool_pb2.ToolChoice(function_name=_function(choice.type, choice.function, "tool_choice"))
+
+
+def mode(word: str) -> tool_pb2.ToolChoice:
+    """The choice that is a word; InvalidValue for one that does not exist."""
+    if word not in MODES:
+        raise InvalidValue(
+            f"tool_choice is {quoted(word)}, but must be a function or one of {', '.join(MODES)}.", param="tool_choice"
+        )
+    return tool_pb2.ToolChoice(mode=MODES[word])
 
 
 def _tool(tool: ToolBody, path: str) -> tool_pb2.Tool:

@@ -44,7 +44,7 @@ class InputTokensDetails(Struct):
 
 
 class OutputTokensDetails(Struct):
-    """No tokens of reasoning are told apart."""
+    """Reasoning tokens are not counted apart from the others: the number is 0."""
 
     reasoning_tokens: int = 0
 

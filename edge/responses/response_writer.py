@@ -8,7 +8,7 @@ import msgspec
 
 from chasqui.v1 import chat_pb2
 from edge.api.errors import failure_of
-from edge.api.writer import ENCODER, KEEP_ALIVE, around_text, frame
+from edge.api.writer import ENCODER, KEEP_ALIVE, around_text, calls_around_text, frame
 from edge.responses.answer_schema import (
     ArgumentsDelta,
     ArgumentsDone,
@@ -111,11 +111,8 @@ class ResponseWriter:
         return self._completed(event.completed)
 
     def _delta(self, delta: ChoiceDelta) -> bytes:
-        calls = list(delta.tool_calls)
-        written = b""
-        # Under load a delta holds all that has gathered: the rest of the open call precedes text that follows it.
-        if calls and calls[0].index == self._call:
-            written = self._arguments(calls.pop(0))
+        open_call, calls = calls_around_text(delta, self._call)
+        written = b"" if open_call is None else self._arguments(open_call)
         if delta.content:
             written += self.text(delta.index, delta.content)
         return written + b"".join([self._arguments(call) for call in calls])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from chasqui.v1 import tool_pb2
 from edge.api.json_text import quoted, verbatim
-from edge.openai.tools import MODES
+from edge.openai.tools import MODES, mode
 from services.errors import InvalidValue, UnsupportedParameter
 
 if TYPE_CHECKING:
@@ -42,12 +42,7 @@ def tool_choice(choice: str | FunctionChoiceBody | None) -> tool_pb2.ToolChoice 
     if choice is None:
         return None
     if isinstance(choice, str):
-        if choice not in MODES:
-            raise InvalidValue(
-                f"tool_choice is {quoted(choice)}, but must be a function or one of {', '.join(MODES)}.",
-                param="tool_choice",
-            )
-        return tool_pb2.ToolChoice(mode=MODES[choice])
+        return mode(choice)
     if choice.type == "allowed_tools":
         return tool_pb2.ToolChoice(mode=MODES[choice.mode or "auto"])
     return tool_pb2.ToolChoice(function_name=_name(choice, "tool_choice"))

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from google.rpc.status_pb2 import Status
 
-from chasqui.v1 import stream_pb2
 from edge.upstream.upstream_error import error_of_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from chasqui.v1 import relay_service_pb2
+    from chasqui.v1 import relay_service_pb2, stream_pb2
     from edge.upstream.transport import EventSink
 
 
@@ -62,10 +61,9 @@ class RelayedCall:
 
     async def started(self) -> stream_pb2.Started:
         """Wait until the server has accepted the call, and return that event; raises its refusal as a ChasquiError."""
-        while not self._early.events:
+        while self.begun is None:
             await self._change()
-        first = self._early.events[0]
-        return stream_pb2.Started() if isinstance(first, tuple) else first.started
+        return self.begun
 
     async def forward(self, sink: EventSink) -> None:
         """Hand every event to `sink`, from Started to Completed.

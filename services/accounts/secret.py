@@ -15,7 +15,7 @@ _FORM: Final = re.compile(rf"chasqui_([A-Za-z0-9]{{{_PREFIX_LENGTH}}})_[A-Za-z0-
 
 
 def new_secret() -> str:
-    """A secret that nobody has had before, as `chasqui_PREFIX_REST`."""
+    """A new random secret, as `chasqui_PREFIX_REST`."""
     return f"chasqui_{_random(_PREFIX_LENGTH)}_{_random(_SECRET_LENGTH)}"
 
 

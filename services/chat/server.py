@@ -118,7 +118,7 @@ class ChatServer:
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, self._grpc)
         usage = UsageServicer(authentication, self._accounts)
         usage_service_pb2_grpc.add_UsageServiceServicer_to_server(usage, self._grpc)
-        # For the edge, and so in neither health nor reflection; it tells nobody more than a caller's own account.
+        # For the edge, and so in neither health nor reflection; it returns the caller's own account only.
         account_service_pb2_grpc.add_AccountServiceServicer_to_server(AccountServicer(authentication), self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
         health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name

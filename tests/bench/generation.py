@@ -62,7 +62,7 @@ def compare(threads: int, console: Console) -> dict[int, Rounds]:
         for number in track(range(ROUNDS + 1), description="llama.cpp", console=console):
             for count in STREAMS:
                 request = peer.request(f"{count}, {number}. {PROMPT}", TOKENS) | OPTIONS
-                # Whoever goes first in one round goes last in the next.
+                # The order alternates, so that neither side always runs first.
                 for name in sorted(sides, reverse=number % 2 == 1):
                     timing = _timing(answers(sides[name], request, count, TOKENS))
                     if number:

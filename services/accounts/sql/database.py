@@ -32,7 +32,7 @@ _POSTGRESQL: Final = {
     "options": "-c statement_timeout=10000 -c lock_timeout=10000",
 }
 _SQLITE_SECONDS: Final = 10  # for another process to finish its write
-_MIGRATION_LOCK: Final = 0x63686173  # any number that nobody else takes
+_MIGRATION_LOCK: Final = 0x63686173  # an arbitrary number: advisory locks of PostgreSQL are numbers
 
 
 def open_database(place: str) -> Engine:
@@ -71,7 +71,7 @@ def _bring_up_to_date(engine: Engine) -> None:
 def _sqlite(path: Path) -> Engine:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Nobody else may read it: SQLite would make it as open as the umask allows.
+        # Readable by its owner only: SQLite would create it with what the umask leaves.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise SettingsError(f"CHASQUI_ACCOUNTS names the file {path}, which cannot be written: {error}.") from error
