@@ -78,15 +78,7 @@ async def serve(settings: Settings) -> None:
     keep_alive = KeepAlive(settings.keep_alive, settings.reader_timeout)
     storage = await asyncio.to_thread(open_batches, settings)
     calls = RunningCalls(build_app(upstream, health, keep_alive, spans, pages, storage))
-    server = Server(
-        calls,
-        **_listener(settings.edge_address),
-        interface=Interfaces.ASGINL,
-        http=HTTPModes.http2,
-        http2_settings=_HTTP2,
-        websockets=False,
-        log_enabled=False,
-    )
+    server = _server(calls, settings.edge_address)
     running = {
         "health watch": upstream.watch_health(),
         "transport": upstream.transport.run(),
@@ -114,6 +106,18 @@ async def serve(settings: Settings) -> None:
     await asyncio.to_thread(spans.shutdown)
     await asyncio.to_thread(meters.shutdown)
     log.info("stopped")
+
+
+def _server(app: ASGIApp, address: str) -> Server:
+    return Server(
+        app,
+        **_listener(address),
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http2,
+        http2_settings=_HTTP2,
+        websockets=False,
+        log_enabled=False,
+    )
 
 
 async def _drain(health: Health, calls: RunningCalls, upstream: Upstream, settings: Settings) -> None:

@@ -85,7 +85,7 @@ def openapi_document() -> dict[str, Any]:
             "and named in the response header `x-ignored-parameters`.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": _paths(),
+        "paths": {**_generating_paths(), **_other_paths()},
         "security": [{}, {"key": []}],
         "components": {
             "schemas": _schemas(),
@@ -94,7 +94,7 @@ def openapi_document() -> dict[str, Any]:
     }
 
 
-def _paths() -> dict[str, Any]:
+def _generating_paths() -> dict[str, Any]:
     return {
         "/v1/chat/completions": {
             "post": _generates(
@@ -133,6 +133,11 @@ def _paths() -> dict[str, Any]:
                 anthropic.AnthropicError,
             )
         },
+    }
+
+
+def _other_paths() -> dict[str, Any]:
+    return {
         "/v1/messages/count_tokens": {
             "post": _operation(
                 "The tokens of a message's prompt: Anthropic's API",

@@ -112,7 +112,18 @@ class ChatServer:
         observer = RpcObserver(spans, _METHODS)
         interceptors = [CallInterceptor(observer), AuthenticationInterceptor(authentication)]
         self._grpc: grpc.aio.Server = grpc.aio.server(interceptors=interceptors, options=_OPTIONS)
-        chat = ChatServicer(pipeline, authentication, settings.reader_timeout)
+        self._add_services(catalogue, authentication)
+        # On a server of its own, so that no proxy configuration can route a caller to it.
+        self._relay = RelayServicer(pipeline, authentication, observer, settings.reader_timeout)
+        self._relay_grpc: grpc.aio.Server = grpc.aio.server(options=_OPTIONS)
+        relay_service_pb2_grpc.add_RelayServiceServicer_to_server(self._relay, self._relay_grpc)
+        show_server(self.admission, engine, self._health, self._relay.traffic)
+        show_limits(self._limiter)
+        show_ledger(self._accounts)
+
+    def _add_services(self, catalogue: Catalogue, authentication: Authentication) -> None:
+        """Everything that is served to callers."""
+        chat = ChatServicer(self._pipeline, authentication, self._settings.reader_timeout)
         chat_service_pb2_grpc.add_ChatServiceServicer_to_server(chat, self._grpc)
         models = ModelServicer(catalogue, self._inputs, authentication, self._limiter)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, self._grpc)
@@ -123,13 +134,6 @@ class ChatServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
         health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
         add_reflection([*_SERVICES, health_name], self._grpc)
-        # On a server of its own, so that no proxy configuration can route a caller to it.
-        self._relay = RelayServicer(pipeline, authentication, observer, settings.reader_timeout)
-        self._relay_grpc: grpc.aio.Server = grpc.aio.server(options=_OPTIONS)
-        relay_service_pb2_grpc.add_RelayServiceServicer_to_server(self._relay, self._relay_grpc)
-        show_server(self.admission, engine, self._health, self._relay.traffic)
-        show_limits(self._limiter)
-        show_ledger(self._accounts)
 
     async def start(self, address: str, relay_address: str) -> int:
         """Listen on `unix:PATH` or `HOST:PORT`, for edge workers on another; returns the first one's port.

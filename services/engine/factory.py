@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from services.engine.api import Engine
+    from services.engine.model.gguf_file import GgufModel
     from services.settings import Settings
 
 # Of the setting's values, those that an engine has; the simulated engine has no cache, and takes all.
@@ -52,6 +53,10 @@ def build_engine(settings: Settings) -> Engine:
             settings.simulated_rate,
             wake_per_call=settings.simulated_shape == "call",
         )
+    return _llama_cpp(settings, gguf, context_length)
+
+
+def _llama_cpp(settings: Settings, gguf: GgufModel, context_length: int) -> Engine:
     from services.engine.llama_cpp.core import CoreOptions
     from services.engine.llama_cpp.engine import LlamaCppEngine
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _INTERVAL: Final = 0.5
-# Of the timer whose delay is measured: short, so that next to nothing but the delay lies in its time.
-_TIMER: Final = 0.01
+# How long before a timer is due the kernel is asked: then next to nothing but the delay lies between its two answers.
+_JUST_BEFORE: Final = 0.01
 _BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 # Nanoseconds on a CPU, nanoseconds ready but without one, and time slices: Documentation/scheduler/sched-stats.rst of
 # the Linux kernel.
@@ -36,22 +36,25 @@ async def watch_event_loop() -> None:
     blocked.begin({})
     while True:
         tasks.set(len(asyncio.all_tasks()))
-        await asyncio.sleep(_INTERVAL)
         late, own = await timer_delay()
         lag.record(late, {})
         blocked.record(own, {})
 
 
-async def timer_delay(cpu_wait: Callable[[], float] | None = None) -> tuple[float, float]:
-    """How many seconds late a timer is, and how many of them this process is to blame for.
+async def timer_delay(interval: float = _INTERVAL, cpu_wait: Callable[[], float] | None = None) -> tuple[float, float]:
+    """How many seconds late a timer of `interval` seconds is, and how many of them this process is to blame for.
 
     `cpu_wait` gives the seconds that the calling thread has waited for a CPU in all; by default it asks the kernel.
     """
     waited = cpu_wait or _cpu_wait
     loop = asyncio.get_running_loop()
+    # Set long before: what begins when a callback has just ended would mostly miss those that block the loop.
+    due = loop.time() + interval
     before = waited()
-    due = loop.time() + _TIMER
-    await asyncio.sleep(_TIMER)
+    await asyncio.sleep(interval - _JUST_BEFORE)
+    if loop.time() < due:
+        before = waited()
+    await asyncio.sleep(max(due - loop.time(), 0.0))
     late = max(loop.time() - due, 0.0)
     return late, max(late - (waited() - before), 0.0)
 

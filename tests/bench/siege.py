@@ -87,7 +87,7 @@ class Siege:
 
     async def _watch_reader(self) -> None:
         while True:
-            late, _ = await timer_delay()
+            late, _ = await timer_delay(0.02)
             self.reader_late = max(self.reader_late, late)
 
     def verdict(self, allowance: float) -> list[Check]:

@@ -10,6 +10,7 @@ from services.engine.api import ChoiceEnd, EndReason, Generation, TokenDelta, To
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+TokenRange = tuple[int, int]  # ids, both ends included
 # llama.cpp takes a seed of 32 bits; the largest of them means a random one.
 _SEEDS = 2**32 - 1
 # Replaces the message whose text violates the grammar.
@@ -20,13 +21,30 @@ def completion_request(
     generation: Generation,
     slot: int | None = None,
     visible_tokens: Sequence[str] = (),
-    text_tokens: Sequence[int] = (),
+    text_tokens: Sequence[TokenRange] = (),
 ) -> dict[str, Any]:
     """The body of a completion request to llama.cpp's server.
 
     Without a `slot` llama.cpp chooses one. `visible_tokens` are special tokens whose spelling is part of the text,
     `text_tokens` all tokens that are text.
     """
+    request = _sampled(generation)
+    if visible_tokens:
+        request["preserved_tokens"] = list(visible_tokens)
+    if slot is not None:
+        request["id_slot"] = slot
+    if generation.grammar is not None:
+        request["grammar"] = generation.grammar
+    elif generation.min_tokens and not generation.ignore_eos:
+        request["grammar"] = _at_least(generation.min_tokens, text_tokens, generation.stop_token_ids)
+    if generation.top_logprobs is not None or generation.stop_token_ids:
+        # At least 1: with 0, llama.cpp returns neither log probabilities nor token ids.
+        request["n_probs"] = max(generation.top_logprobs or 0, 1)
+    return request
+
+
+def _sampled(generation: Generation) -> dict[str, Any]:
+    """The prompt, the length, and how tokens are sampled."""
     sampling = generation.sampling
     request: dict[str, Any] = {
         "prompt": list(generation.prompt),
@@ -46,40 +64,46 @@ def completion_request(
         "return_progress": True,  # callbacks during prefill too, which can then be cancelled
         "timings_per_token": True,  # every message carries the number of tokens so far
     }
-    if visible_tokens:
-        request["preserved_tokens"] = list(visible_tokens)
-    if slot is not None:
-        request["id_slot"] = slot
-    if generation.grammar is not None:
-        request["grammar"] = generation.grammar
-    elif generation.min_tokens and not generation.ignore_eos:
-        request["grammar"] = _at_least(generation.min_tokens, text_tokens, generation.stop_token_ids)
-    if generation.top_logprobs is not None or generation.stop_token_ids:
-        # At least 1: with 0, llama.cpp returns neither log probabilities nor token ids.
-        request["n_probs"] = max(generation.top_logprobs or 0, 1)
     if sampling.seed is not None:
         request["seed"] = sampling.seed % _SEEDS
     return request
 
 
-def _at_least(count: int, text_tokens: Sequence[int], stops: frozenset[int]) -> str:
+def token_ranges(ids: Iterable[int]) -> list[TokenRange]:
+    """Ascending ids as ranges."""
+    ranges: list[TokenRange] = []
+    for token in ids:
+        if ranges and ranges[-1][1] == token - 1:
+            ranges[-1] = (ranges[-1][0], token)
+        else:
+            ranges.append((token, token))
+    return ranges
+
+
+def _at_least(count: int, text_tokens: Sequence[TokenRange], stops: frozenset[int]) -> str:
     """A grammar of so many tokens or more, because llama.cpp has no such parameter; it ends with an end token.
 
     `stops` may come behind the first `count` only.
     """
-    first = _ranges(token for token in text_tokens if token not in stops)
-    return f"%llguidance {{}}\nstart: <[{first}]>{{{count}}} <[{_ranges(text_tokens)}]>*"
+    first, any_text = _token_set(_without(text_tokens, stops)), _token_set(text_tokens)
+    return f"%llguidance {{}}\nstart: {first}{{{count}}} {any_text}*"
 
 
-def _ranges(ids: Iterable[int]) -> str:
-    """Ascending ids as a token set of llguidance's Lark."""
-    ranges: list[list[int]] = []
-    for token in ids:
-        if ranges and ranges[-1][1] == token - 1:
-            ranges[-1][1] = token
-        else:
-            ranges.append([token, token])
-    return ",".join(f"{first}-{last}" for first, last in ranges)
+def _without(ranges: Iterable[TokenRange], left_out: Iterable[int]) -> Iterator[TokenRange]:
+    """The ranges, cut at the ids that are left out."""
+    cuts = sorted(left_out)
+    for start, last in ranges:
+        first = start
+        for cut in cuts:
+            if first <= cut <= last:
+                yield first, cut - 1
+                first = cut + 1
+        yield first, last
+
+
+def _token_set(ranges: Iterable[TokenRange]) -> str:
+    """A token set of llguidance's Lark; empty ranges are left out."""
+    return f"<[{','.join(f'{first}-{last}' for first, last in ranges if first <= last)}]>"
 
 
 def nothing_generated(n: int) -> dict[str, Any]:

@@ -27,7 +27,13 @@ from services.engine.api import (
     TokenLogprob,
     deliver_end,
 )
-from services.engine.llama_cpp.completion import GRAMMAR_LOST, CompletionState, completion_request, nothing_generated
+from services.engine.llama_cpp.completion import (
+    GRAMMAR_LOST,
+    CompletionState,
+    completion_request,
+    nothing_generated,
+    token_ranges,
+)
 from services.engine.llama_cpp.core import load_core
 from services.engine.llama_cpp.core_tokenizer import core_tokenizer
 from services.engine.llama_cpp.grammar_follower import GrammarFollower
@@ -118,7 +124,7 @@ class LlamaCppEngine:
         self.tokenizer = tokenizer_from_gguf(gguf) if is_known(gguf) else core_tokenizer(gguf, self._listener)
         special = self.tokenizer.special_tokens
         self._visible_tokens = [text for text, token in special.items() if self.tokenizer.token_bytes(token)]
-        self._text_tokens = [token for token in range(self.tokenizer.size) if self.tokenizer.token_bytes(token)]
+        self._text_tokens = token_ranges(filter(self.tokenizer.token_bytes, range(self.tokenizer.size)))
         self._server: Any = None
         self._pool = ThreadPoolExecutor(options.parallel, thread_name_prefix="llama-cpp")
         self._slots = Slots[LlamaCppHandle](options.parallel)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.engine.api import ChoiceEnd, EndReason, Generation, Sampling, TokenDelta
-from services.engine.llama_cpp.completion import CompletionState, completion_request
+from services.engine.llama_cpp.completion import CompletionState, completion_request, token_ranges
 
 
 def message(
@@ -213,14 +213,15 @@ def test_a_slot_and_visible_special_tokens_are_named_only_if_there_are_any() -> 
 @pytest.mark.parametrize(
     ("fields", "grammar"),
     [
-        ({"min_tokens": 3}, "<[0-1,4-4]>{3} <[0-1,4-4]>*"),
-        ({"min_tokens": 3, "stop_token_ids": frozenset({1})}, "<[0-0,4-4]>{3} <[0-1,4-4]>*"),
+        ({"min_tokens": 3}, "<[0-3,6-6]>{3} <[0-3,6-6]>*"),
+        ({"min_tokens": 3, "stop_token_ids": frozenset({1, 5, 6})}, "<[0-0,2-3]>{3} <[0-3,6-6]>*"),
+        ({"min_tokens": 3, "stop_token_ids": frozenset({0, 3})}, "<[1-2,6-6]>{3} <[0-3,6-6]>*"),
         ({"min_tokens": 0}, None),
         ({"min_tokens": 3, "ignore_eos": True}, None),
     ],
 )
 def test_min_tokens_are_a_grammar_of_tokens_that_are_text(fields: dict[str, Any], grammar: str | None) -> None:
-    request = completion_request(Generation([1], 9, **fields), text_tokens=[0, 1, 4])
+    request = completion_request(Generation([1], 9, **fields), text_tokens=token_ranges([0, 1, 2, 3, 6]))
     assert request.get("grammar") == (None if grammar is None else f"%llguidance {{}}\nstart: {grammar}")
 
 
