@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("base", type=Path, help="another checkout that is set up")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    checkouts = {"base": arguments.base, "here": Path.cwd()}
+    checkouts = {"base": arguments.base.resolve(), "here": Path.cwd()}
     rounds: dict[str, list[Round]] = {name: [] for name in checkouts}
     console = Console()
     with Progress(console=console) as progress:

@@ -104,9 +104,11 @@ class Allowance:
 
     async def reserve(self, prompt_tokens: int, completion_tokens: int, price: Price) -> None:
         """Take what the call uses at most, before it is queued; raises what `Limiter.admit` raises."""
+        if not self.subjects:
+            return
         cost = price.cost(prompt_tokens, 0, completion_tokens)
-        dearest = max(cost, price.cost(prompt_tokens, prompt_tokens, completion_tokens))
-        await self.take(Amounts(tokens=prompt_tokens + completion_tokens, usd=dearest))
+        highest = max(cost, price.cost(prompt_tokens, prompt_tokens, completion_tokens))
+        await self.take(Amounts(tokens=prompt_tokens + completion_tokens, usd=highest))
 
     def settle(self, tokens: int = 0, cost: Decimal = Decimal(0)) -> None:
         """The call has ended after so many tokens: give back the rest. Idempotent."""
