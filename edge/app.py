@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -29,6 +29,8 @@ from edge.openai.envelope import envelope as openai_envelope
 from edge.responses.asked import asked_response
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
@@ -141,9 +143,13 @@ def _envelope_at(request: Request) -> Envelope:
 class _Route(Route):
     """Records the matched path pattern, which is the route label of spans and metrics, and the endpoint that it is."""
 
+    def __init__(self, path: str, endpoint: Callable[..., Any], *, methods: list[str] | None = None) -> None:
+        super().__init__(path, endpoint, methods=methods)
+        self._name = _endpoint(self.path_format)
+
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request whose path matched."""
         exchange = current_exchange.get()
         exchange.route = self.path_format
-        exchange.endpoint = _endpoint(self.path_format)
+        exchange.endpoint = self._name
         await super().handle(scope, receive, send)

@@ -21,9 +21,12 @@ def rpc_routes() -> list[dict[str, Any]]:
     """The routes of chat calls that belong to a session, over gRPC and from web clients."""
     endless = {"timeout": "0s", "idle_timeout": "0s", "max_stream_duration": {"max_stream_duration": "0s"}}
     route = {"cluster": "chat_server_sessions", "hash_policy": _HASHED, **endless}
-    web: list[dict[str, Any]] = [{"headers": [*_PRESENT, *headers]} for headers in web_clients.CALLS]
-    matches = [{"grpc": {}, "headers": _PRESENT}, *web]
-    return [{"match": {"prefix": "/chasqui.v1.ChatService/", **match}, "route": route} for match in matches]
+    prefix = "/chasqui.v1.ChatService/"
+    web = [
+        {"match": {"prefix": prefix, "headers": [*_PRESENT, *headers]}, "route": route, **web_clients.FILTERS}
+        for headers in web_clients.CALLS
+    ]
+    return [{"match": {"prefix": prefix, "grpc": {}, "headers": _PRESENT}, "route": route}, *web]
 
 
 def rest_route() -> dict[str, Any]:

@@ -83,5 +83,8 @@ def transport_socket(tls: Tls) -> dict[str, Any]:
 def refusals() -> list[dict[str, Any]]:
     """The routes of gRPC callers without a client certificate: UNAUTHENTICATED. REST callers have keys."""
     without = {"prefix": "/", "tls_context": {"presented": False}}
-    matches = [{**without, "grpc": {}}, *({**without, "headers": headers} for headers in web_clients.CALLS)]
-    return [{"match": match, "direct_response": {"status": 401}} for match in matches]
+    refused = {"direct_response": {"status": 401}}
+    web = [
+        {"match": {**without, "headers": headers}, **refused, **web_clients.FILTERS} for headers in web_clients.CALLS
+    ]
+    return [{"match": {**without, "grpc": {}}, **refused}, *web]

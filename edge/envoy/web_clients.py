@@ -20,6 +20,14 @@ CALLS: Final = (
     [_content_type(r"application/(grpc-web(-text)?(\+proto)?|connect\+proto)")],
     [_content_type(r"application/proto"), _UNARY],
 )
+# The filters are passed by every chunk of a call that has them, so that only these calls do.
+_FILTER: Final = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}}
+FILTERS: Final = {
+    "typed_per_filter_config": {
+        "envoy.filters.http.grpc_web": _FILTER,
+        "envoy.filters.http.connect_grpc_bridge": _FILTER,
+    }
+}
 _SERVICES: Final = ("/chasqui.v1.ChatService/", "/chasqui.v1.ModelService/")
 # As of the other RPCs: the caller's own deadline is honoured by the chat server.
 _ENDLESS: Final = {"timeout": "0s", "idle_timeout": "0s", "max_stream_duration": {"max_stream_duration": "0s"}}
@@ -28,9 +36,12 @@ _ENDLESS: Final = {"timeout": "0s", "idle_timeout": "0s", "max_stream_duration":
 def routes() -> list[dict[str, Any]]:
     """The routes of these calls: what is served, and what there is not."""
     served = [
-        {"match": {"prefix": service, "headers": headers}, "route": {"cluster": "chat_server", **_ENDLESS}}
+        {"match": {"prefix": service, "headers": headers}, "route": {"cluster": "chat_server", **_ENDLESS}, **FILTERS}
         for service in _SERVICES
         for headers in CALLS
     ]
-    others = [{"match": {"prefix": "/", "headers": headers}, "direct_response": {"status": 404}} for headers in CALLS]
+    others = [
+        {"match": {"prefix": "/", "headers": headers}, "direct_response": {"status": 404}, **FILTERS}
+        for headers in CALLS
+    ]
     return [*served, *others]
