@@ -13,7 +13,7 @@ from edge.api.whole_answer import WholeAnswer
 from edge.api.writer import ENCODER, around_text
 from edge.openai.chunk_writer import ChunkWriter
 from edge.openai.completion import CompletionSequence, WholeColumns, text_completion, to_prompt_requests
-from edge.openai.constraint import field_with_form, form_field
+from edge.openai.constraint import field_of
 from edge.openai.decode import decode_chat_request, decode_request
 from edge.openai.request import to_chat_request
 from edge.openai.request_schema import CompletionRequest, StreamOptionsBody
@@ -35,9 +35,16 @@ def asked_chat(data: bytes) -> Asked:
     choice = request.tool_choice
     is_call_forced = bool(choice.function_name) or choice.mode == tool_pb2.TOOL_CHOICE_MODE_REQUIRED
     chunks = ChunkSequence(n=n, is_call_forced=is_call_forced, **_stream_options(decoded.body))
-    field_of = partial(field_with_form, form_field(decoded.body, request))
     writer, streamed = ChunkWriter(chunks), bool(decoded.body.stream)
-    return Asked([request], n, streamed, decoded.ignored, field_of, writer, WholeAnswer(_chat_parts, WholeLogprobs))
+    return Asked(
+        [request],
+        n,
+        streamed,
+        decoded.ignored,
+        partial(field_of, decoded.body),
+        writer,
+        WholeAnswer(_chat_parts, WholeLogprobs),
+    )
 
 
 def asked_completion(data: bytes) -> Asked:
@@ -47,10 +54,9 @@ def asked_completion(data: bytes) -> Asked:
     n = requests[0].n or 1
     tops = bool(decoded.body.logprobs)
     chunks = CompletionSequence(choices=n * len(requests), tops=tops, **_stream_options(decoded.body))
-    field_of = partial(field_with_form, form_field(decoded.body, requests[0]))
     writer, streamed = ChunkWriter(chunks), bool(decoded.body.stream)
     whole = WholeAnswer(_text_parts, partial(WholeColumns, tops=tops))
-    return Asked(requests, n, streamed, decoded.ignored, field_of, writer, whole)
+    return Asked(requests, n, streamed, decoded.ignored, partial(field_of, decoded.body), writer, whole)
 
 
 def _stream_options(body: GenerationRequest) -> dict[str, bool | None]:

@@ -13,7 +13,6 @@ from services.errors import InvalidValue
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from chasqui.v1.chat_service_pb2 import ChatRequest
     from edge.openai.request_schema import GenerationRequest, ResponseFormatBody, StructuredOutputsBody
 
 _FORM: Final = "response_format"  # of the proto
@@ -31,19 +30,15 @@ def response_format(body: GenerationRequest) -> chat_pb2.ResponseFormat | None:
     return forms[0][1] if forms else None
 
 
-def form_field(body: GenerationRequest, request: ChatRequest) -> str:
-    """The field that demands the form, which errors name in place of the proto's field; `request` is made of `body`."""
-    if not request.HasField("response_format"):
-        return _FORM
-    return next((name for name, _ in _forms(body)), _FORM)
+def field_of(body: GenerationRequest, param: str) -> str:
+    """The field of `body` that an error of the chat server is about; `param` is a path in the `ChatRequest`.
 
-
-def field_with_form(form: str, param: str) -> str:
-    """The field that an error of the chat server is about, where the field `form` demands the form.
-
-    What the proto has within its field, a caller's own field does not have.
+    What the proto has within `response_format`, the field of another server that demands the form does not have.
     """
-    return form if form != _FORM and param.startswith(_FORM) else param
+    if not param.startswith(_FORM):
+        return param
+    form = next((name for name, _ in _forms(body)), _FORM)
+    return param if form == _FORM else form
 
 
 def _forms(body: GenerationRequest) -> Iterator[tuple[str, chat_pb2.ResponseFormat]]:
