@@ -30,8 +30,8 @@ def asked_messages(data: bytes) -> Asked:
         bool(decoded.body.stream),
         with_left_out(decoded.ignored, left_out),
         origins.field_of,
-        MessageWriter(),
-        WholeAnswer(lambda response, _: [msgspec.json.encode(message(response))]),
+        MessageWriter,
+        lambda: WholeAnswer(lambda response, _: [msgspec.json.encode(message(response))]),
     )
 
 

@@ -21,7 +21,8 @@ class Asked:
     """The calls of one HTTP request, each with `n` choices.
 
     `ignored` holds the paths of unknown fields. `field_of` gives the path in the request for one in the chat server's
-    errors, which name fields of `ChatRequest`. An unstreamed answer is collected in `whole`.
+    errors, which name fields of `ChatRequest`. A streamed answer is written by a `new_writer`, any other collected in a
+    `new_answer`.
     """
 
     requests: Sequence[ChatRequest]
@@ -29,8 +30,8 @@ class Asked:
     streamed: bool
     ignored: Sequence[str]
     field_of: Callable[[str], str]
-    writer: Writer
-    whole: WholeAnswer
+    new_writer: Callable[[], Writer]
+    new_answer: Callable[[], WholeAnswer]
 
 
 @contextmanager

@@ -18,7 +18,9 @@ from services.accounts.ledger_entry import LOST, LedgerEntry
 from services.errors import ChasquiError, Code
 
 if TYPE_CHECKING:
+    from chasqui.v1.chat_service_pb2 import ChatResponse
     from edge.api.asked import Asked
+    from edge.api.whole_answer import WholeAnswer
     from edge.upstream.transport import ChatStream, Transport
     from services.batches.record import ClaimedLine
 
@@ -49,8 +51,11 @@ async def result_of(claimed: ClaimedLine, data: bytes, transport: Transport) -> 
     failures = 0
     while True:
         try:
-            asked = await _answered(claimed, data, transport)
-            return Result(answered(line, b"".join(asked.whole.json())), True, _call(claimed, asked))
+            asked = asked_of(data, claimed.endpoint)
+            answer = await _answered(asked, claimed, transport)
+            # Of several calls all that is known is their sum.
+            call = _call(claimed, answer.response) if len(asked.requests) == 1 else None
+            return Result(answered(line, b"".join(answer.json())), True, call)
         except ChasquiError as error:
             failures += error.code in _FAILED
             if not _may_succeed(error) or failures + line.attempts > _MOST_ATTEMPTS:
@@ -63,24 +68,21 @@ def _may_succeed(error: ChasquiError) -> bool:
     return error.code in _NOT_NOW or error.code in _FAILED or error.reason in _NOT_NOW_REASONS
 
 
-async def _answered(claimed: ClaimedLine, data: bytes, transport: Transport) -> Asked:
-    """What the line asked for, with its answer; raises the ChasquiError that refuses or ends the call."""
-    asked = asked_of(data, claimed.endpoint)
+async def _answered(asked: Asked, claimed: ClaimedLine, transport: Transport) -> WholeAnswer:
+    """The answer to what the line asked for; raises the ChasquiError that refuses or ends the call."""
+    answer = asked.new_answer()
     with errors_named(asked.field_of):
         call = _start(asked, claimed, transport)
         try:
             await call.started()
-            await call.forward(asked.whole)
+            await call.forward(answer)
         finally:
             call.cancel()
-    return asked
+    return answer
 
 
-def _call(claimed: ClaimedLine, asked: Asked) -> LedgerEntry | None:
-    """The call as the ledger has it until the server's own row is there; None for several, whose sum is all we know."""
-    if len(asked.requests) > 1:
-        return None
-    answer = asked.whole.response
+def _call(claimed: ClaimedLine, answer: ChatResponse) -> LedgerEntry:
+    """The call as the ledger has it until the server's own row is there."""
     usage = answer.usage
     return LedgerEntry(
         call_id=answer.id,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
@@ -11,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from edge.api.asked import errors_named
 from edge.endpoints.stream_sink import StreamSink
 from edge.http.call_options import CallOptions
+from edge.http.disconnect_watch import DisconnectWatch
 from edge.http.event_stream import EventStream
 from edge.http.exchange import current_exchange
 from edge.http.ignored import ignored_header
@@ -18,11 +17,10 @@ from edge.http.json_body import send_json
 from edge.http.shared_prompt import shared_prompt_header
 from edge.upstream.several_calls import SeveralCalls
 from services.errors import ChasquiError
-from services.tasks import background_task
 from services.telemetry.server_timing import server_timing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
@@ -49,37 +47,38 @@ class Generation:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; raises the ChasquiError or HTTPException that refuses it."""
         http = Request(scope, receive)
+        exchange = current_exchange.get()
         options = CallOptions.from_headers(http.headers)
         try:
             asked = await self._gate.decoded(http, options, self._read)
         except ClientDisconnect:
-            current_exchange.get().hung_up = True
+            exchange.hung_up = True
             return
         headers = ignored_header(asked.ignored)
         if headers:
-            current_exchange.get().span.attributes["chasqui.ignored_parameters"] = headers["x-ignored-parameters"]
-        async with _until_disconnect(receive) as give_up:
+            exchange.span.attributes["chasqui.ignored_parameters"] = headers["x-ignored-parameters"]
+        with DisconnectWatch(receive) as watch:
             with errors_named(asked.field_of):
                 call = self._start(asked, options)
                 if asked.streamed:
-                    stream = EventStream(send, current_exchange.get().send, headers, give_up, asked.writer.keep_alive)
-                    await self._stream(call, asked, stream)
+                    await self._stream(call, asked, send, headers, watch)
                     return
-                await self._collect(call, asked.whole)
-            exchange = current_exchange.get()
-            answer = asked.whole.response
-            exchange.model, exchange.usage = answer.model, answer.usage
+                answer = asked.new_answer()
+                await self._collect(call, answer)
+            watch.end()
+            response = answer.response
+            exchange.model, exchange.usage = response.model, response.usage
             headers |= {
-                "server-timing": server_timing(answer.timings),
-                **shared_prompt_header(answer),
-                **answer.rate_limits,
+                "server-timing": server_timing(response.timings),
+                **shared_prompt_header(response),
+                **response.rate_limits,
             }
-            await send_json(send, asked.whole.json(), headers)
+            await send_json(send, answer.json(), headers)
 
     async def _collect(self, call: ChatStream, answer: WholeAnswer) -> None:
         """Wait for a whole answer; the first call that fails ends the others."""
         try:
-            with self._upstream.calls.running():
+            with self._upstream.calls:
                 await call.started()
                 await call.forward(answer)
         finally:
@@ -97,54 +96,30 @@ class Generation:
             raise
         return calls[0] if len(calls) == 1 else SeveralCalls(calls, asked.n)
 
-    async def _stream(self, call: ChatStream, asked: Asked, stream: EventStream) -> None:
+    async def _stream(
+        self, call: ChatStream, asked: Asked, send: Send, headers: Mapping[str, str], watch: DisconnectWatch
+    ) -> None:
         """Write the answer as it comes. Refusals come before it, with their status; a later error is an event."""
         exchange = current_exchange.get()
+        writer = asked.new_writer()
+        stream = EventStream(send, exchange.send, headers, watch.give_up, writer.keep_alive)
         try:
-            with self._upstream.calls.running():
+            with self._upstream.calls:
                 started = await call.started()
             await stream.open(started.rate_limits)
             self._keep_alive.add(stream)
-            sink = StreamSink(asked.writer, stream, exchange)
+            sink = StreamSink(writer, stream, exchange)
             try:
-                with self._upstream.calls.running(), errors_named(asked.field_of):
+                with self._upstream.calls, errors_named(asked.field_of):
                     await call.forward(sink)
-                last = sink.last + asked.writer.end()
+                last = sink.last + writer.end()
             except ChasquiError as error:
                 exchange.error = error
-                last = asked.writer.failed(error)
+                last = writer.failed(error)
+            await stream.drain()
+            watch.end()
             await stream.end(last)
         finally:
             self._keep_alive.discard(stream)
             stream.close()
             call.cancel()
-
-
-@asynccontextmanager
-async def _until_disconnect(receive: Receive) -> AsyncIterator[Callable[[], None]]:
-    """Run the block; cancel it when the caller disconnects or the yielded function is called. Neither is an error."""
-    task = asyncio.current_task()
-    given_up = False
-
-    def give_up() -> None:
-        nonlocal given_up
-        given_up = True
-        if task is not None:
-            task.cancel()
-
-    async def watch() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        give_up()
-
-    watcher = background_task(watch(), "disconnect watch")
-    try:
-        yield give_up
-    except asyncio.CancelledError:
-        if not given_up:
-            raise
-        current_exchange.get().hung_up = True
-        if task is not None:
-            task.uncancel()
-    finally:
-        watcher.cancel()

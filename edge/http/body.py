@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from services.settings import MAX_BODY_BYTES
 
@@ -28,7 +29,8 @@ async def discard_body(request: Request) -> None:
 async def read_json_body(request: Request) -> bytes:
     """The body; HTTPException 415 unless it is JSON and not compressed (Envoy inflates gzip), 413 if it is too large.
 
-    Raises starlette's ClientDisconnect if the caller disconnects before the end.
+    Raises starlette's ClientDisconnect if the caller disconnects before the end. A body of the length that was
+    announced is complete: the server reports its end only with the next message, after a turn through its threads.
     """
     content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if content_type != "application/json":
@@ -36,14 +38,19 @@ async def read_json_body(request: Request) -> bytes:
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity"):
         raise HTTPException(415, f"The body is encoded as {encoding[:40]!r}, but must be gzip or not encoded.")
+    announced = request.headers.get("content-length", "")
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
+    more = True
+    while more and size <= _MAX_DISCARDED_BYTES:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part = message.get("body", b"")
         size += len(part)
         if size <= MAX_BODY_BYTES:
             parts.append(part)
-        elif size > _MAX_DISCARDED_BYTES:
-            break
+        more = message.get("more_body", False) and str(size) != announced
     if size > MAX_BODY_BYTES:
         raise HTTPException(413, f"The body is larger than {MAX_BODY_BYTES:,} bytes.")
     return b"".join(parts)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Envoy sets the last one and removes it from callers' requests.
 _FORWARDED: Final = ("authorization", "x-request-timeout", "x-client-address")
+_READ: Final = frozenset(name.encode() for name in (*_FORWARDED, "x-api-key"))
 # gRPC counts 32 bytes for each entry beyond its text, and adds entries of its own.
 _LONGEST_METADATA: Final = MAX_METADATA_BYTES - 4096
 
@@ -36,9 +37,11 @@ class CallOptions:
 
         Values are validated by the chat server. HTTPException 431 if they are longer than RPCs can carry.
         """
-        given = [(name, headers[name]) for name in _FORWARDED if name in headers]
-        if "x-api-key" in headers and "authorization" not in headers:
-            given.append(("authorization", f"Bearer {headers['x-api-key']}"))
+        # Of a header that is sent twice the first counts, as everywhere.
+        sent = {name.decode(): value.decode("latin-1") for name, value in reversed(headers.raw) if name in _READ}
+        given: list[tuple[str, str]] = [(name, sent[name]) for name in _FORWARDED if name in sent]
+        if "x-api-key" in sent and "authorization" not in sent:
+            given.append(("authorization", f"Bearer {sent['x-api-key']}"))
         exchange = current_exchange.get()
         if exchange.endpoint:
             given.append(("x-endpoint", exchange.endpoint))

@@ -79,11 +79,15 @@ class EventStream:
             if self._unsent > MAX_UNSENT:
                 raise SlowReader
 
-    async def end(self, data: bytes) -> None:
-        """Send the last events once everything before has been sent."""
+    async def drain(self) -> None:
+        """Wait until everything has been sent; nothing but the end may follow."""
         self._ending = self._progress = True
         if self._writer is not None:
             await self._writer
+
+    async def end(self, data: bytes) -> None:
+        """Send the last events once everything before has been sent."""
+        await self.drain()
         await self._send_body(_body(data, more=False))
 
     def tick(self) -> None:

@@ -76,7 +76,8 @@ class Observer:
         headers = Headers(scope=scope)
         method = scope["method"] if scope["method"] in _METHODS else _OTHER
         span = self._spans.begin("HTTP" if method is _OTHER else method, remote_parent(headers))
-        span.attributes = _request_attributes(scope, headers)
+        if self._spans.records(span.context):
+            span.attributes = _request_attributes(scope, headers)
         trace_id = trace.format_trace_id(span.context.trace_id)
         exchange = Exchange(request_id_from(headers.get("x-request-id")), trace_id, span, send)
         current_exchange.set(exchange)

@@ -34,16 +34,15 @@ def asked_chat(data: bytes) -> Asked:
     n = request.n or 1
     choice = request.tool_choice
     is_call_forced = bool(choice.function_name) or choice.mode == tool_pb2.TOOL_CHOICE_MODE_REQUIRED
-    chunks = ChunkSequence(n=n, is_call_forced=is_call_forced, **_stream_options(decoded.body))
-    writer, streamed = ChunkWriter(chunks), bool(decoded.body.stream)
+    options = _stream_options(decoded.body)
     return Asked(
         [request],
         n,
-        streamed,
+        bool(decoded.body.stream),
         decoded.ignored,
         partial(field_of, decoded.body),
-        writer,
-        WholeAnswer(_chat_parts, WholeLogprobs),
+        lambda: ChunkWriter(ChunkSequence(n=n, is_call_forced=is_call_forced, **options)),
+        lambda: WholeAnswer(_chat_parts, WholeLogprobs),
     )
 
 
@@ -53,10 +52,16 @@ def asked_completion(data: bytes) -> Asked:
     requests = to_prompt_requests(decoded.body)
     n = requests[0].n or 1
     tops = bool(decoded.body.logprobs)
-    chunks = CompletionSequence(choices=n * len(requests), tops=tops, **_stream_options(decoded.body))
-    writer, streamed = ChunkWriter(chunks), bool(decoded.body.stream)
-    whole = WholeAnswer(_text_parts, partial(WholeColumns, tops=tops))
-    return Asked(requests, n, streamed, decoded.ignored, partial(field_of, decoded.body), writer, whole)
+    options = _stream_options(decoded.body)
+    return Asked(
+        requests,
+        n,
+        bool(decoded.body.stream),
+        decoded.ignored,
+        partial(field_of, decoded.body),
+        lambda: ChunkWriter(CompletionSequence(choices=n * len(requests), tops=tops, **options)),
+        lambda: WholeAnswer(_text_parts, partial(WholeColumns, tops=tops)),
+    )
 
 
 def _stream_options(body: GenerationRequest) -> dict[str, bool | None]:

@@ -25,6 +25,6 @@ def asked_response(data: bytes) -> Asked:
         bool(decoded.body.stream),
         with_left_out(decoded.ignored, left_out),
         origins.field_of,
-        ResponseWriter(repeated),
-        WholeAnswer(lambda response, _: [msgspec.json.encode(whole(repeated, response))]),
+        lambda: ResponseWriter(repeated),
+        lambda: WholeAnswer(lambda response, _: [msgspec.json.encode(whole(repeated, response))]),
     )

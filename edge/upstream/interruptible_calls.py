@@ -3,43 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from services.errors import Interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from types import TracebackType
 
 
 class InterruptibleCalls:
-    """The running calls of a worker."""
+    """The running calls of a worker: `with` it a task awaits a call, and raises Interrupted from `interrupt` on."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[object]] = set()
-        self._interrupted = asyncio.Event()
+        self._interrupted = False
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Run the block, which awaits a call in the current task; raises Interrupted from `interrupt` on."""
-        if self._interrupted.is_set():
+    def __enter__(self) -> None:
+        """The current task awaits a call."""
+        if self._interrupted:
             raise Interrupted
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a call runs in a task")
-        self._tasks.add(task)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not self._interrupted.is_set():
-                raise
+        self._tasks.add(_current_task())
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        """The current task awaits it no more."""
+        task = _current_task()
+        self._tasks.discard(task)
+        if self._interrupted and isinstance(error, asyncio.CancelledError):
             task.uncancel()
             raise Interrupted from None
-        finally:
-            self._tasks.discard(task)
 
     def interrupt(self) -> None:
         """End all running calls, and those that come."""
-        self._interrupted.set()
+        self._interrupted = True
         for task in self._tasks:
             task.cancel()
+
+
+def _current_task() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a call runs in a task")
+    return task

@@ -137,6 +137,8 @@ class ChatPipeline:
         self._recorder.record_lost(lost_origin(started, caller), model, usage)
 
     async def _processed(self, request: ChatRequest, caller: str, clock: CallTime) -> Input:
+        if clock.limit is None:
+            return await self._inputs.process(request, caller)
         try:
             async with asyncio.timeout(clock.limit):
                 return await self._inputs.process(request, caller)

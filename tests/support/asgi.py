@@ -31,7 +31,8 @@ class Exchange:
     """One request and its answer. The request's body is sent in the parts given; `target` is percent-encoded.
 
     A number among the parts is a pause of so many seconds. With a `gate` each message of the application waits there
-    before it is seen. `late` has those that were sent when the application had ended.
+    before it is seen. `late` has those that were sent when the application had ended. `watched` is whether the
+    application still waited for a disconnect when it sent the end of its answer.
     """
 
     def __init__(
@@ -61,8 +62,9 @@ class Exchange:
         }
         self.parts_left = list(body)
         self.late: list[Message] = []
+        self.watched: bool | None = None
         self._gate = gate
-        self._hung_up = asyncio.Event()
+        self._hung_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sent: asyncio.Queue[Message | None] = asyncio.Queue()
         self._task = asyncio.ensure_future(self._run(app, scope))
 
@@ -73,6 +75,8 @@ class Exchange:
             self._sent.put_nowait(None)
 
     async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.watched = not self._hung_up.cancelled()
         if self._gate is not None:
             await self._gate(message)
         if self._task.done():
@@ -87,12 +91,13 @@ class Exchange:
                 await asyncio.sleep(part)
                 part = b""
             return {"type": "http.request", "body": part, "more_body": bool(self.parts_left)}
-        await self._hung_up.wait()
+        await self._hung_up
         return {"type": "http.disconnect"}
 
     def hang_up(self) -> None:
         """Let the application see that the caller has gone."""
-        self._hung_up.set()
+        if not self._hung_up.done():
+            self._hung_up.set_result(None)
 
     def cancel(self) -> None:
         """Cancel the application, as a server that stops does."""

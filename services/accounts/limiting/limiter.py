@@ -56,7 +56,8 @@ class Limiter:
             subjects.append(Subject(caller.key.name, caller.key.limits))
         subjects += self._of_all
         allowance = Allowance(self, subjects)
-        await allowance.take(Amounts(calls=1, running=1))
+        if subjects:
+            await allowance.take(Amounts(calls=1, running=1))
         return allowance
 
     async def take(self, subjects: Sequence[Subject], amounts: Amounts) -> Grant | None:
@@ -125,9 +126,7 @@ class Allowance:
             self.limiter.give_back(grant, rest)
 
     async def take(self, amounts: Amounts) -> None:
-        """Take more; raises what `Limiter.admit` raises."""
-        if not self.subjects:
-            return
+        """Take more from the subjects, of which there is at least one; raises what `Limiter.admit` raises."""
         grant = await self.limiter.take(self.subjects, amounts)
         if grant is not None:
             self._grants.append(grant)

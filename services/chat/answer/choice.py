@@ -39,6 +39,7 @@ class Choice:
         self.output: list[str] = []
         self._index = index
         self._outbox = outbox
+        self._decoder = decoder
         self._text = ChoiceText(decoder, form.stops, logprobs=form.logprobs, shows_ends=form.scores_prompt)
         self._logprobs = form.logprobs
         self._tools = form.tools
@@ -54,11 +55,12 @@ class Choice:
 
         Returns whether the choice has ended by itself: at a stop sequence, or after the only call that it may have.
         """
-        text = self._text.push(delta)
         if self._is_plain:
+            text = delta.text or self._decoder.push(delta.ids)
             if text:
                 self._outbox.add_text(self._index, text)
             return False
+        text = self._text.push(delta)
         if text:
             self._show(text)
         stopped = self._text.stop_reason is not None

@@ -61,27 +61,32 @@ def form_of(
 
     InvalidValue if the message to be continued may have begun a call, whose end alone nobody could read.
     """
-    names = callable_names(request)
-    tools = ToolUse(
-        names,
-        parallel=not request.HasField("parallel_tool_calls") or request.parallel_tool_calls,
-        named=request.tool_choice.WhichOneof("choice") == "function_name",
-        syntax=syntax,
-    )
-    if names and request.continue_final_message:
-        text = "".join(part.text for part in request.messages[-1].content)
-        if tools.parser().push(text) != [Content(text)]:
-            raise InvalidValue(
-                "The message to be continued may have begun a tool call.", param="continue_final_message"
-            )
-        tools = replace(tools, continued=text)
     return AnswerForm(
         n,
         tuple(request.stop),
-        tools if names else None,
+        _tool_use(request, syntax) if request.tools else None,
         request.logprobs,
         echo,
         grammar_param,
         request.prompt.echo and request.logprobs,
         prompt_tokens if request.continuous_usage else None,
     )
+
+
+def _tool_use(request: ChatRequest, syntax: ToolSyntax) -> ToolUse | None:
+    """How the model may call the tools of a request; None if it may not. Raises as `form_of` does."""
+    names = callable_names(request)
+    if not names:
+        return None
+    tools = ToolUse(
+        names,
+        parallel=not request.HasField("parallel_tool_calls") or request.parallel_tool_calls,
+        named=request.tool_choice.WhichOneof("choice") == "function_name",
+        syntax=syntax,
+    )
+    if not request.continue_final_message:
+        return tools
+    text = "".join(part.text for part in request.messages[-1].content)
+    if tools.parser().push(text) != [Content(text)]:
+        raise InvalidValue("The message to be continued may have begun a tool call.", param="continue_final_message")
+    return replace(tools, continued=text)

@@ -106,7 +106,8 @@ class Outbox:
             parts.append(text)
         self.unread += len(text)
         if not self.is_ready and self.unread >= self._batch:
-            self._announce()
+            self.is_ready = True
+            self._on_ready(self)
 
     def add_logprobs(self, choice: int, tokens: Sequence[TokenLogprob]) -> None:
         """The log probabilities of a choice's next tokens."""
@@ -157,7 +158,9 @@ class Outbox:
         """The text that has gathered, by choice; to be called while there is `only_text`."""
         self.is_ready = False
         self.unread = 0
-        return self._gathered_texts()
+        texts = [(choice, "".join(parts)) for choice, parts in self._texts.items()]
+        self._texts.clear()
+        return texts
 
     def collect(self) -> list[stream_pb2.StreamEvent]:
         """The next batch; while there are more, the outbox is announced as ready again.
@@ -180,18 +183,17 @@ class Outbox:
     def _ended(self) -> bool:
         return self._completed is not None or self.failure is not None
 
-    def _gathered_texts(self) -> list[tuple[int, str]]:
-        texts = [(choice, "".join(parts)) for choice, parts in self._texts.items()]
-        self._texts.clear()
-        return texts
-
     def _gathered(self) -> list[stream_pb2.StreamEvent]:
         """Everything that has gathered behind the full batches."""
         events = []
         if self._started is not None:
             events.append(stream_pb2.StreamEvent(started=self._started))
             self._started = None
-        deltas = {choice: stream_pb2.ChoiceDelta(index=choice, content=text) for choice, text in self._gathered_texts()}
+        deltas = {
+            choice: stream_pb2.ChoiceDelta(index=choice, content="".join(parts))
+            for choice, parts in self._texts.items()
+        }
+        self._texts.clear()
         for choice, calls in self._calls.items():
             delta = deltas.setdefault(choice, stream_pb2.ChoiceDelta(index=choice))
             for index, (call_id, name, arguments) in calls.items():

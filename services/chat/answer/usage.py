@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from google.protobuf.duration_pb2 import Duration
-
 from chasqui.v1 import chat_pb2
 
 if TYPE_CHECKING:
+    from google.protobuf.duration_pb2 import Duration
+
     from services.accounts.price import Price
     from services.engine.api import End, EngineTimings
 
@@ -32,20 +32,20 @@ def timings_of(timings: EngineTimings, tokenize_seconds: float, total_seconds: f
     An engine measures with a clock of its own, in another thread: what the phases have more than the total is cut off,
     from the last on.
     """
-    phases = {
-        "tokenize": tokenize_seconds,
-        "queue": timings.queue,
-        "prefill": timings.prefill,
-        "decode": timings.decode,
-    }
+    measured = chat_pb2.Timings()
     left = total_seconds
-    for name, seconds in phases.items():
-        phases[name] = min(max(seconds, 0.0), left)
-        left -= phases[name]
-    measured = {name: _duration(seconds) for name, seconds in phases.items()}
-    return chat_pb2.Timings(**measured, total=_duration(total_seconds))
+    for phase, seconds in (
+        (measured.tokenize, tokenize_seconds),
+        (measured.queue, timings.queue),
+        (measured.prefill, timings.prefill),
+        (measured.decode, timings.decode),
+    ):
+        within = min(max(seconds, 0.0), left)
+        left -= within
+        _set(phase, within)
+    _set(measured.total, total_seconds)
+    return measured
 
 
-def _duration(seconds: float) -> Duration:
-    nanoseconds = max(math.floor(seconds * 1e9), 0)
-    return Duration(seconds=nanoseconds // 10**9, nanos=nanoseconds % 10**9)
+def _set(duration: Duration, seconds: float) -> None:
+    duration.seconds, duration.nanos = divmod(max(math.floor(seconds * 1e9), 0), 10**9)

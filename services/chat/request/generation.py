@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from services.chat.request.input_processor import Input
 
+_NEUTRAL: Final = Sampling()
 _PRIORITIES: Final = {ServiceTier.PRIORITY: 1.0, ServiceTier.DEFAULT: NORMAL_PRIORITY, ServiceTier.FLEX: 0.0}
 
 
@@ -40,6 +41,8 @@ def generation_of(
 
 def sampling_of(options: SamplingOptions) -> Sampling:
     """The engine's sampling; `options` are validated, and absent ones take the neutral defaults."""
+    if not options.ByteSize():
+        return _NEUTRAL
     given = {field.name: value for field, value in options.ListFields() if field.name != "logit_bias"}
     # -1 means off, as 0 does.
     if given.get("top_k") == -1:

@@ -10,6 +10,7 @@ from services.errors import InvalidValue, quoted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_ROLES: Final = frozenset(chat_pb2.Role.values()) - {chat_pb2.ROLE_UNSPECIFIED}
 # An empty answer is an answer, and an empty result a result.
 _MAY_BE_EMPTY: Final = frozenset({chat_pb2.ROLE_ASSISTANT, chat_pb2.ROLE_TOOL})
 
@@ -21,7 +22,7 @@ def check_messages(messages: Sequence[chat_pb2.Message]) -> None:
     answered: dict[str, bool] = {}  # whether there is a result for the latest call of an id
     for index, message in enumerate(messages):
         path = f"messages[{index}]"
-        if message.role == chat_pb2.ROLE_UNSPECIFIED or message.role not in chat_pb2.Role.values():
+        if message.role not in _ROLES:
             raise InvalidValue(f"{path}.role is missing or unknown.", param=f"{path}.role")
         _check_tool_result(message, path, answered)
         _check_calls(message, path, answered)

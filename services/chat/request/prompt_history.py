@@ -60,9 +60,8 @@ class PromptHistory:
 
 def _common(one: bytes, other: bytes) -> int:
     """The number of equal ids at the beginning of both."""
-    shorter = min(len(one), len(other))
-    if one[:shorter] == other[:shorter]:
-        return shorter // _TOKEN_BYTES
+    if one.startswith(other) or other.startswith(one):
+        return min(len(one), len(other)) // _TOKEN_BYTES
     start = 0
     while one[start : start + _BLOCK] == other[start : start + _BLOCK]:
         start += _BLOCK

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,7 @@ def _secret(authorization: str | None) -> str:
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
+@lru_cache(maxsize=4096)
 def _network(address: str) -> str:
     """The subscriber of an IP address: of IPv6, the /64 network, all addresses of which belong to one subscriber."""
     try:

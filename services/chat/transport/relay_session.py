@@ -163,15 +163,16 @@ class RelaySession:
         calls: list[relay_service_pb2.CallProgress] = []
         size = taken = 0
         for outbox in self._ready:
-            size += outbox.next_size
             taken += 1
             if outbox.only_text:
+                size += outbox.unread
                 for index, content in outbox.collect_texts():
                     ids.append(outbox.call_id)
                     indexes.append(index)
                     contents.append(content)
                     tokens.append(outbox.tokens)
             else:
+                size += outbox.next_size
                 calls.append(outbox.progress())
             if size > FULL:
                 break

@@ -108,14 +108,17 @@ class TextDecoder:
         self.inside_character = False  # whether something is held back
 
     def push(self, ids: Sequence[int]) -> str:
-        """The text that the ids complete."""
+        """The text that the ids complete; runs for every token."""
         table = self._token_bytes
         data = table[ids[0]] if len(ids) == 1 else b"".join([table[i] for i in ids])
+        # Most tokens, without one more call.
+        if data.isascii() and not self.inside_character:
+            return data.decode()
         return self.push_bytes(data)
 
     def push_bytes(self, data: bytes) -> str:
         """The text that bytes complete."""
-        # Most tokens; the incremental decoder is Python code and takes five times as long.
+        # The incremental decoder is Python code and takes five times as long.
         if data.isascii() and not self.inside_character:
             return data.decode()
         text = self._utf8.decode(data)

@@ -419,6 +419,13 @@ async def test_without_such_a_header_the_call_has_no_time_limit(edge: Edge, stre
     assert call.remaining is None
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["unstreamed", "streamed"])
+async def test_nobody_waits_for_a_hang_up_any_more_when_only_the_end_is_left(edge: Edge, stream: bool) -> None:
+    exchange = edge.begin_chat(stream=stream)
+    await exchange.answer()
+    assert exchange.watched is False
+
+
 async def test_a_hang_up_cancels_an_unstreamed_call_and_nothing_is_answered(edge: Edge) -> None:
     edge.server.chat.hangs = True
     exchange = edge.begin_chat()

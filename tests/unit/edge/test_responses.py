@@ -261,7 +261,7 @@ def test_a_response_repeats_what_was_asked_for() -> None:
         "text": {"format": {"type": "json_object"}},
         "store": True,
     }
-    answer = asked(**fields).whole
+    answer = asked(**fields).new_answer()
     answer.add_all(events.events_of(events.response(events.choice("Hello!"))))
     response = json.loads(b"".join(answer.json()))
     repeated = {name: response[name] for name in fields}
@@ -271,7 +271,7 @@ def test_a_response_repeats_what_was_asked_for() -> None:
 
 
 def test_a_failed_stream_ends_with_the_response_and_why() -> None:
-    writer = asked(stream=True).writer
+    writer = asked(stream=True).new_writer()
     data = writer.others([events.started()]) + writer.text(0, "Hel") + writer.failed(SlowReader())
     seen = events_in(data)
     assert [event["sequence_number"] for _, event in seen] == list(range(len(seen)))

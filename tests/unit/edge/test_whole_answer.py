@@ -44,7 +44,7 @@ def fill(answer: WholeAnswer, *, top: int) -> None:
 
 @pytest.mark.parametrize("top", [0, 2])
 def test_a_chat_has_the_entries_of_every_choice_in_their_order(top: int) -> None:
-    answer = asked_chat(CHAT).whole
+    answer = asked_chat(CHAT).new_answer()
     fill(answer, top=top)
     body = json.loads(b"".join(answer.json()))
     assert [choice["index"] for choice in body["choices"]] == [0, 1]
@@ -59,7 +59,7 @@ def test_a_chat_has_the_entries_of_every_choice_in_their_order(top: int) -> None
 
 @pytest.mark.parametrize("top", [0, 2])
 def test_a_text_completion_has_columns_of_equal_length_for_every_choice(top: int) -> None:
-    answer = asked_completion(json.dumps({"model": "m", "prompt": "Hello!", "logprobs": top}).encode()).whole
+    answer = asked_completion(json.dumps({"model": "m", "prompt": "Hello!", "logprobs": top}).encode()).new_answer()
     fill(answer, top=top)
     for choice in json.loads(b"".join(answer.json()))["choices"]:
         columns = choice["logprobs"]
@@ -72,7 +72,7 @@ def test_a_text_completion_has_columns_of_equal_length_for_every_choice(top: int
 
 
 def test_an_answer_without_log_probabilities_says_so() -> None:
-    answer = asked_chat(CHAT).whole
+    answer = asked_chat(CHAT).new_answer()
     answer.add_all([events.started()])
     answer.add_text(0, "Hello!")
     answer.add_all([events.finish(), events.completed()])

@@ -103,8 +103,8 @@ def whole(answer: WholeAnswer, stream: list[stream_pb2.StreamEvent]) -> bytes:
 def test_however_an_answer_is_cut_and_merged_its_stream_is_the_whole_answer(name: str, data: st.DataObject) -> None:
     api = APIS[name]
     stream = data.draw(streams(calls=api.has_calls))
-    streamed = api.streamed(written(api.asked(stream=True).writer, stream))
-    answer = api.asked().whole
+    streamed = api.streamed(written(api.asked(stream=True).new_writer(), stream))
+    answer = api.asked().new_answer()
     assert streamed == api.whole(whole(answer, stream))
     [choice] = answer.response.choices
     assert streamed.text == "".join(part.text for part in choice.message.content)
@@ -116,7 +116,7 @@ def test_however_an_answer_is_cut_and_merged_its_stream_is_the_whole_answer(name
     "text", ["\n", "\r\n", "a\n\ndata: [DONE]\n\n", "\u2028\u0085", "¡Hola! 🏃", '"\\', "\0", '"}']
 )
 def test_whatever_a_text_holds_it_stays_in_one_event(name: str, text: str) -> None:
-    writer = APIS[name].asked(stream=True).writer
+    writer = APIS[name].asked(stream=True).new_writer()
     writer.others([events.started()])
     assert writer.text(0, "before")
     [(_, event)] = events_in(writer.text(0, text))
@@ -134,7 +134,7 @@ def strings(value: object) -> list[str]:
 
 @every_api
 def test_a_failure_is_the_last_event_and_names_what_happened(name: str) -> None:
-    writer = APIS[name].asked(stream=True).writer
+    writer = APIS[name].asked(stream=True).new_writer()
     data = writer.others([events.started()]) + writer.text(0, "Hel")
     _, event = events_in(writer.failed(EngineFailed("The engine broke.")))[-1]
     assert "The engine broke." in json.dumps(event)
