@@ -85,17 +85,21 @@ clients: setup ## Run the clients and suites that others wrote against the servi
 	$(BIN)/pytest tests/e2e/clients tests/contract/test_reference_prompts.py
 
 .PHONY: bench
-bench: setup ## Measure what serving costs per token and call, with a table and a picture (about three minutes).
+bench: setup ## Measure what serving costs, with tables and a picture (about four minutes); with BASE=COMMIT beside that commit.
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
 	$(BIN)/python -m tests.bench.serving
+	$(MAKE) bench-compare
 
 .PHONY: bench-compare
-bench-compare: setup ## Measure this checkout and the commit BASE in turn: CPU per token and call, as ratios.
+bench-compare: setup $(if $(BASE),bench-base) ## Measure CPU per token and call in rounds; with BASE=COMMIT in turn with that commit.
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
+	$(BIN)/python -m tests.bench.compare $(if $(BASE),build/bench/base)
+
+.PHONY: bench-base
+bench-base:
 	test -d build/bench/base || git worktree add --detach build/bench/base $(BASE)
 	git -C build/bench/base checkout --quiet --detach $(BASE)
 	$(MAKE) -C build/bench/base setup
-	$(BIN)/python -m tests.bench.compare build/bench/base
 
 .PHONY: bench-footprint
 bench-footprint: setup ## Measure start-up time and memory.

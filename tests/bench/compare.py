@@ -1,7 +1,8 @@
-"""What serving costs in this checkout and in another one, measured in turn: CPU time per token and call, and latency.
+"""What serving costs in this checkout, alone or in turn with another one: CPU time per token and call, and latency.
 
-`make bench-compare BASE=COMMIT` runs it. The two take turns, so that whatever else the machine does hits both; every
-figure is the median of the rounds, with the lowest and the highest. Every streamed token is checked.
+`make bench-compare` runs it, with `BASE=COMMIT` beside that commit. The two take turns, so that whatever else the
+machine does hits both, and each begins every other round; every figure is the median of the rounds, with the lowest and
+the highest. Every streamed token is checked.
 """
 
 from __future__ import annotations
@@ -63,19 +64,20 @@ class OtherService(Service):
 
 
 def main() -> None:
-    """Measure both checkouts and print the comparison."""
+    """Measure, print the table, and write down every round."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.compare", description=__doc__)
-    parser.add_argument("base", type=Path, help="another checkout that is set up")
+    parser.add_argument("base", type=Path, nargs="?", help="another checkout that is set up")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    checkouts = {"base": arguments.base.resolve(), "here": Path.cwd()}
+    base = {} if arguments.base is None else {"base": arguments.base.resolve()}
+    checkouts = base | {"here": Path.cwd()}
     rounds: dict[str, list[Round]] = {name: [] for name in checkouts}
     console = Console()
     with Progress(console=console) as progress:
-        task = progress.add_task("measuring", total=2 * arguments.rounds)
-        for _ in range(arguments.rounds):
-            for name, checkout in checkouts.items():
-                rounds[name].append(_round(checkout))
+        task = progress.add_task("measuring", total=len(checkouts) * arguments.rounds)
+        for number in range(arguments.rounds):
+            for name in sorted(checkouts, reverse=number % 2 == 1):
+                rounds[name].append(_round(checkouts[name]))
                 progress.advance(task)
     console.print(", ".join([*describe().values(), f"{arguments.rounds} rounds in turn"]))
     console.print(_table(rounds))
@@ -114,7 +116,8 @@ def _cpu(kind: str, part: str, each: Round) -> float:
 
 def _table(rounds: Mapping[str, Sequence[Round]]) -> Table:
     table = Table(title="median (lowest to highest)")
-    for heading in ("", *rounds, "ratio"):
+    has_base = len(rounds) > 1
+    for heading in ("", *rounds, *(["ratio"] if has_base else [])):
         table.add_column(heading, justify="right")
     figures: list[tuple[str, Callable[[Round], float]]] = [
         *((f"{part}, µs per token", partial(_cpu, "cpu_per_token", part)) for part in PARTS),
@@ -128,7 +131,7 @@ def _table(rounds: Mapping[str, Sequence[Round]]) -> Table:
         values = {side: sorted(figure(each) for each in done) for side, done in rounds.items()}
         medians = {side: statistics.median(found) for side, found in values.items()}
         cells = [f"{medians[side]:.1f} ({found[0]:.1f} to {found[-1]:.1f})" for side, found in values.items()]
-        table.add_row(name, *cells, f"{medians['here'] / medians['base']:.2f}")
+        table.add_row(name, *cells, *([f"{medians['here'] / medians['base']:.2f}"] if has_base else []))
     return table
 
 

@@ -1,9 +1,9 @@
 """Chasqui beside its peers, in the same run: llama.cpp's own HTTP server, the Rust gateway smg, and LiteLLM.
 
-`make bench-peers` runs it and writes a table and `build/bench/peers.json`. llama.cpp's server has the same model,
-slots, context and threads; the two take turns, and the ratio is the median over rounds. smg has a worker that speaks
-TensorRT-LLM's gRPC protocol; both sides stream at the same pace without a model, and CPU time is compared. LiteLLM is a
-proxy in front of Chasqui: only its own CPU time counts.
+`make bench-peers` runs it and writes tables, `build/bench/peers.json` and `build/bench/peers.png`. llama.cpp's server
+has the same model, slots, context and threads. smg has a worker that speaks TensorRT-LLM's gRPC protocol and does
+nothing else; both sides stream at the same pace without a model, and CPU time is compared. LiteLLM is a proxy in front
+of Chasqui: only its own CPU time counts. All take turns, and what is shown are medians and spreads over the rounds.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from rich.table import Table
 from tests.bench import generation
 from tests.bench.machine import describe
 from tests.bench.peer_process import Peer
+from tests.bench.plot import plot_peers
 from tests.bench.serving import OUTPUT, PACE, PROMPT, SETTINGS
 from tests.support.service import Service, free_port
 from tests.support.tensorrt_llm.release import write_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 THREADS = os.cpu_count() or 1
 PACED_STREAMS = 128
 PACED_TOKENS = 300
-PACED_ROUNDS = 3
+PACED_ROUNDS = 5
 PEERS_BIN = OUTPUT / "peers-venv/bin"
 Figures = dict[str, dict[str, float]]
 
@@ -52,7 +53,8 @@ def main() -> None:
         console.print(f"smg and LiteLLM are skipped: {PEERS_BIN} has not both, since they could not be installed.")
     path = OUTPUT / "peers.json"
     path.write_text(json.dumps(result, indent=2) + "\n")
-    console.print(f"{path} is written.")
+    plot_peers(result, OUTPUT / "peers.png")
+    console.print(f"{path} and {OUTPUT / 'peers.png'} are written.")
 
 
 def _serving(console: Console) -> list[Figures]:
@@ -74,9 +76,11 @@ def _serving(console: Console) -> list[Figures]:
         }
         for port, _ in sides.values():
             generation.answers(port, request | {"max_tokens": 1}, PACED_STREAMS, 1)
-        for _ in track(range(PACED_ROUNDS), description="smg, LiteLLM", console=console):
+        for number in track(range(PACED_ROUNDS), description="smg, LiteLLM", console=console):
             figures: Figures = {}
-            for name, (port, cpu) in sides.items():
+            # Each side is the first in its turn.
+            for name in [*sides][number % len(sides) :] + [*sides][: number % len(sides)]:
+                port, cpu = sides[name]
                 before = cpu()
                 generation.answers(port, request, PACED_STREAMS, PACED_TOKENS)
                 figures[name] = _per_token(before, cpu())
@@ -122,18 +126,23 @@ def _per_token(before: dict[str, float], after: dict[str, float]) -> dict[str, f
 
 
 def _serving_table(rounds: list[Figures]) -> Table:
-    table = Table(title=f"{PACED_STREAMS} streams at {PACE} tokens/s each, median of {PACED_ROUNDS} rounds")
+    title = f"{PACED_STREAMS} streams at {PACE} tokens/s each, median of {PACED_ROUNDS} rounds (lowest to highest)"
+    table = Table(title=title)
     table.add_column("service")
-    table.add_column("CPU µs per token by part", justify="right")
-    table.add_column("together", justify="right")
-    for side in rounds[0]:
+    for heading in ("CPU µs per token by part", "together", "in multiples of Chasqui's"):
+        table.add_column(heading, justify="right")
+    for side in sorted(rounds[0]):
         parts = {part: statistics.median(figures[side][part] for figures in rounds) for part in rounds[0][side]}
         shown = ", ".join(f"{part} {value:.1f}" for part, value in parts.items())
-        table.add_row(side, shown, f"{statistics.median(sum(figures[side].values()) for figures in rounds):.1f}")
-    for peer in ("smg", "litellm"):
-        ratio = statistics.median(sum(figures[peer].values()) / sum(figures["chasqui"].values()) for figures in rounds)
-        table.add_row(f"{peer} / chasqui", "", f"{ratio:.2f}")
+        totals = [sum(figures[side].values()) for figures in rounds]
+        ratios = [sum(figures[side].values()) / sum(figures["chasqui"].values()) for figures in rounds]
+        table.add_row(side, shown, _spread(totals, 1), "" if side == "chasqui" else _spread(ratios, 2))
     return table
+
+
+def _spread(values: Sequence[float], decimals: int) -> str:
+    low, high = f"{min(values):.{decimals}f}", f"{max(values):.{decimals}f}"
+    return f"{statistics.median(values):.{decimals}f} ({low} to {high})"
 
 
 if __name__ == "__main__":
