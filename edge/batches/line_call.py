@@ -6,7 +6,6 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from chasqui.v1 import chat_pb2
@@ -15,6 +14,7 @@ from edge.batches.line import answered, asked_of, call_id, refused, request_id
 from edge.http.call_options import CallOptions
 from edge.upstream.several_calls import SeveralCalls
 from services.accounts.ledger_entry import LOST, LedgerEntry
+from services.accounts.money import PICODOLLARS
 from services.errors import ChasquiError, Code
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ _NOT_NOW: Final = frozenset({Code.UNAVAILABLE, Code.CANCELLED})
 _NOT_NOW_REASONS: Final = frozenset({"RESOURCE_UNAVAILABLE", "RATE_LIMIT_EXCEEDED", "INSUFFICIENT_QUOTA"})
 _FAILED: Final = frozenset({Code.INTERNAL, Code.UNKNOWN})
 _MOST_ATTEMPTS: Final = 5
-_PICODOLLAR: Final = Decimal("1e-12")
 _SHORTEST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 
@@ -97,7 +96,7 @@ def _call(claimed: ClaimedLine, answer: ChatResponse) -> LedgerEntry:
         cached_tokens=usage.cached_tokens,
         completion_tokens=usage.completion_tokens,
         price="estimated_cost",
-        cost=Decimal(repr(usage.estimated_cost)).quantize(_PICODOLLAR),
+        cost=round(usage.estimated_cost * PICODOLLARS),
         seconds=answer.timings.total.ToMicroseconds() / 1e6,
         queue_seconds=answer.timings.queue.ToMicroseconds() / 1e6,
     )

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
+
+from services.accounts.money import picodollars_of, usd_of
 
 # The outcome of a call whose server died: its edge reports what was delivered, and a server's own record replaces that.
 LOST: Final = "lost"
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
+class LedgerEntry(NamedTuple):
     """A call that was admitted and has ended; `call_id` is the id of its response, which is unique.
 
     Times are in seconds, `seconds` from the arrival `at` until the engine had ended the call. `key` is a key's name,
     or what else the call is counted for; `user` a hash of the end user's id, empty without one; `price` the version of
-    the price that made the `cost`, which is in USD.
+    the price that made the `cost`, which is in picodollars. Fields are in the order of the table's columns.
     """
 
     call_id: str
@@ -33,20 +33,20 @@ class LedgerEntry:
     cached_tokens: int
     completion_tokens: int
     price: str
-    cost: Decimal
+    cost: int
     seconds: float
     queue_seconds: float
 
     def to_json(self) -> str:
         """One line of the journal."""
-        return json.dumps({**asdict(self), "at": self.at.isoformat(), "cost": f"{self.cost:f}"})
+        return json.dumps({**self._asdict(), "at": self.at.isoformat(), "cost": f"{usd_of(self.cost):f}"})
 
     @classmethod
     def from_json(cls, line: str) -> LedgerEntry:
         """The entry of such a line; ValueError if it is none."""
         try:
             fields = json.loads(line)
-            at, cost = datetime.fromisoformat(fields.pop("at")), Decimal(fields.pop("cost"))
+            at, cost = datetime.fromisoformat(fields.pop("at")), picodollars_of(Decimal(fields.pop("cost")))
             return cls(at=at, cost=cost, **fields)
         except (ArithmeticError, AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"no ledger entry: {error}") from error

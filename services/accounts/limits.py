@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
+from services.accounts.money import picodollars_of
 from services.accounts.price import usd
 from services.settings import SettingsError
 
@@ -24,14 +25,24 @@ class Limits:
     concurrent_calls: int | None = None
     usd_per_day: Decimal | None = None
     usd_per_month: Decimal | None = None
+    # What every call asks for, computed once; amounts are in picodollars.
+    per_day: int | None = field(init=False, repr=False, compare=False)
+    per_month: int | None = field(init=False, repr=False, compare=False)
+    _exist: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Compute what every call asks for."""
+        for name, amount in (("per_day", self.usd_per_day), ("per_month", self.usd_per_month)):
+            object.__setattr__(self, name, None if amount is None else picodollars_of(amount))
+        object.__setattr__(self, "_exist", any(getattr(self, name) is not None for name in LIMIT_NAMES))
 
     def __bool__(self) -> bool:
         """Whether there is any limit."""
-        return any(getattr(self, name) is not None for name in LIMIT_NAMES)
+        return self._exist
 
 
+LIMIT_NAMES: Final = tuple(one.name for one in fields(Limits) if one.init)
 NO_LIMITS: Final = Limits()
-LIMIT_NAMES: Final = tuple(field.name for field in fields(Limits))
 
 
 def limit_of(name: str, text: str) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
 
+from services.accounts.money import picodollars_of
 from services.service_tier import ServiceTier
 from services.settings import SettingsError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _MOST_DECIMALS: Final = 6
 _SMALLEST: Final = Decimal(1).scaleb(-_MOST_DECIMALS)
 _HIGHEST: Final = Decimal(1_000_000)
-_MILLION: Final = Decimal(1_000_000)
+_MILLION: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,15 @@ class Price:
     cached_prompt: Decimal
     completion: Decimal
     version: str
+    # The same in picodollars per token, computed once.
+    _prompt: int = field(init=False, repr=False, compare=False)
+    _cached_prompt: int = field(init=False, repr=False, compare=False)
+    _completion: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Compute what every call asks for."""
+        for name in ("prompt", "cached_prompt", "completion"):
+            object.__setattr__(self, f"_{name}", picodollars_of(getattr(self, name)) // _MILLION)
 
     def times(self, factor: float, name: str) -> Price:
         """The price multiplied by a factor, which the setting `name` has; amounts are rounded to six decimals."""
@@ -40,10 +50,14 @@ class Price:
         )
         return Price(prompt, cached_prompt, completion, f"{self.version} {name}={factor}")
 
-    def cost(self, prompt_tokens: int, cached_tokens: int, completion_tokens: int) -> Decimal:
-        """The cost of a call in USD, exact; the cached tokens are among those of the prompt."""
-        computed = (prompt_tokens - cached_tokens) * self.prompt
-        return (computed + cached_tokens * self.cached_prompt + completion_tokens * self.completion) / _MILLION
+    def cost(self, prompt_tokens: int, cached_tokens: int, completion_tokens: int) -> int:
+        """The cost of a call in picodollars, exact; the cached tokens are among those of the prompt."""
+        computed = (prompt_tokens - cached_tokens) * self._prompt
+        return computed + cached_tokens * self._cached_prompt + completion_tokens * self._completion
+
+    def highest_cost(self, prompt_tokens: int, completion_tokens: int) -> int:
+        """The same, whether or not the cache has the prompt."""
+        return prompt_tokens * max(self._prompt, self._cached_prompt) + completion_tokens * self._completion
 
 
 def price_of(text: str) -> Price:

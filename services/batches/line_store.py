@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import delete, func, insert, select, update
 
-from services.accounts.ledger_entry import LedgerEntry
 from services.accounts.sql.database import writing
-from services.accounts.sql.ledger import insert_entries
+from services.accounts.sql.entry_insert import EntryInsert
 from services.accounts.sql.tables import BATCH_LINES, BATCHES, KEYS
 from services.batches.batch_store import move
 from services.batches.record import Batch, ClaimedLine, Line, Status
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection, Delete, Engine
+
+    from services.accounts.ledger_entry import LedgerEntry
 
 # A line whose runner has died is claimed again after this time; runners renew their leases several times within it.
 LEASE: Final = timedelta(seconds=30)
@@ -31,7 +32,7 @@ class LineStore:
     def __init__(self, engine: Engine, lease: timedelta = LEASE) -> None:
         self._engine = engine
         self._lease = lease
-        self._insert_call = insert_entries(engine.dialect.name)
+        self._insert_call = EntryInsert(engine.dialect)
 
     def begin(self, batch: Batch, lines: Sequence[Line]) -> None:
         """Put the lines of a validated batch into the queue; nothing happens if it was cancelled meanwhile."""
@@ -95,7 +96,7 @@ class LineStore:
                 update(BATCH_LINES).where(same, _OPEN).values(succeeded=succeeded, result=result, worker=None)
             )
             if written.rowcount and call is not None:
-                connection.execute(self._insert_call, [_with_owner(connection, call)])
+                self._insert_call(connection, [call._replace(owner=_owner(connection, call))])
         return bool(written.rowcount)
 
     def open_lines(self, batch: Batch) -> int:
@@ -136,11 +137,10 @@ class LineStore:
             return int(waiting), int(connection.execute(select(func.count()).where(held)).scalar_one())
 
 
-def _with_owner(connection: Connection, call: LedgerEntry) -> dict[str, Any]:
-    """The row of a call, for the owner that its key has now."""
+def _owner(connection: Connection, call: LedgerEntry) -> str:
+    """The owner that the key of a call has now."""
     owner = connection.execute(select(KEYS.c.owner).where(KEYS.c.name == call.key)).scalar_one_or_none()
-    fields = {name: getattr(call, name) for name in LedgerEntry.__dataclass_fields__}
-    return {**fields, "owner": owner or ""}
+    return owner or ""
 
 
 def delete_lines(batch: Batch) -> Delete:

@@ -10,7 +10,6 @@ from weakref import WeakSet
 from chasqui.v1 import chat_pb2
 from services.chat.accounting.call_facts import CallFacts, ServedModel, lost_origin, origin_of
 from services.chat.accounting.call_spans import operation_of
-from services.chat.accounting.ledger_entries import cost_of
 from services.chat.answer.call import ChatCall
 from services.chat.answer.form import form_of
 from services.chat.request.generation import generation_of
@@ -153,7 +152,7 @@ class ChatPipeline:
 
         def on_end(record: UsageRecord) -> None:
             self._admission.release(reservation)
-            ready.allowance.settle(record.usage.total_tokens, cost_of(record))
+            ready.allowance.settle(record.usage.total_tokens, record.cost)
             self._recorder.record(record, trace)
 
         call = ChatCall(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from services.accounts.ledger_entry import LedgerEntry
@@ -27,8 +25,8 @@ def an_entry(call_id: str = "chatcmpl-1", **changes: Any) -> LedgerEntry:
         cached_tokens=4,
         completion_tokens=4,
         price="CHASQUI_PRICE=0.055",
-        cost=Decimal("0.00000077"),
+        cost=770_000,
         seconds=0.5,
         queue_seconds=0.1,
     )
-    return replace(usual, **changes)
+    return usual._replace(**changes)

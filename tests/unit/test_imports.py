@@ -63,6 +63,7 @@ SHARED = (
     "services.limits",
     "services.fold",
     "services.accounts.ledger_entry",
+    "services.accounts.money",
     "services.batches",
     "services.__version__",
 )

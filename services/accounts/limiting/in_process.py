@@ -8,22 +8,21 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from services.accounts.key import AccountsError
-from services.accounts.limiting.api import STEP, Gauge, Grant, Shortage, Standing
+from services.accounts.limiting.api import STEP, Grant, Shortage, Standing
 from services.accounts.limiting.period import Periods, until_next
 from services.accounts.limiting.window import Window
+from services.accounts.money import picodollars_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from services.accounts.limiting.api import Amounts, Spent, Subject
+    from services.accounts.limiting.api import Amounts, Gauge, Spent, Subject
 
 log = logging.getLogger(__name__)
 
-_NOTHING = Decimal(0)
 _RETRY_SECONDS = 5.0
 
 
@@ -34,7 +33,20 @@ class _Counts:
     calls: Window = field(default_factory=Window)
     tokens: Window = field(default_factory=Window)
     running: int = 0
-    spent: dict[str, Decimal] = field(default_factory=dict)  # in USD, by day and by month
+    spent: dict[str, int] = field(default_factory=dict)  # in picodollars, by day and by month
+
+    def take(self, amounts: Amounts, step: int, day: str, month: str) -> None:
+        if amounts.calls:
+            self.calls.add(step, amounts.calls)
+        if amounts.tokens:
+            self.tokens.add(step, amounts.tokens)
+        self.running += amounts.running
+        if not amounts.cost:
+            return
+        if day not in self.spent:  # days before it are over
+            self.spent = {day: 0, month: self.spent.get(month, 0)}
+        self.spent[day] += amounts.cost
+        self.spent[month] += amounts.cost
 
 
 class InProcess:
@@ -56,35 +68,27 @@ class InProcess:
         """Count the amounts for every subject; Shortage if a limit of one does not allow it."""
         step, now = int(self._clock() / STEP), self._now()
         day, month = self._periods.of(now)
-        for subject in subjects:
-            self._check(subject, amounts, step, now)
-        for subject in subjects:
-            counts = self._counts[subject.name]
-            if amounts.calls:
-                counts.calls.add(step, amounts.calls)
-            if amounts.tokens:
-                counts.tokens.add(step, amounts.tokens)
-            counts.running += amounts.running
-            if not amounts.usd:
-                continue
-            if day not in counts.spent:  # days before it are over
-                counts.spent = {month: counts.spent.get(month, _NOTHING)}
-            for period in (day, month):
-                counts.spent[period] = counts.spent.get(period, _NOTHING) + amounts.usd
+        counted = [self._counts[subject.name] for subject in subjects]
+        for subject, counts in zip(subjects, counted, strict=True):
+            self._check_minute(subject, counts, amounts, step)
+            self._check_budgets(subject, counts, amounts, step, now)
+        for counts in counted:
+            counts.take(amounts, step, day, month)
         return Grant(subjects, amounts, step, day, month, self._standing(subjects, step))
 
     def give_back(self, grant: Grant, amounts: Amounts) -> None:
         """Give back some of what was taken."""
         for subject in grant.subjects:
             counts = self._counts[subject.name]
-            counts.calls.give_back(grant.step, amounts.calls)
-            counts.tokens.give_back(grant.step, amounts.tokens)
+            if amounts.calls:
+                counts.calls.give_back(grant.step, amounts.calls)
+            if amounts.tokens:
+                counts.tokens.give_back(grant.step, amounts.tokens)
             counts.running -= amounts.running
-            if not amounts.usd:
-                continue
-            for period in (grant.day, grant.month):
-                if period in counts.spent:
-                    counts.spent[period] -= amounts.usd
+            if amounts.cost:
+                for period in (grant.day, grant.month):
+                    if period in counts.spent:
+                        counts.spent[period] -= amounts.cost
 
     async def run(self, spent: Spent) -> None:
         """Count what was spent before this server began; then there is nothing to do."""
@@ -99,35 +103,37 @@ class InProcess:
         for name, (of_day, of_month) in before.items():
             counts = self._counts[name].spent
             for period, amount in zip(self._periods.of(now), (of_day, of_month), strict=True):
-                counts[period] = counts.get(period, _NOTHING) + amount
+                counts[period] = counts.get(period, 0) + picodollars_of(amount)
         await asyncio.Event().wait()
 
     async def close(self) -> None:
         """There are no connections."""
 
-    def _check(self, subject: Subject, amounts: Amounts, step: int, now: datetime) -> None:
-        limits, counts = subject.limits, self._counts[subject.name]
-        day, month = self._periods.of(now)
+    def _check_minute(self, subject: Subject, counts: _Counts, amounts: Amounts, step: int) -> None:
+        """Shortage if a limit per minute, or of calls at a time, does not allow the amounts."""
+        limits = subject.limits
         for name, window, amount, limit in (
             ("calls_per_minute", counts.calls, amounts.calls, limits.calls_per_minute),
             ("tokens_per_minute", counts.tokens, amounts.tokens, limits.tokens_per_minute),
         ):
-            window.advance(step)
-            if limit is not None and amount and window.total + amount > limit:
-                wait = window.wait(step, window.total + amount - limit) if amount <= limit else None
+            if amount and limit is not None and (excess := window.sum(step) + amount - limit) > 0:
+                wait = window.wait(step, excess) if amount <= limit else None
                 raise Shortage(subject, name, wait, self._standing([subject], step))
         limit = limits.concurrent_calls
         if limit is not None and amounts.running and counts.running + amounts.running > limit:
             raise Shortage(subject, "concurrent_calls", 1.0 if limit else None, self._standing([subject], step))
+
+    def _check_budgets(self, subject: Subject, counts: _Counts, amounts: Amounts, step: int, now: datetime) -> None:
+        """Shortage if a budget does not allow the amounts, or is spent."""
+        day, month = self._periods.of(now)
         for name, period, budget in (
-            ("usd_per_day", day, limits.usd_per_day),
-            ("usd_per_month", month, limits.usd_per_month),
+            ("usd_per_day", day, subject.limits.per_day),
+            ("usd_per_month", month, subject.limits.per_month),
         ):
-            if budget is None:
-                continue
-            spent = counts.spent.get(period, _NOTHING)
-            if spent >= budget or spent + amounts.usd > budget:
-                raise Shortage(subject, name, until_next(name, now), self._standing([subject], step))
+            if budget is not None:
+                spent = counts.spent.get(period, 0)
+                if spent >= budget or spent + amounts.cost > budget:
+                    raise Shortage(subject, name, until_next(name, now), self._standing([subject], step))
 
     def _standing(self, subjects: Sequence[Subject], step: int) -> Standing:
         calls: Gauge | None = None

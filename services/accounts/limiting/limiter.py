@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from services.accounts.limiting.api import Amounts, Shortage, Standing, StoreAway, Subject
-from services.accounts.limits import Limits
+from services.accounts.limits import LIMIT_NAMES
 from services.errors import InsufficientQuota, RateLimitExceeded, Unavailable
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from services.accounts.caller import Caller
     from services.accounts.limiting.api import Grant, LimitStore, Spent
+    from services.accounts.limits import Limits
     from services.accounts.price import Price
     from services.errors import ChasquiError
 
@@ -31,7 +32,7 @@ class Limiter:
 
     def __init__(self, store: LimitStore, total: Limits, *, opens: bool) -> None:
         """`total` are the limits of all calls together. While the store is away, calls are let in if it `opens`."""
-        self.refused = dict.fromkeys(Limits.__dataclass_fields__, 0)  # calls, by the limit that was exceeded
+        self.refused = dict.fromkeys(LIMIT_NAMES, 0)  # calls, by the limit that was exceeded
         self._store = store
         self._of_all = [Subject(TOTAL, total)] if total else []
         self._opens = opens
@@ -107,23 +108,24 @@ class Allowance:
         """Take what the call uses at most, before it is queued; raises what `Limiter.admit` raises."""
         if not self.subjects:
             return
-        cost = price.cost(prompt_tokens, 0, completion_tokens)
-        highest = max(cost, price.cost(prompt_tokens, prompt_tokens, completion_tokens))
-        await self.take(Amounts(tokens=prompt_tokens + completion_tokens, usd=highest))
+        highest = price.highest_cost(prompt_tokens, completion_tokens)
+        await self.take(Amounts(tokens=prompt_tokens + completion_tokens, cost=highest))
 
-    def settle(self, tokens: int = 0, cost: Decimal = Decimal(0)) -> None:
-        """The call has ended after so many tokens: give back the rest. Idempotent."""
+    def settle(self, tokens: int = 0, cost: int = 0) -> None:
+        """The call has ended after so many tokens and picodollars: give back the rest. Idempotent."""
         if self._settled:
             return
         self._settled = True
-        for grant in self._grants:
-            taken = grant.amounts
-            rest = Amounts(
-                running=taken.running,
-                tokens=taken.tokens - tokens if taken.tokens else 0,
-                usd=taken.usd - cost if taken.usd else Decimal(0),
-            )
-            self.limiter.give_back(grant, rest)
+        if not self._grants:
+            return
+        # At once: tokens and money are all of the last grant, and what is running belongs to no moment.
+        last = self._grants[-1]
+        rest = Amounts(
+            running=sum(grant.amounts.running for grant in self._grants),
+            tokens=last.amounts.tokens - tokens if last.amounts.tokens else 0,
+            cost=last.amounts.cost - cost if last.amounts.cost else 0,
+        )
+        self.limiter.give_back(last, rest)
 
     async def take(self, amounts: Amounts) -> None:
         """Take more from the subjects, of which there is at least one; raises what `Limiter.admit` raises."""

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 from datetime import UTC, datetime
-from decimal import ROUND_CEILING
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -17,12 +16,12 @@ from redis.exceptions import RedisError
 from services.accounts.key import AccountsError
 from services.accounts.limiting.api import STEP, Gauge, Grant, Shortage, Standing, StoreAway
 from services.accounts.limiting.period import Periods, until_next
+from services.accounts.money import picodollars_of
 from services.settings import SettingsError
 from services.tasks import background_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from decimal import Decimal
 
     from services.accounts.limiting.api import Amounts, Spent, Subject
 
@@ -135,7 +134,8 @@ class Valkey:
         for name, (of_day, of_month) in (await asyncio.to_thread(spent)).items():
             day, month = self._periods.of(now)
             for period, amount, days in ((day, of_day, 3), (month, of_month, 40)):
-                await self._redis.set(f"{_PREFIX}{name}:usd:{period}", _nano(amount), nx=True, ex=days * _DAY_SECONDS)
+                nano = _nano(picodollars_of(amount))
+                await self._redis.set(f"{_PREFIX}{name}:usd:{period}", nano, nx=True, ex=days * _DAY_SECONDS)
 
     def _found(self) -> None:
         if not self.available:
@@ -155,8 +155,8 @@ def _subject(subject: Subject) -> dict[str, Any]:
         "calls": _limit(limits.calls_per_minute),
         "tokens": _limit(limits.tokens_per_minute),
         "running": _limit(limits.concurrent_calls),
-        "day_usd": -1 if limits.usd_per_day is None else _nano(limits.usd_per_day),
-        "month_usd": -1 if limits.usd_per_month is None else _nano(limits.usd_per_month),
+        "day_usd": -1 if limits.per_day is None else _nano(limits.per_day),
+        "month_usd": -1 if limits.per_month is None else _nano(limits.per_month),
     }
 
 
@@ -165,7 +165,7 @@ def _amounts(amounts: Amounts) -> dict[str, int]:
         "calls": amounts.calls,
         "running": amounts.running,
         "tokens": amounts.tokens,
-        "usd": _nano(amounts.usd),
+        "usd": _nano(amounts.cost),
     }
 
 
@@ -173,9 +173,9 @@ def _limit(limit: int | None) -> int:
     return -1 if limit is None else limit
 
 
-def _nano(amount: Decimal) -> int:
+def _nano(picodollars: int) -> int:
     """Nanodollars, of which Lua's numbers hold 9 million USD exactly; rounded up."""
-    return int(amount.scaleb(9).to_integral_value(ROUND_CEILING))
+    return -(-picodollars // 1000)
 
 
 def _standing(found: Mapping[str, Any]) -> Standing:

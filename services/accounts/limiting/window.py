@@ -9,24 +9,29 @@ class Window:
     """A sum over the steps of the last minute. Steps are numbered; time never runs backwards."""
 
     def __init__(self) -> None:
-        self.total = 0
+        self._total = 0
         self._amounts: dict[int, int] = {}  # by step, the oldest first
 
-    def advance(self, step: int) -> None:
-        """Forget what is older than a minute."""
+    def sum(self, step: int) -> int:
+        """The sum over the minute before now; what is older is forgotten."""
         while self._amounts and (oldest := next(iter(self._amounts))) <= step - STEPS:
-            self.total -= self._amounts.pop(oldest)
+            self._total -= self._amounts.pop(oldest)
+        return self._total
 
     def add(self, step: int, amount: int) -> None:
         """Count an amount now."""
-        self._amounts[step] = self._amounts.get(step, 0) + amount
-        self.total += amount
+        if step in self._amounts:
+            self._amounts[step] += amount
+        else:
+            self.sum(step)
+            self._amounts[step] = amount
+        self._total += amount
 
     def give_back(self, step: int, amount: int) -> None:
         """Take off an amount that was counted at a step, unless that is a minute ago."""
         if step in self._amounts:
             self._amounts[step] -= amount
-            self.total -= amount
+            self._total -= amount
 
     def wait(self, step: int, excess: int) -> float:
         """Seconds until so much has left the window."""
@@ -38,5 +43,6 @@ class Window:
 
     def gauge(self, step: int, limit: int) -> Gauge:
         """How a limit stands."""
+        left = limit - self.sum(step)
         newest = next(reversed(self._amounts), step - STEPS)
-        return Gauge(limit, max(limit - self.total, 0), (newest + STEPS - step) * STEP)
+        return Gauge(limit, left if left > 0 else 0, (newest + STEPS - step) * STEP)

@@ -6,14 +6,12 @@ import logging
 import threading
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, IntegrityError
 
-from services.accounts.ledger_entry import LOST, LedgerEntry
 from services.accounts.sql.database import writing
-from services.accounts.sql.tables import CALLS
+from services.accounts.sql.entry_insert import EntryInsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from services.accounts.journal import Journal
+    from services.accounts.ledger_entry import LedgerEntry
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +29,6 @@ _RETRY_SECONDS: Final = 1.0
 _BATCH_ROWS: Final = 1000
 # What a database raises for a row that it can never take: a number too large for it, a NUL in a text.
 _WRONG_ROW: Final = (DataError, IntegrityError, OverflowError, ValueError)
-_COLUMNS: Final = tuple(LedgerEntry.__dataclass_fields__)
 
 
 class Ledger:
@@ -45,7 +43,7 @@ class Ledger:
         self._waiting: deque[LedgerEntry] = deque()
         self._away = False
         self._closing = threading.Event()
-        self._insert = insert_entries(engine.dialect.name)
+        self._insert = EntryInsert(engine.dialect)
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
@@ -94,10 +92,9 @@ class Ledger:
         return self._away
 
     def _write(self, entries: Sequence[LedgerEntry]) -> None:
-        rows: list[dict[str, Any]] = [{name: getattr(entry, name) for name in _COLUMNS} for entry in entries]
         try:
             with writing(self._engine) as connection:
-                connection.execute(self._insert, rows)
+                self._insert(connection, entries)
         except _WRONG_ROW as error:
             # One by one, so that one row keeps no other out.
             if len(entries) == 1:
@@ -106,7 +103,7 @@ class Ledger:
                 for entry in entries:
                     self._write([entry])
             return
-        self.written += len(rows)
+        self.written += len(entries)
 
     def _keep(self, entries: Sequence[LedgerEntry], error: Exception) -> None:
         """Journal entries that could not be written; some may be in the database already, where they count once."""
@@ -126,16 +123,3 @@ def _batches(entries: Iterable[LedgerEntry]) -> Iterator[list[LedgerEntry]]:
     rest = iter(entries)
     while batch := list(islice(rest, _BATCH_ROWS)):
         yield batch
-
-
-def insert_entries(dialect: str) -> Any:
-    """The statement that inserts rows, the fields of entries; of a call's rows the first one stays.
-
-    It is replaced if its call was lost, and by that of a later call with the same id: a line of a batch that ran again.
-    """
-    new: Any = (sqlite if dialect == "sqlite" else postgresql).insert(CALLS)
-    changed = {name: new.excluded[name] for name in _COLUMNS if name != "call_id"}
-    replaced = (CALLS.c.outcome == LOST) | (new.excluded["at"] > CALLS.c.at)
-    return new.on_conflict_do_update(
-        index_elements=["call_id"], set_=changed, where=replaced & (new.excluded["outcome"] != LOST)
-    )

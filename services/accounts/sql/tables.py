@@ -24,6 +24,8 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+from services.accounts.money import picodollars_of, usd_of
+
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
@@ -54,14 +56,13 @@ class Usd(TypeDecorator[Decimal]):
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
         """What is stored."""
-        return None if value is None else int(value.scaleb(_PICO_DIGITS))
+        return None if value is None else picodollars_of(value)
 
     def process_result_value(self, value: int | Decimal | None, dialect: Dialect) -> Decimal | None:
         """What was stored, or a sum of that."""
-        return None if value is None else Decimal(int(value)).scaleb(-_PICO_DIGITS)
+        return None if value is None else usd_of(int(value))
 
 
-_PICO_DIGITS: Final = 12
 METADATA: Final = MetaData()
 
 KEYS: Final = Table(

@@ -13,6 +13,7 @@ from opentelemetry.semconv._incubating.attributes import openai_attributes
 from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
 from opentelemetry.semconv.attributes import error_attributes
 
+from services.accounts.money import PICODOLLARS
 from services.chat.accounting.call_spans import PROVIDER
 from services.service_tier import ServiceTier
 from services.telemetry import outcome
@@ -40,7 +41,7 @@ class _Totals:
     prompt: int = 0
     completion: int = 0
     cached: int = 0
-    cost: float = 0.0
+    cost: int = 0  # in picodollars
 
 
 class CallMetrics:
@@ -98,7 +99,7 @@ class CallMetrics:
         totals.prompt += usage.prompt_tokens
         totals.completion += usage.completion_tokens
         totals.cached += usage.cached_tokens
-        totals.cost += usage.estimated_cost
+        totals.cost += record.cost
         labels = _labels(facts.operation, facts.model.requested, facts.model.name, facts.tier)
         self._queue.record(timings.queue, labels, span)
         if usage.completion_tokens:
@@ -122,7 +123,7 @@ class CallMetrics:
 
     def _costs(self, _: CallbackOptions) -> Iterator[Observation]:
         for labels, totals in self._observed():
-            yield Observation(totals.cost, labels)
+            yield Observation(totals.cost / PICODOLLARS, labels)
 
     def _observed(self) -> Iterator[tuple[dict[str, str], _Totals]]:
         # A copy: this runs in the reader's thread, while calls are counted in the loop's.

@@ -76,13 +76,14 @@ class CallRecorder:
     def record_refusal(self, origin: CallOrigin, model: ServedModel, error: BaseException, seconds: float) -> None:
         """Record in the ledger that a call was admitted, but ended with `error` before it was queued."""
         if self._accounts is not None:
-            self._accounts.record(entry(origin, model, _outcome(error), _NOTHING, seconds=seconds, queue_seconds=0.0))
+            self._accounts.record(entry(origin, model, _outcome(error), _NOTHING, 0, seconds))
 
     def record_lost(self, origin: CallOrigin, model: ServedModel, usage: chat_pb2.Usage) -> None:
         """Record in the ledger a call whose server died; a record of that server's own replaces this one."""
         if self._accounts is not None:
             seconds = (datetime.now(UTC) - origin.arrived).total_seconds()
-            self._accounts.record(entry(origin, model, LOST, usage, seconds=seconds, queue_seconds=0.0))
+            cost = model.price.cost(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
+            self._accounts.record(entry(origin, model, LOST, usage, cost, seconds))
 
     def record(self, record: UsageRecord, trace: CallTrace) -> None:
         """Record a call; once per call."""

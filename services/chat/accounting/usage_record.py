@@ -25,6 +25,7 @@ class UsageRecord:
     error: str | None  # a sentence, when the engine failed
     finish_reasons: Sequence[str]  # of the choices that finished, ordered by index
     usage: Usage
+    cost: int  # in picodollars: the usage's estimated_cost, exact
     timings: EngineTimings
     seconds: float  # from the request's arrival to now
     output: Sequence[str]  # the choices' texts if they are to be traced, else empty

@@ -56,6 +56,7 @@ class ChatCall:
         self.outbox = outbox
         self.outcome = outcome.CANCELLED  # until it ends otherwise
         self.usage = chat_pb2.Usage()
+        self._cost = 0  # in picodollars
         self._facts = facts
         self._form = form
         self._choices = [
@@ -172,7 +173,9 @@ class ChatCall:
         timings = replace(end.timings, queue=self._run.queue_seconds + end.timings.queue)
         seconds = time.monotonic() - self._facts.received
         try:
-            self.usage = usage_of(end, self.outbox.tokens, self._facts.model.price)
+            tokens = self.outbox.tokens
+            self._cost = self._facts.model.price.cost(end.prompt_tokens, end.cached_tokens, tokens)
+            self.usage = usage_of(end, tokens, self._cost)
             self._complete(end, timings, seconds)
         except Exception as error:  # noqa: BLE001 - logged
             self._recorded = True  # there is nothing left to cancel
@@ -230,6 +233,7 @@ class ChatCall:
                 error=error,
                 finish_reasons=[choice.finish_reason for choice in self._choices if choice.finish_reason is not None],
                 usage=self.usage,
+                cost=self._cost,
                 timings=timings,
                 seconds=seconds,
                 output=["".join(choice.output) for choice in self._choices] if self._keeps_output else [],

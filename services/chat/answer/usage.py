@@ -6,23 +6,23 @@ import math
 from typing import TYPE_CHECKING
 
 from chasqui.v1 import chat_pb2
+from services.accounts.money import PICODOLLARS
 
 if TYPE_CHECKING:
     from google.protobuf.duration_pb2 import Duration
 
-    from services.accounts.price import Price
     from services.engine.api import End, EngineTimings
 
 
-def usage_of(end: End, completion_tokens: int, price: Price) -> chat_pb2.Usage:
-    """What a call costs. `completion_tokens` were generated for its caller."""
+def usage_of(end: End, completion_tokens: int, cost: int) -> chat_pb2.Usage:
+    """The usage of a call that costs so many picodollars. `completion_tokens` were generated for its caller."""
     total = end.prompt_tokens + completion_tokens
     return chat_pb2.Usage(
         prompt_tokens=end.prompt_tokens,
         completion_tokens=completion_tokens,
         total_tokens=total,
         cached_tokens=end.cached_tokens,
-        estimated_cost=float(price.cost(end.prompt_tokens, end.cached_tokens, completion_tokens)),
+        estimated_cost=cost / PICODOLLARS,
     )
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from services.accounts import journal as journal_file
 from services.accounts.journal import Journal
 from services.accounts.ledger_entry import LOST, LedgerEntry
+from services.accounts.money import picodollars_of, usd_of
 from services.accounts.sql import ledger as ledger_thread
 from services.accounts.sql.database import open_database
 from services.accounts.sql.ledger import Ledger
@@ -44,7 +43,7 @@ def ledger(database: Engine, tmp_path: Path) -> Iterator[Ledger]:
 def rows(database: Engine) -> list[LedgerEntry]:
     with database.connect() as connection:
         found = connection.execute(select(CALLS).order_by(CALLS.c.call_id)).mappings()
-        return [LedgerEntry(**row) for row in found]
+        return [LedgerEntry(**{**row, "cost": picodollars_of(row["cost"])}) for row in found]
 
 
 def eventually(condition: object) -> bool:
@@ -72,7 +71,7 @@ class Outage:
 
 
 def test_an_entry_is_in_the_database_soon_as_it_was_given(ledger: Ledger, database: Engine) -> None:
-    given = [an_entry("a"), an_entry("b", outcome="cancelled", user="f00", cost=Decimal("1.000000000001"))]
+    given = [an_entry("a"), an_entry("b", outcome="cancelled", user="f00", cost=1_000_000_000_001)]
     for entry in given:
         ledger.record(entry)
     assert eventually(lambda: rows(database) == given)
@@ -185,27 +184,26 @@ def test_a_journal_that_is_full_says_what_is_lost(
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_sums_are_exact(database: Engine, entries: list[tuple[str, str, int]]) -> None:
     made = [
-        an_entry(str(number), key=key, model=model, prompt_tokens=tokens, cost=tokens * Decimal("0.000000055"))
+        an_entry(str(number), key=key, model=model, prompt_tokens=tokens, cost=tokens * 55_000)
         for number, (key, model, tokens) in enumerate(entries)
     ]
     with database.begin() as connection:
         connection.execute(CALLS.delete())
         for one in made:
-            values = {name: getattr(one, name) for name in LedgerEntry.__dataclass_fields__}
-            connection.execute(CALLS.insert().values(**values))
+            connection.execute(CALLS.insert().values(**{**one._asdict(), "cost": usd_of(one.cost)}))
     report = usage_report(database, UsageQuery(("key", "model")))
     assert [tuple(row.groups.values()) for row in report] == sorted({(key, model) for key, model, _ in entries})
     for row in report:
         own = [one for one in made if (one.key, one.model) == tuple(row.groups.values())]
         assert (row.calls, row.prompt_tokens) == (len(own), sum(one.prompt_tokens for one in own))
-        assert row.cost == sum((one.cost for one in own), Decimal(0))
+        assert row.cost == usd_of(sum(one.cost for one in own))
     [total] = usage_report(database, UsageQuery())
-    assert (total.calls, total.cost) == (len(made), sum((one.cost for one in made), Decimal(0)))
+    assert (total.calls, total.cost) == (len(made), usd_of(sum(one.cost for one in made)))
 
 
 def test_sums_are_grouped_by_time_and_bounded_by_it(ledger: Ledger, database: Engine) -> None:
     for days in range(3):
-        ledger.record(replace(an_entry(f"d{days}"), at=AT + timedelta(days=days)))
+        ledger.record(an_entry(f"d{days}", at=AT + timedelta(days=days)))
     assert eventually(lambda: ledger.written == 3)
 
     def times(group: str, **bounds: object) -> list[str]:

@@ -17,6 +17,7 @@ from services.accounts.limiting.api import Amounts, LimitStore, Shortage, Subjec
 from services.accounts.limiting.in_process import InProcess
 from services.accounts.limiting.limiter import Limiter
 from services.accounts.limits import NO_LIMITS, Limits, total_limits
+from services.accounts.money import PICODOLLARS
 from services.accounts.price import price_of
 from services.errors import InsufficientQuota, RateLimitExceeded, Unavailable
 from services.settings import SettingsError
@@ -160,7 +161,7 @@ async def test_a_budget_is_never_exceeded_and_what_was_not_spent_is_given_back(s
     with pytest.raises(InsufficientQuota) as raised:
         await second.reserve(11, 0, PRICE)
     assert (raised.value.reason, raised.value.retry_after) == ("INSUFFICIENT_QUOTA", None)
-    first.settle(20, Decimal("0.00003"))
+    first.settle(20, 30 * PICODOLLARS // 10**6)
     await settled(store)
     await second.reserve(10, 30, PRICE)
     assert (await refused(limiter, by)).reason == "INSUFFICIENT_QUOTA"
@@ -170,7 +171,7 @@ async def test_a_day_s_budget_is_there_again_on_the_next_day_and_a_month_s_in_th
     counted: InProcess, clock: Clock
 ) -> None:
     async def spend(**budget: Any) -> None:
-        await counted.take([Subject("ana", Limits(**budget))], Amounts(usd=Decimal(1)))
+        await counted.take([Subject("ana", Limits(**budget))], Amounts(cost=PICODOLLARS))
 
     clock.start = datetime(2027, 1, 30, 23, 0, tzinfo=UTC)
     await spend(usd_per_day=Decimal(1))

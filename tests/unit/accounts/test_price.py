@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.accounts.money import usd_of
 from services.accounts.price import price_of, prices_of
 from services.service_tier import ServiceTier
 from services.settings import Settings, SettingsError
@@ -17,7 +18,7 @@ from tests.support.wording import is_one_sentence
 def test_the_tiers_have_the_price_times_their_factors() -> None:
     prices = prices_of(Settings(price="0.055,0.02,0.1", priority_price=1.5, flex_price=0.8))
     assert [prices[tier].cost(10, 4, 3) for tier in ServiceTier] == [
-        factor * price_of("0.055,0.02,0.1").cost(10, 4, 3) for factor in (Decimal("1.5"), Decimal(1), Decimal("0.8"))
+        factor * price_of("0.055,0.02,0.1").cost(10, 4, 3) // 10 for factor in (15, 10, 8)
     ]
     assert prices[ServiceTier.FLEX].version == "CHASQUI_PRICE=0.055,0.02,0.1 CHASQUI_FLEX_PRICE=0.8"
 
@@ -28,18 +29,25 @@ def test_the_price_of_a_tier_is_rounded_to_six_decimals() -> None:
 
 
 def test_one_price_is_that_of_all_tokens() -> None:
-    assert price_of("0.055").cost(10, 4, 3) == Decimal("0.000000715")
+    assert price_of("0.055").cost(10, 4, 3) == 715_000
 
 
 def test_prompt_cached_prompt_and_completion_may_cost_differently() -> None:
-    assert price_of("3, 0.3, 15").cost(10, 4, 2) == Decimal(6 * 3 + 30) / 10**6 + Decimal("0.0000012")
+    price = price_of("3, 0.3, 15")
+    assert usd_of(price.cost(10, 4, 2)) == Decimal(6 * 3 + 30) / 10**6 + Decimal("0.0000012")
+    assert price.highest_cost(10, 2) == price.cost(10, 0, 2)
+
+
+def test_what_a_call_may_cost_is_known_where_cached_tokens_cost_more() -> None:
+    price = price_of("0.3,3,15")
+    assert price.highest_cost(10, 2) == price.cost(10, 10, 2)
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), max_size=50))
 def test_the_cost_of_calls_together_is_the_sum_of_their_costs(calls: list[tuple[int, int]]) -> None:
     price = price_of("0.000001,0.333333,999999.999999")
     together = price.cost(sum(prompt for prompt, _ in calls), 0, sum(completion for _, completion in calls))
-    assert sum((price.cost(prompt, 0, completion) for prompt, completion in calls), Decimal(0)) == together
+    assert sum(price.cost(prompt, 0, completion) for prompt, completion in calls) == together
 
 
 @pytest.mark.parametrize(
