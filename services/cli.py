@@ -12,6 +12,7 @@ import click
 
 import services
 from services.commands.keys import keys
+from services.commands.prices import prices
 from services.commands.talk import ask, chat
 from services.commands.usage import usage
 from services.engine.load_error import EngineLoadError
@@ -40,7 +41,7 @@ def main() -> None:
     open_standard_streams()
 
 
-for _command in (keys, usage, chat, ask):
+for _command in (keys, prices, usage, chat, ask):
     main.add_command(_command)
 
 

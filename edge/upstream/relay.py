@@ -67,7 +67,7 @@ class Relay:
         self._submits[call_id] = relay_service_pb2.Submit(
             call_id=call_id, chat=data, streamed=streamed, metadata=metadata
         )
-        call = self._calls[call_id] = RelayedCall(metadata, partial(self._end, call_id))
+        call = self._calls[call_id] = RelayedCall(metadata, partial(self._end, call_id), streamed=streamed)
         self._wake.set()
         return call
 
@@ -163,7 +163,8 @@ class Relay:
                 "characters": call.characters,
             }
             log.warning("chat call lost", extra={"fields": fields})
-            if call.begun is not None:
+            # Of the others the caller has nothing.
+            if call.begun is not None and call.streamed:
                 lost = relay_service_pb2.LostCall(metadata=call.metadata, started=call.begun, tokens=call.tokens)
                 self._lost.append(lost)
                 self._wake.set()

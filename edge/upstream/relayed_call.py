@@ -47,8 +47,9 @@ class RelayedCall:
     must cancel the call.
     """
 
-    def __init__(self, metadata: Mapping[str, str], on_end: Callable[[bool], None]) -> None:
+    def __init__(self, metadata: Mapping[str, str], on_end: Callable[[bool], None], *, streamed: bool) -> None:
         self.metadata = metadata
+        self.streamed = streamed
         self.begun: stream_pb2.Started | None = None
         self.tokens = 0
         self.characters = 0

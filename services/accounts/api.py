@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from decimal import Decimal
 
     from services.accounts.key import Key
     from services.accounts.ledger_entry import LedgerEntry
+    from services.accounts.listed_price import ListedPrice
+    from services.accounts.price import Price
     from services.accounts.usage import UsageQuery, UsageRow
 
 
@@ -33,6 +35,15 @@ class Accounts(Protocol):
 
     def key_named(self, name: str) -> Key:
         """The key with that name; InvalidApiKey if there is none, or it has expired or is revoked."""
+
+    def prices(self) -> Sequence[ListedPrice]:
+        """All prices by the time from which they are valid; the same object until they change."""
+
+    def begin(self, entry: LedgerEntry) -> None:
+        """Note the row that a call shall have if this server dies before the call has ended."""
+
+    def forget(self, call_id: str) -> None:
+        """A call that has begun shall have no row."""
 
     def record(self, entry: LedgerEntry) -> None:
         """Write a row of the ledger, within a second; of a call's rows, the first one counts."""
@@ -76,3 +87,19 @@ class KeyStore(Protocol):
 
     def rotate(self, name: str, overlap: timedelta) -> str:
         """Give a key a new secret and return it; those that it had stay valid for `overlap`."""
+
+
+class PriceStore(Protocol):
+    """The prices as the operator manages them; running servers take every change.
+
+    AccountsError says what cannot be done.
+    """
+
+    def add(self, price: Price, model: str, valid_from: datetime | None) -> ListedPrice:
+        """Store a price, which gets its version here, and return it; without a time it is valid at once."""
+
+    def all(self) -> list[ListedPrice]:
+        """All prices, by the time from which they are valid."""
+
+    def withdraw(self, version: str) -> ListedPrice:
+        """End a price before it is valid."""

@@ -15,7 +15,7 @@ from services.settings import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from services.accounts.api import Accounts, KeyStore
+    from services.accounts.api import Accounts, KeyStore, PriceStore
     from services.accounts.limiting.api import LimitStore
     from services.accounts.usage import UsageQuery, UsageRow
     from services.settings import Settings
@@ -57,6 +57,15 @@ def opened_key_store(settings: Settings) -> Iterator[KeyStore]:
 
 
 @contextmanager
+def opened_price_store(settings: Settings) -> Iterator[PriceStore]:
+    """The prices of `CHASQUI_ACCOUNTS`, for the operator; SettingsError as above."""
+    with _opened(settings) as engine:
+        from services.accounts.sql.price_book import SqlPriceStore
+
+        yield SqlPriceStore(engine)
+
+
+@contextmanager
 def opened_ledger(settings: Settings) -> Iterator[Callable[[UsageQuery], Sequence[UsageRow]]]:
     """Sums over the ledger, for the operator; SettingsError as above."""
     with _opened(settings) as engine:
@@ -68,7 +77,9 @@ def opened_ledger(settings: Settings) -> Iterator[Callable[[UsageQuery], Sequenc
 @contextmanager
 def _opened(settings: Settings) -> Iterator[Any]:
     if not settings.accounts:
-        raise SettingsError("CHASQUI_ACCOUNTS is not set: it names the file or the database of keys and ledger.")
+        raise SettingsError(
+            "CHASQUI_ACCOUNTS is not set: it names the file or the database of keys, prices and ledger."
+        )
     try:
         from services.accounts.sql.database import open_database
     except ImportError as error:

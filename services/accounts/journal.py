@@ -29,10 +29,10 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         """SettingsError if no file can be made there."""
-        self._fd, self._path = _locked(path)
+        self._fd, self.path = _locked(path)
         self.rows = sum(1 for _ in self._lines())
         if self.rows:
-            log.info("the ledger's journal %s has %d rows from before", self._path, self.rows)
+            log.info("the ledger's journal %s has %d rows from before", self.path, self.rows)
 
     def append(self, entries: Sequence[LedgerEntry]) -> bool:
         """Add entries, durably; False if the file would grow beyond its bound or cannot be written."""
@@ -57,7 +57,7 @@ class Journal:
             try:
                 yield LedgerEntry.from_json(line)
             except ValueError:
-                log.error("the ledger's journal %s has a line that is no entry: %.500s", self._path, line)
+                log.error("the ledger's journal %s has a line that is no entry: %.500s", self.path, line)
 
     def clear(self) -> None:
         """Forget everything, for it is in the database."""
@@ -67,11 +67,11 @@ class Journal:
     def close(self) -> None:
         """Unlock the file, and remove it if it is empty."""
         if not os.fstat(self._fd).st_size:
-            self._path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
         os.close(self._fd)
 
     def _lines(self) -> Iterator[str]:
-        with self._path.open(encoding="utf-8", errors="replace") as file:
+        with self.path.open(encoding="utf-8", errors="replace") as file:
             yield from file
 
 

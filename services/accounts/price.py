@@ -66,20 +66,22 @@ def price_of(text: str) -> Price:
     SettingsError if it is neither.
     """
     try:
-        amounts = [usd(part.strip()) for part in text.split(",")]
+        return Price(*amounts_of(text), f"CHASQUI_PRICE={text}")
     except ValueError as error:
         raise SettingsError(f"CHASQUI_PRICE is {text!r}, but {error}.") from None
+
+
+def amounts_of(text: str) -> tuple[Decimal, Decimal, Decimal]:
+    """The amounts of such a price, of prompt, cached prompt and completion tokens; ValueError says what is wrong."""
+    amounts = [usd(part.strip()) for part in text.split(",")]
     if len(amounts) not in {1, 3}:
-        raise SettingsError(
-            f"CHASQUI_PRICE is {text!r}, but must be one price, or those of prompt, cached and completion tokens."
-        )
+        raise ValueError("must be one price, or those of prompt, cached prompt and completion tokens")
     prompt, cached_prompt, completion = amounts if len(amounts) == 3 else amounts * 3
-    return Price(prompt, cached_prompt, completion, f"CHASQUI_PRICE={text}")
+    return prompt, cached_prompt, completion
 
 
-def prices_of(settings: Settings) -> dict[ServiceTier, Price]:
-    """The price of each service tier; SettingsError as above."""
-    price = price_of(settings.price)
+def tier_prices(price: Price, settings: Settings) -> dict[ServiceTier, Price]:
+    """The price of each service tier where that of the default tier is `price`."""
     return {
         ServiceTier.PRIORITY: price.times(settings.priority_price, "CHASQUI_PRIORITY_PRICE"),
         ServiceTier.DEFAULT: price,

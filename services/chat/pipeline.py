@@ -15,10 +15,12 @@ from services.chat.answer.form import form_of
 from services.chat.request.generation import generation_of
 from services.chat.request.tier import tier_of
 from services.chat.scheduling.call_time import CallTime
-from services.errors import DeadlineExceeded, RateLimitExceeded
+from services.errors import DeadlineExceeded
 from services.service_tier import ServiceTier
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from chasqui.v1.stream_pb2 import Started
     from services.accounts.caller import Caller
@@ -90,7 +92,7 @@ class ChatPipeline:
         caller.check_endpoint(origin.endpoint)
         tier = tier_of(request.service_tier)
         caller.check_tier(tier)
-        model = self._served(request, tier)
+        model = self._served(request, tier, origin.arrived)
         caller.check_model(request.model, model.name)
         self._inputs.check_size(request)
         n = request.n if request.HasField("n") else 1
@@ -98,6 +100,7 @@ class ChatPipeline:
         allowance = None
         try:
             allowance = await self._limiter.admit(caller)
+            self._recorder.begin(origin, model)
             processed = await self._processed(request, caller.account, clock)
             max_tokens = self._max_tokens(request, len(processed.prompt))
             await allowance.reserve(len(processed.prompt), reservation.n * max_tokens, model.price)
@@ -119,8 +122,7 @@ class ChatPipeline:
             self._admission.release(reservation)
             if allowance is not None:
                 allowance.settle()
-            if not isinstance(error, RateLimitExceeded):  # those who send too much do not fill the ledger
-                self._recorder.record_refusal(origin, model, error, clock.elapsed)
+            self._recorder.record_refusal(origin, model, error, clock.elapsed)
             raise
         context.accepted = True
         return call
@@ -128,12 +130,17 @@ class ChatPipeline:
     def record_lost(self, started: Started, completion_tokens: int, caller: Caller) -> None:
         """Record in the ledger a call that a server before this one was running when it died.
 
-        The caller pays for the prompt, of which nothing is known to have been cached, and for what was delivered.
+        The caller pays for what was delivered and for the prompt, of which nothing is known to have been cached; for
+        nothing if nothing was delivered.
         """
+        if not completion_tokens:
+            return
         tier = tier_of(started.service_tier)
-        model = ServedModel(started.model, started.system_fingerprint, self._catalogue.prices[tier], started.model)
+        origin = lost_origin(started, caller)
+        price = self._catalogue.prices.at(origin.arrived)[tier]
+        model = ServedModel(started.model, started.system_fingerprint, price, started.model)
         usage = chat_pb2.Usage(prompt_tokens=started.prompt_tokens, completion_tokens=completion_tokens)
-        self._recorder.record_lost(lost_origin(started, caller), model, usage)
+        self._recorder.record_lost(origin, model, usage)
 
     async def _processed(self, request: ChatRequest, caller: str, clock: CallTime) -> Input:
         if clock.limit is None:
@@ -193,11 +200,12 @@ class ChatPipeline:
         else:
             call.accept(len(generation.prompt))
 
-    def _served(self, request: ChatRequest, tier: ServiceTier) -> ServedModel:
-        """The model that the request names, with the tier's price; ModelNotFound if there is none."""
+    def _served(self, request: ChatRequest, tier: ServiceTier, arrived: datetime) -> ServedModel:
+        """The model that the request names, with the tier's price at its arrival; ModelNotFound if there is none."""
         self._catalogue.resolve(request.model)
         model = self._engine.model
-        return ServedModel(model.name, model.fingerprint, self._catalogue.prices[tier], request.model)
+        price = self._catalogue.prices.at(arrived)[tier]
+        return ServedModel(model.name, model.fingerprint, price, request.model)
 
     def _form(self, request: ChatRequest, processed: Input, n: int) -> AnswerForm:
         grammar_param = None if processed.grammar is None else processed.grammar.param

@@ -21,6 +21,7 @@ from chasqui.v1 import (
     usage_service_pb2_grpc,
 )
 from services.accounts.factory import build_limiter, open_accounts
+from services.accounts.price_list import PriceList
 from services.chat.accounting.recorder import CallRecorder
 from services.chat.pipeline import ChatPipeline
 from services.chat.request.catalogue import Catalogue
@@ -90,7 +91,7 @@ class ChatServer:
     def __init__(self, engine: Engine, settings: Settings, spans: Spans) -> None:
         """`spans` takes those of the calls.
 
-        SettingsError if keys or accounts cannot be read, EngineLoadError if the model's chat template is broken.
+        SettingsError if keys, price or accounts cannot be read, EngineLoadError if the model's chat template is broken.
         """
         self._engine = engine
         self._settings = settings
@@ -100,7 +101,10 @@ class ChatServer:
             log.warning("CHASQUI_API_KEYS is not set: calls need no key")
         self._limiter = build_limiter(settings)
         self.admission = Admission(engine.capabilities.parallel, settings.max_queue, settings.max_queue_tokens)
-        catalogue = Catalogue(engine, settings)
+        prices = PriceList(
+            settings, engine.model.name, (lambda: ()) if self._accounts is None else self._accounts.prices
+        )
+        catalogue = Catalogue(engine, settings, prices)
         self._inputs = InputProcessor(engine)
         recorder = CallRecorder(spans, engine.model.name, self._accounts, traces_content=settings.trace_content)
         self._pipeline = pipeline = ChatPipeline(

@@ -58,10 +58,20 @@ def show_limits(limiter: Limiter) -> None:
     meter = metrics.get_meter("chasqui.server")
 
     def refused(_: CallbackOptions) -> Iterator[Observation]:
-        for limit, count in limiter.refused.items():
-            yield Observation(count, {"chasqui.limit": limit})
+        for (key, limit), count in list(limiter.refused.items()):
+            yield Observation(count, {"chasqui.key": key, "chasqui.limit": limit})
+
+    def budgets(_: CallbackOptions) -> Iterator[Observation]:
+        for key, limit, share in limiter.budgets():
+            yield Observation(share, {"chasqui.key": key, "chasqui.limit": limit})
 
     meter.create_observable_counter("chasqui.limits.refused", [refused], "{call}", "Calls that a limit has refused.")
+    meter.create_observable_gauge(
+        "chasqui.limits.budget.use",
+        [budgets],
+        "1",
+        "Spent or reserved share of a budget, of those that are spent most.",
+    )
     meter.create_observable_gauge(
         "chasqui.limits.available",
         [_observed(lambda: int(limiter.store_available))],

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,7 +27,7 @@ from chasqui.v1 import (
     usage_service_pb2_grpc,
 )
 from services.cli import main
-from tests.support.http import Reply, get, open_stream, post, read_until
+from tests.support.http import Reply, get, open_call, open_stream, post, read_until
 from tests.support.service import Service
 
 CHAT = {"model": "simulated", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 2}
@@ -308,23 +311,39 @@ def test_without_accounts_there_is_no_usage(simulated: Service) -> None:
     assert (refused.status, refused.error["code"]) == (404, "no_accounts")
 
 
-def test_what_a_server_that_died_had_delivered_is_in_the_ledger(service: Service, operator: Operator) -> None:
+def test_every_call_of_a_server_that_died_is_in_the_ledger_with_what_was_delivered(
+    service: Service, operator: Operator
+) -> None:
     key = operator.run("keys", "create", "lost")
     assert becomes(200, service, key)
-    ledger(operator, "lost", 2)  # else they die with the server
     headers = {"authorization": f"Bearer {key}", "x-request-id": "lost-stream"}
-    body = {**CHAT, "stream": True, "max_tokens": 100_000}
-    with open_stream(service.url + "/v1/chat/completions", body, headers) as connection:
-        service.parts()["server"].kill()
-        received = read_until(connection, '"error"')
+    url, endless = service.url + "/v1/chat/completions", {**CHAT, "max_tokens": 100_000}
+    whole = open_call(url, endless, headers | {"x-request-id": "lost-whole"})
+    request = chat_service_pb2.StreamChatRequest(chat=grpc_chat())
+    request.chat.max_tokens = 100_000
+    with grpc.insecure_channel(service.target) as channel:
+        stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
+        stream = stub.StreamChat(request, metadata=(("authorization", f"Bearer {key}"),))
+        next(stream)
+        with whole, open_stream(url, {**endless, "stream": True}, headers) as connection:
+            service.parts()["server"].kill()
+            received = read_until(connection, '"error"')
+            assert read_until(whole, '"error"').startswith("HTTP/1.1 503")
+        with pytest.raises(grpc.RpcError):
+            list(stream)
     delivered = service.logged("lost-stream", "chat call lost")["completion_tokens"]
     assert delivered > 0
     assert "[DONE]" not in received
     service.wait_ready()
-    rows = {row["outcome"]: row for row in ledger(operator, "lost", 3)}
-    assert (rows["lost"]["calls"], rows["lost"]["completion_tokens"]) == (1, delivered)
+    ledger(operator, "lost", 5)
+    time.sleep(1)  # the edge reports what it had received
+    rows = {row["outcome"]: row for row in ledger(operator, "lost", 5)}
+    assert (rows["completed"]["calls"], rows["lost"]["calls"]) == (2, 3)
+    # Of the other two nothing was delivered, as far as is known.
+    assert rows["lost"]["completion_tokens"] == delivered
     assert rows["lost"]["prompt_tokens"] * 2 == rows["completed"]["prompt_tokens"]
-    assert Decimal(rows["lost"]["cost_usd"]) > 0
+    tokens = rows["lost"]["prompt_tokens"] + delivered
+    assert Decimal(rows["lost"]["cost_usd"]) == tokens * Decimal("0.000000055")
 
 
 def test_a_key_uses_the_service_tiers_that_are_its_own(service: Service, operator: Operator) -> None:
@@ -335,3 +354,26 @@ def test_a_key_uses_the_service_tiers_that_are_its_own(service: Service, operato
         reply = post(url, CHAT | {"service_tier": tier}, authorization=f"Bearer {key}")
         assert reply.status == status, tier
     assert (reply.error["code"], reply.error["param"]) == ("permission_denied", "service_tier")
+
+
+def test_a_price_bills_the_calls_that_arrive_after_its_time_and_is_shown_from_then_on(
+    service: Service, operator: Operator
+) -> None:
+    key = operator.run("keys", "create", "billed")
+    assert becomes(200, service, key)
+    valid_from = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
+    version = operator.run("prices", "set", "0.5,0.1,2", "--from", valid_from.isoformat())
+    while datetime.now(UTC) < valid_from + timedelta(seconds=0.5):
+        usage = chat(service, key).json()["usage"]
+    assert usage["estimated_cost"] == (0.5 * usage["prompt_tokens"] + 2 * usage["completion_tokens"]) / 1e6
+    pricing = get(f"{service.url}/v1/models", authorization=f"Bearer {key}").json()["data"][0]["pricing"]
+    assert (pricing["prompt"], pricing["cached_prompt"], pricing["completion"]) == (0.5, 0.1, 2)
+    flex = {**CHAT, "service_tier": "flex"}
+    assert post(service.url + "/v1/chat/completions", flex, authorization=f"Bearer {key}").status == 200
+    time.sleep(1)  # until all rows are there
+    with closing(sqlite3.connect(operator.place)) as database:
+        rows = database.execute("SELECT at, price FROM calls WHERE key = 'billed' ORDER BY at").fetchall()
+    assert rows[-1][1] == f"{version} CHASQUI_FLEX_PRICE=0.8"
+    at = f"{valid_from:%Y-%m-%d %H:%M:%S.%f}"
+    assert {price for moment, price in rows[:-1] if moment < at} == {"CHASQUI_PRICE=0.055"}
+    assert {price for moment, price in rows[:-1] if moment >= at} == {version}

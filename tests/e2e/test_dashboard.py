@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -46,7 +46,12 @@ class Scraped(NamedTuple):
 def scraped() -> Scraped:
     port = free_row(3)
     body = {"model": REFERENCE_MODEL, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 4}
-    with Service(engine="simulated", simulated_rate=50, metrics_address=f"127.0.0.1:{port}") as service:
+    given: dict[str, Any] = {
+        "simulated_rate": 50,
+        "metrics_address": f"127.0.0.1:{port}",
+        "total_limits": "usd_per_day=1000",
+    }
+    with Service(engine="simulated", **given) as service:
 
         def scrape() -> str:
             return "\n".join(get(f"http://127.0.0.1:{port + part}/metrics").body.decode() for part in range(3))

@@ -73,7 +73,8 @@ def test_promtool_accepts_the_rules_and_the_configuration(tmp_path: Path) -> Non
 
 
 def test_every_rule_and_panel_has_a_value_while_calls_run(tmp_path: Path) -> None:
-    with watched(tmp_path, simulated_rate=100) as (replica, prometheus), ThreadPoolExecutor(4) as pool:
+    given = {"simulated_rate": 100, "total_limits": "usd_per_day=1000"}
+    with watched(tmp_path, **given) as (replica, prometheus), ThreadPoolExecutor(4) as pool:
         end = time.monotonic() + 8
         while time.monotonic() < end:
             list(pool.map(lambda _: post(replica.url + CHAT, {**BODY, "max_tokens": 20}).status, range(4)))
@@ -178,6 +179,16 @@ def test_ledger_in_journal_fires_while_the_database_takes_nothing(tmp_path: Path
 
 
 @pytest.mark.skipif(valkey.program() is None, reason="there is neither Valkey nor Redis on this machine")
+def test_budget_nearly_spent_fires_when_calls_have_spent_it(tmp_path: Path) -> None:
+    given = {"price": 1000, "simulated_rate": 1000, "total_limits": "usd_per_day=2"}
+    with watched(tmp_path, **given) as (replica, prometheus):
+        calls = 0
+        while post(replica.url + CHAT, {**BODY, "max_tokens": 1}).status == 200:
+            calls += 1
+        assert calls > 10
+        fires(prometheus, "BudgetNearlySpent")
+
+
 def test_limits_away_fires_while_their_store_is_away(tmp_path: Path) -> None:
     with ValkeyServer(tmp_path) as store:
         given = {"limits_store": store.url, "limits_fail_open": "on"}

@@ -354,4 +354,32 @@ BOUNDS: Final = (
         "logged only, and counted",
         "unit/accounts/test_ledger.py::test_a_journal_that_is_full_says_what_is_lost",
     ),
+    Bound(
+        "calls in the file of open calls",
+        "services.accounts.open_calls:MOST_CALLS",
+        "",
+        "no row if the server is killed",
+        "unit/accounts/test_open_calls.py::test_calls_beyond_the_bound_and_rows_that_fit_no_slot_are_not_kept",
+    ),
+    Bound(
+        "owners of keys with a metric each",
+        "services.chat.accounting.owner_costs:MOST_OWNERS",
+        "",
+        "counted together",
+        "unit/chat/test_owner_costs.py::test_owners_beyond_the_bound_share_one_series",
+    ),
+    Bound(
+        "pairs of a key and a limit in the metric of refusals",
+        "services.accounts.limiting.limiter:MOST_REFUSED",
+        "",
+        "counted together",
+        "unit/accounts/test_limits.py::test_refusals_of_more_keys_than_are_counted_are_counted_together",
+    ),
+    Bound(
+        "budgets in the metrics",
+        "services.accounts.limiting.budgets:MOST_SHOWN",
+        "",
+        "those of which most is spent",
+        "unit/accounts/test_limits.py::test_the_budgets_that_are_spent_most_are_known_by_their_share",
+    ),
 )

@@ -103,6 +103,12 @@ class LimitStore(Protocol):
     def give_back(self, grant: Grant, amounts: Amounts) -> None:
         """Give back some of what was taken; does not wait. `amounts` are what the grant has too much."""
 
+    def spent(self, names: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+        """Picodollars of this day and of this month by the subject's name, where they are known.
+
+        Does not wait, and may be called in another thread: what is not in memory is there a second later.
+        """
+
     async def close(self) -> None:
         """Close the connections."""
 

@@ -17,7 +17,7 @@ from services.accounts.limiting.window import Window
 from services.accounts.money import picodollars_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from services.accounts.limiting.api import Amounts, Gauge, Spent, Subject
 
@@ -89,6 +89,12 @@ class InProcess:
                 for period in (grant.day, grant.month):
                     if period in counts.spent:
                         counts.spent[period] -= amounts.cost
+
+    def spent(self, names: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+        """Picodollars of this day and of this month by the subject's name, where they are known."""
+        day, month = self._periods.of(self._now())
+        known = {name: self._counts[name].spent for name in names if name in self._counts}
+        return {name: (spent.get(day, 0), spent.get(month, 0)) for name, spent in known.items()}
 
     async def run(self, spent: Spent) -> None:
         """Count what was spent before this server began; then there is nothing to do."""

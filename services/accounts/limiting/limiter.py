@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from services.accounts.limiting.api import Amounts, Shortage, Standing, StoreAway, Subject
+from services.accounts.limiting.budgets import Budgets
 from services.accounts.limits import LIMIT_NAMES
 from services.errors import InsufficientQuota, RateLimitExceeded, Unavailable
 
@@ -24,6 +25,9 @@ log = logging.getLogger(__name__)
 
 # No key's name begins with a colon.
 TOTAL: Final = ":total"
+OTHERS: Final = ":others"
+MOST_REFUSED: Final = 200
+"""Pairs of a key and a limit that refusals are counted for; those of further ones are counted together."""
 _AWAY_SECONDS: Final = 1.0
 
 
@@ -32,10 +36,14 @@ class Limiter:
 
     def __init__(self, store: LimitStore, total: Limits, *, opens: bool) -> None:
         """`total` are the limits of all calls together. While the store is away, calls are let in if it `opens`."""
-        self.refused = dict.fromkeys(LIMIT_NAMES, 0)  # calls, by the limit that was exceeded
         self._store = store
         self._of_all = [Subject(TOTAL, total)] if total else []
         self._opens = opens
+        # Calls, by who was at which limit.
+        self.refused = {(TOTAL, limit): 0 for limit in LIMIT_NAMES}
+        self._budgets = Budgets()
+        for subject in self._of_all:
+            self._budgets.note(subject)
 
     @property
     def available(self) -> bool:
@@ -56,6 +64,8 @@ class Limiter:
         if caller.key is not None and caller.key.limits:
             subjects.append(Subject(caller.key.name, caller.key.limits))
         subjects += self._of_all
+        for subject in subjects:
+            self._budgets.note(subject)
         allowance = Allowance(self, subjects)
         if subjects:
             await allowance.take(Amounts(calls=1, running=1))
@@ -66,7 +76,7 @@ class Limiter:
         try:
             return await self._store.take(subjects, amounts)
         except Shortage as shortage:
-            self.refused[shortage.limit] += 1
+            self._count_refusal(shortage)
             raise _refusal(shortage) from None
         except StoreAway:
             if self._opens:
@@ -74,6 +84,16 @@ class Limiter:
             raise Unavailable(
                 "Limits cannot be checked now; try again later.", reason="LIMITS_UNAVAILABLE", retry_after=_AWAY_SECONDS
             ) from None
+
+    def budgets(self) -> Sequence[tuple[str, str, float]]:
+        """Who, which budget and its spent share, for those budgets of which most is spent."""
+        return self._budgets.shares(self._store)
+
+    def _count_refusal(self, shortage: Shortage) -> None:
+        who = shortage.subject.name, shortage.limit
+        if who not in self.refused and len(self.refused) >= MOST_REFUSED:
+            who = OTHERS, shortage.limit
+        self.refused[who] = self.refused.get(who, 0) + 1
 
     def give_back(self, grant: Grant, amounts: Amounts) -> None:
         """Give back some of what was taken."""

@@ -31,6 +31,7 @@ _PREFIX: Final = "chasqui:{limits}:"  # braces keep all keys at one node of a cl
 _TIMEOUT_SECONDS: Final = 1.0
 _BEAT_SECONDS: Final = 1.0
 _DAY_SECONDS: Final = 86_400
+_NANO: Final = 1000  # picodollars
 _SCRIPTS: Final = Path(__file__).parent
 
 
@@ -55,6 +56,8 @@ class Valkey:
         self._give_back = self._redis.register_script((_SCRIPTS / "give_back.lua").read_text(encoding="utf-8"))
         self._server = uuid4().hex
         self._periods = Periods()
+        self._watched: Sequence[str] = ()  # names of subjects
+        self._spent: Mapping[str, tuple[int, int]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def take(self, subjects: Sequence[Subject], amounts: Amounts) -> Grant:
@@ -91,6 +94,11 @@ class Valkey:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def spent(self, names: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+        """Picodollars of this day and of this month by the subject's name, of those that were asked for before."""
+        self._watched = names
+        return {name: self._spent[name] for name in names if name in self._spent}
+
     async def run(self, spent: Spent) -> None:
         """Tell the store that this server is alive; give it the spending of the ledger where it has none."""
         while True:
@@ -98,6 +106,7 @@ class Valkey:
                 # The field is new in a store that has begun with nothing.
                 if await self._redis.hset(f"{_PREFIX}alive", self._server, await self._now()):
                     await self._remember(spent)
+                self._spent = await self._read_spent(self._watched)
                 self._found()
             except (OSError, RedisError) as error:
                 self._lost(error)
@@ -137,6 +146,14 @@ class Valkey:
                 nano = _nano(picodollars_of(amount))
                 await self._redis.set(f"{_PREFIX}{name}:usd:{period}", nano, nx=True, ex=days * _DAY_SECONDS)
 
+    async def _read_spent(self, names: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+        if not names:
+            return {}
+        periods = self._periods.of(datetime.now(UTC))
+        keys = [f"{_PREFIX}{name}:usd:{period}" for name in names for period in periods]
+        found = [int(amount or 0) * _NANO for amount in await self._redis.mget(keys)]
+        return dict(zip(names, zip(found[::2], found[1::2], strict=True), strict=True))
+
     def _found(self) -> None:
         if not self.available:
             log.warning("the store of the limits is back")
@@ -175,7 +192,7 @@ def _limit(limit: int | None) -> int:
 
 def _nano(picodollars: int) -> int:
     """Nanodollars, of which Lua's numbers hold 9 million USD exactly; rounded up."""
-    return -(-picodollars // 1000)
+    return -(-picodollars // _NANO)
 
 
 def _standing(found: Mapping[str, Any]) -> Standing:

@@ -11,9 +11,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.accounts.api import LedgerState
 from services.accounts.journal import Journal
 from services.accounts.key import AccountsError
+from services.accounts.sql.changes import Changes
 from services.accounts.sql.database import open_database
 from services.accounts.sql.key_ring import KeyRing
 from services.accounts.sql.ledger import Ledger
+from services.accounts.sql.price_book import PriceBook
 from services.accounts.sql.usage_report import usage_report
 from services.accounts.usage import UsageQuery
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from services.accounts.key import Key
     from services.accounts.ledger_entry import LedgerEntry
+    from services.accounts.listed_price import ListedPrice
     from services.accounts.usage import UsageRow
 
 
@@ -33,6 +36,8 @@ class SqlAccounts:
         """`place` is a file or a `postgresql://` URL, `journal` a file; SettingsError if they cannot be used."""
         self._engine = open_database(place)
         self._keys = KeyRing(self._engine)
+        self._prices = PriceBook(self._engine)
+        self._changes = Changes(self._engine, (self._keys.read, self._prices.read))
         self._ledger = Ledger(self._engine, Journal(journal))
 
     def key(self, secret: str) -> Key:
@@ -42,6 +47,18 @@ class SqlAccounts:
     def key_named(self, name: str) -> Key:
         """The key with that name; InvalidApiKey if there is none, or it has expired or is revoked."""
         return self._keys.named(name)
+
+    def prices(self) -> Sequence[ListedPrice]:
+        """All prices by the time from which they are valid; the same object until they change."""
+        return self._prices.prices
+
+    def begin(self, entry: LedgerEntry) -> None:
+        """Note the row that a call shall have if this server dies before the call has ended."""
+        self._ledger.begin(entry)
+
+    def forget(self, call_id: str) -> None:
+        """A call that has begun shall have no row."""
+        self._ledger.forget(call_id)
 
     def record(self, entry: LedgerEntry) -> None:
         """Write a row of the ledger, within a second; of a call's rows, the first one counts."""
@@ -70,6 +87,6 @@ class SqlAccounts:
 
     def close(self) -> None:
         """End the threads and close the connections."""
-        self._keys.close()
+        self._changes.close()
         self._ledger.close()
         self._engine.dispose()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import logging
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +11,7 @@ from sqlalchemy import select
 from services.accounts.key import is_past
 from services.accounts.secret import hash_of, prefix_of
 from services.accounts.sql.key_store import key_of
-from services.accounts.sql.tables import KEYS, REVISION, SECRETS
+from services.accounts.sql.tables import KEYS, SECRETS
 from services.errors import InvalidApiKey
 
 if TYPE_CHECKING:
@@ -24,9 +22,6 @@ if TYPE_CHECKING:
 
     from services.accounts.key import Key
 
-log = logging.getLogger(__name__)
-
-_POLL_SECONDS: Final = 0.3
 _NO_HASH: Final = bytes(32)
 
 
@@ -38,17 +33,11 @@ class _Secret:
 
 
 class KeyRing:
-    """Finds the key of a secret. While the database is away, the keys that were read last stay as they are."""
+    """Finds the key of a secret, of those that were read last."""
 
     def __init__(self, engine: Engine) -> None:
-        """Read all keys; SQLAlchemyError if that cannot be."""
         self._engine = engine
-        self._stopped = threading.Event()
-        self._away = False
-        self._revision = self._read_revision()
-        self._secrets = self._read()
-        self._thread = threading.Thread(target=self._watch, name="keys", daemon=True)
-        self._thread.start()
+        self._secrets: Mapping[str, _Secret] = {}
 
     def find(self, secret: str) -> Key:
         """The key of a secret; InvalidApiKey if there is none, or it has expired or is revoked.
@@ -70,34 +59,13 @@ class KeyRing:
             raise InvalidApiKey("The API key is not known here.")
         return _valid(known)
 
-    def close(self) -> None:
-        """Read no more changes."""
-        self._stopped.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stopped.wait(_POLL_SECONDS):
-            try:
-                revision = self._read_revision()
-                if revision != self._revision:
-                    self._secrets = self._read()
-                    self._revision = revision
-                self._away = False
-            except Exception as error:  # noqa: BLE001 - logged; without this thread no key would ever change again
-                if not self._away:
-                    log.warning("the accounts' database is away; keys stay as they are: %s", error)
-                self._away = True
-
-    def _read_revision(self) -> int:
-        with self._engine.connect() as connection:
-            return int(connection.execute(select(REVISION.c.number)).scalar_one())
-
-    def _read(self) -> Mapping[str, _Secret]:
+    def read(self) -> None:
+        """Read all keys; SQLAlchemyError if that cannot be."""
         with self._engine.connect() as connection:
             # In this order: a key that is created meanwhile has no secret among these.
             rows = connection.execute(select(SECRETS)).mappings().all()
             keys = {row["name"]: key_of(row) for row in connection.execute(select(KEYS)).mappings()}
-        return {row["prefix"]: _Secret(row["hash"], row["expires_at"], keys[row["key"]]) for row in rows}
+        self._secrets = {row["prefix"]: _Secret(row["hash"], row["expires_at"], keys[row["key"]]) for row in rows}
 
 
 def _valid(key: Key) -> Key:

@@ -13,8 +13,9 @@ from sqlalchemy.exc import IntegrityError
 from services.accounts.key import AccountsError, Key, is_past
 from services.accounts.limits import LIMIT_NAMES, Limits
 from services.accounts.secret import hash_of, new_secret, prefix_of
+from services.accounts.sql.changes import raise_revision
 from services.accounts.sql.database import writing
-from services.accounts.sql.tables import KEYS, REVISION, SECRETS
+from services.accounts.sql.tables import KEYS, SECRETS
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, RowMapping
@@ -39,7 +40,7 @@ class SqlKeyStore:
             with writing(self._engine) as connection:
                 connection.execute(insert(KEYS).values(**_columns(key)))
                 _add_secret(connection, key.name, secret)
-                _raise_revision(connection)
+                raise_revision(connection)
         except IntegrityError:
             raise AccountsError(f"There is a key {key.name!r} already; revoked keys keep their names.") from None
         return secret
@@ -69,7 +70,7 @@ class SqlKeyStore:
             others = {field: value for field, value in changes.items() if field not in limits}
             key = replace(key, limits=replace(key.limits, **limits), **others)
             connection.execute(update(KEYS).where(KEYS.c.name == name).values(**_columns(key)))
-            _raise_revision(connection)
+            raise_revision(connection)
         return key
 
     def revoke(self, name: str) -> Key:
@@ -90,7 +91,7 @@ class SqlKeyStore:
             later = own & (SECRETS.c.expires_at.is_(None) | (SECRETS.c.expires_at > end))
             connection.execute(update(SECRETS).where(later).values(expires_at=end))
             _add_secret(connection, name, secret)
-            _raise_revision(connection)
+            raise_revision(connection)
         return secret
 
 
@@ -124,7 +125,3 @@ def _unrevoked(connection: Connection, name: str) -> Key:
 def _add_secret(connection: Connection, name: str, secret: str) -> None:
     values = {"prefix": prefix_of(secret), "key": name, "hash": hash_of(secret), "created_at": datetime.now(UTC)}
     connection.execute(insert(SECRETS).values(**values))
-
-
-def _raise_revision(connection: Connection) -> None:
-    connection.execute(update(REVISION).values(number=REVISION.c.number + 1))

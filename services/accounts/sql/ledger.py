@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import DataError, IntegrityError
 
+from services.accounts.open_calls import OpenCalls
 from services.accounts.sql.database import writing
 from services.accounts.sql.entry_insert import EntryInsert
 
@@ -32,15 +33,16 @@ _WRONG_ROW: Final = (DataError, IntegrityError, OverflowError, ValueError)
 
 
 class Ledger:
-    """Takes entries from any thread. An entry whose call is recorded already changes nothing."""
+    """Takes the entries of a loop's calls. An entry whose call is recorded already changes nothing."""
 
     def __init__(self, engine: Engine, journal: Journal) -> None:
-        """`journal` may hold entries of a server before, and is closed with the ledger."""
+        """`journal` and the file beside it may hold what a server before has left; it is closed with the ledger."""
         self.written = 0
         self.dropped = 0  # entries that neither the database nor the journal can take; the log has them
         self._engine = engine
         self._journal = journal
-        self._waiting: deque[LedgerEntry] = deque()
+        self._open_calls = OpenCalls(journal.path.with_name(f"{journal.path.name}-calls"))
+        self._waiting: deque[LedgerEntry] = deque(self._open_calls.left)
         self._away = False
         self._closing = threading.Event()
         self._insert = EntryInsert(engine.dialect)
@@ -57,14 +59,24 @@ class Ledger:
         """Entries in the journal."""
         return self._journal.rows
 
+    def begin(self, entry: LedgerEntry) -> None:
+        """Note the row that a call shall have if this server dies before the call has ended."""
+        self._open_calls.write(entry)
+
+    def forget(self, call_id: str) -> None:
+        """A call that has begun shall have no row."""
+        self._open_calls.forget(call_id)
+
     def record(self, entry: LedgerEntry) -> None:
         """Write an entry, soon; never waits."""
+        self._open_calls.write(entry)
         self._waiting.append(entry)
 
     def close(self) -> None:
         """Write what is left, and end."""
         self._closing.set()
         self._thread.join()
+        self._open_calls.close()
         self._journal.close()
 
     def _run(self) -> None:
@@ -87,8 +99,9 @@ class Ledger:
             self._keep(taken, error)
         else:
             self._away = False
-        for _ in taken:
+        for entry in taken:
             self._waiting.popleft()
+            self._open_calls.forget(entry.call_id)
         return self._away
 
     def _write(self, entries: Sequence[LedgerEntry]) -> None:

@@ -103,6 +103,19 @@ REVISION: Final = Table(
     Column("number", BigInteger, nullable=False),
 )
 
+# Of an empty model, that of all models without a price of their own. Amounts are for a million tokens.
+PRICES: Final = Table(
+    "prices",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("valid_from", UtcDateTime, nullable=False),
+    Column("withdrawn_at", UtcDateTime),
+    Column("prompt", Usd, nullable=False),
+    Column("cached_prompt", Usd, nullable=False),
+    Column("completion", Usd, nullable=False),
+)
+
 CALLS: Final = Table(
     "calls",
     METADATA,

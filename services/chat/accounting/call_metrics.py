@@ -15,6 +15,7 @@ from opentelemetry.semconv.attributes import error_attributes
 
 from services.accounts.money import PICODOLLARS
 from services.chat.accounting.call_spans import PROVIDER
+from services.chat.accounting.owner_costs import OwnerCosts
 from services.service_tier import ServiceTier
 from services.telemetry import outcome
 from services.telemetry.histogram import histogram
@@ -80,7 +81,7 @@ class CallMetrics:
             "chasqui.tokens", [self._tokens], "{token}", "Tokens that were counted as usage; cached ones are input too."
         )
         meter.create_observable_counter("chasqui.cost", [self._costs], "USD", "Estimated cost of the calls.")
-
+        self._owners = OwnerCosts()
         self._begin(model)
 
     def _begin(self, model: str) -> None:
@@ -100,6 +101,7 @@ class CallMetrics:
         totals.completion += usage.completion_tokens
         totals.cached += usage.cached_tokens
         totals.cost += record.cost
+        self._owners.add(facts.origin.caller, record.cost)
         labels = _labels(facts.operation, facts.model.requested, facts.model.name, facts.tier)
         self._queue.record(timings.queue, labels, span)
         if usage.completion_tokens:

@@ -13,7 +13,7 @@ from services.chat.accounting.call_metrics import CallMetrics
 from services.chat.accounting.call_spans import CallSpans, request_attributes
 from services.chat.accounting.ledger_entries import entry, entry_of
 from services.chat.accounting.usage_record import log_usage
-from services.errors import ChasquiError
+from services.errors import ChasquiError, RateLimitExceeded
 from services.telemetry import outcome
 from services.telemetry.spans import child_of
 from services.telemetry.tracing import trace_headers
@@ -73,9 +73,18 @@ class CallRecorder:
         """Count how long a cancelled call still occupied the engine."""
         self._metrics.record_release(seconds)
 
+    def begin(self, origin: CallOrigin, model: ServedModel) -> None:
+        """Note in the ledger that a call was admitted: its row, with nothing delivered, if this server dies."""
+        if self._accounts is not None:
+            self._accounts.begin(entry(origin, model, LOST, _NOTHING, 0, 0.0))
+
     def record_refusal(self, origin: CallOrigin, model: ServedModel, error: BaseException, seconds: float) -> None:
         """Record in the ledger that a call was admitted, but ended with `error` before it was queued."""
-        if self._accounts is not None:
+        if self._accounts is None:
+            return
+        if isinstance(error, RateLimitExceeded):  # those who send too much do not fill the ledger
+            self._accounts.forget(origin.ids.chat_id)
+        else:
             self._accounts.record(entry(origin, model, _outcome(error), _NOTHING, 0, seconds))
 
     def record_lost(self, origin: CallOrigin, model: ServedModel, usage: chat_pb2.Usage) -> None:
@@ -87,9 +96,9 @@ class CallRecorder:
 
     def record(self, record: UsageRecord, trace: CallTrace) -> None:
         """Record a call; once per call."""
-        log_usage(record)
-        if self._accounts is not None:
+        if self._accounts is not None:  # first: what anyone can see of the call, the ledger has
             self._accounts.record(entry_of(record))
+        log_usage(record)
         self._metrics.record(record, trace.context or trace.parent)
         if trace.context is not None:
             self._call_spans.write(record, trace.request, trace.context, trace.parent)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -84,7 +83,7 @@ class ChatCall:
         self.outbox.start(
             stream_pb2.Started(
                 id=self._facts.origin.ids.chat_id,
-                created=Timestamp(seconds=int(datetime.now(UTC).timestamp())),
+                created=Timestamp(seconds=int(self._facts.origin.arrived.timestamp())),
                 model=model.name,
                 system_fingerprint=model.fingerprint,
                 service_tier=chat_pb2.ServiceTier.Value(f"SERVICE_TIER_{self._facts.tier.name}"),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chasqui.v1 import model_pb2
-from services.accounts.price import prices_of
 from services.chat.grammar.tool_syntax import tool_syntax_of
 from services.errors import InvalidValue, ModelNotFound, quoted
 from services.limits import LIMITS
@@ -17,6 +16,8 @@ from services.service_tier import ServiceTier
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from services.accounts.price import Price
+    from services.accounts.price_list import PriceList
     from services.chat.grammar.tool_syntax import ToolSyntax
     from services.engine.api import Engine
     from services.settings import Settings
@@ -30,10 +31,10 @@ _TOOL_PARAMETERS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 class Catalogue:
     """The served model, found by its id and its aliases."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
-        """SettingsError if `CHASQUI_PRICE` is no price."""
-        self.prices = prices_of(settings)
-        price = self.prices[ServiceTier.DEFAULT]
+    def __init__(self, engine: Engine, settings: Settings, prices: PriceList) -> None:
+        """`prices` are those of the model."""
+        self.prices = prices
+        self._price: Price | None = None  # that the description has
         capabilities = engine.capabilities
         parameters = capabilities.parameters | _SERVER_PARAMETERS
         syntax = tool_syntax_of(engine.model)
@@ -41,7 +42,7 @@ class Catalogue:
             parameters |= _TOOL_PARAMETERS
         if capabilities.guided:
             parameters |= {"response_format"}
-        self.model = model_pb2.Model(
+        self._model = model_pb2.Model(
             id=engine.model.name,
             aliases=[alias for alias in settings.model_aliases if alias != engine.model.name],
             created=Timestamp(seconds=int(datetime.now(UTC).timestamp())),
@@ -49,17 +50,23 @@ class Catalogue:
             context_length=capabilities.context_length,
             default_max_tokens=settings.default_max_tokens,
             quantization=engine.model.quantization,
-            price=model_pb2.Price(
-                usd_per_million_prompt_tokens=float(price.prompt),
-                usd_per_million_cached_tokens=float(price.cached_prompt),
-                usd_per_million_completion_tokens=float(price.completion),
-            ),
             capabilities=_capabilities(engine, parameters, syntax),
             limits=_limits(parameters),
             engine=settings.engine,
             system_fingerprint=engine.model.fingerprint,
         )
-        self._names = {self.model.id, *self.model.aliases}
+        self._names = {self._model.id, *self._model.aliases}
+
+    @property
+    def model(self) -> model_pb2.Model:
+        """The model, with its price of now."""
+        price = self.prices.now()[ServiceTier.DEFAULT]
+        if price is not self._price:
+            self._price = price
+            self._model.price.usd_per_million_prompt_tokens = float(price.prompt)
+            self._model.price.usd_per_million_cached_tokens = float(price.cached_prompt)
+            self._model.price.usd_per_million_completion_tokens = float(price.completion)
+        return self._model
 
     def resolve(self, name: str) -> model_pb2.Model:
         """The model of that id or alias; ModelNotFound if there is none."""
@@ -67,7 +74,7 @@ class Catalogue:
             raise InvalidValue("model is missing.", param="model")
         if name not in self._names:
             raise ModelNotFound(
-                f"The model {quoted(name)} does not exist; this server has {self.model.id!r}.", param="model"
+                f"The model {quoted(name)} does not exist; this server has {self._model.id!r}.", param="model"
             )
         return self.model
 

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, event
 from services.accounts.caller import Caller
 from services.accounts.key import AccountsError, Key
 from services.accounts.secret import new_secret
+from services.accounts.sql.changes import Changes
 from services.accounts.sql.database import open_database
 from services.accounts.sql.key_ring import KeyRing
 from services.accounts.sql.key_store import SqlKeyStore
@@ -27,8 +28,9 @@ def store(database: Engine) -> SqlKeyStore:
 @pytest.fixture
 def ring(database: Engine) -> Iterator[KeyRing]:
     opened = KeyRing(database)
+    changes = Changes(database, [opened.read])
     yield opened
-    opened.close()
+    changes.close()
 
 
 def new_key(name: str = "ana", **fields: object) -> Key:
@@ -54,12 +56,12 @@ def becomes(ring: KeyRing, secret: str, accepted: bool) -> bool:
 def test_a_created_key_is_found_by_its_secret_alone(store: SqlKeyStore, database: Engine) -> None:
     secret = store.create(new_key(models=("m",), endpoints=("tokenize",)))
     ring = KeyRing(database)
+    ring.read()
     assert ring.find(secret) == store.find("ana")
     assert ring.find(secret).models == ("m",)
     prefix = secret.split("_")[1]
     for wrong in (new_secret(), f"chasqui_{prefix}_{'a' * 40}", secret[:-1], secret + "a", "ana", ""):
         assert not accepts(ring, wrong)
-    ring.close()
 
 
 def test_no_secret_is_in_the_file(tmp_path: Path) -> None:
@@ -132,8 +134,9 @@ def test_a_key_that_is_created_while_all_are_read_is_found_afterwards(store: Sql
     store.create(new_key())
     event.listen(database, "after_cursor_execute", create_in_between)
     ring = KeyRing(database)
+    changes = Changes(database, [ring.read])
     assert becomes(ring, created[0], True)
-    ring.close()
+    changes.close()
 
 
 def test_while_the_database_is_away_keys_stay_as_they_are(store: SqlKeyStore, ring: KeyRing, database: Engine) -> None:

@@ -14,9 +14,10 @@ import pytest
 from services.accounts.caller import Caller
 from services.accounts.key import Key
 from services.accounts.limiting.api import Amounts, LimitStore, Shortage, Subject
+from services.accounts.limiting.budgets import MOST_SHOWN
 from services.accounts.limiting.in_process import InProcess
 from services.accounts.limiting.limiter import Limiter
-from services.accounts.limits import NO_LIMITS, Limits, total_limits
+from services.accounts.limits import LIMIT_NAMES, NO_LIMITS, Limits, total_limits
 from services.accounts.money import PICODOLLARS
 from services.accounts.price import price_of
 from services.errors import InsufficientQuota, RateLimitExceeded, Unavailable
@@ -102,7 +103,7 @@ async def test_calls_of_a_minute_are_counted_and_the_next_is_refused_with_its_wa
     assert error.retry_after is not None
     assert 59 < error.retry_after <= 60
     assert error.rate_limits["x-ratelimit-remaining-requests"] == "0"
-    assert limiter.refused["calls_per_minute"] == 1
+    assert limiter.refused["ana", "calls_per_minute"] == 1
 
 
 async def test_a_minute_is_any_sixty_seconds(counted: InProcess, clock: Clock) -> None:
@@ -251,3 +252,52 @@ def test_total_limits_that_are_none_are_one_sentence(text: str, named: str) -> N
 def test_total_limits_are_read() -> None:
     assert total_limits("") == NO_LIMITS
     assert total_limits("calls_per_minute=3, usd_per_day=0.5") == Limits(calls_per_minute=3, usd_per_day=Decimal("0.5"))
+
+
+async def test_the_budgets_that_are_spent_most_are_known_by_their_share(counted: InProcess, clock: Clock) -> None:
+    limiter = Limiter(counted, Limits(usd_per_month=Decimal(1000)), opens=False)
+    assert limiter.budgets() == []
+    for number in range(MOST_SHOWN + 5):
+        key = Key(f"key-{number}", "", datetime.now(UTC), limits=Limits(usd_per_day=Decimal(1), calls_per_minute=99))
+        allowance = await limiter.admit(Caller(key.name, key))
+        await allowance.reserve(10_000 * number, 0, PRICE)
+    shares = limiter.budgets()
+    assert len(shares) == MOST_SHOWN
+    assert shares[0] == ("key-24", "usd_per_day", 0.24)
+    assert [share for _, _, share in shares] == sorted((share for _, _, share in shares), reverse=True)
+    clock.seconds += 24 * 3600
+    assert [(name, share) for name, _, share in limiter.budgets()][:2] == [(":total", 0.0), ("key-0", 0.0)]
+
+
+async def test_a_budget_that_was_lifted_is_not_shown(counted: InProcess) -> None:
+    limiter = Limiter(counted, NO_LIMITS, opens=False)
+    await limiter.admit(caller(usd_per_day=Decimal(1)))
+    await limiter.admit(caller(calls_per_minute=9))
+    assert limiter.budgets() == []
+
+
+async def test_what_budgets_have_spent_is_known_of_every_store(store: LimitStore) -> None:
+    limiter = Limiter(store, NO_LIMITS, opens=False)
+    allowance = await limiter.admit(caller(usd_per_day=Decimal(1), usd_per_month=Decimal(2)))
+    await allowance.reserve(100_000, 0, PRICE)
+    running = asyncio.create_task(limiter.run(dict))
+    expected = [("ana", "usd_per_day", 0.1), ("ana", "usd_per_month", 0.05)]
+    end = asyncio.get_running_loop().time() + 20
+    while limiter.budgets() != expected and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 - nothing to await
+        await asyncio.sleep(0.05)
+    assert limiter.budgets() == expected
+    running.cancel()
+
+
+async def test_refusals_of_more_keys_than_are_counted_are_counted_together(
+    counted: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.accounts.limiting.limiter.MOST_REFUSED", len(LIMIT_NAMES) + 1)
+    limiter = Limiter(counted, NO_LIMITS, opens=False)
+    for name in ("ana", "ben", "eva", "ana"):
+        key = Key(name, "", datetime.now(UTC), limits=Limits(concurrent_calls=0))
+        await refused(limiter, Caller(name, key))
+    assert {who: calls for who, calls in limiter.refused.items() if calls} == {
+        ("ana", "concurrent_calls"): 2,
+        (":others", "concurrent_calls"): 2,
+    }

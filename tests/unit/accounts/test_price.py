@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.accounts.money import usd_of
-from services.accounts.price import price_of, prices_of
+from services.accounts.price import price_of, tier_prices
 from services.service_tier import ServiceTier
 from services.settings import Settings, SettingsError
 from tests.support.wording import is_one_sentence
 
 
 def test_the_tiers_have_the_price_times_their_factors() -> None:
-    prices = prices_of(Settings(price="0.055,0.02,0.1", priority_price=1.5, flex_price=0.8))
+    prices = tier_prices(price_of("0.055,0.02,0.1"), Settings(priority_price=1.5, flex_price=0.8))
     assert [prices[tier].cost(10, 4, 3) for tier in ServiceTier] == [
         factor * price_of("0.055,0.02,0.1").cost(10, 4, 3) // 10 for factor in (15, 10, 8)
     ]
@@ -24,7 +24,7 @@ def test_the_tiers_have_the_price_times_their_factors() -> None:
 
 
 def test_the_price_of_a_tier_is_rounded_to_six_decimals() -> None:
-    prices = prices_of(Settings(price="0.000001", priority_price=1.5, flex_price=0.4))
+    prices = tier_prices(price_of("0.000001"), Settings(priority_price=1.5, flex_price=0.4))
     assert [prices[tier].prompt for tier in ServiceTier] == [Decimal("0.000002"), Decimal("0.000001"), 0]
 
 

@@ -243,7 +243,7 @@ async def test_an_error_of_the_sink_ends_that_call_alone_and_cancels_it(
 
 async def test_a_call_whose_sink_takes_no_more_is_cancelled_once() -> None:
     ends: list[bool] = []
-    call = RelayedCall({}, ends.append)
+    call = RelayedCall({}, ends.append, streamed=True)
     forwarding = asyncio.create_task(call.forward(Recorder(0, SlowReader())))
     await asyncio.sleep(0)
     call.deliver_text(0, "a")
@@ -254,7 +254,7 @@ async def test_a_call_whose_sink_takes_no_more_is_cancelled_once() -> None:
 
 
 async def test_events_are_handed_on_at_once_and_without_a_task() -> None:
-    call, sink = RelayedCall({}, lambda _: None), Recorder()
+    call, sink = RelayedCall({}, lambda _: None, streamed=True), Recorder()
     call.deliver(relay_service_pb2.CallProgress(call_id=7, events=[events.started()]))
     forwarding = asyncio.create_task(call.forward(sink))
     await asyncio.sleep(0)

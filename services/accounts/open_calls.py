@@ -1,0 +1,102 @@
+"""A local file with the calls that a server is running, and with the rows that the database does not have yet."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from services.accounts.ledger_entry import LedgerEntry
+from services.settings import SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+SLOT_BYTES: Final = 1024
+MOST_CALLS: Final = 65_536
+"""Calls in the file; others are in the ledger as long as the server lives to write them."""
+_FREE: Final = b"\n"
+
+
+class OpenCalls:
+    """A slot of the file for each call, from its admission until its row is in the database or in the journal.
+
+    What is written survives the process (kill -9), not the machine: nothing is flushed to the disk. All methods but
+    `forget` are called in one thread.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """`path` must not be in use by another server; SettingsError if no file can be made there."""
+        self._path = path
+        try:
+            self._fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            raise SettingsError(f"CHASQUI_ACCOUNTS_JOURNAL: {path} cannot be written: {error}.") from error
+        self._slots: dict[str, int] = {}  # by the id of the call
+        self._free: list[int] = []
+        self._used = 0  # slots, free ones among them
+        self._broken = False
+        self.left = self._read()
+        """What a server that died has left: the rows of calls that had ended, and LOST ones for the others."""
+
+    def write(self, entry: LedgerEntry) -> None:
+        """Keep the row that the call has now, in place of an earlier one."""
+        data = msgspec.json.encode(entry) + b"\n"
+        slot = self._slots.get(entry.call_id)
+        if slot is None and len(data) <= SLOT_BYTES and (slot := self._slot()) is not None:
+            self._slots[entry.call_id] = slot
+        if slot is not None:
+            self._write(slot, data if len(data) <= SLOT_BYTES else _FREE)
+
+    def forget(self, call_id: str) -> None:
+        """The row is in the database or in the journal, or there shall be none. May be called in another thread."""
+        slot = self._slots.pop(call_id, None)
+        if slot is not None:
+            self._write(slot, _FREE)
+            self._free.append(slot)
+
+    def close(self) -> None:
+        """Close the file, and remove it if there is nothing in it."""
+        if not self._slots:
+            self._path.unlink(missing_ok=True)
+        os.close(self._fd)
+
+    def _slot(self) -> int | None:
+        """A free slot."""
+        if self._free:
+            return self._free.pop()
+        if self._used == MOST_CALLS:
+            return None
+        self._used += 1
+        return self._used - 1
+
+    def _write(self, slot: int, data: bytes) -> None:
+        try:
+            os.pwrite(self._fd, data, slot * SLOT_BYTES)
+        except OSError as error:
+            if not self._broken:
+                log.error("calls cannot be kept in %s, and have no row if this server is killed: %s", self._path, error)
+            self._broken = True
+
+    def _read(self) -> list[LedgerEntry]:
+        left = []
+        data = self._path.read_bytes()
+        for start in range(0, len(data), SLOT_BYTES):
+            line, _, _ = data[start : start + SLOT_BYTES].partition(b"\n")
+            slot, self._used = self._used, self._used + 1
+            if not line.strip(b"\0"):
+                self._free.append(slot)
+                continue
+            try:
+                entry = msgspec.json.decode(line, type=LedgerEntry)
+            except msgspec.DecodeError:  # of a validation, too
+                log.error("%s has a call that cannot be read: %.500r", self._path, line)
+                self._free.append(slot)
+                continue
+            self._slots[entry.call_id] = slot
+            left.append(entry)
+        return left
