@@ -27,6 +27,12 @@ SETTINGS: dict[str, Any] = {
     "max_queue": 1024,
 }
 
+# Calls a minute, and how many are made in how many seconds.
+RATE = 600
+SECONDS = 76
+OFFERED = 3040
+CALLERS = 16
+
 
 @pytest.fixture
 def replicas(operator: Operator, store: ValkeyServer, tmp_path: Path) -> Iterator[list[Service]]:
@@ -104,3 +110,31 @@ def json_rows(operator: Operator, key: str) -> list[dict[str, Any]]:
     time.sleep(1.5)
     rows: list[dict[str, Any]] = json.loads(operator.run("usage", "--key", key, "--format", "json"))
     return rows
+
+
+def test_the_set_rate_is_met_within_one_percent_under_sustained_load(
+    operator: Operator, replicas: list[Service]
+) -> None:
+    """Three times as many calls as the limit allows, for a quarter more than a minute: two minutes' worth of them."""
+    key = operator.run("keys", "create", "steady", "--calls-per-minute", str(RATE))
+    time.sleep(2)  # until both have the key; a call that asks would count
+    began = time.monotonic()
+    admitted: list[float] = []
+
+    def caller(number: int) -> int:
+        refused = 0
+        for turn in range(OFFERED // CALLERS):
+            time.sleep(max(0.0, began + turn * SECONDS * CALLERS / OFFERED - time.monotonic()))
+            if status(replicas[number % 2], key) == 200:
+                admitted.append(time.monotonic())
+            else:
+                refused += 1
+        return refused
+
+    with ThreadPoolExecutor(CALLERS) as threads:
+        refused = sum(threads.map(caller, range(CALLERS)))
+    assert len(admitted) + refused == OFFERED
+    assert abs(len(admitted) - 2 * RATE) <= 2 * RATE / 100
+    admitted.sort()
+    # Half a second for the calls of which the reply took longer than that of others.
+    assert max(sum(at <= later < at + 59.5 for later in admitted) for at in admitted) <= RATE * 1.01

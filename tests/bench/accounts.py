@@ -1,7 +1,7 @@
 """What accounts cost: calls with a key, limits and the ledger in SQLite, and calls without any; `make bench-accounts`.
 
-Two services run beside each other and take turns, each as often first, so that both see the same machine; the median
-of the rounds counts.
+Two services run beside each other and take turns, each as often first, so that both see the same machine. What accounts
+cost is the difference of two turns in a row: the median of all such pairs, and their range.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.bench.serving import CALLERS, PARTS, PROMPT, SETTINGS, cpu_of, run, u
 from tests.support.http import post
 from tests.support.service import Service
 
-ROUNDS = 8
+ROUNDS = 12
 CALLS = 2000
 LIMITS = ("--calls-per-minute", "1000000", "--tokens-per-minute", "900000000", "--usd-per-day", "1000")
 
@@ -31,7 +31,7 @@ def main() -> None:
     """Measure and print a table."""
     console = Console()
     with tempfile.TemporaryDirectory() as folder, Progress(console=console) as progress:
-        task = progress.add_task("measuring", total=2 * ROUNDS)
+        task = progress.add_task("measuring", total=2 * (ROUNDS + 1))
         place = str(Path(folder) / "accounts.db")
         made = CliRunner().invoke(chasqui, ["keys", "create", "bench", *LIMITS], env={"CHASQUI_ACCOUNTS": place})
         key = made.stdout.strip()
@@ -41,17 +41,32 @@ def main() -> None:
         ):
             figures: dict[str, list[dict[str, float]]] = {"off": [], "on": []}
             turns = [("off", off), ("on", on)]
-            for _ in range(ROUNDS):
+            for number in range(ROUNDS + 1):
                 turns.reverse()
                 for name, service in turns:
-                    figures[name].append(_round(service, key))
+                    measured = _round(service, key)
+                    if number:  # the first round warms up
+                        figures[name].append(measured)
                     progress.advance(task)
-    table = Table(f"{CALLS} calls of one token, {CALLERS} callers", *(f"{part}, CPU" for part in PARTS), "seconds")
+    console.print(_table(figures))
+
+
+def _table(figures: dict[str, list[dict[str, float]]]) -> Table:
+    """CPU per call by part, and seconds of a burst: medians, and the range of the difference."""
+    table = Table(f"{CALLS} calls of one token, {CALLERS} callers", *(f"{part}, CPU µs" for part in PARTS), "seconds")
     for name, rounds in figures.items():
         cpu = [statistics.median(one[part] for one in rounds) for part in PARTS]
         seconds = statistics.median(one["seconds"] for one in rounds)
-        table.add_row(f"accounts {name}", *(f"{1e6 * value / CALLS:.0f} µs" for value in cpu), f"{seconds:.2f}")
-    console.print(table)
+        table.add_row(f"accounts {name}", *(f"{1e6 * value / CALLS:.0f}" for value in cpu), f"{seconds:.2f}")
+    pairs = list(zip(figures["off"], figures["on"], strict=True))
+    more = [[1e6 * (on[part] - off[part]) / CALLS for off, on in pairs] for part in PARTS]
+    slower = [100 * (on["seconds"] / off["seconds"] - 1) for off, on in pairs]
+    table.add_row("difference", *map(_spread, more), f"{_spread(slower)} %")
+    return table
+
+
+def _spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.0f} ({min(values):.0f} to {max(values):.0f})"
 
 
 def _round(service: Service, key: str) -> dict[str, float]:

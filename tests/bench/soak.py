@@ -15,16 +15,21 @@ import re
 import sys
 import time
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import uvloop
+from click.testing import CliRunner
 from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn
 from rich.table import Table
 
+from services.cli import main as chasqui
 from tests.bench.machine import describe
+from tests.bench.soak_ledger import costs_of, ledger_check
 from tests.bench.soak_traffic import Traffic
 from tests.bench.soak_verdict import Check, Kill, Sample, verdict
 from tests.support.holdings import Holdings
@@ -39,6 +44,8 @@ CALLERS = 24
 ROUND = 8.0  # seconds of traffic
 PARTS = ("server", "edge", "envoy")
 _SETTLE = 30.0
+# In this time every row of the ledger is written.
+_WRITTEN = 2.0
 # How often the parts count their tasks.
 _COUNTED = 0.5
 _FIGURE = re.compile(r"^chasqui_(calls_running|calls_waiting|event_loop_tasks) ([0-9.]+)$", re.MULTILINE)
@@ -49,11 +56,14 @@ class Soak:
     """A service with its metrics, the traffic on it, and what was noted."""
 
     service: Service
+    accounts: Path
     metrics_port: int
     traffic: Traffic
     kills: list[Kill] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
+    ledger: list[Check] = field(default_factory=list)
+    server_since: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     async def run(self, seconds: float, round_seconds: float, advance: Callable[[float], None]) -> None:
         """Rounds of traffic until the time is over, and every process has been killed once."""
@@ -68,11 +78,15 @@ class Soak:
             await self._note(number)
             advance(time.monotonic() - began - elapsed)
             number += 1
+        await self._compare_ledger()
 
     async def _kill(self, name: str) -> None:
         """Kill a part as the kernel would, and wait until calls get through again."""
         part, killed = self.service.parts()[name], time.monotonic()
         part.kill()
+        if name == "server":
+            await asyncio.to_thread(part.wait)
+            self.server_since = datetime.now(UTC)
         while self.service.parts().get(name, part).pid == part.pid:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.02)
         while not await self.traffic.gets_through():
@@ -94,6 +108,14 @@ class Soak:
             tasks = 0 if name == "envoy" else int((await self._figures(place))["event_loop_tasks"])
             self.samples.append(Sample(name, processes[name].pid, Holdings.of(processes[name]), tasks))
 
+    async def _compare_ledger(self) -> None:
+        """Once every row is written."""
+        await asyncio.sleep(_WRITTEN)
+        shown = await asyncio.to_thread(get, f"http://127.0.0.1:{self.metrics_port}/metrics")
+        self.ledger.append(
+            ledger_check(self.accounts, self.traffic.counted, costs_of(shown.body.decode()), self.server_since)
+        )
+
     async def _busy(self) -> float:
         """Calls that run or wait."""
         figures = await self._figures(0)
@@ -106,7 +128,7 @@ class Soak:
 
     def verdict(self) -> list[Check]:
         """What it has shown."""
-        return verdict(self.traffic.right, self.traffic.failures, self.kills, self.samples, self.stuck)
+        return [*verdict(self.traffic.right, self.traffic.failures, self.kills, self.samples, self.stuck), *self.ledger]
 
     def report(self, seconds: float) -> dict[str, Any]:
         """Everything, for whoever asks why."""
@@ -126,11 +148,15 @@ def soak(seconds: float, round_seconds: float, seed: int, advance: Callable[[flo
     """Run one."""
     port = free_row(3)
     settings: dict[str, Any] = {"engine": "simulated", "simulated_rate": 200, "parallel": 64, "log_level": "warning"}
-    with Service(**settings, metrics_address=f"127.0.0.1:{port}") as service:
-        chance = random.Random(seed)  # noqa: S311 - repeatable, guards nothing
-        running = Soak(service, port, Traffic(service.port, chance))
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(running.run(seconds, round_seconds, advance))
+    with TemporaryDirectory() as folder:
+        accounts = Path(folder) / "accounts.db"
+        made = CliRunner().invoke(chasqui, ["keys", "create", "soak"], env={"CHASQUI_ACCOUNTS": str(accounts)})
+        given = {**settings, "accounts": accounts, "metrics_address": f"127.0.0.1:{port}"}
+        with Service(**given) as service:
+            chance = random.Random(seed)  # noqa: S311 - repeatable, guards nothing
+            running = Soak(service, accounts, port, Traffic(service.port, chance, made.stdout.strip()))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(running.run(seconds, round_seconds, advance))
     return running
 
 

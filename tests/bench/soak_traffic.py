@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Awaitable, Callable
 
+    from tests.bench.soak_ledger import Counted
+
 MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 PROMPTS = ("Who carried messages?", "Tell me of the Andes. " * 12, "跑得快 🦙", "Count the steps to Cusco. " * 60)
 TOKENS = (1, 40, 150)
@@ -30,6 +32,7 @@ TOOLS = [{"type": "function", "function": {"name": "run", "description": "Run.",
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
 # A call takes a second; one that takes this long is lost.
 _LIMIT = 60.0
+_MOST_COUNTED = 200_000
 
 
 class WrongAnswerError(Exception):
@@ -50,6 +53,8 @@ class Traffic:
     right: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
+    # Of whole answers by their id, for the ledger; of no more than fit.
+    counted: dict[str, Counted] = field(default_factory=dict)
     _expected: dict[str, list[str]] = field(default_factory=dict)
 
     async def run(self, seconds: float, callers: int, *, leaving: bool = True) -> None:
@@ -164,6 +169,8 @@ class Traffic:
         """gRPC, whole."""
         body = self._chosen()
         answer = await stub.Chat(_chat(body), metadata=self._metadata())
+        usage = answer.usage
+        self._count(answer.id, usage.prompt_tokens, usage.completion_tokens, usage.estimated_cost)
         self._compare(body, [choice.message.content[0].text for choice in answer.choices])
         return "gRPC whole"
 
@@ -204,7 +211,13 @@ class Traffic:
         status, answer = await self._exchange(body)
         if status != 200:
             raise BrokenError(f"{status}: {answer}")
+        usage = answer["usage"]
+        self._count(answer["id"], usage["prompt_tokens"], usage["completion_tokens"], usage["estimated_cost"])
         return answer
+
+    def _count(self, call_id: str, prompt_tokens: int, completion_tokens: int, cost: float) -> None:
+        if len(self.counted) < _MOST_COUNTED:
+            self.counted[call_id] = prompt_tokens, completion_tokens, cost
 
     async def _refused(self, body: dict[str, Any], status: int, code: str) -> None:
         given, answer = await self._exchange(body)
