@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chasqui.v1 import chat_pb2, stream_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_REMAINING: Final = ("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens")
+
+
+def begun(events: Sequence[stream_pb2.Started]) -> stream_pb2.Started:
+    """The beginning of the answer: the first call's, with the limits as they stand after all calls.
+
+    Each call took its part of them: the one that left the least was the last to be accepted.
+    """
+    first = stream_pb2.Started()
+    first.CopyFrom(events[0])
+    first.rate_limits.clear()
+    first.rate_limits.update(min(events, key=_left).rate_limits)
+    return first
+
+
+def _left(started: stream_pb2.Started) -> list[int]:
+    return [int(started.rate_limits.get(name, "0")) for name in _REMAINING]
 
 
 def longest(timings: Sequence[chat_pb2.Timings]) -> chat_pb2.Timings:

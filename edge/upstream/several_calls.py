@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chasqui.v1 import chat_pb2, stream_pb2
-from edge.upstream.merge import longest, moved, total_usage
+from edge.upstream.merge import begun, longest, moved, total_usage
 from services.tasks import awaited_task
 
 if TYPE_CHECKING:
@@ -24,13 +24,16 @@ class SeveralCalls:
         """`n` is the number of choices of each call."""
         self._calls = calls
         self._n = n
+        self._begun = stream_pb2.Started()
 
     async def started(self) -> stream_pb2.Started:
-        """Wait until the server has accepted all calls, and return the last one's event; raises the first refusal."""
-        return (await _all(call.started() for call in self._calls))[-1]
+        """Wait until the server has accepted all calls, and return what begins the answer; raises the first refusal."""
+        self._begun = begun(await _all(call.started() for call in self._calls))
+        return self._begun
 
     async def forward(self, sink: EventSink) -> None:
-        """Hand the events of all calls to `sink` as they arrive; raises the error of the first call that fails."""
+        """Hand the events of all started calls to `sink` as they arrive; raises the error of the first that fails."""
+        sink.add_all([stream_pb2.StreamEvent(started=self._begun)])
         so_far = [chat_pb2.Usage() for _ in self._calls]
         sinks = [_CallSink(sink, number, self._n, so_far) for number in range(len(self._calls))]
         await _all(call.forward(own) for call, own in zip(self._calls, sinks, strict=True))
@@ -69,8 +72,7 @@ class _CallSink:
                 self._so_far[self._number] = event.usage_so_far
             if event.HasField("completed"):
                 self.completed.CopyFrom(event.completed)
-            # The answer begins with the Started event of the first call.
-            elif not (event.HasField("started") and self._by):
+            elif not event.HasField("started"):  # the answer has one of its own
                 passed.append(moved(event, self._by))
                 if event.HasField("usage_so_far"):
                     passed[-1].usage_so_far.CopyFrom(total_usage(self._so_far))
