@@ -14,7 +14,7 @@ from edge.anthropic.request_schema import MessagesCountRequest, MessagesRequest
 from edge.anthropic.response import message
 from edge.api.asked import Asked, with_left_out
 from edge.api.decode import decode_body
-from edge.api.whole_answer import WholeAnswer
+from edge.api.whole_answer import OrderedAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ def asked_messages(data: bytes) -> Asked:
         with_left_out(decoded.ignored, left_out),
         origins.field_of,
         MessageWriter,
-        lambda: WholeAnswer(lambda response, _: [msgspec.json.encode(message(response))]),
+        lambda: OrderedAnswer(lambda response, parts, _: msgspec.json.encode(message(response, parts))),
     )
 
 

@@ -23,20 +23,21 @@ if TYPE_CHECKING:
     from chasqui.v1.chat_service_pb2 import ChatResponse
     from chasqui.v1.model_pb2 import Model
     from chasqui.v1.stream_pb2 import ChoiceFinish
+    from chasqui.v1.tool_pb2 import ToolCall
 
 EMPTY: Final = msgspec.Raw(b"{}")
 
 
-def message(response: ChatResponse) -> AnthropicMessage:
-    """An unstreamed response, which has one choice."""
+def message(response: ChatResponse, parts: Sequence[str | ToolCall]) -> AnthropicMessage:
+    """An unstreamed response, which has one choice; `parts` are its texts and calls in their order."""
     [choice] = response.choices
-    answer = choice.message
-    text = "".join(part.text for part in answer.content)
-    content: list[TextContent | ToolUseContent] = [TextContent(text)] if text else []
-    content += [
-        ToolUseContent(call.id, call.function.name, _input(call.function.arguments)) for call in answer.tool_calls
+    content: list[TextContent | ToolUseContent] = [
+        TextContent(part)
+        if isinstance(part, str)
+        else ToolUseContent(part.id, part.function.name, _input(part.function.arguments))
+        for part in parts
     ]
-    stop = stop_of(choice, has_calls=bool(answer.tool_calls))
+    stop = stop_of(choice, has_calls=bool(choice.message.tool_calls))
     return AnthropicMessage(
         message_id(response.id),
         response.model,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from edge.api.writer import calls_around_text
 from services.fold import ResponseFold
 
 if TYPE_CHECKING:
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
     from chasqui.v1.chat_pb2 import ChoiceLogprobs
     from chasqui.v1.chat_service_pb2 import ChatResponse
-    from chasqui.v1.stream_pb2 import StreamEvent
+    from chasqui.v1.stream_pb2 import ChoiceDelta, StreamEvent
+    from chasqui.v1.tool_pb2 import ToolCall
 
 
 class Logprobs(Protocol):
@@ -70,6 +72,53 @@ class WholeAnswer:
     def json(self) -> Iterable[bytes]:
         """The parts of the JSON, which may be made as they are taken."""
         return self._encode(self.response, {index: each.body() for index, each in self._logprobs.items()})
+
+
+class OrderedAnswer(WholeAnswer):
+    """The same for an API in which the order of texts and calls can be seen; the answer has one choice."""
+
+    def __init__(
+        self,
+        encode: Callable[[ChatResponse, Sequence[str | ToolCall], Any], bytes],
+        new_logprobs: Callable[[], Logprobs] | None = None,
+    ) -> None:
+        """`encode` gets the response, its texts and calls in their order, and the log probabilities or None."""
+        super().__init__(lambda response, logprobs: [encode(response, self._parts(), logprobs.get(0))], new_logprobs)
+        self._order: list[list[str] | int] = []  # texts, and indexes of calls
+        self._text: list[str] | None = None  # the last of them, if it is a text
+        self._call: int | None = None  # or a call
+
+    def add_text(self, index: int, content: str) -> None:
+        """The next text."""
+        self._add_part(content)
+        super().add_text(index, content)
+
+    def add_all(self, events: Sequence[StreamEvent]) -> None:
+        """The next events."""
+        for event in events:
+            if event.HasField("delta"):
+                self._add_parts(event.delta)
+        super().add_all(events)
+
+    def _add_parts(self, delta: ChoiceDelta) -> None:
+        _, begun = calls_around_text(delta, self._call)
+        if delta.content or delta.logprobs.content:
+            self._add_part(delta.content)
+        for call in begun:
+            if call.index != self._call:
+                self._order.append(call.index)
+                self._text, self._call = None, call.index
+
+    def _add_part(self, content: str) -> None:
+        if self._text is None:
+            self._text, self._call = [], None
+            self._order.append(self._text)
+        self._text.append(content)
+
+    def _parts(self) -> list[str | ToolCall]:
+        [choice] = self.response.choices
+        calls = choice.message.tool_calls
+        return [calls[part] if isinstance(part, int) else "".join(part) for part in self._order]
 
 
 def without_brackets(values: list[Any]) -> msgspec.Raw:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from chasqui.v1 import stream_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from chasqui.v1.chat_pb2 import FinishReason, TokenLogprob
     from services.errors import ChasquiError
@@ -26,8 +26,8 @@ BATCH: Final = 64 * 1024
 # About what a log probability takes, in characters of text.
 LOGPROB_CHARACTERS: Final = 32
 
-# Id and name, if the call has begun since the last message, and its arguments as they came.
-_GatheredCall = tuple[str | None, str | None, list[str]]
+# The text before it, id and name, if the call has begun since the last message, and its arguments as they came.
+_GatheredCall = tuple[str, str | None, str | None, list[str]]
 
 
 class Outbox:
@@ -120,13 +120,14 @@ class Outbox:
                 self._unread_full = self.unread
 
     def start_call(self, choice: int, index: int, call_id: str, name: str) -> None:
-        """A tool call of a choice begins."""
-        self._calls.setdefault(choice, {})[index] = (call_id, name, [])
+        """A tool call of a choice begins; text that is added from now on is behind it."""
+        before = "".join(self._texts.pop(choice, ()))
+        self._calls.setdefault(choice, {})[index] = (before, call_id, name, [])
         self._added(len(name))
 
     def add_arguments(self, choice: int, index: int, text: str) -> None:
         """The next text of a call's arguments."""
-        self._calls.setdefault(choice, {}).setdefault(index, (None, None, []))[2].append(text)
+        self._calls.setdefault(choice, {}).setdefault(index, ("", None, None, []))[3].append(text)
         self._added(len(text))
 
     def add_finish(self, choice: int, reason: FinishReason.ValueType, stop_reason: str | None) -> None:
@@ -189,21 +190,18 @@ class Outbox:
         if self._started is not None:
             events.append(stream_pb2.StreamEvent(started=self._started))
             self._started = None
-        deltas = {
-            choice: stream_pb2.ChoiceDelta(index=choice, content="".join(parts))
-            for choice, parts in self._texts.items()
-        }
+        texts = {choice: "".join(parts) for choice, parts in self._texts.items()}
         self._texts.clear()
-        for choice, calls in self._calls.items():
-            delta = deltas.setdefault(choice, stream_pb2.ChoiceDelta(index=choice))
-            for index, (call_id, name, arguments) in calls.items():
-                delta.tool_calls.add(index=index, id=call_id, name=name, arguments="".join(arguments))
+        deltas = {choice: _with_calls(choice, calls, texts.pop(choice, "")) for choice, calls in self._calls.items()}
         self._calls.clear()
+        for choice, text in texts.items():
+            deltas[choice] = [stream_pb2.ChoiceDelta(index=choice, content=text)]
         for choice, tokens in self._logprobs.items():
-            delta = deltas.setdefault(choice, stream_pb2.ChoiceDelta(index=choice))
-            delta.logprobs.content.extend(tokens)
+            # Where there are calls, those are of the text before the first one.
+            first = deltas.setdefault(choice, [stream_pb2.ChoiceDelta(index=choice)])[0]
+            first.logprobs.content.extend(tokens)
         self._logprobs.clear()
-        events += [stream_pb2.StreamEvent(delta=delta) for delta in deltas.values()]
+        events += [stream_pb2.StreamEvent(delta=delta) for several in deltas.values() for delta in several]
         events += self._finishes
         self._finishes.clear()
         self._count(events)
@@ -232,6 +230,27 @@ class Outbox:
         if not self.is_ready:
             self.is_ready = True
             self._on_ready(self)
+
+
+def _with_calls(choice: int, calls: Mapping[int, _GatheredCall], text: str) -> list[stream_pb2.ChoiceDelta]:
+    """The deltas of calls, and of the texts before each and behind the last: in order, and as few as can say it.
+
+    What a delta holds is in this order: the rest of the call that was open before, text, new calls.
+    """
+    deltas = [stream_pb2.ChoiceDelta(index=choice)]
+    begun = False  # whether the last delta has a new call: text behind that begins another delta
+    for index, (before, call_id, name, arguments) in calls.items():
+        if before:
+            if begun:
+                deltas.append(stream_pb2.ChoiceDelta(index=choice))
+            deltas[-1].content = before
+        deltas[-1].tool_calls.add(index=index, id=call_id, name=name, arguments="".join(arguments))
+        begun = call_id is not None
+    if text:
+        if begun:
+            deltas.append(stream_pb2.ChoiceDelta(index=choice))
+        deltas[-1].content = text
+    return deltas
 
 
 class AwaitedOutbox(Outbox):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chasqui.v1 import chat_pb2, stream_pb2
+from edge.api.whole_answer import OrderedAnswer
 from services.chat.answer.outbox import BATCH, AwaitedOutbox
 from services.errors import EngineFailed
 from tests.support.events import all_taken, completed, delta, finish
@@ -299,3 +301,36 @@ async def test_an_unstreamed_answer_that_fails_drops_the_batches_that_have_gathe
     outbox.fail(EngineFailed("broken"))
     with pytest.raises(EngineFailed):
         await outbox.take()
+
+
+# Texts and calls of an answer in their order, or a moment at which the writer takes what there is.
+parts = st.lists(st.sampled_from(["text", "call", "arguments", "take"]), max_size=20)
+
+
+@given(parts)
+async def test_texts_and_calls_are_read_in_the_order_in_which_they_were_added(steps: list[str]) -> None:
+    outbox, seen, begun = AwaitedOutbox(streamed=True), OrderedAnswer(_order_of), 0
+    expected: list[Any] = []
+    for step in steps:
+        if step == "text":
+            outbox.add_text(0, "a")
+            if expected and not isinstance(expected[-1], int):
+                expected[-1] += "a"
+            else:
+                expected.append("a")
+        elif step == "call":
+            outbox.start_call(0, begun, f"c{begun}", "f")
+            expected.append(begun)
+            begun += 1
+        elif step == "arguments" and expected and isinstance(expected[-1], int):
+            outbox.add_arguments(0, begun - 1, "x")
+        elif step == "take" and outbox.is_ready:
+            seen.add_all(outbox.collect())
+    outbox.add_finish(0, STOP, None)
+    outbox.complete(completed().completed)
+    seen.add_all(outbox.collect())
+    assert json.loads(b"".join(seen.json())) == expected
+
+
+def _order_of(_: object, order: Sequence[Any], __: object) -> bytes:
+    return json.dumps([part if isinstance(part, str) else int(part.id[1:]) for part in order]).encode()
