@@ -19,6 +19,8 @@ _ROLES: Final = {
     "assistant": chat_pb2.ROLE_ASSISTANT,
     "system": chat_pb2.ROLE_SYSTEM,
 }
+_ERROR: Final = "error"
+_BEGINNING: Final = 24  # characters of a result in which it may call itself an error, as in <tool_use_error>
 _THINKING: Final = frozenset({"thinking", "redacted_thinking"})
 
 
@@ -88,12 +90,21 @@ class _Conversation:
                 if texts:
                     self._add(role, texts, path)
                     texts = []
-                result = self._add(chat_pb2.ROLE_TOOL, _texts(block.content or (), f"{place}.content"), place)
+                result = self._add(chat_pb2.ROLE_TOOL, _result(block, f"{place}.content"), place)
                 result.tool_call_id = block.tool_use_id or ""
             else:
                 raise _unsupported(block.type, place, "text and tool_result" if role == chat_pb2.ROLE_USER else "text")
         if texts or not blocks:
             self._add(role, texts, path)
+
+
+def _result(block: BlockBody, path: str) -> list[chat_pb2.ContentPart]:
+    """What a tool has returned. No chat template has a mark for a failure: the text says so, as tools mostly do."""
+    parts = _texts(block.content or (), path)
+    text = "".join(part.text for part in parts)
+    if block.is_error and _ERROR not in text[:_BEGINNING].lower():
+        parts.insert(0, chat_pb2.ContentPart(text="Error: " if text else "Error"))
+    return parts
 
 
 def _texts(given: str | Sequence[TextBlockBody], path: str) -> list[chat_pb2.ContentPart]:

@@ -64,7 +64,7 @@ FIELDS: Final[FieldTable] = {
     MessagesCountRequest: _PROMPT
     | _PROMPT_OTHERS
     | without_effect("max_tokens", "output_config", "output_format", "metadata", "stream"),
-    BlockBody: without_effect("cache_control", "citations", "is_error", "thinking", "signature", "data", "caller"),
+    BlockBody: without_effect("cache_control", "citations", "thinking", "signature", "data", "caller"),
     TextBlockBody: without_effect("cache_control", "citations"),
     ClientToolBody: without_effect("cache_control", "defer_loading", "eager_input_streaming", "input_examples"),
     OutputConfigBody: {"format": honoured("", "the form of the content"), "effort": reported()},

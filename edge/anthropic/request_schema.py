@@ -20,7 +20,10 @@ class TextBlockBody(Struct):
 
 
 class BlockBody(Struct):
-    """A content block of a message: "text", "tool_use" or "tool_result"; `input` is kept verbatim."""
+    """A content block of a message: "text", "tool_use" or "tool_result", which has `content` and `is_error`.
+
+    `input` is kept verbatim.
+    """
 
     type: str
     text: str | None = None
@@ -29,6 +32,7 @@ class BlockBody(Struct):
     input: Raw = field(default_factory=_unset)
     tool_use_id: str | None = None
     content: str | list[TextBlockBody] | None = None
+    is_error: bool | None = None
 
 
 class TurnBody(Struct):

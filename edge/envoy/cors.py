@@ -17,7 +17,15 @@ _RATE_LIMITS: Final = [
 ]
 _RESPONSE_HEADERS: Final = ", ".join(
     (
-        *("x-request-id", "retry-after", "x-should-retry", "server-timing", "x-ignored-parameters", *_RATE_LIMITS),
+        *(
+            "x-request-id",
+            "request-id",
+            "retry-after",
+            "x-should-retry",
+            "server-timing",
+            "x-ignored-parameters",
+            *_RATE_LIMITS,
+        ),
         # Of a refusal over gRPC-Web, and of what comes last over Connect.
         *("grpc-status", "grpc-message", "grpc-status-details-bin", "trailer-server-timing"),
     )
@@ -38,7 +46,7 @@ def cors(origins: Sequence[str]) -> dict[str, Any]:
     policy = {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy",
         "allow_origin_string_match": matches,
-        "allow_methods": "GET, POST",
+        "allow_methods": "GET, POST, DELETE",
         "allow_headers": _REQUEST_HEADERS,
         "expose_headers": _RESPONSE_HEADERS,
         "max_age": "3600",

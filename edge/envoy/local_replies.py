@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from edge.anthropic.envelope import envelope as anthropic_envelope
 from edge.anthropic.paths import PATTERN as ANTHROPIC_PATHS
-from edge.api.errors import Failure
+from edge.anthropic.request_id import HEADER as ANTHROPIC_REQUEST_ID
+from edge.api.errors import Envelope, Failure
 from edge.openai.envelope import envelope as openai_envelope
 from services.errors import Code
 
@@ -42,8 +43,12 @@ _NOT_GRPC: Final = {
 _ANTHROPIC: Final = {
     "header_filter": {"header": {"name": ":path", "string_match": {"safe_regex": {"regex": ANTHROPIC_PATHS}}}}
 }
-# What a REST route is recognised by, and its envelope; the first that fits is taken.
-_REST: Final = (([_ANTHROPIC, _NOT_GRPC], anthropic_envelope), ([_NOT_GRPC], openai_envelope))
+_ANTHROPIC_HEADERS: Final = {ANTHROPIC_REQUEST_ID: "%REQ(X-REQUEST-ID)%"}
+# What a REST route is recognised by, its envelope, and headers; the first that fits is taken.
+_REST: Final[tuple[tuple[list[dict[str, Any]], Envelope, dict[str, str]], ...]] = (
+    ([_ANTHROPIC, _NOT_GRPC], anthropic_envelope, _ANTHROPIC_HEADERS),
+    ([_NOT_GRPC], openai_envelope, {}),
+)
 _RETRY_AFTER: Final = {"retry-after": "1"}
 # Read by OpenAI's clients, which otherwise retry every 5xx by themselves.
 _NO_RETRY: Final = {"x-should-retry": "false"}
@@ -55,15 +60,15 @@ def local_replies() -> list[dict[str, Any]]:
     for op, status, grpc_code, code, message in _LOCAL_REPLIES:
         value = {"default_value": status, "runtime_key": f"local_reply.{op}.{status}"}
         is_status = {"status_code_filter": {"comparison": {"op": op, "value": value}}}
-        for is_route, envelope in _REST:
+        for is_route, envelope, own in _REST:
             body = envelope(Failure(status, message, None, code)).decode()
             json_body = {"text_format_source": {"inline_string": body}, "content_type": "application/json"}
             if status == 503:
                 # It may have begun, and a client that repeats it by itself would pay twice.
-                mappers.append(_mapper([is_status, _BROKEN_OFF, *is_route], json_body, _RETRY_AFTER | _NO_RETRY))
-                mappers.append(_mapper([is_status, *is_route], json_body, _RETRY_AFTER))
+                mappers.append(_mapper([is_status, _BROKEN_OFF, *is_route], json_body, own | _RETRY_AFTER | _NO_RETRY))
+                mappers.append(_mapper([is_status, *is_route], json_body, own | _RETRY_AFTER))
             else:
-                mappers.append(_mapper([is_status, *is_route], json_body, _NO_RETRY if status >= 500 else {}))
+                mappers.append(_mapper([is_status, *is_route], json_body, own | (_NO_RETRY if status >= 500 else {})))
         text = {"text_format_source": {"inline_string": message}}  # becomes grpc-message
         mappers.append(_mapper([is_status], text, {"grpc-status": str(grpc_code.value)}))
     return mappers
