@@ -146,7 +146,7 @@ bench-tensorrt-llm: setup ## Measure what the TensorRT-LLM adapter costs per tok
 
 .PHONY: test-accounts
 test-accounts: setup ## Test keys, limits and the ledger with a real PostgreSQL and Valkey or Redis, if they are here.
-	$(BIN)/python -m tests.accounts $(BIN)/pytest tests/unit/accounts tests/unit/batches tests/accounts
+	$(BIN)/python -m tests.accounts $(BIN)/pytest tests/unit/accounts tests/unit/batches tests/unit/responses tests/accounts
 
 .PHONY: soak
 soak: setup ## Mixed traffic, disconnects and kills for SOAK_SECONDS (600), then a verdict: leaks, wrong answers, errors.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -11,6 +12,7 @@ from starlette.routing import Route
 from edge.anthropic import paths as anthropic
 from edge.anthropic.asked import asked_messages
 from edge.anthropic.envelope import envelope as anthropic_envelope
+from edge.anthropic.request_id import RequestId
 from edge.api.errors import exception_handlers
 from edge.endpoints.batches import Batches
 from edge.endpoints.chat import Generation
@@ -19,6 +21,7 @@ from edge.endpoints.documentation import Documentation
 from edge.endpoints.files import Files, StorageAccess
 from edge.endpoints.gate import Gate
 from edge.endpoints.models import Models
+from edge.endpoints.responses import Responding, StoredResponses
 from edge.endpoints.tokens import Tokens
 from edge.endpoints.typed_api import refuse_form
 from edge.endpoints.usage import Usage
@@ -26,34 +29,32 @@ from edge.http.exchange import current_exchange
 from edge.http.observer import Observer
 from edge.openai.asked import asked_chat, asked_completion
 from edge.openai.envelope import envelope as openai_envelope
-from edge.responses.asked import asked_response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
+    from edge.api.asked import Asked
     from edge.api.errors import Envelope
     from edge.endpoints.health import Health
     from edge.endpoints.pages import Pages
+    from edge.http.call_options import CallOptions
     from edge.http.event_stream import KeepAlive
     from edge.upstream.client import Upstream
     from services.batches.api import Storage
+    from services.responses.api import Responses
     from services.telemetry.spans import Spans
 
 # OpenAI's prefix, and the reference service's.
 _PREFIXES = ("/v1", "/v1/openai")
 _ALL_PREFIXES = (*_PREFIXES, *(prefix for prefix in anthropic.PREFIXES if prefix not in _PREFIXES))
-# Where each API that generates is, and what reads its requests: another API is another line.
-_GENERATION = (
-    (_PREFIXES, "chat/completions", asked_chat),
-    (_PREFIXES, "completions", asked_completion),
-    (_PREFIXES, "responses", asked_response),
-    (anthropic.PREFIXES, "messages", asked_messages),
-)
 # Of keys' permissions: endpoints that go by the name of another.
-_ENDPOINTS = {"messages/count_tokens": "messages"}
+_ENDPOINTS = {
+    "messages/count_tokens": "messages",
+    **{f"responses/{{id}}{action}": "responses" for action in ("", "/input_items", "/cancel")},
+}
 
 
 def build_app(
@@ -63,22 +64,28 @@ def build_app(
     spans: Spans,
     pages: Pages | None = None,
     storage: Storage | None = None,
+    responses: Responses | None = None,
 ) -> Starlette:
-    """The ASGI application of an edge worker; without `pages` there are none, without `storage` neither files."""
+    """The ASGI application of an edge worker.
+
+    Without `pages` there are none, without `storage` no files and batches, without `responses` none is stored.
+    """
     gate = Gate(upstream)
     models, usage = Models(upstream), Usage(upstream)
     tokens, count_tokens = Tokens(gate, upstream), CountTokens(gate, upstream)
     access = StorageAccess(upstream, storage)
     files, batches = Files(access), Batches(access)
     documentation = Documentation()
+    stored = StoredResponses(upstream, responses)
     # Matched one after the other: generation comes first.
-    routes = _generation(gate, upstream, keep_alive)
+    routes = _generation(gate, upstream, responses, keep_alive)
     for prefix in anthropic.PREFIXES:
         routes.append(_Route(f"{prefix}/messages/count_tokens", count_tokens.count, methods=["POST"]))
     for prefix in _ALL_PREFIXES:
         routes += [_Route(f"{prefix}/models", models.list), _Route(f"{prefix}/models/{{id:path}}", models.get)]
     for prefix in _PREFIXES:
         routes += [_Route(f"{prefix}/usage", usage.list), *_storage_routes(prefix, files, batches)]
+        routes += _response_routes(prefix, stored)
     routes += [
         _Route("/tokenize", tokens.tokenize, methods=["POST"]),
         _Route("/detokenize", tokens.detokenize, methods=["POST"]),
@@ -97,15 +104,35 @@ def build_app(
         routes += [_Route("/web/{name}", pages.file)]
     counted = [(method, route.path_format) for route in routes for method in _methods(route)]
     observer = Middleware(Observer, spans, counted)
-    return Starlette(routes=routes, middleware=[observer], exception_handlers=exception_handlers(_envelope_at))
+    middleware = [observer, Middleware(RequestId)]
+    return Starlette(routes=routes, middleware=middleware, exception_handlers=exception_handlers(_envelope_at))
 
 
-def _generation(gate: Gate, upstream: Upstream, keep_alive: KeepAlive) -> list[Route]:
+def _generation(gate: Gate, upstream: Upstream, responses: Responses | None, keep_alive: KeepAlive) -> list[Route]:
+    def reads(translate: Callable[[bytes], Asked]) -> Callable[[Request, CallOptions], Awaitable[Asked]]:
+        return partial(gate.decoded, decode=translate)
+
+    # Where each API that generates is, and what reads its requests: another API is another line.
+    apis = (
+        (_PREFIXES, "chat/completions", reads(asked_chat)),
+        (_PREFIXES, "completions", reads(asked_completion)),
+        (_PREFIXES, "responses", Responding(gate, upstream, responses).asked),
+        (anthropic.PREFIXES, "messages", reads(asked_messages)),
+    )
     routes: list[Route] = []
-    for prefixes, path, read in _GENERATION:
-        endpoint = Generation(read, gate, upstream, keep_alive)
+    for prefixes, path, read in apis:
+        endpoint = Generation(read, upstream, keep_alive)
         routes += [_Route(f"{prefix}/{path}", endpoint, methods=["POST"]) for prefix in prefixes]
     return routes
+
+
+def _response_routes(prefix: str, stored: StoredResponses) -> list[Route]:
+    return [
+        _Route(f"{prefix}/responses/{{id}}", stored.get),
+        _Route(f"{prefix}/responses/{{id}}", stored.delete, methods=["DELETE"]),
+        _Route(f"{prefix}/responses/{{id}}/input_items", stored.input_items),
+        _Route(f"{prefix}/responses/{{id}}/cancel", stored.cancel, methods=["POST"]),
+    ]
 
 
 def _storage_routes(prefix: str, files: Files, batches: Batches) -> list[Route]:

@@ -18,6 +18,7 @@ from edge.endpoints.pages import Pages
 from edge.http.event_stream import KeepAlive
 from edge.upstream.client import Upstream
 from services.batches.factory import open_batches
+from services.responses.factory import open_responses
 from services.stop_signals import on_stop_signal
 from services.tasks import awaited_task, background_task
 from services.telemetry.event_loop import watch_event_loop
@@ -65,7 +66,7 @@ class RunningCalls:
 async def serve(settings: Settings) -> None:
     """Run a worker on `edge_address` until a stop signal, then drain: unready first, then wait, then close.
 
-    SettingsError if a setting of the pages or of the files cannot be.
+    SettingsError if a setting of the pages, the files or the stored responses cannot be.
     """
     pages = Pages(settings.trace_url) if settings.page else None
     stop = asyncio.Event()
@@ -77,7 +78,8 @@ async def serve(settings: Settings) -> None:
     health = Health(upstream)
     keep_alive = KeepAlive(settings.keep_alive, settings.reader_timeout)
     storage = await asyncio.to_thread(open_batches, settings)
-    calls = RunningCalls(build_app(upstream, health, keep_alive, spans, pages, storage))
+    responses = await asyncio.to_thread(open_responses, settings)
+    calls = RunningCalls(build_app(upstream, health, keep_alive, spans, pages, storage, responses))
     server = _server(calls, settings.edge_address)
     running = {
         "health watch": upstream.watch_health(),
@@ -103,6 +105,8 @@ async def serve(settings: Settings) -> None:
     await upstream.close()
     if storage is not None:
         storage.close()
+    if responses is not None:
+        await asyncio.to_thread(responses.close)
     await asyncio.to_thread(spans.shutdown)
     await asyncio.to_thread(meters.shutdown)
     log.info("stopped")

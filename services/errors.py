@@ -3,7 +3,8 @@
 ChasquiError                     code               reason
 ├── InvalidValue                 INVALID_ARGUMENT   INVALID_VALUE
 │   ├── UnsupportedParameter     INVALID_ARGUMENT   UNSUPPORTED_PARAMETER
-│   └── ContextLengthExceeded    INVALID_ARGUMENT   CONTEXT_LENGTH_EXCEEDED
+│   ├── ContextLengthExceeded    INVALID_ARGUMENT   CONTEXT_LENGTH_EXCEEDED
+│   └── PreviousResponseNotFound INVALID_ARGUMENT   PREVIOUS_RESPONSE_NOT_FOUND
 ├── ModelNotFound                NOT_FOUND          MODEL_NOT_FOUND
 ├── NoAccounts                   NOT_FOUND          NO_ACCOUNTS
 ├── NotFound                     NOT_FOUND          NOT_FOUND
@@ -18,7 +19,7 @@ ChasquiError                     code               reason
 ├── Cancelled                    CANCELLED          CANCELLED
 ├── Unavailable                  UNAVAILABLE        (its argument: OVERLOADED, DRAINING, NOT_READY,
 │                                                    UPSTREAM_UNAVAILABLE, LIMITS_UNAVAILABLE,
-│                                                    STORAGE_FULL)
+│                                                    STORAGE_FULL, STORE_UNAVAILABLE)
 ├── Interrupted                  UNAVAILABLE        INTERRUPTED
 └── EngineFailed                 INTERNAL           ENGINE_FAILED
 """
@@ -106,6 +107,12 @@ class ContextLengthExceeded(InvalidValue):
     reason = "CONTEXT_LENGTH_EXCEEDED"
 
 
+class PreviousResponseNotFound(InvalidValue):
+    """The response that a request continues, or one before it, is not stored."""
+
+    reason = "PREVIOUS_RESPONSE_NOT_FOUND"
+
+
 class ModelNotFound(ChasquiError):
     """No served model has that id or alias."""
 
@@ -121,7 +128,7 @@ class NoAccounts(ChasquiError):
 
 
 class NotFound(ChasquiError):
-    """The caller has no file or batch of that id."""
+    """The caller has no file, batch or stored response of that id."""
 
     code = Code.NOT_FOUND
     reason = "NOT_FOUND"

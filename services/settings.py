@@ -98,6 +98,13 @@ class Settings(EngineSettings):
     batch_parallel: int = setting(
         64, "Lines of batches that are in flight at the same time, in this replica.", minimum=1, maximum=4096
     )
+    response_days: float = setting(
+        0.0,
+        "A response is stored this long in the database of CHASQUI_ACCOUNTS, to be read and continued with "
+        "previous_response_id, unless its request has store false; 0: none is stored.",
+        unit="days",
+        minimum=0,
+    )
     keep_alive: float = setting(
         10.0, "Interval of `: keep-alive` comments in a silent SSE stream.", unit="seconds", minimum=0.01
     )

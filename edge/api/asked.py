@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from services.errors import ChasquiError
 
@@ -16,13 +16,23 @@ if TYPE_CHECKING:
     from edge.api.writer import Writer
 
 
+class Keeping(Protocol):
+    """Keeps the answer of a request for later ones. What is written after that may say whether it was kept."""
+
+    async def keep(self, error: ChasquiError | None = None) -> None:
+        """Keep an answer that is complete or has failed with an error; never raises one of its own."""
+
+    def leave(self) -> None:
+        """Keep what there is of an answer whose caller has gone away; nothing is written after that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """The calls of one HTTP request, each with `n` choices.
 
     `ignored` holds the paths of unknown fields. `field_of` gives the path in the request for one in the chat server's
     errors, which name fields of `ChatRequest`. A streamed answer is written by a `new_writer`, any other collected in a
-    `new_answer`.
+    `new_answer`. Without `keeping` the answer is not kept.
     """
 
     requests: Sequence[ChatRequest]
@@ -32,6 +42,7 @@ class Asked:
     field_of: Callable[[str], str]
     new_writer: Callable[[], Writer]
     new_answer: Callable[[], WholeAnswer]
+    keeping: Keeping | None = None
 
 
 @contextmanager

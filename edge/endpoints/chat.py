@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
@@ -20,13 +21,12 @@ from services.errors import ChasquiError
 from services.telemetry.server_timing import server_timing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
     from edge.api.asked import Asked
     from edge.api.whole_answer import WholeAnswer
-    from edge.endpoints.gate import Gate
     from edge.http.event_stream import KeepAlive
     from edge.upstream.client import Upstream
     from edge.upstream.transport import ChatStream
@@ -35,12 +35,13 @@ if TYPE_CHECKING:
 class Generation:
     """A generation endpoint. It is an ASGI application because it needs `receive` itself, to notice a disconnect.
 
-    `read` translates a body into the calls to submit and the writers of their results.
+    `read` reads the body of a request, and translates it into the calls to submit and the writers of their results.
     """
 
-    def __init__(self, read: Callable[[bytes], Asked], gate: Gate, upstream: Upstream, keep_alive: KeepAlive) -> None:
+    def __init__(
+        self, read: Callable[[Request, CallOptions], Awaitable[Asked]], upstream: Upstream, keep_alive: KeepAlive
+    ) -> None:
         self._read = read
-        self._gate = gate
         self._upstream = upstream
         self._keep_alive = keep_alive
 
@@ -50,7 +51,7 @@ class Generation:
         exchange = current_exchange.get()
         options = CallOptions.from_headers(http.headers)
         try:
-            asked = await self._gate.decoded(http, options, self._read)
+            asked = await self._read(http, options)
         except ClientDisconnect:
             exchange.hung_up = True
             return
@@ -65,6 +66,8 @@ class Generation:
                     return
                 answer = asked.new_answer()
                 await self._collect(call, answer)
+            if asked.keeping is not None:
+                await asked.keeping.keep()
             watch.end()
             response = answer.response
             exchange.model, exchange.usage = response.model, response.usage
@@ -101,6 +104,7 @@ class Generation:
     ) -> None:
         """Write the answer as it comes. Refusals come before it, with their status; a later error is an event."""
         exchange = current_exchange.get()
+        failure: ChasquiError | None = None
         writer = asked.new_writer()
         stream = EventStream(send, exchange.send, headers, watch.give_up, writer.keep_alive)
         try:
@@ -112,13 +116,18 @@ class Generation:
             try:
                 with self._upstream.calls, errors_named(asked.field_of):
                     await call.forward(sink)
-                last = sink.last + writer.end()
             except ChasquiError as error:
-                exchange.error = error
-                last = writer.failed(error)
+                exchange.error = failure = error
+            if asked.keeping is not None:
+                await asked.keeping.keep(failure)
+            last = sink.last + writer.end() if failure is None else writer.failed(failure)
             await stream.drain()
             watch.end()
             await stream.end(last)
+        except asyncio.CancelledError:
+            if asked.keeping is not None:
+                asked.keeping.leave()
+            raise
         finally:
             self._keep_alive.discard(stream)
             stream.close()

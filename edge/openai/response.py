@@ -82,7 +82,7 @@ class WholeLogprobs:
 
     def add(self, logprobs: chat_pb2.ChoiceLogprobs) -> None:
         """Those of the next tokens, at least one."""
-        self._entries.append(without_brackets(_entries(logprobs)))
+        self._entries.append(without_brackets(logprob_entries(logprobs)))
 
     def body(self) -> LogprobsBody:
         """All of them."""
@@ -195,10 +195,11 @@ def _delta(delta: ChoiceDelta) -> DeltaBody:
 def _logprobs(logprobs: chat_pb2.ChoiceLogprobs) -> LogprobsBody | None:
     if not logprobs.content:
         return None
-    return LogprobsBody(_entries(logprobs))
+    return LogprobsBody(logprob_entries(logprobs))
 
 
-def _entries(logprobs: chat_pb2.ChoiceLogprobs) -> list[TokenLogprobBody]:
+def logprob_entries(logprobs: chat_pb2.ChoiceLogprobs) -> list[TokenLogprobBody]:
+    """The tokens with their log probabilities."""
     return [
         TokenLogprobBody(
             entry.token,

@@ -6,13 +6,15 @@ from typing import Literal
 
 from msgspec import Raw, Struct, field
 
+from edge.openai.answer_schema import TokenLogprobBody  # noqa: TC001 - msgspec reads the fields' types
+
 
 class OutputText(Struct, tag_field="type", tag="output_text"):
-    """A text of the answer; `annotations` and `logprobs` are always empty."""
+    """A text of the answer; `annotations` is always empty, `logprobs` unless they were asked for."""
 
     text: str
     annotations: list[str] = field(default_factory=list)
-    logprobs: list[str] = field(default_factory=list)
+    logprobs: list[TokenLogprobBody] = field(default_factory=list)
 
 
 class OutputMessage(Struct, tag_field="type", tag="message"):
@@ -81,7 +83,10 @@ class ReasoningBody(Struct):
 
 
 class ResponseObject(Struct, kw_only=True):
-    """A response: its `status` is in_progress, completed, incomplete or failed. It repeats fields of the request."""
+    """A response: its `status` is in_progress, completed, incomplete, failed or cancelled.
+
+    It repeats fields of the request.
+    """
 
     id: str
     object: Literal["response"] = "response"
@@ -192,7 +197,7 @@ class OutputTextDelta(Struct, tag_field="type", tag="response.output_text.delta"
     output_index: int
     content_index: int = 0
     delta: str
-    logprobs: list[str] = field(default_factory=list)
+    logprobs: list[TokenLogprobBody] = field(default_factory=list)
     sequence_number: int
 
 
@@ -203,7 +208,7 @@ class OutputTextDone(ResponseEvent, tag_field="type", tag="response.output_text.
     output_index: int
     content_index: int = 0
     text: str
-    logprobs: list[str] = field(default_factory=list)
+    logprobs: list[TokenLogprobBody] = field(default_factory=list)
 
 
 class ArgumentsDelta(ResponseEvent, tag_field="type", tag="response.function_call_arguments.delta", kw_only=True):

@@ -20,17 +20,20 @@ _ROLES: Final = {
     "system": chat_pb2.ROLE_SYSTEM,
     "developer": chat_pb2.ROLE_DEVELOPER,
 }
+_HISTORY: Final = "previous_response_id"
 _TEXTS: Final = frozenset({"input_text", "output_text", "text"})
 
 
-def messages_of(body: ResponsesRequest, origins: Origins) -> list[chat_pb2.Message]:
-    """The messages; where they come from is added to `origins`.
+def messages_of(body: ResponsesRequest, history: Sequence[InputItemBody], origins: Origins) -> list[chat_pb2.Message]:
+    """The messages, those of `history` before the input; where they come from is added to `origins`.
 
     InvalidValue or UnsupportedParameter names the field that is wrong.
     """
     conversation = _Conversation(origins)
     if body.instructions is not None:
         conversation.add(chat_pb2.ROLE_SYSTEM, [chat_pb2.ContentPart(text=body.instructions)], "instructions")
+    for item in history:
+        conversation.add_item(item, _HISTORY)
     if isinstance(body.input, str):
         conversation.add(chat_pb2.ROLE_USER, [chat_pb2.ContentPart(text=body.input)], "input")
     else:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from edge.api.decode import FieldTable
 
 _CHAT: Final = OPENAI_FIELDS[ChatCompletionRequest]
-_NOT_STORED: Final = "No response is stored here: send the whole conversation in input."
 
 FIELDS: Final[FieldTable] = {
     ResponsesRequest: {
@@ -38,22 +37,27 @@ FIELDS: Final[FieldTable] = {
         "tool_choice": _CHAT["tool_choice"],
         "parallel_tool_calls": _CHAT["parallel_tool_calls"],
         "text": honoured("", "`format`: text, json_object, or json_schema with a `schema` that the engine enforces"),
-        "include": honoured("", "`message.output_text.logprobs` is refused; other values have no effect"),
+        "include": honoured(
+            "", "`message.output_text.logprobs`: log probabilities of the text; other values have no effect"
+        ),
+        "top_logprobs": honoured("0 to 20, 0", "most probable tokens at each position; needs `include`"),
+        "store": honoured(
+            "true where responses are stored, else false", "keep the response, see below; true is refused elsewhere"
+        ),
+        "previous_response_id": honoured("", "a stored response, whose conversation the input continues; see below"),
         "metadata": honoured("", "texts by name, which the answer repeats"),
         "service_tier": _CHAT["service_tier"],
         "user": _CHAT["user"],
         **{name: _CHAT[name] for name in SamplingRequest.__struct_fields__},
-        "top_logprobs": refused(0, hint="Chat completions have log probabilities."),
-        "previous_response_id": refused(hint=_NOT_STORED),
-        "conversation": refused(hint=_NOT_STORED),
-        "background": refused(False, hint=_NOT_STORED),
+        "conversation": refused(hint="A conversation is continued with previous_response_id, or sent in input."),
+        "background": refused(False),
         "prompt": refused(),
         "reasoning": reported({}, {"effort": "none"}),
         "truncation": reported("disabled"),
         "context_management": reported([]),
     }
     | without_effect(
-        *("store", "stream_options", "max_tool_calls", "prompt_cache_key", "prompt_cache_retention"),
+        *("stream_options", "max_tool_calls", "prompt_cache_key", "prompt_cache_retention"),
         *("safety_identifier", "client_metadata"),
     ),
     InputItemBody: without_effect("id", "status", "phase", "summary", "encrypted_content"),

@@ -26,11 +26,15 @@ if TYPE_CHECKING:
 
     from chasqui.v1.chat_service_pb2 import ChatResponse
     from chasqui.v1.stream_pb2 import Started
+    from chasqui.v1.tool_pb2 import ToolCall
+    from edge.openai.answer_schema import LogprobsBody
     from edge.responses.request_schema import ResponsesRequest, TextFormatBody
 
 COMPLETED: Final = "completed"
 INCOMPLETE: Final = "incomplete"
 IN_PROGRESS: Final = "in_progress"
+FAILED: Final = "failed"
+CANCELLED: Final = "cancelled"
 _TIERS: Final = {number: name for name, number in SERVICE_TIERS.items()}
 
 
@@ -50,8 +54,8 @@ class Ids:
         return f"fc_{self._digits}_{output_index}"
 
 
-def template(body: ResponsesRequest) -> ResponseObject:
-    """What a response repeats of its request; the rest is to be filled in."""
+def template(body: ResponsesRequest, *, store: bool) -> ResponseObject:
+    """What a response repeats of its request, and whether it is stored; the rest is to be filled in."""
     choice = "auto" if body.tool_choice is None else body.tool_choice
     return ResponseObject(
         id="",
@@ -70,7 +74,10 @@ def template(body: ResponsesRequest) -> ResponseObject:
         top_p=_value("top_p", body.top_p),
         presence_penalty=_value("presence_penalty", body.presence_penalty),
         frequency_penalty=_value("frequency_penalty", body.frequency_penalty),
+        top_logprobs=body.top_logprobs or 0,
         service_tier=body.service_tier or "auto",
+        store=store,
+        previous_response_id=body.previous_response_id,
         user=body.user,
     )
 
@@ -103,17 +110,28 @@ def ended(
     )
 
 
-def whole(repeated: ResponseObject, response: ChatResponse) -> ResponseObject:
-    """An unstreamed response, which has one choice."""
+def whole(
+    repeated: ResponseObject,
+    response: ChatResponse,
+    parts: Sequence[str | ToolCall],
+    logprobs: LogprobsBody | None,
+) -> ResponseObject:
+    """An unstreamed response, which has one choice; `parts` are its texts and calls in their order.
+
+    `logprobs` are those of its first text.
+    """
     [choice] = response.choices
-    text, calls = "".join(part.text for part in choice.message.content), choice.message.tool_calls
     ids = Ids(response.id)
     output: list[OutputItem] = []
-    if text or not calls:
-        output.append(OutputMessage(ids.message(0), COMPLETED, [OutputText(text)]))
-    for call in calls:
-        function = call.function
-        output.append(OutputCall(ids.call(len(output)), call.id, function.name, function.arguments, COMPLETED))
+    for part in parts or ("",):
+        if isinstance(part, str):
+            text = OutputText(part)
+            if logprobs is not None and not output:
+                text.logprobs = logprobs.content
+            output.append(OutputMessage(ids.message(len(output)), COMPLETED, [text]))
+        else:
+            function = part.function
+            output.append(OutputCall(ids.call(len(output)), part.id, function.name, function.arguments, COMPLETED))
     if choice.finish_reason == chat_pb2.FINISH_REASON_LENGTH:
         output[-1].status = INCOMPLETE
     return ended(begun(repeated, response), output, choice.finish_reason, response.usage)

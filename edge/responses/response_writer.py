@@ -8,7 +8,9 @@ import msgspec
 
 from chasqui.v1 import chat_pb2
 from edge.api.errors import failure_of
+from edge.api.whole_answer import without_brackets
 from edge.api.writer import ENCODER, KEEP_ALIVE, around_text, calls_around_text, frame
+from edge.openai.response import logprob_entries
 from edge.responses.answer_schema import (
     ArgumentsDelta,
     ArgumentsDone,
@@ -29,7 +31,7 @@ from edge.responses.answer_schema import (
     ResponseIncomplete,
     ResponseInProgress,
 )
-from edge.responses.response import COMPLETED, IN_PROGRESS, INCOMPLETE, Ids, begun, ended
+from edge.responses.response import CANCELLED, COMPLETED, FAILED, IN_PROGRESS, INCOMPLETE, Ids, begun, ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +42,8 @@ if TYPE_CHECKING:
     from services.errors import ChasquiError
 
 _RATE_LIMIT: Final = "rate_limit_exceeded"
-_FAILED: Final = "server_error"
+_SERVER_ERROR: Final = "server_error"
+_LAST: Final = {COMPLETED: ResponseCompleted, INCOMPLETE: ResponseIncomplete, FAILED: ResponseFailed}
 
 
 class ResponseWriter:
@@ -52,7 +55,8 @@ class ResponseWriter:
     keep_alive = KEEP_ALIVE
 
     def __init__(self, repeated: ResponseObject) -> None:
-        """`repeated` is what the response repeats of its request."""
+        """`repeated` is what the response repeats of its request; its `store` may change until the last event."""
+        self._repeated = repeated
         self._response = repeated
         self._ids = Ids("")
         self._next = 0  # the number of the next event
@@ -60,7 +64,9 @@ class ResponseWriter:
         self._parts: list[str] = []  # texts of the open item
         self._around: tuple[bytes, bytes] | None = None  # of the message that is open
         self._call: int | None = None  # the index of the call that is open
+        self._logprobs: list[Any] = []  # of that message, as parts of JSON
         self._reason = chat_pb2.FINISH_REASON_STOP
+        self._closed = b""  # what ends the open item of a response that has failed
 
     def text(self, _: int, content: str) -> bytes:
         """The next text of the answer."""
@@ -78,16 +84,33 @@ class ResponseWriter:
         return b"".join([self._other(event) for event in events])
 
     def end(self) -> bytes:
-        """Nothing: the response is the last event."""
-        return b""
+        """The last event: the whole response."""
+        return self._last()
 
     def failed(self, error: ChasquiError) -> bytes:
         """The end of the open item, and the response as it has failed."""
-        closed = self._close(INCOMPLETE)
-        failure = failure_of(error)
-        body = ResponseErrorBody(_RATE_LIMIT if failure.status == 429 else _FAILED, failure.message)
-        response = msgspec.structs.replace(self._response, status="failed", error=body, output=self._output)
-        return closed + self._event(ResponseFailed, response=response)
+        self.fail(error)
+        return self._closed + self._last()
+
+    def response(self) -> ResponseObject:
+        """The response as the last event will have it, once Completed is written or it has failed."""
+        return self._response
+
+    def fail(self, error: ChasquiError | None) -> None:
+        """End a response that is not complete: it has failed, or without an error its caller has gone away."""
+        if self._response.status != IN_PROGRESS:
+            return
+        self._closed = self._close(INCOMPLETE)
+        body = None
+        if error is not None:
+            failure = failure_of(error)
+            body = ResponseErrorBody(_RATE_LIMIT if failure.status == 429 else _SERVER_ERROR, failure.message)
+        status = CANCELLED if body is None else FAILED
+        self._response = msgspec.structs.replace(self._response, status=status, error=body, output=self._output)
+
+    def _last(self) -> bytes:
+        self._response.store = self._repeated.store
+        return self._event(_LAST[self._response.status], response=self._response)
 
     def _event(self, kind: Any, **fields: Any) -> bytes:
         """The next event, named by the tag of its struct."""
@@ -113,16 +136,26 @@ class ResponseWriter:
     def _delta(self, delta: ChoiceDelta) -> bytes:
         open_call, calls = calls_around_text(delta, self._call)
         written = b"" if open_call is None else self._arguments(open_call)
-        if delta.content:
+        if delta.logprobs.content:
+            written += self._scored_text(delta)
+        elif delta.content:
             written += self.text(delta.index, delta.content)
         return written + b"".join([self._arguments(call) for call in calls])
 
+    def _scored_text(self, delta: ChoiceDelta) -> bytes:
+        """A text with the log probabilities of its tokens."""
+        opened = b"" if self._around is not None else self._open_message()[0]
+        entries = logprob_entries(delta.logprobs)
+        self._parts.append(delta.content)
+        self._logprobs.append(without_brackets(entries))
+        place = {"item_id": self._output[-1].id, "output_index": len(self._output) - 1}
+        return opened + self._event(OutputTextDelta, delta=delta.content, logprobs=entries, **place)
+
     def _completed(self, completed: Completed) -> bytes:
-        is_cut = self._reason == chat_pb2.FINISH_REASON_LENGTH
         opened = b"" if self._output else self._open_message()[0]
-        closed = self._close(INCOMPLETE if is_cut else COMPLETED)
-        response = ended(self._response, self._output, self._reason, completed.usage)
-        return opened + closed + self._event(ResponseIncomplete if is_cut else ResponseCompleted, response=response)
+        closed = self._close(INCOMPLETE if self._reason == chat_pb2.FINISH_REASON_LENGTH else COMPLETED)
+        self._response = ended(self._response, self._output, self._reason, completed.usage)
+        return opened + closed
 
     def _open_message(self) -> tuple[bytes, tuple[bytes, bytes]]:
         """The beginning of a message, and the bytes around its texts, but for the number at the end."""
@@ -169,8 +202,9 @@ class ResponseWriter:
         item.status = status
         place = {"item_id": item.id, "output_index": index}
         if isinstance(item, OutputMessage):
-            item.content = [OutputText(text)]
-            done = self._event(OutputTextDone, text=text, **place)
+            item.content = [OutputText(text, logprobs=self._logprobs)]
+            done = self._event(OutputTextDone, text=text, logprobs=self._logprobs, **place)
+            self._logprobs = []
             done += self._event(ContentPartDone, part=item.content[0], **place)
         else:
             item.arguments = text

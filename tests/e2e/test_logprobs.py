@@ -52,6 +52,27 @@ def test_streamed_entries_are_the_new_ones_and_stop_sequences_keep_them_in_step(
     assert all(entry.top_logprobs == [] for entry in entries)
 
 
+def test_over_responses_the_entries_are_the_same_whole_and_streamed(client: OpenAI) -> None:
+    choice = client.chat.completions.create(**ASKED, logprobs=True, top_logprobs=2).choices[0]
+    assert choice.logprobs is not None
+    expected = [entry.model_dump() for entry in choice.logprobs.content or ()]
+    asked: Any = {"model": REFERENCE_MODEL, "input": "Hello!", "max_output_tokens": 24, "temperature": 0}
+    asked |= {"include": ["message.output_text.logprobs"], "top_logprobs": 2}
+    answer: Any = client.responses.create(**asked)
+    assert [entry.model_dump() for entry in answer.output[0].content[0].logprobs] == expected
+    deltas: list[Any] = []
+    for event in client.responses.create(**asked, stream=True):
+        if event.type == "response.output_text.delta":
+            deltas += event.logprobs
+        if event.type == "response.output_text.done":
+            assert len(event.logprobs) == len(expected)
+    assert [(entry.token, entry.logprob) for entry in deltas] == [(each["token"], each["logprob"]) for each in expected]
+    assert event.response.output[0].content[0].logprobs == answer.output[0].content[0].logprobs
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.responses.create(**(asked | {"include": []}))
+    assert caught.value.param == "top_logprobs"
+
+
 TOOL: Any = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
 
 

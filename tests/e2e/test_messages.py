@@ -154,6 +154,7 @@ async def test_envoys_own_errors_on_these_paths_have_the_envelope(tmp_path: Path
             assert reply.status == 503
             assert reply.json()["error"]["type"] == "overloaded_error"
             assert reply.headers["retry-after"] == "1"
+            assert reply.headers["request-id"] == reply.headers["x-request-id"]
         assert (await ask(running.url, "/v1/chat/completions")).json().keys() == {"error"}
 
 

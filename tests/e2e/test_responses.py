@@ -128,9 +128,10 @@ async def test_the_events_are_numbered_named_and_in_their_order(url: str) -> Non
         ({"input": "word " * 20_000}, "input"),
         ({"input": [{"type": "computer_call"}]}, "input[0].type"),
         ({"previous_response_id": "resp_1"}, "previous_response_id"),
+        ({"store": True}, "store"),
         ({"temperature": 9}, "temperature"),
     ],
-    ids=["orphan", "too long", "unknown item", "not stored", "out of range"],
+    ids=["orphan", "too long", "unknown item", "not stored", "not to be stored", "out of range"],
 )
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_refusal_names_the_field_in_the_words_of_this_api(

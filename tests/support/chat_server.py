@@ -12,6 +12,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from chasqui.v1 import (
+    account_service_pb2,
+    account_service_pb2_grpc,
     chat_service_pb2,
     chat_service_pb2_grpc,
     model_pb2,
@@ -254,6 +256,17 @@ class FakeModelService(model_service_pb2_grpc.ModelServiceServicer):
         self.metadata.append(_metadata(context))
 
 
+class FakeAccountService(account_service_pb2_grpc.AccountServiceServicer):
+    """Takes a caller's key for the name of its account."""
+
+    async def GetAccount(  # noqa: N802 - the contract's name
+        self, request: account_service_pb2.GetAccountRequest, context: Context
+    ) -> account_service_pb2.GetAccountResponse:
+        """The account."""
+        key = _metadata(context).get("authorization", "").removeprefix("Bearer ")
+        return account_service_pb2.GetAccountResponse(account=key)
+
+
 class FakeChatServer:
     """The server with its services, the Relay beside the public ones.
 
@@ -270,6 +283,7 @@ class FakeChatServer:
         chat_service_pb2_grpc.add_ChatServiceServicer_to_server(self.chat, self._server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(self.models, self._server)
         relay_service_pb2_grpc.add_RelayServiceServicer_to_server(self.relay, self._server)
+        account_service_pb2_grpc.add_AccountServiceServicer_to_server(FakeAccountService(), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._server.add_insecure_port(self.address)
 

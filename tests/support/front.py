@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from contextlib import asynccontextmanager, suppress
@@ -51,7 +52,7 @@ async def served(engine: Engine, directory: Path) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def front(engine: Engine, directory: Path, **changes: object) -> AsyncIterator[Front]:
-    """The same, with settings of the server, and everything there is to look at."""
+    """The same, with settings of server and edge, and everything there is to look at."""
     settings = Settings(drain_delay=0).replace(**changes)
     server_address, edge_address = f"unix:{directory}/server.sock", f"unix:{directory}/edge.sock"
     relay_address = f"unix:{directory}/relay.sock"
@@ -68,7 +69,11 @@ async def front(engine: Engine, directory: Path, **changes: object) -> AsyncIter
     await engine.start()
     server = ChatServer(engine, settings, untraced())
     await server.start(server_address, relay_address)
-    parts = [await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL) for command in commands]
+    environ = {**os.environ, **settings.to_environ()}
+    parts = [
+        await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL, env=environ)
+        for command in commands
+    ]
     running = Front(port, server, *parts)
     try:
         await running.wait_ready()

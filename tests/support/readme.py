@@ -19,6 +19,7 @@ from services.setting_values import text_of
 from services.settings import Settings, fields, variable
 from tests.support.bounds import BOUNDS
 from tests.support.clients import CLIENTS
+from tests.support.field_tests import shown_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 # Of all APIs.
 FIELDS: Final = {**OPENAI_FIELDS, **RESPONSES_FIELDS, **ANTHROPIC_FIELDS}
 ROOT: Final = Path(__file__).parents[2]
+_OTHER_HEADINGS: Final = ("| field | treatment | values without effect | test |", "| --- | --- | --- | --- |")
 # Folders of the repository; what is built or installed beside them may hold other people's READMEs.
 _FOLDERS: Final = ("docker", "edge", "proto", "services", "tests")
 
@@ -73,24 +75,25 @@ def folders_table() -> str:
 
 def fields_table(kind: type[msgspec.Struct], *, beside: type[msgspec.Struct] | None = None) -> str:
     """The honoured fields of a request; with `beside`, those that differ from that request's."""
-    lines = ["| field | values, default | meaning |", "| --- | --- | --- |"]
+    lines = ["| field | values, default | meaning | test |", "| --- | --- | --- | --- |"]
     others = {} if beside is None else FIELDS[beside]
     for name, known in FIELDS[kind].items():
         if known.treatment is Treatment.HONOURED and others.get(name) != known:
-            lines.append(f"| `{name}` | {known.values} | {known.meaning} |")
+            lines.append(f"| `{name}` | {known.values} | {known.meaning} | {_test(kind, name, known)} |")
     return "\n".join(lines)
 
 
 def other_fields_table() -> str:
     """The fields that are not honoured, in chat and text completions."""
     chat, text = FIELDS[ChatCompletionRequest], FIELDS[CompletionRequest]
-    lines = ["| field | treatment | values without effect |", "| --- | --- | --- |"]
+    lines = [*_OTHER_HEADINGS]
     for name in sorted({*chat, *text}):
         known = chat.get(name, text.get(name))
         if known is None or known.treatment is Treatment.HONOURED:
             continue
         where = "" if name in chat and name in text else f" ({'chat' if name in chat else 'text completions'})"
-        lines.append(f"| `{name}`{where} | {known.treatment.value} | {_neutral(known)} |")
+        kind = ChatCompletionRequest if name in chat else CompletionRequest
+        lines.append(f"| `{name}`{where} | {known.treatment.value} | {_neutral(known)} | {_test(kind, name, known)} |")
     return "\n".join(lines)
 
 
@@ -108,11 +111,15 @@ def clients_table() -> str:
 
 def not_honoured_table(kind: type[msgspec.Struct]) -> str:
     """The fields of a request that are not honoured."""
-    lines = ["| field | treatment | values without effect |", "| --- | --- | --- |"]
+    lines = [*_OTHER_HEADINGS]
     for name, known in sorted(FIELDS[kind].items()):
         if known.treatment is not Treatment.HONOURED:
-            lines.append(f"| `{name}` | {known.treatment.value} | {_neutral(known)} |")
+            lines.append(f"| `{name}` | {known.treatment.value} | {_neutral(known)} | {_test(kind, name, known)} |")
     return "\n".join(lines)
+
+
+def _test(kind: type[msgspec.Struct], name: str, known: Known) -> str:
+    return f"`{shown_by(kind, name, known)}`"
 
 
 def _neutral(known: Known) -> str:

@@ -18,23 +18,29 @@ if TYPE_CHECKING:
 
 @dataclass
 class Read:
-    """An answer as a client has it; `calls` are names and arguments."""
+    """An answer as a client has it.
+
+    `calls` are names and arguments; `order`, where an API shows it, has the texts and the names of calls in turn.
+    """
 
     text: str = ""
     calls: list[tuple[str, str]] = field(default_factory=list)
     end: Any = None
     usage: Any = None
+    order: list[str] = field(default_factory=list)
+    logprobs: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Api:
-    """How an API is asked, and how its answers are read."""
+    """How an API is asked, also for log probabilities if it has them, and how its answers are read."""
 
     read: Callable[[bytes], Asked]
     body: Mapping[str, Any]
     streamed: Callable[[bytes], Read]
     whole: Callable[[bytes], Read]
     has_calls: bool = True
+    scored: Mapping[str, Any] | None = None
 
     def asked(self, **fields: Any) -> Asked:
         """A request as the endpoint reads it."""
@@ -58,6 +64,7 @@ def _chat_stream(data: bytes) -> Read:
         for choice in chunk["choices"]:
             read.end = choice["finish_reason"] or read.end
             read.text += choice["delta"].get("content") or ""
+            read.logprobs += (choice.get("logprobs") or {}).get("content", ())
             for call in choice["delta"].get("tool_calls", ()):
                 if "id" in call:
                     read.calls.append((call["function"]["name"], ""))
@@ -72,7 +79,8 @@ def _chat_whole(data: bytes) -> Read:
     calls = [
         (call["function"]["name"], call["function"]["arguments"]) for call in choice["message"].get("tool_calls", ())
     ]
-    return Read(choice["message"]["content"] or "", calls, choice["finish_reason"], answer["usage"])
+    logprobs = (choice["logprobs"] or {}).get("content", [])
+    return Read(choice["message"]["content"] or "", calls, choice["finish_reason"], answer["usage"], logprobs=logprobs)
 
 
 def _completion_stream(data: bytes) -> Read:
@@ -117,6 +125,7 @@ def _messages_stream(data: bytes) -> Read:
             else:
                 blocks[-1]["json"] = blocks[-1].get("json", "") + delta["partial_json"]
     assert not is_open
+    read.order = _order(blocks)
     for block in blocks:
         if block["type"] == "text":
             read.text += block["text"]
@@ -132,7 +141,11 @@ def _messages_whole(data: bytes) -> Read:
     # As they are written, byte for byte.
     calls = [(block["name"], json.dumps(block["input"])) for block in answer["content"] if block["type"] == "tool_use"]
     end = {name: answer[name] for name in ("stop_reason", "stop_sequence")}
-    return Read(text, calls, end, answer["usage"])
+    return Read(text, calls, end, answer["usage"], _order(answer["content"]))
+
+
+def _order(blocks: list[dict[str, Any]]) -> list[str]:
+    return [block["text"] if block["type"] == "text" else block["name"] for block in blocks]
 
 
 def _responses_stream(data: bytes) -> Read:
@@ -145,6 +158,7 @@ def _responses_stream(data: bytes) -> Read:
     assert events[-1][0] == f"response.{last['status']}"
     done: list[Any] = []
     texts: list[str] = []
+    logprobs: list[Any] = []
     for kind, event in events[2:-1]:
         assert event["output_index"] == len(done)
         if kind == "response.output_item.added":
@@ -152,6 +166,7 @@ def _responses_stream(data: bytes) -> Read:
             assert event["item"]["status"] == "in_progress"
         elif kind.endswith(".delta"):
             texts[-1] += event["delta"]
+            logprobs += event.get("logprobs", ())
         elif kind == "response.output_item.done":
             done.append(event["item"])
         elif kind.endswith("output_text.done"):
@@ -160,7 +175,9 @@ def _responses_stream(data: bytes) -> Read:
             assert event["arguments"] == texts[-1]
         assert len(texts) - len(done) in (0, 1)
     assert last["output"] == done
-    return _read_response(last)
+    read = _read_response(last)
+    assert read.logprobs == logprobs
+    return read
 
 
 def _responses_whole(data: bytes) -> Read:
@@ -171,14 +188,24 @@ def _read_response(response: Any) -> Read:
     items = response["output"]
     text = "".join(part["text"] for item in items if item["type"] == "message" for part in item["content"])
     calls = [(item["name"], item["arguments"]) for item in items if item["type"] == "function_call"]
+    order = [item["content"][0]["text"] if item["type"] == "message" else item["name"] for item in items]
+    logprobs = [
+        entry for item in items if item["type"] == "message" for part in item["content"] for entry in part["logprobs"]
+    ]
     rest = {name: value for name, value in response.items() if name not in ("output", "usage")}
-    return Read(text, calls, (rest, [item["status"] for item in items][-1]), response["usage"])
+    return Read(text, calls, (rest, [item["status"] for item in items][-1]), response["usage"], order, logprobs)
 
 
 _CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 APIS = {
-    "chat": Api(asked_chat, _CHAT, _chat_stream, _chat_whole),
+    "chat": Api(asked_chat, _CHAT, _chat_stream, _chat_whole, scored={"logprobs": True}),
     "completions": Api(asked_completion, {"model": "m", "prompt": "Hi"}, _completion_stream, _completion_whole, False),
-    "responses": Api(asked_response, {"model": "m", "input": "Hi"}, _responses_stream, _responses_whole),
+    "responses": Api(
+        asked_response,
+        {"model": "m", "input": "Hi"},
+        _responses_stream,
+        _responses_whole,
+        scored={"include": ["message.output_text.logprobs"]},
+    ),
     "messages": Api(asked_messages, _CHAT | {"max_tokens": 9}, _messages_stream, _messages_whole),
 }

@@ -29,7 +29,7 @@ LAYERS = (
     ("services.accounts",),
     ("services.accounts.sql",),
     ("services.accounts.factory",),
-    ("services.batches",),
+    ("services.batches", "services.responses"),
     ("services.commands",),
     ("services.engine.model",),
     ("services.engine.api", "services.engine.slots"),
@@ -65,6 +65,7 @@ SHARED = (
     "services.accounts.ledger_entry",
     "services.accounts.money",
     "services.batches",
+    "services.responses",
     "services.__version__",
 )
 
@@ -136,7 +137,7 @@ def test_the_edge_uses_only_the_contract_and_the_shared_leaves_of_services() -> 
 
 
 def test_the_shared_leaves_import_nothing_else_of_ours() -> None:
-    above = ("services.fold", "services.batches", "services.__version__")
+    above = ("services.fold", "services.batches", "services.responses", "services.__version__")
     leaves = tuple(name.removeprefix("services.") for name in SHARED if name not in above)
     ours = [
         one

@@ -17,6 +17,7 @@ from services.errors import Cancelled, ChasquiError, Unavailable
 from services.settings import fields, variable
 from tests.support.bounds import BOUNDS
 from tests.support.clients import CLIENTS
+from tests.support.field_tests import HONOURED, shown_by
 from tests.support.readme import BLOCKS, FIELDS, ROOT, documents, filled
 
 if TYPE_CHECKING:
@@ -148,6 +149,12 @@ def test_every_feature_has_a_test_that_exists() -> None:
     named = re.findall(r"^\| .* \| `(test_\w+\.py::test_\w+)` \|$", text, re.MULTILINE)
     assert len(named) > 20
     assert [name for name in named if not _exists(ROOT / "tests" / "e2e", name)] == []
+
+
+def test_every_field_has_a_test_that_exists() -> None:
+    tests = {shown_by(kind, name, known) for kind in HONOURED for name, known in FIELDS[kind].items()}
+    assert [test for test in tests if not _exists(ROOT / "tests", test)] == []
+    assert [name for kind, names in HONOURED.items() for name in names if name not in kind.__struct_fields__] == []
 
 
 def test_every_bound_has_a_test_that_exists() -> None:

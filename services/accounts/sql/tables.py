@@ -192,3 +192,17 @@ BATCH_LINES: Final = Table(
     Column("result", Text),
     Index("ix_batch_lines_open", "succeeded", "number"),
 )
+
+# What `input` and `body` hold is JSON. A conversation is a chain of responses, each after its `previous` one.
+RESPONSES: Final = Table(
+    "responses",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("account", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+    Column("input", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("previous", String(64)),
+    Column("depth", Integer, nullable=False),
+    Column("conversation_characters", BigInteger, nullable=False),
+)

@@ -858,3 +858,22 @@ async def test_an_error_of_the_decoder_quotes_little_of_what_was_sent(edge: Edge
         assert answer.status == 400
         assert len(answer.body) < 3_000
     assert len((await edge.get(f"/{long}")).body) < 3_000
+
+
+async def test_on_anthropics_paths_every_response_has_the_id_where_its_clients_look_for_it(edge: Edge) -> None:
+    hello = json.dumps(HELLO | {"max_tokens": 3}).encode()
+    version = {"anthropic-version": "2023-06-01"}
+    edge.server.chat.unstreamed = True
+    for method, path, headers, body, status in (
+        ("POST", "/v1/messages", {}, hello, 200),
+        ("POST", "/anthropic/v1/messages", {}, b"{}", 400),
+        ("GET", "/anthropic/v1/nothing", {}, b"", 404),
+        ("GET", "/v1/models", version, b"", 200),
+    ):
+        answer = await edge.begin(method, path, headers={"x-request-id": "abc", **headers}, body=[body]).answer()
+        assert (answer.status, answer.headers["request-id"]) == (status, "abc"), path
+    edge.server.chat.unstreamed = False
+    streamed = json.dumps(HELLO | {"max_tokens": 3, "stream": True}).encode()
+    answer = await edge.begin("POST", "/v1/messages", headers={"x-request-id": "abc"}, body=[streamed]).answer()
+    assert answer.headers["request-id"] == "abc"
+    assert "request-id" not in (await edge.get("/v1/models", {"x-request-id": "abc"})).headers

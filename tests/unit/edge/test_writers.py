@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -40,14 +40,17 @@ def cut(text: str, places: list[int]) -> list[str]:
 
 
 @st.composite
-def streams(draw: st.DrawFn, *, calls: bool) -> list[stream_pb2.StreamEvent]:
-    """The events of one choice, as a server sends them that keeps up, or merges some of them under load."""
+def streams(draw: st.DrawFn, *, calls: bool, scored: bool = False) -> list[stream_pb2.StreamEvent]:
+    """The events of one choice, as a server sends them that keeps up, or merges some of them under load.
+
+    If it is `scored`, every text before the first call has its log probabilities.
+    """
     stream = [events.started()]
     count = 0
     for piece in draw(answers):
         places = draw(st.lists(st.integers(0, 30), max_size=3))
         if isinstance(piece, str):
-            stream += [events.delta(part) for part in cut(piece, places)]
+            stream += [_text_delta(part, scored=scored and not count) for part in cut(piece, places)]
         elif calls:
             name, text = piece
             first = tool_pb2.ToolCallDelta(index=count, id=f"call_{count}", name=name)
@@ -59,20 +62,36 @@ def streams(draw: st.DrawFn, *, calls: bool) -> list[stream_pb2.StreamEvent]:
     return [*merged, events.finish(0, reason, stop), events.completed()]
 
 
+def _text_delta(text: str, *, scored: bool) -> stream_pb2.StreamEvent:
+    event = events.delta(text)
+    for character in text if scored else "":
+        top = chat_pb2.TopLogprob(token="x", logprob=-1.5, bytes=b"x")
+        entry = event.delta.logprobs.content.add(token=character, logprob=-0.5, bytes=character.encode())
+        entry.top_logprobs.append(top)
+    return event
+
+
 def _call_delta(call: tool_pb2.ToolCallDelta) -> stream_pb2.StreamEvent:
     return stream_pb2.StreamEvent(delta=stream_pb2.ChoiceDelta(tool_calls=[call]))
 
 
 def _merged(stream: list[stream_pb2.StreamEvent], with_next: list[bool]) -> list[stream_pb2.StreamEvent]:
-    """Deltas that gather, as an outbox has it: their text is one, and the parts of each call are one."""
+    """Deltas that gather, as an outbox has it: their text is one, and the parts of each call are one.
+
+    Text behind a call that begins in a delta begins another delta.
+    """
     merged: list[stream_pb2.StreamEvent] = []
     for event, joins in zip(stream, with_next, strict=True):
-        if not (joins and merged and merged[-1].HasField("delta")):
+        has_begun = bool(merged) and any(call.HasField("id") for call in merged[-1].delta.tool_calls)
+        if not (joins and merged and merged[-1].HasField("delta")) or (event.delta.content and has_begun):
             merged.append(stream_pb2.StreamEvent())
             merged[-1].CopyFrom(event)
             continue
         into = merged[-1].delta
         into.content += event.delta.content
+        into.logprobs.content.extend(event.delta.logprobs.content)
+        if not into.logprobs.content:
+            into.ClearField("logprobs")
         for call in event.delta.tool_calls:
             if into.tool_calls and into.tool_calls[-1].index == call.index:
                 into.tool_calls[-1].arguments += call.arguments
@@ -102,13 +121,29 @@ def whole(answer: WholeAnswer, stream: list[stream_pb2.StreamEvent]) -> bytes:
 @given(data=st.data())
 def test_however_an_answer_is_cut_and_merged_its_stream_is_the_whole_answer(name: str, data: st.DataObject) -> None:
     api = APIS[name]
-    stream = data.draw(streams(calls=api.has_calls))
-    streamed = api.streamed(written(api.asked(stream=True).new_writer(), stream))
-    answer = api.asked().new_answer()
+    scored = api.scored is not None and data.draw(st.booleans())
+    fields: Any = api.scored if scored else {}
+    stream = data.draw(streams(calls=api.has_calls, scored=scored))
+    streamed = api.streamed(written(api.asked(stream=True, **fields).new_writer(), stream))
+    answer = api.asked(**fields).new_answer()
     assert streamed == api.whole(whole(answer, stream))
     [choice] = answer.response.choices
     assert streamed.text == "".join(part.text for part in choice.message.content)
     assert streamed.calls == [(call.function.name, call.function.arguments) for call in choice.message.tool_calls]
+    first_call = next((place for place, event in enumerate(stream) if event.delta.tool_calls), len(stream))
+    before = "".join(event.delta.content for event in stream[: first_call + 1])
+    assert "".join(entry["token"] for entry in streamed.logprobs) == (before if scored else "")
+
+
+@pytest.mark.parametrize("name", ["messages", "responses"])
+def test_texts_and_calls_are_in_the_order_in_which_they_came_streamed_and_whole(name: str) -> None:
+    api = APIS[name]
+    calls = [tool_pb2.ToolCallDelta(index=index, id=f"c{index}", name=f"f{index}", arguments="{}") for index in (0, 1)]
+    deltas = [events.delta("a"), _call_delta(calls[0]), events.delta("b"), _call_delta(calls[1]), events.delta("c")]
+    stream = [events.started(), *deltas, events.finish(), events.completed()]
+    order = ["a", "f0", "b", "f1", "c"]
+    assert api.streamed(written(api.asked(stream=True).new_writer(), stream)).order == order
+    assert api.whole(whole(api.asked().new_answer(), stream)).order == order
 
 
 @every_api

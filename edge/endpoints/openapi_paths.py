@@ -1,0 +1,218 @@
+"""The paths of the OpenAPI document: every operation with its request, responses and errors; pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+from edge.anthropic import answer_schema as anthropic
+from edge.anthropic.field_table import FIELDS as ANTHROPIC_FIELDS
+from edge.anthropic.request_schema import MessagesCountRequest, MessagesRequest
+from edge.api.fields import Treatment, names_of
+from edge.openai.answer_schema import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    Completion,
+    DetokenizeAnswer,
+    ErrorEnvelope,
+    ModelBody,
+    ModelList,
+    TokenizeAnswer,
+)
+from edge.openai.field_table import FIELDS as OPENAI_FIELDS
+from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
+from edge.openai.usage_schema import UsageList
+from edge.responses import answer_schema as responses
+from edge.responses.field_table import FIELDS as RESPONSES_FIELDS
+from edge.responses.item_schema import DeletedResponse, ResponseItemList
+from edge.responses.request_schema import ResponsesRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import msgspec
+
+FIELDS: Final = {**OPENAI_FIELDS, **RESPONSES_FIELDS, **ANTHROPIC_FIELDS}
+_MODEL: Final = "meta-llama/Meta-Llama-3.1-8B-Instruct"
+_CHAT_EXAMPLE: Final = {"model": _MODEL, "messages": [{"role": "user", "content": "Hello!"}], "stream": True}
+_MESSAGES_EXAMPLE: Final = {"model": _MODEL, "max_tokens": 64, "messages": [{"role": "user", "content": "Hello!"}]}
+_COMPLETION_EXAMPLE: Final = {"model": _MODEL, "prompt": "Once upon a time", "max_tokens": 32}
+GROUPS: Final = {
+    Treatment.REFUSED: "Refused by name unless the value has no effect",
+    Treatment.WITHOUT_EFFECT: "Accepted without effect",
+    Treatment.REPORTED: "Accepted without effect, and named in the response header `x-ignored-parameters`",
+}
+_ERRORS: Final = {
+    "400": "A field is invalid or not supported; `param` names it.",
+    "401": "The key is missing or unknown.",
+    "404": "There is no such model or path.",
+    "405": "The path does not allow this method.",
+    "413": "The body is larger than 8 MiB.",
+    "415": "The body is not declared as uncompressed JSON.",
+    "429": "A limit of the caller is exceeded.",
+    "500": "The service failed.",
+    "503": "The service is full, draining or not ready; `Retry-After` says when to try again.",
+    "504": "The deadline passed.",
+}
+
+_ID: Final = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+_USAGE_PARAMETERS: Final = {
+    "by": "What the sums are grouped by: key, owner, user, model, endpoint, outcome, month, day, hour; with commas.",
+    "since": "Calls that arrived from then on: a date or a time of UTC, as 2027-01-31.",
+    "until": "Calls that arrived before then.",
+}
+
+
+def paths() -> dict[str, Any]:
+    """All of them."""
+    return {**_generating_paths(), **_stored_responses_paths(), **_other_paths()}
+
+
+def _generating_paths() -> dict[str, Any]:
+    return {
+        "/v1/chat/completions": {
+            "post": _generates(
+                "Chat, optionally streamed",
+                ChatCompletionRequest,
+                ChatCompletion,
+                (ChatCompletionChunk,),
+                _CHAT_EXAMPLE,
+            )
+        },
+        "/v1/completions": {
+            "post": _generates(
+                "Continue a text, optionally streamed",
+                CompletionRequest,
+                Completion,
+                (Completion,),
+                _COMPLETION_EXAMPLE,
+            )
+        },
+        "/v1/responses": {
+            "post": _generates(
+                "A response, optionally streamed",
+                ResponsesRequest,
+                responses.ResponseObject,
+                get_args(responses.StreamEvent),
+                {"model": _MODEL, "input": "Hello!", "stream": True},
+            )
+        },
+        "/v1/messages": {
+            "post": _generates(
+                "A message, optionally streamed: Anthropic's API",
+                MessagesRequest,
+                anthropic.AnthropicMessage,
+                get_args(anthropic.StreamEvent),
+                _MESSAGES_EXAMPLE | {"stream": True},
+                anthropic.AnthropicError,
+            )
+        },
+    }
+
+
+def _other_paths() -> dict[str, Any]:
+    return {
+        "/v1/messages/count_tokens": {
+            "post": _operation(
+                "The tokens of a message's prompt: Anthropic's API",
+                anthropic.MessageTokensCount,
+                MessagesCountRequest,
+                {name: value for name, value in _MESSAGES_EXAMPLE.items() if name != "max_tokens"},
+                anthropic.AnthropicError,
+            )
+        },
+        "/v1/models": {"get": _operation("The served models", ModelList)},
+        "/v1/models/{id}": {"get": _operation("One model, by id or alias", ModelBody) | {"parameters": [_ID]}},
+        "/v1/usage": {
+            "get": _operation("What the key has used, and what it cost", UsageList)
+            | {"parameters": [_in_query(name, words, type="string") for name, words in _USAGE_PARAMETERS.items()]}
+        },
+        "/tokenize": {
+            "post": _operation(
+                "The tokens of a text", TokenizeAnswer, TokenizeRequest, {"model": _MODEL, "prompt": "Hello!"}
+            )
+        },
+        "/detokenize": {
+            "post": _operation(
+                "The text of tokens", DetokenizeAnswer, DetokenizeRequest, {"model": _MODEL, "tokens": [72, 73]}
+            )
+        },
+    }
+
+
+def _stored_responses_paths() -> dict[str, Any]:
+    paged = {
+        "parameters": [
+            _ID,
+            _in_query("limit", "Items of a page.", type="integer", minimum=1, maximum=100, default=20),
+            _in_query("order", "The oldest first, or the newest.", type="string", enum=["asc", "desc"], default="desc"),
+            _in_query("after", "The page behind this item, by its id.", type="string"),
+        ]
+    }
+    own = {"parameters": [_ID]}
+    return {
+        "/v1/responses/{id}": {
+            "get": _operation("A stored response", responses.ResponseObject) | own,
+            "delete": _operation("Delete a stored response", DeletedResponse) | own,
+        },
+        "/v1/responses/{id}/input_items": {
+            "get": _operation("The items that a stored response was made of", ResponseItemList) | paged
+        },
+        "/v1/responses/{id}/cancel": {
+            "post": _operation("Refused: there are no responses in the background", responses.ResponseObject) | own
+        },
+    }
+
+
+def _in_query(name: str, words: str, **schema: Any) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": words, "schema": schema}
+
+
+def _operation(
+    summary: str,
+    answer: type[msgspec.Struct],
+    request: type[msgspec.Struct] | None = None,
+    example: dict[str, Any] | None = None,
+    error: type[msgspec.Struct] = ErrorEnvelope,
+) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "summary": summary,
+        "responses": {"200": {"description": "The response.", "content": {"application/json": _schema(answer)}}}
+        | {
+            status: {"description": words, "content": {"application/json": _schema(error)}}
+            for status, words in _ERRORS.items()
+        },
+    }
+    if request is not None:
+        content = {"application/json": _schema(request) | {"example": example}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _generates(
+    summary: str,
+    request: type[msgspec.Struct],
+    answer: type[msgspec.Struct],
+    events: Sequence[type[msgspec.Struct]],
+    example: dict[str, Any],
+    error: type[msgspec.Struct] = ErrorEnvelope,
+) -> dict[str, Any]:
+    """An operation with a JSON response or, with `stream: true`, server-sent events that hold one of `events` each."""
+    operation = _operation(summary, answer, request, example, error)
+    operation["description"] = "\n\n".join(
+        f"{words}: {', '.join(f'`{name}`' for name in names)}."
+        for treatment, words in GROUPS.items()
+        if (names := names_of(FIELDS[request], treatment))
+    )
+    # OpenAPI 3.1 cannot describe the schema of an event.
+    schemas = [_schema(event)["schema"] for event in events]
+    one_of = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
+    operation["responses"]["200"]["content"]["text/event-stream"] = {"x-event-schema": one_of}
+    timeout = {"type": "number", "exclusiveMinimum": 0}
+    operation["parameters"] = [
+        {"name": "x-request-timeout", "in": "header", "description": "Seconds until 504.", "schema": timeout}
+    ]
+    return operation
+
+
+def _schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    return {"schema": {"$ref": f"#/components/schemas/{struct.__name__}"}}
