@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 KEY = "hostile-key"
 MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 COMPLETIONS = "/v1/completions"
+RESPONSES = "/v1/responses"
+ANTHROPIC = "/v1/messages"
 # Bodies may have 8 MiB.
 _LARGE = 7_500_000
 # Refusals quote what was sent only in part.
@@ -158,6 +160,40 @@ def attacks(longest: int) -> list[Attack]:
         ),
         Attack("a call without arguments, as history", _post(CHAT, _chat(messages=_called(""))), frozenset({200})),
         Attack("a lone surrogate in arguments", _post(CHAT, _chat(messages=_called('{"a": "\\ud800"}')))),
+        *_on_other_apis(longest),
+    ]
+
+
+def _on_other_apis(longest: int) -> list[Attack]:
+    """Those of Responses, which are stored, and of Messages."""
+    turn = '{"role":"user","content":""}'
+    turns = f"[{turn}" + f",{turn}" * 219_999 + "]"
+    response: dict[str, object] = {"model": MODEL, "input": "Hello!", "max_output_tokens": 3}
+    message: dict[str, object] = {"model": MODEL, "messages": _MESSAGES, "max_tokens": 3}
+    use = {"type": "tool_use", "id": "t", "name": "f", "input": "HERE"}
+    called = [*_MESSAGES, {"role": "assistant", "content": [use]}, *_MESSAGES]
+    scored = response | {
+        "max_output_tokens": longest,
+        "include": ["message.output_text.logprobs"],
+        "top_logprobs": 20,
+    }
+    return [
+        Attack("220,000 items", _post(RESPONSES, _with_json(response | {"input": "HERE"}, turns)), _REFUSED),
+        Attack("220,000 turns", _post(ANTHROPIC, _with_json(message | {"messages": "HERE"}, turns)), _REFUSED),
+        Attack("a long response with logprobs", _post(RESPONSES, scored)),
+        Attack("a long stream with logprobs", _post(RESPONSES, scored | {"stream": True})),
+        Attack(
+            "a response's id of 3 MB",
+            _post(RESPONSES, response | {"previous_response_id": "x" * 3_000_000}),
+            frozenset({400}),
+        ),
+        *(
+            Attack(
+                f"an input {depth} deep",
+                _post(ANTHROPIC, _with_json(message | {"messages": called}, '{"a":' * depth + "1" + "}" * depth)),
+            )
+            for depth in (900, 30_000)
+        ),
     ]
 
 

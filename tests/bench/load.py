@@ -47,14 +47,14 @@ def body(prompt: str, tokens: int, *, stream: bool = True) -> dict[str, Any]:
 
 async def stream_many(port: int, request: dict[str, Any], count: int) -> list[Answer]:
     """So many streams at once, each on a connection of its own."""
-    raw = await asyncio.gather(*(_receive(port, request) for _ in range(count)))
+    raw = await asyncio.gather(*(receive(port, request) for _ in range(count)))
     # Nothing is decoded while it is measured: the load generator shares the processors with what it loads.
     return [_answer(began, pieces) for began, pieces in raw]
 
 
 async def stream_in_turn(port: int, request: dict[str, Any], count: int, *, key: str = "unused") -> list[Answer]:
     """So many streams, one after the other."""
-    return [_answer(*(await _receive(port, request, key))) for _ in range(count)]
+    return [_answer(*(await receive(port, request, key))) for _ in range(count)]
 
 
 async def stream_by_callers(port: int, request: dict[str, Any], callers: int, count: int, key: str = "unused") -> None:
@@ -62,7 +62,7 @@ async def stream_by_callers(port: int, request: dict[str, Any], callers: int, co
 
     async def call() -> None:
         for _ in range(count // callers):
-            _answer(*(await _receive(port, request, key)))
+            _answer(*(await receive(port, request, key)))
 
     await asyncio.gather(*(call() for _ in range(callers)))
 
@@ -108,13 +108,15 @@ def check(answers: list[Answer], expected: str, tokens: int) -> None:
             )
 
 
-async def _receive(port: int, request: dict[str, Any], key: str = "unused") -> tuple[float, list[tuple[float, bytes]]]:
+async def receive(
+    port: int, request: dict[str, Any], key: str = "unused", path: str = CHAT
+) -> tuple[float, list[tuple[float, bytes]]]:
     """When the call began, and everything that came, piece by piece with its time."""
     data = json.dumps(request).encode()
     began = time.perf_counter()
     async with asyncio.timeout(_LIMIT):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        head = f"POST {CHAT} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+        head = f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
         head += f"authorization: Bearer {key}\r\n"
         writer.write(f"{head}content-length: {len(data)}\r\n\r\n".encode() + data)
         pieces: list[tuple[float, bytes]] = []
@@ -136,11 +138,8 @@ def _is_last(piece: bytes) -> bool:
 
 def _answer(began: float, pieces: list[tuple[float, bytes]]) -> Answer:
     """Decode what came."""
-    head, _, first = pieces[0][1].partition(b"\r\n\r\n")
-    if b" 200 OK" not in head:
-        raise WrongAnswerError(pieces[0][1].decode(errors="replace"))
     texts, tokens, arrivals, last = [], 0, [], b""
-    for moment, event in _events([(pieces[0][0], first), *pieces[1:]]):
+    for moment, event in events_in(pieces):
         last = event.removeprefix(b"data: ")
         if event.startswith(b"data: {"):
             content, usage = _content(last)
@@ -151,6 +150,14 @@ def _answer(began: float, pieces: list[tuple[float, bytes]]) -> Answer:
     if last != b"[DONE]" or not arrivals:
         raise WrongAnswerError(f"the stream ends without [DONE]: {pieces[-1][1][-300:]!r}")
     return Answer("".join(texts), tokens, arrivals[0] - began, arrivals)
+
+
+def events_in(pieces: list[tuple[float, bytes]]) -> Iterator[tuple[float, bytes]]:
+    """The server-sent events of a streamed answer, with their times; WrongAnswerError if it was refused."""
+    head, _, first = pieces[0][1].partition(b"\r\n\r\n")
+    if b" 200 OK" not in head:
+        raise WrongAnswerError(pieces[0][1].decode(errors="replace"))
+    return _events([(pieces[0][0], first), *pieces[1:]])
 
 
 def _events(pieces: Iterable[tuple[float, bytes]]) -> Iterator[tuple[float, bytes]]:

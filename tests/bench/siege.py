@@ -15,6 +15,7 @@ import re
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import uvloop
@@ -117,14 +118,18 @@ class Siege:
 
 def siege(seconds: float, longest: int, advance: Callable[[float], None]) -> Siege:
     """Run one, in which hostile answers have at most `longest` tokens."""
-    port = free_row(3)
+    port = free_row(4)
     settings: dict[str, Any] = {"engine": "simulated", "simulated_rate": RATE, "parallel": 64, "log_level": "error"}
     keys = f"{KEY},{hostile_traffic.KEY}"
-    with Service(**settings, api_keys=keys, metrics_address=f"127.0.0.1:{port}") as service:
-        chance = random.Random(0)  # noqa: S311 - repeatable, guards nothing
-        running = Siege(port, Traffic(service.port, chance, KEY), HostileTraffic(service.port, longest))
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(running.run(seconds, advance))
+    with TemporaryDirectory() as folder:
+        stored: dict[str, Any] = {"accounts": f"{folder}/accounts.db", "response_days": 1}
+        metrics = f"127.0.0.1:{port}"
+        with Service(**settings, **stored, api_keys=keys, metrics_address=metrics) as service:
+            chance = random.Random(0)  # noqa: S311 - repeatable, guards nothing
+            normal = Traffic(service.port, chance, KEY, stores=True)
+            running = Siege(port, normal, HostileTraffic(service.port, longest))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(running.run(seconds, advance))
     return running
 
 

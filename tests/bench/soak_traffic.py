@@ -7,6 +7,7 @@ import json
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ import grpc
 from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc
 from edge.openai.decode import decode_chat_request
 from edge.openai.request import to_chat_request
-from tests.bench import load
+from tests.bench import load, other_apis
+from tests.bench.other_apis import APIS, RESPONSES, Api
 from tests.bench.soak_verdict import Failure
 from tests.support.leaving import WAYS
 
@@ -30,6 +32,7 @@ PROMPTS = ("Who carried messages?", "Tell me of the Andes. " * 12, "跑得快 �
 TOKENS = (1, 40, 150)
 TOOLS = [{"type": "function", "function": {"name": "run", "description": "Run.", "parameters": {"type": "object"}}}]
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
+_GO_ON = "Go on."
 # A call takes a second; one that takes this long is lost.
 _LIMIT = 60.0
 _MOST_COUNTED = 200_000
@@ -45,11 +48,15 @@ class BrokenError(Exception):
 
 @dataclass
 class Traffic:
-    """Callers on a port, and what has become of their calls; `gaps` has the longest one of every streamed answer."""
+    """Callers on a port, and what has become of their calls; `gaps` has the longest one of every streamed answer.
+
+    Some of them continue responses if the service `stores` them.
+    """
 
     port: int
     chance: random.Random
     key: str = "unused"
+    stores: bool = False
     right: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
@@ -65,6 +72,8 @@ class Traffic:
             stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
             kinds: tuple[Callable[[], Awaitable[str]], ...] = (
                 *(self.streamed, self.streamed, self.whole, self.tools, self.choices, self.structured),
+                *(partial(call, name) for call in (self.api_streamed, self.api_whole) for name in APIS),
+                *((self.conversation,) if self.stores else ()),
                 *(self.bad_input, *((self.disconnect, self.disconnect) if leaving else ())),
                 *(
                     lambda: self.grpc_whole(stub),
@@ -84,6 +93,11 @@ class Traffic:
         ]
         answers = await asyncio.gather(*(self._post(body) for body in bodies))
         self._expected = {_key(body): _texts(answer) for body, answer in zip(bodies, answers, strict=True)}
+        for api in APIS.values():
+            for body in [api.body(prompt, tokens) for prompt in PROMPTS for tokens in TOKENS]:
+                self._expected[_other_key(body)] = [await self._text(api, body)]
+        for body in [self._conversation(prompt) for prompt in PROMPTS if self.stores]:
+            self._expected[_other_key(body)] = [await self._text(RESPONSES, body)]
 
     async def gets_through(self) -> bool:
         """Whether a call does."""
@@ -138,6 +152,29 @@ class Traffic:
         body = self._chosen(n=3)
         self._compare(body, _texts(await self._post(body)))
         return "n = 3"
+
+    async def api_streamed(self, name: str) -> str:
+        """Another API, streamed."""
+        body = self._chosen_of(APIS[name])
+        text, gap, _ = await other_apis.stream(self.port, APIS[name], body, self.key)
+        self._compare_text(body, text)
+        self.gaps.append(gap)
+        return f"{name} streamed"
+
+    async def api_whole(self, name: str) -> str:
+        """Another API, whole."""
+        body = self._chosen_of(APIS[name])
+        self._compare_text(body, await self._text(APIS[name], body))
+        return f"{name} whole"
+
+    async def conversation(self) -> str:
+        """A response that is stored and continued: the answer is that to the whole conversation."""
+        prompt = self.chance.choice(PROMPTS)
+        asked = {**RESPONSES.body(prompt, TOKENS[1]), "store": True}
+        _, _, last = await other_apis.stream(self.port, RESPONSES, asked, self.key)
+        goes_on = {**RESPONSES.body(_GO_ON, TOKENS[1]), "previous_response_id": last["response"]["id"]}
+        self._compare_text(self._conversation(prompt), await self._text(RESPONSES, goes_on))
+        return "conversation"
 
     async def structured(self) -> str:
         """Structured output, which this engine refuses by name."""
@@ -202,13 +239,30 @@ class Traffic:
     def _body(prompt: str, tokens: int, *, n: int, tools: bool) -> dict[str, Any]:
         return {**load.body(prompt, tokens, stream=False), "n": n, **({"tools": TOOLS} if tools else {})}
 
+    def _chosen_of(self, api: Api) -> dict[str, Any]:
+        return api.body(self.chance.choice(PROMPTS), self.chance.choice(TOKENS))
+
+    def _conversation(self, prompt: str) -> dict[str, Any]:
+        """The request that has a whole conversation in it."""
+        [answer] = self._expected[_other_key(RESPONSES.body(prompt, TOKENS[1]))]
+        turns = (("user", prompt), ("assistant", answer), ("user", _GO_ON))
+        return RESPONSES.body([{"role": role, "content": content} for role, content in turns], TOKENS[1])
+
+    async def _text(self, api: Api, body: dict[str, Any]) -> str:
+        return api.whole(await self._post(body, api.path))
+
+    def _compare_text(self, body: dict[str, Any], text: str) -> None:
+        [expected] = self._expected[_other_key(body)]
+        if text != expected:
+            raise WrongAnswerError(f"expected {expected!r}, got {text!r}")
+
     def _compare(self, body: dict[str, Any], texts: list[str]) -> None:
         expected = self._expected[_key(body)]
         if texts != expected:
             raise WrongAnswerError(f"expected {expected!r}, got {texts!r}")
 
-    async def _post(self, body: dict[str, Any]) -> dict[str, Any]:
-        status, answer = await self._exchange(body)
+    async def _post(self, body: dict[str, Any], path: str = load.CHAT) -> dict[str, Any]:
+        status, answer = await self._exchange(body, path)
         if status != 200:
             raise BrokenError(f"{status}: {answer}")
         usage = answer["usage"]
@@ -226,12 +280,12 @@ class Traffic:
         if (given, answer.get("error", {}).get("code")) != (status, code):
             raise WrongAnswerError(f"expected {status} {code}, got {given} {answer}")
 
-    async def _exchange(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    async def _exchange(self, body: dict[str, Any], path: str = load.CHAT) -> tuple[int, dict[str, Any]]:
         """The status and the JSON of an answer that is not streamed, on a connection of its own."""
         data = json.dumps(body).encode()
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
-            head = f"POST {load.CHAT} HTTP/1.1\r\nhost: soak\r\nconnection: close\r\ncontent-type: application/json\r\n"
+            head = f"POST {path} HTTP/1.1\r\nhost: soak\r\nconnection: close\r\ncontent-type: application/json\r\n"
             head += f"authorization: Bearer {self.key}\r\n"
             writer.write(f"{head}content-length: {len(data)}\r\n\r\n".encode() + data)
             head, _, answer = (await reader.read(-1)).decode().partition("\r\n\r\n")
@@ -249,6 +303,10 @@ def _chat(body: dict[str, Any]) -> chat_service_pb2.ChatRequest:
 
 def _key(body: dict[str, Any]) -> str:
     return json.dumps([body[name] for name in ("messages", "max_tokens", "n")] + ["tools" in body])
+
+
+def _other_key(body: dict[str, Any]) -> str:
+    return json.dumps(body)
 
 
 def _texts(answer: dict[str, Any]) -> list[str]:
