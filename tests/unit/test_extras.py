@@ -32,7 +32,7 @@ ENTRY_POINTS = {
 }
 # Inside functions these import what only one of their commands, or one engine, needs.
 CHOOSING = (
-    *("services/accounts/factory.py", "services/batches/factory.py"),
+    *("services/accounts/factory.py", "services/batches/factory.py", "services/responses/factory.py"),
     *("services/cli.py", "services/engine/factory.py"),
 )
 CHOSEN = (
@@ -42,6 +42,7 @@ CHOSEN = (
     "services.batches",
     "services.chat",
     "services.engine",
+    "services.responses",
     "services.up",
 )
 # What NVIDIA's image has.
