@@ -140,6 +140,11 @@ bench-peers: setup ## Measure Chasqui beside llama.cpp's own server, the gateway
 	  --requirement tests/bench/peers-requirements.txt || echo 'smg and LiteLLM cannot be installed here: they will be skipped'
 	$(BIN)/python -m tests.bench.peers
 
+.PHONY: bench-generation
+bench-generation: setup ## Measure the llama.cpp engine beside llama.cpp's own server: time per token, first token.
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
+	$(BIN)/python -m tests.bench.generation
+
 .PHONY: bench-tensorrt-llm
 bench-tensorrt-llm: setup ## Measure what the TensorRT-LLM adapter costs per token.
 	$(BIN)/python -m tests.bench.tensorrt_llm_adapter

@@ -75,7 +75,6 @@ def build_app(
     tokens, count_tokens = Tokens(gate, upstream), CountTokens(gate, upstream)
     access = StorageAccess(upstream, storage)
     files, batches = Files(access), Batches(access)
-    documentation = Documentation()
     stored = StoredResponses(upstream, responses)
     # Matched one after the other: generation comes first.
     routes = _generation(gate, upstream, responses, keep_alive)
@@ -89,19 +88,11 @@ def build_app(
     routes += [
         _Route("/tokenize", tokens.tokenize, methods=["POST"]),
         _Route("/detokenize", tokens.detokenize, methods=["POST"]),
-        Route("/healthz", health.live),
-        Route("/readyz", health.ready),
-        Route("/health", health.healthy),
-        Route("/ping", health.healthy),
-        _Route("/version", health.version),
-        _Route("/openapi.json", documentation.document),
-        _Route("/chasqui.v1.ChatService/{method}", refuse_form, methods=["POST"]),
-        _Route("/chasqui.v1.ModelService/{method}", refuse_form, methods=["POST"]),
+        *_health_routes(health),
+        *_documentation_routes(Documentation()),
     ]
     if pages is not None:
-        # Readiness once more, for the pages: Envoy asks a worker that is not ready for its pages only.
-        routes += [Route("/web/readyz", health.ready), _Route("/", pages.playground), _Route("/docs", pages.api)]
-        routes += [_Route("/web/{name}", pages.file)]
+        routes += _page_routes(pages, health)
     counted = [(method, route.path_format) for route in routes for method in _methods(route)]
     observer = Middleware(Observer, spans, counted)
     middleware = [observer, Middleware(RequestId)]
@@ -146,6 +137,34 @@ def _storage_routes(prefix: str, files: Files, batches: Batches) -> list[Route]:
         _Route(f"{prefix}/batches", batches.list),
         _Route(f"{prefix}/batches/{{id}}", batches.get),
         _Route(f"{prefix}/batches/{{id}}/cancel", batches.cancel, methods=["POST"]),
+    ]
+
+
+def _health_routes(health: Health) -> list[Route]:
+    return [
+        Route("/healthz", health.live),
+        Route("/readyz", health.ready),
+        Route("/health", health.healthy),
+        Route("/ping", health.healthy),
+        _Route("/version", health.version),
+    ]
+
+
+def _documentation_routes(documentation: Documentation) -> list[Route]:
+    return [
+        _Route("/openapi.json", documentation.document),
+        _Route("/chasqui.v1.ChatService/{method}", refuse_form, methods=["POST"]),
+        _Route("/chasqui.v1.ModelService/{method}", refuse_form, methods=["POST"]),
+    ]
+
+
+def _page_routes(pages: Pages, health: Health) -> list[Route]:
+    return [
+        # Readiness once more, for the pages: Envoy asks a worker that is not ready for its pages only.
+        Route("/web/readyz", health.ready),
+        _Route("/", pages.playground),
+        _Route("/docs", pages.api),
+        _Route("/web/{name}", pages.file),
     ]
 
 

@@ -89,19 +89,10 @@ async def serve(settings: Settings) -> None:
         "HTTP server": server.serve(),
     }
     tasks = [awaited_task(work, name) for name, work in running.items()]
-    stopping = background_task(stop.wait(), "stop signal")
     log.info("serving", extra={"fields": {"address": settings.edge_address, "server": settings.server_address}})
-    # None of these tasks ends by itself: one that does has failed, and awaiting it raises its error.
-    await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        if task.done():
-            await task
+    await _until_stopped(stop, tasks)
     await _drain(health, calls, upstream, settings)
-    server.stop()  # type: ignore[no-untyped-call]
-    # It waits for connections, of which one may have a client that reads nothing.
-    await asyncio.wait([tasks[-1]], timeout=_CLOSE_SECONDS)
-    for task in tasks:
-        task.cancel()
+    await _close(server, tasks)
     await upstream.close()
     if storage is not None:
         storage.close()
@@ -110,6 +101,15 @@ async def serve(settings: Settings) -> None:
     await asyncio.to_thread(spans.shutdown)
     await asyncio.to_thread(meters.shutdown)
     log.info("stopped")
+
+
+async def _until_stopped(stop: asyncio.Event, tasks: list[asyncio.Task[Any]]) -> None:
+    """Wait for the stop signal. None of the tasks ends by itself: one that does has failed, and its error is raised."""
+    stopping = background_task(stop.wait(), "stop signal")
+    await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        if task.done():
+            await task
 
 
 def _server(app: ASGIApp, address: str) -> Server:
@@ -136,6 +136,15 @@ async def _drain(health: Health, calls: RunningCalls, upstream: Upstream, settin
         upstream.calls.interrupt()
         with suppress(TimeoutError):
             await asyncio.wait_for(calls.ended(), _CLOSE_SECONDS)
+
+
+async def _close(server: Server, tasks: list[asyncio.Task[Any]]) -> None:
+    """Close the HTTP server, whose task is the last one, and cancel all tasks."""
+    server.stop()  # type: ignore[no-untyped-call]
+    # It waits for connections, of which one may have a client that reads nothing.
+    await asyncio.wait([tasks[-1]], timeout=_CLOSE_SECONDS)
+    for task in tasks:
+        task.cancel()
 
 
 def _listener(address: str) -> dict[str, Any]:

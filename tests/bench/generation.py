@@ -1,6 +1,6 @@
 """Chasqui on llama.cpp beside llama.cpp's own HTTP server: same weights, slots, context, threads and requests.
 
-`python -m tests.bench.generation` runs it alone, `make bench-peers` as part of the whole. The two take turns request by
+`make bench-generation` runs it alone, `make bench-peers` as part of the whole. The two take turns request by
 request. What is compared is the median time between two tokens of a stream, which a moment of other load on the machine
 does not move, and the time to the first token of a prompt that neither has seen; each ratio is the median over rounds,
 and its spread the quartiles.

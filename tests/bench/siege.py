@@ -13,6 +13,7 @@ import json
 import random
 import re
 import sys
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -61,15 +62,16 @@ class Siege:
         await self.traffic.learn()
         watching = asyncio.create_task(self._watch_reader())
         before = [await self._lags(place) for place in range(len(PARTS))]
-        left = seconds
-        while left > 0:
-            length = min(ROUND, left)
-            hostile = asyncio.create_task(self.hostile.run(length))
+        passed, began = 0.0, time.monotonic()
+        while passed < seconds:
+            hostile = asyncio.create_task(self.hostile.run(min(ROUND, seconds - passed)))
             while not hostile.done():
                 await self.traffic.run(1.0, CALLERS, leaving=False)
             await hostile
-            left -= length
-            advance(length)
+            # A round takes longer than it was given: what it began is finished.
+            now = time.monotonic() - began
+            advance(now - passed)
+            passed = now
         watching.cancel()
         for place, part in enumerate(PARTS):
             after = await self._lags(place)

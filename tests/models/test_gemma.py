@@ -11,6 +11,7 @@ from openai import OpenAI
 from services.engine.api import Generation
 from services.engine.factory import build_engine
 from services.settings import Settings
+from tests.models.scoring import assert_scored_as_generated
 from tests.support.http import post
 from tests.support.recording_sink import RecordingSink
 
@@ -32,6 +33,18 @@ def client(gemma: Service) -> Iterator[OpenAI]:
 def test_a_completion_continues_its_prompt(client: OpenAI) -> None:
     answer = client.completions.create(model=MODEL, prompt="Roses are red, violets are", temperature=0, max_tokens=4)
     assert "blue" in answer.choices[0].text
+
+
+def test_an_answer_is_as_long_as_min_tokens_asks(client: OpenAI) -> None:
+    answer = client.completions.create(
+        model=MODEL, prompt="The end.", temperature=0, max_tokens=40, extra_body={"min_tokens": 40}
+    )
+    assert answer.usage
+    assert answer.usage.completion_tokens == 40
+
+
+def test_a_scored_text_has_the_log_probabilities_of_its_generation(client: OpenAI) -> None:
+    assert_scored_as_generated(client, MODEL, "Roses are red, violets are")
 
 
 def test_a_chat_is_refused_with_what_the_model_lacks(client: OpenAI) -> None:

@@ -10,6 +10,7 @@ import openai
 import pytest
 from openai import OpenAI
 
+from tests.models.scoring import assert_scored_as_generated
 from tests.support.http import get
 
 if TYPE_CHECKING:
@@ -70,6 +71,21 @@ def test_log_probabilities_spell_the_answer(chat: OpenAI) -> None:
     assert entries
     assert "".join(entry.token for entry in entries) == answer.choices[0].message.content
     assert all(entry.top_logprobs[0].token == entry.token for entry in entries)
+
+
+def test_an_answer_is_as_long_as_min_tokens_asks(chat: OpenAI) -> None:
+    shorter = chat.chat.completions.create(model=MODEL, messages=PERU, temperature=0, max_tokens=60)
+    assert shorter.usage
+    wanted = shorter.usage.completion_tokens + 5
+    longer = chat.chat.completions.create(
+        model=MODEL, messages=PERU, temperature=0, max_tokens=60, extra_body={"min_tokens": wanted}
+    )
+    assert longer.usage
+    assert longer.usage.completion_tokens >= wanted
+
+
+def test_a_scored_text_has_the_log_probabilities_of_its_generation(chat: OpenAI) -> None:
+    assert_scored_as_generated(chat, MODEL, "The capital of Peru is")
 
 
 def test_a_json_schema_is_satisfied(chat: OpenAI) -> None:

@@ -147,34 +147,39 @@ class CompletionState:
         timings = message.get("timings")
         if timings is not None:
             self._take_timings(timings)
+        predicted: int = timings["predicted_n"] if timings is not None else 0
         for choice in message.get("choices", ()):
-            index: int = choice["index"]
-            total: int = timings["predicted_n"] if timings is not None else 0
-            text, finish, logprobs = choice["text"], choice["finish_reason"], choice.get("logprobs")
-            if index not in self.open_choices:
-                continue
-            stopped = self._stop_ids and logprobs is not None and logprobs["content"][-1]["id"] in self._stop_ids
-            if stopped:
-                text, finish = "", "stop"
-            if self._shows_ends and not text and logprobs is not None:
-                yield TokenDelta(index, 0, logprobs=[replace(entry, data=b"") for entry in self._logprobs(logprobs)])
-            if stopped:
-                logprobs = None
-            if finish is None and not text:
-                continue
-            if finish == "stop":
-                total -= 1
-                if total < self._min_tokens:
-                    # It stops enforcing a grammar that exceeds its limits, and reports that nowhere.
-                    self.error = "llama.cpp ended the answer before min_tokens."
-                    return
-            new = max(total - self._counted[index], 0)
-            if new or text:
-                self._counted[index] += new
-                yield TokenDelta(index, new, text=text, logprobs=self._logprobs(logprobs))
-            if finish is not None:
-                self.open_choices.discard(index)
-                yield ChoiceEnd(index, EndReason.STOP if finish == "stop" else EndReason.LENGTH)
+            if choice["index"] in self.open_choices:
+                yield from self._choice_events(choice, predicted)
+            if self.error is not None:
+                return
+
+    def _choice_events(self, choice: dict[str, Any], predicted: int) -> Iterator[TokenDelta | ChoiceEnd]:
+        """The events of one choice, of which `predicted` tokens have been generated in all."""
+        index: int = choice["index"]
+        text, finish, logprobs = choice["text"], choice["finish_reason"], choice.get("logprobs")
+        stopped = self._stop_ids and logprobs is not None and logprobs["content"][-1]["id"] in self._stop_ids
+        if stopped:
+            text, finish = "", "stop"
+        if self._shows_ends and not text and logprobs is not None:
+            yield TokenDelta(index, 0, logprobs=[replace(entry, data=b"") for entry in self._logprobs(logprobs)])
+        if stopped:
+            logprobs = None
+        if finish is None and not text:
+            return
+        if finish == "stop":
+            predicted -= 1
+            if predicted < self._min_tokens:
+                # It stops enforcing a grammar that exceeds its limits, and reports that nowhere.
+                self.error = "llama.cpp ended the answer before min_tokens."
+                return
+        new = max(predicted - self._counted[index], 0)
+        if new or text:
+            self._counted[index] += new
+            yield TokenDelta(index, new, text=text, logprobs=self._logprobs(logprobs))
+        if finish is not None:
+            self.open_choices.discard(index)
+            yield ChoiceEnd(index, EndReason.STOP if finish == "stop" else EndReason.LENGTH)
 
     def _logprobs(self, reported: dict[str, Any] | None) -> Sequence[TokenLogprob]:
         """The entries of a message, with as many candidates as were requested."""

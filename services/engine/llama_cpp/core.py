@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from services.engine.llama_cpp.listener import PrivateListener
+
+log = logging.getLogger(__name__)
 
 # Prompt tokens between two checks for cancellation; the core computes 512 at a time anyway.
 _PREFILL_BATCH = 512
@@ -29,7 +32,10 @@ class CoreOptions:
 
 
 def load_core(xllamacpp: Any, options: CoreOptions, listener: PrivateListener, first_token: int) -> Any:
-    """The server core with the weights loaded; blocking. EngineLoadError if llama.cpp rejects the model."""
+    """The server core with the weights loaded; blocking. EngineLoadError if llama.cpp rejects the model.
+
+    The number of layers on GPUs is llama.cpp's choice: as many as fit where its build finds any, else none.
+    """
     params = xllamacpp.CommonParams()
     params.model.path = str(options.path)
     params.n_parallel = options.parallel
@@ -55,4 +61,6 @@ def load_core(xllamacpp: Any, options: CoreOptions, listener: PrivateListener, f
     # Generating a token reads all weights into memory. It also shows that the core's loop has begun: a stop request
     # sent before that is lost, and destroying the core would block for ever.
     server.handle_completions({"prompt": [first_token], "max_tokens": 1, "stream": True}, lambda _: False)
+    devices = {device["name"]: device["description"] for device in xllamacpp.get_device_info()}
+    log.info("model loaded", extra={"fields": {"model": str(options.path), "devices": devices}})
     return server

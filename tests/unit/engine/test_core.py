@@ -35,6 +35,10 @@ def binding() -> Any:
         Server=FakeServer,
         ggml_type=SimpleNamespace(GGML_TYPE_Q8_0="q8_0 of the binding"),
         llama_flash_attn_type=SimpleNamespace(LLAMA_FLASH_ATTN_TYPE_ENABLED=1, LLAMA_FLASH_ATTN_TYPE_DISABLED=0),
+        get_device_info=lambda: [
+            {"name": "CUDA0", "description": "NVIDIA L4"},
+            {"name": "CPU", "description": "AMD EPYC"},
+        ],
     )
 
 
@@ -71,6 +75,13 @@ def test_flash_attention_is_the_core_s_choice_unless_it_is_set() -> None:
 
 def test_a_first_token_is_generated_before_the_core_is_used() -> None:
     assert [request["prompt"] for request in load().requests] == [[7]]
+
+
+def test_the_devices_that_llama_cpp_found_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        load()
+    (record,) = caplog.records
+    assert record.__dict__["fields"]["devices"] == {"CUDA0": "NVIDIA L4", "CPU": "AMD EPYC"}
 
 
 def test_what_llama_cpp_rejects_is_a_sentence() -> None:
