@@ -27,6 +27,7 @@ class Slots(Generic[Holder]):
     """`free` slots at first. Iterating yields the running generations, then the waiting ones, oldest first."""
 
     def __init__(self, free: int) -> None:
+        self._parallel = free
         self._free = free
         self._held: dict[Holder, int] = {}  # by running generation, in the order of their start
         self._waiting: deque[Holder] = deque()
@@ -38,6 +39,11 @@ class Slots(Generic[Holder]):
     def __iter__(self) -> Iterator[Holder]:
         """A snapshot, so that generations may start and end meanwhile."""
         return iter([*self._held, *self._waiting])
+
+    @property
+    def held(self) -> int:
+        """How many slots are held; may be read in any thread."""
+        return self._parallel - self._free
 
     @property
     def running(self) -> list[Holder]:

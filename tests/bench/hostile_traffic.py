@@ -1,6 +1,6 @@
 """Hostile callers: each sends one input again and again, and only a bounded refusal or answer may come of it.
 
-All bodies are built before the siege, which is to load the service and not the callers.
+All bodies are built before the siege, and all is sent by a process of its own: neither delays the callers beside it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import grpc
 import h2.config
 import h2.connection
 import h2.events
+import uvloop
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, model_service_pb2, tool_pb2
 from tests.bench.load import CHAT
@@ -237,6 +238,7 @@ class HostileTraffic:
 
     async def run(self, seconds: float) -> None:
         """Every attack again and again, each at most once in PACE seconds."""
+        rest, rpcs = attacks(self.longest), rpc_attacks(self.longest)
         end = time.monotonic() + seconds
         options = [
             ("grpc.max_send_message_length", -1),
@@ -245,8 +247,8 @@ class HostileTraffic:
         ]
         async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port}", options=options) as channel:
             calls: list[tuple[str, Callable[[], Awaitable[str]]]] = [
-                *((attack.name, partial(self._send, attack)) for attack in attacks(self.longest)),
-                *((attack.name, partial(self._call, channel, attack)) for attack in rpc_attacks(self.longest)),
+                *((attack.name, partial(self._send, attack)) for attack in rest),
+                *((attack.name, partial(self._call, channel, attack)) for attack in rpcs),
                 ("methods that nobody knows", self._unknown_methods),
             ]
             await asyncio.gather(*(self._repeat(name, call, end) for name, call in calls))
@@ -316,3 +318,11 @@ class HostileTraffic:
         finally:
             writer.close()
         return f"{left} of 50 requests without an answer" if left else ""
+
+
+def hostile_traffic(port: int, longest: int, seconds: float) -> HostileTraffic:
+    """Traffic that has run for so many seconds; blocking."""
+    traffic = HostileTraffic(port, longest)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(traffic.run(seconds))
+    return traffic

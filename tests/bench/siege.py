@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import random
 import re
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,8 +26,8 @@ from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn
 
 from services.telemetry.event_loop import timer_delay
-from tests.bench import hostile_traffic
-from tests.bench.hostile_traffic import HostileTraffic
+from tests.bench import hostile_traffic as hostile
+from tests.bench.hostile_traffic import HostileTraffic, hostile_traffic
 from tests.bench.machine import describe
 from tests.bench.soak import table
 from tests.bench.soak_traffic import Traffic
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
 OUTPUT = Path("build/bench/siege.json")
 KEY = "normal-key"
 CALLERS = 8
-ROUND = 8.0  # seconds
 LONGEST = 4000  # tokens of a hostile answer
 RATE = 200  # tokens per second of every answer
 PARTS = ("server", "edge")
@@ -58,20 +59,19 @@ class Siege:
     reader_late: float = 0.0  # by how much this process was late itself, at most
 
     async def run(self, seconds: float, advance: Callable[[float], None]) -> None:
-        """Rounds of both kinds of traffic until the time is over."""
+        """Both kinds of traffic until the time is over; the hostile one comes from a process of its own."""
         await self.traffic.learn()
         watching = asyncio.create_task(self._watch_reader())
         before = [await self._lags(place) for place in range(len(PARTS))]
-        passed, began = 0.0, time.monotonic()
-        while passed < seconds:
-            hostile = asyncio.create_task(self.hostile.run(min(ROUND, seconds - passed)))
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            hostile = asyncio.get_running_loop().run_in_executor(
+                pool, hostile_traffic, self.hostile.port, self.hostile.longest, seconds
+            )
             while not hostile.done():
+                began = time.monotonic()
                 await self.traffic.run(1.0, CALLERS, leaving=False)
-            await hostile
-            # A round takes longer than it was given: what it began is finished.
-            now = time.monotonic() - began
-            advance(now - passed)
-            passed = now
+                advance(time.monotonic() - began)
+            self.hostile = await hostile
         watching.cancel()
         for place, part in enumerate(PARTS):
             after = await self._lags(place)
@@ -122,7 +122,7 @@ def siege(seconds: float, longest: int, advance: Callable[[float], None]) -> Sie
     """Run one, in which hostile answers have at most `longest` tokens."""
     port = free_row(4)
     settings: dict[str, Any] = {"engine": "simulated", "simulated_rate": RATE, "parallel": 64, "log_level": "error"}
-    keys = f"{KEY},{hostile_traffic.KEY}"
+    keys = f"{KEY},{hostile.KEY}"
     with TemporaryDirectory() as folder:
         stored: dict[str, Any] = {"accounts": f"{folder}/accounts.db", "response_days": 1}
         metrics = f"127.0.0.1:{port}"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from services.engine.api import Engine
 
 # For a longer run: TEST_SCHEMAS=1000 pytest tests/contract/test_guided.py
-SCHEMAS = int(os.environ.get("TEST_SCHEMAS", "150"))
+SCHEMAS = int(os.environ.get("TEST_SCHEMAS", "60"))
 
 
 @pytest.fixture
