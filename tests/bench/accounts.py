@@ -1,7 +1,8 @@
 """What accounts cost: calls with a key, limits and the ledger in SQLite, and calls without any; `make bench-accounts`.
 
 Two services run beside each other and take turns, each as often first, so that both see the same machine. What accounts
-cost is the difference of two turns in a row: the median of all such pairs, and their range.
+cost is the difference of two turns in a row: the median of all such pairs, and their range. Then its parts, each by
+itself.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from rich.table import Table
 
 from services.cli import main as chasqui
 from tests.bench import load
+from tests.bench.accounts_parts import parts
 from tests.bench.serving import CALLERS, PARTS, PROMPT, SETTINGS, cpu_of, run, used_since
 from tests.support.http import post
 from tests.support.service import Service
@@ -49,6 +51,8 @@ def main() -> None:
                         figures[name].append(measured)
                     progress.advance(task)
     console.print(_table(figures))
+    for part, values in parts().items():
+        console.print(f"{part}, by itself in one process: {_spread(values)} µs of CPU per call")
 
 
 def _table(figures: dict[str, list[dict[str, float]]]) -> Table:
