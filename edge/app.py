@@ -22,6 +22,7 @@ from edge.endpoints.files import Files, StorageAccess
 from edge.endpoints.gate import Gate
 from edge.endpoints.models import Models
 from edge.endpoints.responses import Responding, StoredResponses
+from edge.endpoints.scoped_jwt import ScopedJwts
 from edge.endpoints.tokens import Tokens
 from edge.endpoints.typed_api import refuse_form
 from edge.endpoints.usage import Usage
@@ -76,6 +77,7 @@ def build_app(
     access = StorageAccess(upstream, storage)
     files, batches = Files(access), Batches(access)
     stored = StoredResponses(upstream, responses)
+    scoped_jwts = ScopedJwts(gate, upstream)
     # Matched one after the other: generation comes first.
     routes = _generation(gate, upstream, responses, keep_alive)
     for prefix in anthropic.PREFIXES:
@@ -86,6 +88,8 @@ def build_app(
         routes += [_Route(f"{prefix}/usage", usage.list), *_storage_routes(prefix, files, batches)]
         routes += _response_routes(prefix, stored)
     routes += [
+        _Route("/v1/scoped-jwt", scoped_jwts.create, methods=["POST"]),
+        _Route("/v1/scoped-jwt", scoped_jwts.get),
         _Route("/tokenize", tokens.tokenize, methods=["POST"]),
         _Route("/detokenize", tokens.detokenize, methods=["POST"]),
         *_health_routes(health),

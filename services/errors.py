@@ -8,6 +8,8 @@ ChasquiError                     code               reason
 ├── ModelNotFound                NOT_FOUND          MODEL_NOT_FOUND
 ├── NoAccounts                   NOT_FOUND          NO_ACCOUNTS
 ├── NotFound                     NOT_FOUND          NOT_FOUND
+├── AlreadyExists                ALREADY_EXISTS     ALREADY_EXISTS
+├── FailedPrecondition           FAILED_PRECONDITION FAILED_PRECONDITION
 ├── InvalidApiKey                UNAUTHENTICATED    INVALID_API_KEY
 ├── PermissionDenied             PERMISSION_DENIED  PERMISSION_DENIED
 ├── DeadlineExceeded             DEADLINE_EXCEEDED  DEADLINE_EXCEEDED
@@ -57,8 +59,10 @@ class Code(Enum):
     INVALID_ARGUMENT = 3
     DEADLINE_EXCEEDED = 4
     NOT_FOUND = 5
+    ALREADY_EXISTS = 6
     PERMISSION_DENIED = 7
     RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
     UNIMPLEMENTED = 12
     INTERNAL = 13
     UNAVAILABLE = 14
@@ -128,10 +132,24 @@ class NoAccounts(ChasquiError):
 
 
 class NotFound(ChasquiError):
-    """The caller has no file, batch or stored response of that id."""
+    """There is no file, batch, stored response or key of that id or name that the caller may see."""
 
     code = Code.NOT_FOUND
     reason = "NOT_FOUND"
+
+
+class AlreadyExists(ChasquiError):
+    """There is a key of that name."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "ALREADY_EXISTS"
+
+
+class FailedPrecondition(ChasquiError):
+    """The key is in a state in which this cannot be done."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "FAILED_PRECONDITION"
 
 
 class InvalidApiKey(ChasquiError):
@@ -210,7 +228,7 @@ class RateLimitExceeded(ChasquiError):
 
 
 class InsufficientQuota(RateLimitExceeded):
-    """The call could cost more than the budget of the day or the month has left."""
+    """The call could cost more than the budget of the day or the month, or of the scoped token, has left."""
 
     reason = "INSUFFICIENT_QUOTA"
 

@@ -72,6 +72,14 @@ class Settings(EngineSettings):
         "File that keeps the ledger's rows while the database is away; a number is added to its name. Empty: beside "
         "the SQLite file, or chasqui-ledger among the temporary files.",
     )
+    admin_address: str = setting(
+        "",
+        "Where the chat server listens for KeyService and the UsageService of all keys: unix:PATH or HOST:PORT, which "
+        "only the operator should reach. Empty: nowhere.",
+    )
+    admin_keys: str = setting(
+        "", "The keys of that address, in the forms of CHASQUI_API_KEYS; they are valid nowhere else."
+    )
     total_limits: str = setting(
         "",
         "Limits of all calls together, as calls_per_minute=600,tokens_per_minute=100000,concurrent_calls=64,"

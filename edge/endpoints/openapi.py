@@ -22,6 +22,7 @@ from edge.openai.answer_schema import (
 )
 from edge.openai.request import ROLES, SEEDS
 from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
+from edge.openai.scoped_jwt_schema import ScopedJwt, ScopedJwtBody, ScopedJwtRequest
 from edge.openai.usage_schema import UsageList
 from edge.responses import answer_schema as responses
 from edge.responses.item_schema import DeletedResponse, ResponseItemList
@@ -32,7 +33,7 @@ from services.limits import LIMITS, MAX_STOPS
 _STRUCTS: Final = (
     *(ChatCompletionRequest, ChatCompletion, ChatCompletionChunk, CompletionRequest, Completion),
     *(TokenizeRequest, TokenizeAnswer, DetokenizeRequest, DetokenizeAnswer, ModelList, ModelBody, ErrorEnvelope),
-    *(UsageList, ResponseItemList, DeletedResponse),
+    *(UsageList, ResponseItemList, DeletedResponse, ScopedJwtRequest, ScopedJwt, ScopedJwtBody),
     *(ResponsesRequest, responses.ResponseObject, *get_args(responses.StreamEvent)),
     *(MessagesRequest, anthropic.AnthropicMessage, MessagesCountRequest, anthropic.MessageTokensCount),
     *(anthropic.AnthropicModelList, anthropic.AnthropicModel, *get_args(anthropic.StreamEvent)),

@@ -20,6 +20,7 @@ from edge.openai.answer_schema import (
 )
 from edge.openai.field_table import FIELDS as OPENAI_FIELDS
 from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
+from edge.openai.scoped_jwt_schema import ScopedJwt, ScopedJwtBody, ScopedJwtRequest
 from edge.openai.usage_schema import UsageList
 from edge.responses import answer_schema as responses
 from edge.responses.field_table import FIELDS as RESPONSES_FIELDS
@@ -56,9 +57,11 @@ _ERRORS: Final = {
 
 _ID: Final = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
 _USAGE_PARAMETERS: Final = {
-    "by": "What the sums are grouped by: key, owner, user, model, endpoint, outcome, month, day, hour; with commas.",
+    "by": "What the sums are grouped by: key, owner, user, token, model, endpoint, outcome, month, day, hour; any of "
+    "them, with commas.",
     "since": "Calls that arrived from then on: a date or a time of UTC, as 2027-01-31.",
     "until": "Calls that arrived before then.",
+    **{name: f"Calls with this {name} only." for name in ("token", "user", "model", "endpoint", "outcome")},
 }
 
 
@@ -125,6 +128,13 @@ def _other_paths() -> dict[str, Any]:
         "/v1/usage": {
             "get": _operation("What the key has used, and what it cost", UsageList)
             | {"parameters": [_in_query(name, words, type="string") for name, words in _USAGE_PARAMETERS.items()]}
+        },
+        "/v1/scoped-jwt": {
+            "post": _operation(
+                "A scoped token of the key", ScopedJwt, ScopedJwtRequest, {"models": [_MODEL], "expires_delta": 3600}
+            ),
+            "get": _operation("What a scoped token of the key is for", ScopedJwtBody)
+            | {"parameters": [_in_query("jwtoken", "The token.", type="string") | {"required": True}]},
         },
         "/tokenize": {
             "post": _operation(

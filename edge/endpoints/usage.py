@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
     from edge.upstream.client import Upstream
 
-_PARAMETERS: Final = frozenset({"by", "since", "until"})
+_FILTERS: Final = tuple(usage_service_pb2.UsageFilter.DESCRIPTOR.fields_by_name)
+_PARAMETERS: Final = ("by", "since", "until", *_FILTERS)
 
 
 class Usage:
-    """The endpoint. Query parameters: `by`, names with commas, and `since` and `until`, dates or times of ISO 8601."""
+    """The endpoint.
+
+    Query parameters: `by`, names with commas; `since` and `until`, dates or times of ISO 8601; filters of calls.
+    """
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
@@ -33,11 +37,14 @@ class Usage:
         given = request.query_params
         for name in given:
             if name not in _PARAMETERS:
-                raise InvalidValue(f"The parameter {quoted(name)} is none of by, since and until.", param=name[:80])
+                raise InvalidValue(
+                    f"The parameter {quoted(name)} is none of {', '.join(_PARAMETERS)}.", param=name[:80]
+                )
         wanted = usage_service_pb2.ListUsageRequest(
             by=[name for name in given.get("by", "").split(",") if name],
             since=_moment(given.get("since"), "since"),
             until=_moment(given.get("until"), "until"),
+            filter=usage_service_pb2.UsageFilter(**{name: given[name] for name in _FILTERS if name in given}),
         )
         answer = await self._upstream.list_usage(wanted, CallOptions.from_headers(request.headers))
         body = UsageList(data=[_row(one) for one in answer.sums])

@@ -13,6 +13,7 @@ class UsageSum(Struct, kw_only=True):
     key: str | UnsetType = UNSET
     owner: str | UnsetType = UNSET
     user: str | UnsetType = UNSET
+    token: str | UnsetType = UNSET
     model: str | UnsetType = UNSET
     endpoint: str | UnsetType = UNSET
     outcome: str | UnsetType = UNSET

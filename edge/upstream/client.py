@@ -15,6 +15,8 @@ from chasqui.v1 import (
     chat_service_pb2,
     model_service_pb2,
     model_service_pb2_grpc,
+    token_service_pb2,
+    token_service_pb2_grpc,
     usage_service_pb2,
     usage_service_pb2_grpc,
 )
@@ -59,6 +61,7 @@ class Upstream:
         self.transport: Transport = Relay(relay_address) if relay_address else StreamChat(self._channel)
         self._models: Any = model_service_pb2_grpc.ModelServiceStub(self._channel)
         self._usage: Any = usage_service_pb2_grpc.UsageServiceStub(self._channel)
+        self._tokens: Any = token_service_pb2_grpc.TokenServiceStub(self._channel)
         self._accounts: Any = account_service_pb2_grpc.AccountServiceStub(self._channel)
         self._health: Any = health_pb2_grpc.HealthStub(self._channel)
         self.calls = InterruptibleCalls()
@@ -98,6 +101,16 @@ class Upstream:
     ) -> usage_service_pb2.ListUsageResponse:
         """What the caller has used; raises the server's error as a ChasquiError."""
         return await self._unary(self._usage.ListUsage, request, options)
+
+    async def create_token(
+        self, request: token_service_pb2.CreateTokenRequest, options: CallOptions
+    ) -> token_service_pb2.CreateTokenResponse:
+        """A scoped token of the caller's key; raises the server's error as a ChasquiError."""
+        return await self._unary(self._tokens.CreateToken, request, options)
+
+    async def get_token(self, token: str, options: CallOptions) -> token_service_pb2.GetTokenResponse:
+        """What a scoped token of the caller's key is for; raises the server's error as a ChasquiError."""
+        return await self._unary(self._tokens.GetToken, token_service_pb2.GetTokenRequest(token=token), options)
 
     async def account(self, options: CallOptions) -> str:
         """Whom the caller's calls are counted for; raises the server's error as a ChasquiError."""

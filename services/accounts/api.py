@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from services.accounts.ledger_entry import LedgerEntry
     from services.accounts.listed_price import ListedPrice
     from services.accounts.price import Price
+    from services.accounts.scoped_token import ScopedToken
     from services.accounts.usage import UsageQuery, UsageRow
 
 
@@ -28,7 +29,11 @@ class LedgerState:
 
 
 class Accounts(Protocol):
-    """The accounts of a running server. Only `usage`, `spent` and `close` wait for the database."""
+    """The accounts of a running server. Only `usage`, `spent`, `token_spent` and `close` wait for the database."""
+
+    @property
+    def key_store(self) -> KeyStore:
+        """The keys for the operator."""
 
     def key(self, secret: str) -> Key:
         """The key of a secret; InvalidApiKey if there is none, or it has expired or is revoked."""
@@ -45,11 +50,23 @@ class Accounts(Protocol):
     def forget(self, call_id: str) -> None:
         """A call that has begun shall have no row."""
 
+    def token(self, text: str) -> tuple[Key, ScopedToken]:
+        """A scoped token and the key that signed it; InvalidApiKey, or PermissionDenied if the key may sign none."""
+
+    def is_token(self, text: str) -> bool:
+        """Whether a credential is a scoped token, valid or not, and no key."""
+
+    def sign(self, secret: str, token: ScopedToken) -> str:
+        """The text of a token that the key of a secret signs; raises what `key` raises."""
+
     def record(self, entry: LedgerEntry) -> None:
         """Write a row of the ledger, within a second; of a call's rows, the first one counts."""
 
     def usage(self, query: UsageQuery) -> Sequence[UsageRow]:
         """Sums over the ledger. Waits for the database: AccountsError if it is away."""
+
+    def token_spent(self, key: str, token: str) -> Decimal:
+        """USD of all calls of a token, by its id. Waits for the database: AccountsError if it is away."""
 
     def spent(self) -> Mapping[str, tuple[Decimal, Decimal]]:
         """USD of this day and of this month by key. Waits for the database: AccountsError if it is away."""
@@ -64,20 +81,20 @@ class Accounts(Protocol):
 class KeyStore(Protocol):
     """The keys as the operator manages them; running servers take every change.
 
-    AccountsError says what cannot be done.
+    Every method waits for the database. AccountsError, of one of the kinds in `key.py`, says what cannot be done.
     """
 
     def create(self, key: Key) -> str:
         """Store a new key and return its secret, which cannot be found again."""
 
-    def all(self) -> list[Key]:
-        """All keys, by name."""
+    def all(self, after: str = "", limit: int | None = None) -> list[Key]:
+        """The keys by name, those after a name, and no more than a limit."""
 
     def find(self, name: str) -> Key:
         """The key with that name."""
 
-    def prefixes(self, name: str) -> list[str]:
-        """The prefixes of a key's secrets that are valid now, the newest first."""
+    def prefixes(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """The prefixes of the secrets that are valid now, by the names of these keys, the newest first."""
 
     def change(self, name: str, changes: dict[str, Any]) -> Key:
         """Set fields of a key that is not revoked, or of its limits, and return it."""

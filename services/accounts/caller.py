@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from services.accounts import scoped_token
 from services.accounts.key import ENDPOINTS, PRIORITIES
 from services.errors import PermissionDenied, quoted
 
 if TYPE_CHECKING:
     from services.accounts.key import Key
+    from services.accounts.scoped_token import ScopedToken
     from services.service_tier import ServiceTier
 
 
@@ -17,14 +20,23 @@ if TYPE_CHECKING:
 class Caller:
     """`account` names whom a call is counted for: a key, or an address where no keys are required.
 
-    `key` is the stored key, whose name the account is; None for one of `CHASQUI_API_KEYS` and without keys. `endpoint`
-    is the REST path without its prefix, empty for a gRPC caller's method that has none.
+    `key` is the stored key, whose name the account is; None for one of `CHASQUI_API_KEYS` and without keys. With a
+    `token` of it the caller may do what both allow. `endpoint` is the REST path without its prefix, empty for a gRPC
+    caller's method that has none.
     """
 
     account: str  # a key's name, `hash:` and the beginning of the hash of a key, or `address:`
     key: Key | None = None
     endpoint: str = ""
     call_id: str = ""  # 32 hexadecimal digits, if the call's id is given: a repetition replaces the earlier call's row
+    token: ScopedToken | None = None
+
+    @property
+    def identity(self) -> str:
+        """Whose prompts and stored objects they are: the account's, or apart from them those of one of its tokens."""
+        if self.token is None:
+            return self.account
+        return f"token:{hashlib.sha256(self.token.name(self.account).encode()).hexdigest()[:32]}"
 
     @property
     def weight(self) -> int:
@@ -32,18 +44,22 @@ class Caller:
         return PRIORITIES["normal" if self.key is None else self.key.priority]
 
     def check_endpoint(self, endpoint: str) -> None:
-        """PermissionDenied if the key may not use the endpoint."""
+        """PermissionDenied if the key, or the token, may not use the endpoint."""
+        if self.token is not None and endpoint not in scoped_token.ENDPOINTS:
+            raise PermissionDenied(f"A scoped token may not use the endpoint {quoted(endpoint)}.")
         if self.key is None or not self.key.endpoints or endpoint not in ENDPOINTS:
             return
         if endpoint not in self.key.endpoints:
             raise PermissionDenied(f"This API key may not use the endpoint {endpoint}.")
 
     def check_model(self, requested: str, served: str) -> None:
-        """PermissionDenied if the key may use neither the name that was requested nor the model's own."""
-        if self.key is None or not self.key.models:
-            return
-        if requested not in self.key.models and served not in self.key.models:
-            raise PermissionDenied(f"This API key may not use the model {quoted(requested)}.", param="model")
+        """PermissionDenied if the key, or the token, may use neither the requested name nor the model's own."""
+        for who, models in (
+            ("API key", () if self.key is None else self.key.models),
+            ("token", () if self.token is None else self.token.models),
+        ):
+            if models and requested not in models and served not in models:
+                raise PermissionDenied(f"This {who} may not use the model {quoted(requested)}.", param="model")
 
     def check_tier(self, tier: ServiceTier) -> None:
         """PermissionDenied if the key may not use the service tier."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
+from services.accounts.key import AccountsError
 from services.accounts.limiting.limiter import Limiter
 from services.accounts.limits import total_limits
 from services.settings import SettingsError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from services.accounts.api import Accounts, KeyStore, PriceStore
     from services.accounts.limiting.api import LimitStore
+    from services.accounts.scoped_token import ScopedToken
     from services.accounts.usage import UsageQuery, UsageRow
     from services.settings import Settings
 
@@ -32,7 +35,7 @@ def open_accounts(settings: Settings) -> Accounts | None:
     return SqlAccounts(settings.accounts, _journal(settings))
 
 
-def build_limiter(settings: Settings) -> Limiter:
+def build_limiter(settings: Settings, accounts: Accounts | None) -> Limiter:
     """What holds calls to the limits; SettingsError if the total limits or their store are none."""
     # Not above: the command line imports this module, and a health check is a new process every time.
     from services.accounts.limiting.in_process import InProcess
@@ -44,7 +47,23 @@ def build_limiter(settings: Settings) -> Limiter:
         except ImportError as error:
             raise _not_installed(error) from error
         store = Valkey(settings.limits_store)
-    return Limiter(store, total_limits(settings.total_limits), opens=settings.limits_fail_open)
+    token_spent = _nothing_spent if accounts is None else accounts.token_spent
+    return Limiter(store, total_limits(settings.total_limits), opens=settings.limits_fail_open, token_spent=token_spent)
+
+
+def sign_token(secret: str, token: ScopedToken) -> str:
+    """A scoped token that the key with this secret signs, which needs neither server nor database.
+
+    AccountsError if the secret is that of no key.
+    """
+    try:
+        from services.accounts.token_signature import signed
+    except ImportError as error:
+        raise _not_installed(error) from error
+    try:
+        return signed(secret, token)
+    except ValueError as error:
+        raise AccountsError("The key is none that `chasqui keys create` prints.") from error
 
 
 @contextmanager
@@ -91,6 +110,11 @@ def _opened(settings: Settings) -> Iterator[Any]:
         engine.dispose()
 
 
+def _nothing_spent(_: str, __: str) -> Decimal:
+    """Without accounts there are no tokens."""
+    return Decimal(0)
+
+
 def _journal(settings: Settings) -> Path:
     """The path of the journal: as it is set, else beside the SQLite file, else among temporary files."""
     if settings.accounts_journal:
@@ -102,5 +126,5 @@ def _journal(settings: Settings) -> Path:
 
 def _not_installed(error: ImportError) -> SettingsError:
     return SettingsError(
-        f"CHASQUI_ACCOUNTS and CHASQUI_LIMITS_STORE need the extra 'accounts', as in chasqui[accounts]: {error}."
+        f"Accounts, tokens and CHASQUI_LIMITS_STORE need the extra 'accounts', as in chasqui[accounts]: {error}."
     )

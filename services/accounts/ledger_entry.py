@@ -36,6 +36,7 @@ class LedgerEntry(NamedTuple):
     cost: int
     seconds: float
     queue_seconds: float
+    token: str = ""  # the id of a scoped token of the key, if it made the call
 
     def to_json(self) -> str:
         """One line of the journal."""

@@ -10,8 +10,12 @@ from typing import Final
 
 _ALPHABET: Final = string.ascii_letters + string.digits
 _PREFIX_LENGTH: Final = 8
-_SECRET_LENGTH: Final = 40  # of 62 characters: 238 bits, which no slow hash needs to protect
-_FORM: Final = re.compile(rf"chasqui_([A-Za-z0-9]{{{_PREFIX_LENGTH}}})_[A-Za-z0-9]{{{_SECRET_LENGTH}}}")
+# Of 62 characters: 333 bits, which no slow hash needs to protect. The whole is longer than 64 bytes, and a longer key
+# HMAC-SHA256 replaces by its SHA-256 hash (RFC 2104, section 2), which is what is kept here. So a token can be signed
+# with the key itself, as callers of other services know it, and is verified with the hash.
+_SECRET_LENGTH: Final = 56
+_PREFIX: Final = re.compile(rf"[A-Za-z0-9]{{{_PREFIX_LENGTH}}}")
+_FORM: Final = re.compile(rf"chasqui_([A-Za-z0-9]{{{_PREFIX_LENGTH}}})_[A-Za-z0-9]{{40,{_SECRET_LENGTH}}}")
 
 
 def new_secret() -> str:
@@ -23,6 +27,16 @@ def prefix_of(secret: str) -> str | None:
     """The prefix, which may be shown and logged; None if the text does not have the form of a secret."""
     found = _FORM.fullmatch(secret)
     return None if found is None else found[1]
+
+
+def shown_prefix(prefix: str) -> str:
+    """The beginning of a secret, by which it is recognised."""
+    return f"chasqui_{prefix}_"
+
+
+def is_prefix(text: str) -> bool:
+    """Whether a text has the form of a prefix."""
+    return _PREFIX.fullmatch(text) is not None
 
 
 def hash_of(secret: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -10,20 +10,23 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-GROUPS: Final = ("key", "owner", "user", "model", "endpoint", "outcome", "month", "day", "hour")
+# What calls can be selected by, and what they can be summed by.
+FILTERS: Final = ("key", "owner", "user", "token", "model", "endpoint", "outcome")
+GROUPS: Final = (*FILTERS, "month", "day", "hour")
 
 
 @dataclass(frozen=True, slots=True)
 class UsageQuery:
-    """Calls that arrived from `since` until before `until`, None without a bound, of one key or all.
+    """Calls that arrived from `since` until before `until`, None without a bound, and have the values of `where`.
 
-    `by` are names of `GROUPS`; none of them for one sum over everything. Days and months are those of UTC.
+    `by` are names of `GROUPS`, none of them for one sum; `where` has names of `FILTERS`. Days and months are those of
+    UTC.
     """
 
     by: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
-    key: str | None = None
+    where: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

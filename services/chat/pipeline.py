@@ -101,7 +101,7 @@ class ChatPipeline:
         try:
             allowance = await self._limiter.admit(caller)
             self._recorder.begin(origin, model)
-            processed = await self._processed(request, caller.account, clock)
+            processed = await self._processed(request, caller.identity, clock)
             max_tokens = self._max_tokens(request, len(processed.prompt))
             await allowance.reserve(len(processed.prompt), reservation.n * max_tokens, model.price)
             facts = CallFacts(

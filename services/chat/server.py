@@ -17,12 +17,15 @@ from chasqui.v1 import (
     model_service_pb2,
     model_service_pb2_grpc,
     relay_service_pb2_grpc,
+    token_service_pb2,
+    token_service_pb2_grpc,
     usage_service_pb2,
     usage_service_pb2_grpc,
 )
 from services.accounts.factory import build_limiter, open_accounts
 from services.accounts.price_list import PriceList
 from services.chat.accounting.recorder import CallRecorder
+from services.chat.admin_server import build_admin_server
 from services.chat.pipeline import ChatPipeline
 from services.chat.request.catalogue import Catalogue
 from services.chat.request.input_processor import InputProcessor
@@ -34,6 +37,7 @@ from services.chat.transport.interceptors import AuthenticationInterceptor, Call
 from services.chat.transport.reflection import add_reflection
 from services.chat.transport.relay import RelayServicer
 from services.chat.transport.servicers import AccountServicer, ChatServicer, ModelServicer
+from services.chat.transport.token_servicer import TokenServicer
 from services.chat.transport.usage_servicer import UsageServicer
 from services.engine.factory import build_engine
 from services.errors import Interrupted
@@ -59,6 +63,7 @@ _DESCRIPTORS = (
     chat_service_pb2.DESCRIPTOR.services_by_name["ChatService"],
     model_service_pb2.DESCRIPTOR.services_by_name["ModelService"],
     usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"],
+    token_service_pb2.DESCRIPTOR.services_by_name["TokenService"],
 )
 _SERVICES = tuple(service.full_name for service in _DESCRIPTORS)
 _METHODS = tuple(f"{service.full_name}/{method.name}" for service in _DESCRIPTORS for method in service.methods)
@@ -99,7 +104,7 @@ class ChatServer:
         authentication = Authentication(settings.api_keys, self._accounts)
         if not authentication.required:
             log.warning("CHASQUI_API_KEYS is not set: calls need no key")
-        self._limiter = build_limiter(settings)
+        self._limiter = build_limiter(settings, self._accounts)
         self.admission = Admission(engine.capabilities.parallel, settings.max_queue, settings.max_queue_tokens)
         prices = PriceList(
             settings, engine.model.name, (lambda: ()) if self._accounts is None else self._accounts.prices
@@ -121,6 +126,7 @@ class ChatServer:
         self._relay = RelayServicer(pipeline, authentication, observer, settings.reader_timeout)
         self._relay_grpc: grpc.aio.Server = grpc.aio.server(options=_OPTIONS)
         relay_service_pb2_grpc.add_RelayServiceServicer_to_server(self._relay, self._relay_grpc)
+        self._admin_grpc = build_admin_server(settings, self._accounts, observer)
         show_server(self.admission, engine, self._health, self._relay.traffic)
         show_limits(self._limiter)
         show_ledger(self._accounts)
@@ -133,6 +139,8 @@ class ChatServer:
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, self._grpc)
         usage = UsageServicer(authentication, self._accounts)
         usage_service_pb2_grpc.add_UsageServiceServicer_to_server(usage, self._grpc)
+        tokens = TokenServicer(authentication, self._accounts)
+        token_service_pb2_grpc.add_TokenServiceServicer_to_server(tokens, self._grpc)
         # For the edge, and so in neither health nor reflection; it returns the caller's own account only.
         account_service_pb2_grpc.add_AccountServiceServicer_to_server(AccountServicer(authentication), self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
@@ -148,6 +156,9 @@ class ChatServer:
         if relay_address:
             _listen(self._relay_grpc, relay_address)
             await self._relay_grpc.start()
+        if self._admin_grpc is not None:
+            _listen(self._admin_grpc, self._settings.admin_address)
+            await self._admin_grpc.start()
         await self._grpc.start()
         self._watch = background_task(self._health.run(), "health")
         self._counting = background_task(self._limiter.run(self._spent), "limits")
@@ -176,7 +187,8 @@ class ChatServer:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.admission.drained(), _CLOSE_SECONDS)
         self._relay.close()
-        await asyncio.gather(self._grpc.stop(_CLOSE_SECONDS), self._relay_grpc.stop(_CLOSE_SECONDS))
+        servers = (self._grpc, self._relay_grpc, self._admin_grpc)
+        await asyncio.gather(*(server.stop(_CLOSE_SECONDS) for server in servers if server is not None))
         self._inputs.close()
         try:
             await asyncio.wait_for(self._engine.close(), _ENGINE_CLOSE_SECONDS)

@@ -12,13 +12,15 @@ import click
 from services.accounts.factory import opened_key_store
 from services.accounts.key import ENDPOINTS, PRIORITIES, AccountsError, Key
 from services.accounts.limits import LIMIT_NAMES, Limits, limit_of
+from services.accounts.secret import shown_prefix
 from services.commands.listing import FORMATS, listed
 from services.commands.moments import Moment, Span
+from services.commands.tokens import token
 from services.service_tier import ServiceTier
 from services.settings import SettingsError, read_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from services.accounts.api import KeyStore
 
@@ -36,6 +38,9 @@ _FORMAT: Final = click.option("--format", "form", type=click.Choice(FORMATS), de
 def keys(context: click.Context, accounts: str | None) -> None:
     """Manage API keys; a running server takes every change within a second."""
     context.obj = {} if accounts is None else {"accounts": accounts}
+
+
+keys.add_command(token)
 
 
 def _with_store(command: Callable[..., None]) -> Callable[..., None]:
@@ -96,7 +101,7 @@ def _limit(_: click.Context, parameter: click.Parameter, value: str | None) -> A
         raise click.BadParameter(f"{error}, nor 'none'.") from None
 
 
-def _names(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+def _names(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:
     """The names in a list with commas, none for `all`; None if the option is not given."""
     if value is None:
         return None
@@ -105,10 +110,6 @@ def _names(_: click.Context, parameter: click.Parameter, value: str | None) -> t
         return ()
     if not names:
         raise click.BadParameter("there is no name in it; 'all' lifts the limit.")
-    known: Any = {"endpoints": ENDPOINTS, "tiers": tuple(ServiceTier)}.get(str(parameter.name), names)
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(known)}.")
     return names
 
 
@@ -131,7 +132,7 @@ def create(store: KeyStore, name: str, form: str, **rights: Any) -> None:
 @_with_store
 def list_keys(store: KeyStore, form: str, everything: bool) -> None:
     """List the keys."""
-    rows = [_row(store, key) for key in store.all() if everything or key.status == "active"]
+    rows = _rows(store, [key for key in store.all() if everything or key.status == "active"])
     if rows or form == "json":
         click.echo(listed(rows, form))
 
@@ -142,7 +143,7 @@ def list_keys(store: KeyStore, form: str, everything: bool) -> None:
 @_with_store
 def show(store: KeyStore, name: str, form: str) -> None:
     """Show the key NAME, without its secret."""
-    row = _row(store, store.find(name))
+    [row] = _rows(store, [store.find(name)])
     if form == "table":
         click.echo(listed([{"field": field.replace("_", " "), "value": row[field]} for field in row], form))
     else:
@@ -192,15 +193,20 @@ def _show_secret(store: KeyStore, secret: str, name: str, form: str) -> None:
         click.echo(secret)
         click.echo("This key is not shown again.", err=True)
     else:
-        click.echo(listed([{"key": secret, **_row(store, store.find(name))}], form))
+        click.echo(listed([{"key": secret, **_rows(store, [store.find(name)])[0]}], form))
 
 
-def _row(store: KeyStore, key: Key) -> dict[str, Any]:
+def _rows(store: KeyStore, keys_: Sequence[Key]) -> list[dict[str, Any]]:
+    prefixes = store.prefixes([key.name for key in keys_])
+    return [_row(key, prefixes.get(key.name, ())) for key in keys_]
+
+
+def _row(key: Key, prefixes: Sequence[str]) -> dict[str, Any]:
     return {
         "name": key.name,
         "owner": key.owner,
         "status": key.status,
-        "prefixes": [f"chasqui_{prefix}_" for prefix in store.prefixes(key.name)],
+        "prefixes": [shown_prefix(prefix) for prefix in prefixes],
         "models": list(key.models or (_ALL,)),
         "endpoints": list(key.endpoints or (_ALL,)),
         "tiers": list(key.tiers or (_ALL,)),

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from services.accounts.factory import opened_ledger
-from services.accounts.usage import GROUPS, UsageQuery
+from services.accounts.usage import FILTERS, GROUPS, UsageQuery
 from services.commands.listing import FORMATS, listed
 from services.commands.moments import Moment
 from services.settings import SettingsError, read_environment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from services.accounts.usage import UsageRow
@@ -30,25 +31,33 @@ def _groups(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...
 _BY: Final = f"What the sums are grouped by, of {', '.join(GROUPS)}; separated by commas, empty for one sum."
 
 
+def _filters(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that select calls, None where they are not given."""
+    for name in reversed(FILTERS):
+        command = click.option(f"--{name}", help=f"Calls with this {name} only.")(command)
+    return command
+
+
 @click.command()
 @click.option("--accounts", metavar="FILE|URL", help="Where the ledger is.  [CHASQUI_ACCOUNTS]")
 @click.option("--by", callback=_groups, default="key", show_default=True, metavar="A,B", help=_BY)
 @click.option("--since", type=Moment(ahead=False), help="Calls from then on: a date of UTC, or 30d before now.")
 @click.option("--until", type=Moment(ahead=False), help="Calls before then.")
-@click.option("--key", help="Calls of this key only.")
+@_filters
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
 def usage(
     accounts: str | None,
     by: tuple[str, ...],
     since: datetime | None,
     until: datetime | None,
-    key: str | None,
     form: str,
+    **where: str | None,
 ) -> None:
     """Show tokens and cost of all calls, to the last picodollar; cancelled and failed ones are among them."""
     try:
         with opened_ledger(read_environment({} if accounts is None else {"accounts": accounts})) as report:
-            rows = report(UsageQuery(by, since, until, key))
+            given = {name: value for name, value in where.items() if value is not None}
+            rows = report(UsageQuery(by, since, until, given))
     except SettingsError as error:
         click.echo(f"chasqui: {error}", err=True)
         sys.exit(2)

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from services.cli import main
 from tests.support import postgresql, valkey
+from tests.support.operator import Operator
 from tests.support.postgresql import PostgreSQL
 from tests.support.valkey import ValkeyServer
 
@@ -29,18 +28,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
         pytest.skip("there is neither Valkey nor Redis on this machine (Debian: redis-server)")
     with ValkeyServer(tmp_path_factory.mktemp("valkey")) as server:
         yield server
-
-
-class Operator:
-    """Runs commands of `chasqui` beside the services."""
-
-    def __init__(self, place: str) -> None:
-        self.place = place
-
-    def run(self, *words: str) -> str:
-        done = CliRunner().invoke(main, words, env={"CHASQUI_ACCOUNTS": self.place})
-        assert done.exit_code == 0, done.output
-        return done.stdout.strip()
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from sqlalchemy import select
 from services.accounts.sql.database import open_database
 from services.accounts.sql.tables import CALLS
 from tests.accounts.callers import CHAT, Seen, call
-from tests.accounts.conftest import Operator
 from tests.support.http import get, post
+from tests.support.operator import Operator
 from tests.support.postgresql import PostgreSQL
 from tests.support.service import Service, free_row
 

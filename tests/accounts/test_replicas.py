@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.accounts.conftest import Operator
 from tests.support.http import post
+from tests.support.operator import Operator
 from tests.support.service import Service
 from tests.support.valkey import ValkeyServer
 

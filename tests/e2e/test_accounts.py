@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from click.testing import CliRunner
 from grpc_status import rpc_status
 
 from chasqui.v1 import (
@@ -26,8 +24,8 @@ from chasqui.v1 import (
     usage_service_pb2,
     usage_service_pb2_grpc,
 )
-from services.cli import main
 from tests.support.http import Reply, get, open_call, open_stream, post, read_until
+from tests.support.operator import Operator
 from tests.support.service import Service
 
 CHAT = {"model": "simulated", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 2}
@@ -35,21 +33,9 @@ TEXT = {"model": "simulated", "prompt": "Once", "max_tokens": 2}
 WORDS = {"model": "simulated", "prompt": "Once"}
 
 
-class Operator:
-    """Runs commands of `chasqui` beside the service."""
-
-    def __init__(self, place: Path) -> None:
-        self.place = str(place)
-
-    def run(self, *words: str) -> str:
-        done = CliRunner().invoke(main, words, env={"CHASQUI_ACCOUNTS": self.place})
-        assert done.exit_code == 0, done.output
-        return done.stdout.strip()
-
-
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Operator:
-    return Operator(tmp_path_factory.mktemp("accounts") / "accounts.db")
+    return Operator(str(tmp_path_factory.mktemp("accounts") / "accounts.db"))
 
 
 @pytest.fixture(scope="module")

@@ -397,6 +397,27 @@ BOUNDS: Final = (
         "unit/telemetry/test_histogram.py::test_labels_beyond_the_bound_are_counted_together",
     ),
     Bound(
+        "a scoped token",
+        "services.accounts.scoped_token:MAX_TOKEN_BYTES",
+        "bytes",
+        "401",
+        "unit/accounts/test_tokens.py::test_a_token_that_is_not_valid_is_refused_with_the_reason",
+    ),
+    Bound(
+        "scoped tokens whose spending a server remembers",
+        "services.accounts.limiting.spending:MOST_TOKENS",
+        "",
+        "read from the ledger again",
+        "unit/accounts/test_limits.py::test_many_tokens_are_forgotten_but_none_with_a_call",
+    ),
+    Bound(
+        "keys in a page of `ListKeys`",
+        "services.chat.transport.key_servicer:MOST_KEYS",
+        "",
+        "INVALID_ARGUMENT",
+        "unit/accounts/test_admin_services.py::test_what_is_wrong_is_named",
+    ),
+    Bound(
         "ledger rows that wait for the database",
         "services.accounts.journal:MAX_BYTES",
         "bytes",

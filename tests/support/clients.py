@@ -116,6 +116,8 @@ CLIENTS: Final[Mapping[str, Client]] = {
         "@ai-sdk/openai@3.0.141", _NPM, "texts, streams, objects, an agent with two tools whole and streamed"
     ),
     "Vercel's SDK for Anthropic": Client("@ai-sdk/anthropic@3.0.140", _NPM, "the same"),
+    "joserfc": Client("joserfc", APIS, "scoped tokens, signed with a key"),
+    "jsonwebtoken": Client("jsonwebtoken@9.0.3", _NPM, "the same"),
     "llm-comply": Client(
         "llm-comply",
         APIS,

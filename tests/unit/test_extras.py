@@ -39,6 +39,7 @@ CHOSEN = (
     "edge",
     "services.accounts.limiting.valkey",
     "services.accounts.sql",
+    "services.accounts.token_signature",
     "services.batches",
     "services.chat",
     "services.engine",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from decimal import Decimal
 
     from services.accounts.limits import Limits
@@ -19,11 +20,19 @@ STEPS: Final = int(MINUTE / STEP)
 
 
 # Tuples, because every call makes several: they cost a third of frozen dataclasses.
+class Budget(NamedTuple):
+    """Picodollars for all time, which is over at a moment; the store may forget it then."""
+
+    cost: int
+    expires_at: datetime
+
+
 class Subject(NamedTuple):
-    """Who is counted: a key by its name, or all calls together."""
+    """Who is counted: a key by its name, all calls together, or a token, which has a `budget` and no limits."""
 
     name: str
     limits: Limits
+    budget: Budget | None = None
 
 
 class Amounts(NamedTuple):
@@ -75,7 +84,8 @@ class Grant(NamedTuple):
 class Shortage(Exception):
     """A limit does not allow what is asked for: nothing was taken.
 
-    `limit` is the name of a field of `Limits`, `wait` the seconds until the same may be taken, None if it never may.
+    `limit` is the name of a field of `Limits`, or `SPENDING`; `wait` are the seconds until the same may be taken, None
+    if it never may.
     """
 
     subject: Subject
@@ -84,10 +94,21 @@ class Shortage(Exception):
     standing: Standing = field(default_factory=Standing)
 
 
+@dataclass(frozen=True, slots=True)
+class SpendingUnknown(Exception):
+    """The store does not have what a subject with a budget has spent: it must be begun, and nothing was taken."""
+
+    subject: Subject
+
+
 class StoreAway(Exception):
     """The store cannot be reached."""
 
 
+# The name of the limit that a budget is.
+SPENDING: Final = "spending_limit"
+# Reads from the ledger the USD of a token, by the name of its key and its id. Waits as the next one.
+TokenSpent = Callable[[str, str], "Decimal"]
 # Reads from the ledger the USD of this day and month by subject. Waits for the database: AccountsError if it is away.
 Spent = Callable[[], "Mapping[str, tuple[Decimal, Decimal]]"]
 
@@ -98,7 +119,13 @@ class LimitStore(Protocol):
     available: bool
 
     async def take(self, subjects: Sequence[Subject], amounts: Amounts) -> Grant:
-        """Count the amounts for every subject; Shortage if a limit of one does not allow it, StoreAway."""
+        """Count the amounts for every subject; Shortage if a limit of one does not allow it.
+
+        SpendingUnknown for a subject with a budget that is not begun, StoreAway.
+        """
+
+    async def begin(self, subject: Subject, spent: int) -> None:
+        """Count a subject with a budget from the picodollars that it has spent, unless it is counted; StoreAway."""
 
     def give_back(self, grant: Grant, amounts: Amounts) -> None:
         """Give back some of what was taken; does not wait. `amounts` are what the grant has too much."""

@@ -1,5 +1,6 @@
 -- Gives back some of what was taken. KEYS[1]: the prefix of all keys. ARGV[1]: JSON with `names` of subjects, `amounts`
--- as for taking, `server`, `step`, `day` and `month` of the grant. What is older than a minute is not there any more.
+-- as for taking, `server`, `step`, `day` and `month` of the grant. What is older than a minute is not there any more; keys
+-- have no amounts for all time, and tokens no others.
 local prefix = KEYS[1]
 local given = cjson.decode(ARGV[1])
 local amounts, step = given.amounts, string.format('%d', given.step)
@@ -15,7 +16,7 @@ for _, name in ipairs(given.names) do
     redis.call('HINCRBY', base .. ':running', given.server, -amounts.running)
   end
   if amounts.usd ~= 0 then
-    for _, period in ipairs({ given.day, given.month }) do
+    for _, period in ipairs({ given.day, given.month, 'all' }) do
       local key = base .. ':usd:' .. period
       if redis.call('EXISTS', key) == 1 then redis.call('DECRBY', key, string.format('%.0f', amounts.usd)) end
     end

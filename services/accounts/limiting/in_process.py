@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from services.accounts.key import AccountsError
 from services.accounts.limiting.api import STEP, Grant, Shortage, Standing
 from services.accounts.limiting.period import Periods, until_next
+from services.accounts.limiting.spending import Spending
 from services.accounts.limiting.window import Window
 from services.accounts.money import picodollars_of
 
@@ -50,7 +51,7 @@ class _Counts:
 
 
 class InProcess:
-    """Implements `LimitStore`. Subjects are remembered for ever: they are keys, of which there are few."""
+    """Implements `LimitStore`. Keys are remembered for ever, for there are few."""
 
     def __init__(
         self,
@@ -63,22 +64,36 @@ class InProcess:
         self._now = now
         self._periods = Periods()
         self._counts: defaultdict[str, _Counts] = defaultdict(_Counts)
+        self._spending = Spending()
 
     async def take(self, subjects: Sequence[Subject], amounts: Amounts) -> Grant:
-        """Count the amounts for every subject; Shortage if a limit of one does not allow it."""
+        """Count the amounts for every subject; Shortage if a limit of one does not allow it, SpendingUnknown."""
         step, now = int(self._clock() / STEP), self._now()
         day, month = self._periods.of(now)
-        counted = [self._counts[subject.name] for subject in subjects]
-        for subject, counts in zip(subjects, counted, strict=True):
+        tokens = [subject for subject in subjects if subject.budget is not None]
+        others = [subject for subject in subjects if subject.budget is None] if tokens else subjects
+        for subject in tokens:
+            self._spending.check(subject, amounts)
+        counted = [self._counts[subject.name] for subject in others]
+        for subject, counts in zip(others, counted, strict=True):
             self._check_minute(subject, counts, amounts, step)
             self._check_budgets(subject, counts, amounts, step, now)
         for counts in counted:
             counts.take(amounts, step, day, month)
-        return Grant(subjects, amounts, step, day, month, self._standing(subjects, step))
+        for subject in tokens:
+            self._spending.add(subject, amounts)
+        return Grant(subjects, amounts, step, day, month, self._standing(others, step))
+
+    async def begin(self, subject: Subject, spent: int) -> None:
+        """Count a subject with a budget from what it has spent, unless it is counted already."""
+        self._spending.begin(subject, spent, self._now())
 
     def give_back(self, grant: Grant, amounts: Amounts) -> None:
         """Give back some of what was taken."""
         for subject in grant.subjects:
+            if subject.budget is not None:
+                self._spending.give_back(subject, amounts)
+                continue
             counts = self._counts[subject.name]
             if amounts.calls:
                 counts.calls.give_back(grant.step, amounts.calls)

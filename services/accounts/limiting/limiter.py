@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from services.accounts.limiting.api import Amounts, Shortage, Standing, StoreAway, Subject
+from services.accounts.key import AccountsError
+from services.accounts.limiting.api import (
+    Amounts,
+    Budget,
+    Shortage,
+    SpendingUnknown,
+    Standing,
+    StoreAway,
+    Subject,
+)
 from services.accounts.limiting.budgets import Budgets
-from services.accounts.limits import LIMIT_NAMES
+from services.accounts.limits import LIMIT_NAMES, NO_LIMITS
+from services.accounts.money import picodollars_of, usd_of
 from services.errors import InsufficientQuota, RateLimitExceeded, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from services.accounts.caller import Caller
-    from services.accounts.limiting.api import Grant, LimitStore, Spent
+    from services.accounts.limiting.api import Grant, LimitStore, Spent, TokenSpent
     from services.accounts.limits import Limits
     from services.accounts.price import Price
     from services.errors import ChasquiError
@@ -34,8 +45,9 @@ _AWAY_SECONDS: Final = 1.0
 class Limiter:
     """Takes from a store what calls may use, and gives back what they did not."""
 
-    def __init__(self, store: LimitStore, total: Limits, *, opens: bool) -> None:
+    def __init__(self, store: LimitStore, total: Limits, *, opens: bool, token_spent: TokenSpent) -> None:
         """`total` are the limits of all calls together. While the store is away, calls are let in if it `opens`."""
+        self._token_spent = token_spent
         self._store = store
         self._of_all = [Subject(TOTAL, total)] if total else []
         self._opens = opens
@@ -61,6 +73,10 @@ class Limiter:
         RateLimitExceeded or InsufficientQuota if a limit is exceeded, Unavailable while the store is away.
         """
         subjects = []
+        token = caller.token
+        if token is not None and token.spending_limit is not None:
+            budget = Budget(picodollars_of(token.spending_limit), token.expires_at)
+            subjects.append(Subject(token.name(caller.account), NO_LIMITS, budget))
         if caller.key is not None and caller.key.limits:
             subjects.append(Subject(caller.key.name, caller.key.limits))
         subjects += self._of_all
@@ -74,23 +90,35 @@ class Limiter:
     async def take(self, subjects: Sequence[Subject], amounts: Amounts) -> Grant | None:
         """A grant, None while the store is away and calls are let in; raises what `admit` raises."""
         try:
-            return await self._store.take(subjects, amounts)
+            try:
+                return await self._store.take(subjects, amounts)
+            except SpendingUnknown as unknown:
+                await self._begin(unknown.subject)
+                return await self._store.take(subjects, amounts)
         except Shortage as shortage:
             self._count_refusal(shortage)
             raise _refusal(shortage) from None
-        except StoreAway:
+        except (AccountsError, StoreAway):
             if self._opens:
                 return None
             raise Unavailable(
                 "Limits cannot be checked now; try again later.", reason="LIMITS_UNAVAILABLE", retry_after=_AWAY_SECONDS
             ) from None
 
+    async def _begin(self, token: Subject) -> None:
+        """Give the store what the ledger has of a token; AccountsError or StoreAway if either is away."""
+        key, _, token_id = token.name.partition(":")
+        spent = await asyncio.to_thread(self._token_spent, key, token_id)
+        await self._store.begin(token, picodollars_of(spent))
+
     def budgets(self) -> Sequence[tuple[str, str, float]]:
         """Who, which budget and its spent share, for those budgets of which most is spent."""
         return self._budgets.shares(self._store)
 
     def _count_refusal(self, shortage: Shortage) -> None:
-        who = shortage.subject.name, shortage.limit
+        name = shortage.subject.name
+        # Of the tokens, which are many, by their key.
+        who = name if shortage.subject.budget is None else name.partition(":")[0], shortage.limit
         if who not in self.refused and len(self.refused) >= MOST_REFUSED:
             who = OTHERS, shortage.limit
         self.refused[who] = self.refused.get(who, 0) + 1
@@ -157,6 +185,12 @@ class Allowance:
 
 def _refusal(shortage: Shortage) -> ChasquiError:
     limit = shortage.limit
+    budget = shortage.subject.budget
+    if budget is not None:
+        usd = f"{usd_of(budget.cost).normalize():f} USD"
+        return InsufficientQuota(
+            f"The spending limit of this token is {usd}, and this call could exceed it.", limit, {}
+        )
     value = getattr(shortage.subject.limits, limit)
     who = "the service" if shortage.subject.name == TOTAL else "this API key"
     words = f"{limit.replace('_', ' ').replace('usd', 'USD')}"

@@ -1,8 +1,10 @@
 -- Counts amounts for every subject, or for none if a limit of one does not allow it.
 --
 -- KEYS[1]: the prefix of all keys. ARGV[1]: JSON with `subjects` (name, and limits of calls, tokens, running, day_usd and
--- month_usd, -1 for none), `amounts` (calls, running, tokens, usd), `server` (an id), `day`, `month`. USD are in
--- nanodollars. Returns JSON: `step`, and either `refused` (number of the subject, limit, steps to wait) or `standing`.
+-- month_usd, -1 for none), `scoped` (tokens of keys: name, and a limit of usd for all time), `amounts` (calls, running,
+-- tokens, usd), `server` (an id), `day`, `month`. USD are in nanodollars. Returns JSON: `unknown`, the name of a scoped
+-- token whose spending is not here; or `step`, and either `refused` (name, limit, steps to wait, -1 for ever) or
+-- `standing`.
 local prefix = KEYS[1]
 local asked = cjson.decode(ARGV[1])
 local amounts = asked.amounts
@@ -57,6 +59,13 @@ local function gauge(one, limit)
 end
 
 local used, standing = {}, {}
+for _, token in ipairs(asked.scoped) do
+  local spent = tonumber(redis.call('GET', prefix .. token.name .. ':usd:all') or '')
+  if spent == nil then return cjson.encode({ unknown = token.name }) end
+  if spent + amounts.usd > token.usd or spent >= token.usd then
+    return cjson.encode({ step = step, refused = { token.name, 'spending_limit', -1 } })
+  end
+end
 for number, subject in ipairs(asked.subjects) do
   local base = prefix .. subject.name
   local calls, tokens = window(base .. ':calls'), window(base .. ':tokens')
@@ -65,7 +74,7 @@ for number, subject in ipairs(asked.subjects) do
     local own = {}
     if subject.calls >= 0 then own.calls = gauge(calls, subject.calls) end
     if subject.tokens >= 0 then own.tokens = gauge(tokens, subject.tokens) end
-    return cjson.encode({ step = step, refused = { number, limit, steps }, standing = own })
+    return cjson.encode({ step = step, refused = { subject.name, limit, steps }, standing = own })
   end
   for _, kind in ipairs({ 'calls', 'tokens' }) do
     local limit, amount, one = subject[kind], amounts[kind], used[number][kind]
@@ -95,6 +104,9 @@ local function add(key, one, amount)
   if last == nil or last[1] ~= step then one.steps[#one.steps + 1] = { step, amount } end
 end
 
+for _, token in ipairs(asked.scoped) do
+  redis.call('INCRBY', prefix .. token.name .. ':usd:all', string.format('%.0f', amounts.usd))
+end
 for number = #asked.subjects, 1, -1 do
   local subject, one = asked.subjects[number], used[number]
   local base = prefix .. subject.name

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.accounts.key import AccountsError
-from services.accounts.limiting.api import STEP, Gauge, Grant, Shortage, Standing, StoreAway
+from services.accounts.limiting.api import STEP, Gauge, Grant, Shortage, SpendingUnknown, Standing, StoreAway
 from services.accounts.limiting.period import Periods, until_next
 from services.accounts.money import picodollars_of
 from services.settings import SettingsError
@@ -61,24 +61,43 @@ class Valkey:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def take(self, subjects: Sequence[Subject], amounts: Amounts) -> Grant:
-        """Count the amounts for every subject; Shortage if a limit of one does not allow it, StoreAway."""
+        """Count the amounts for every subject; Shortage if a limit of one does not allow it.
+
+        SpendingUnknown for a subject with a budget that is not begun, StoreAway.
+        """
         now = datetime.now(UTC)
         day, month = self._periods.of(now)
         asked = {
-            "subjects": [_subject(subject) for subject in subjects],
+            "subjects": [_subject(one) for one in subjects if one.budget is None],
+            "scoped": [{"name": one.name, "usd": _nano(one.budget.cost)} for one in subjects if one.budget is not None],
             "amounts": _amounts(amounts),
             "server": self._server,
             "day": day,
             "month": month,
         }
+        named = {subject.name: subject for subject in subjects}
         reply = json.loads(await self._run(self._take, asked))
-        standing = _standing(reply["standing"])
+        if "unknown" in reply:
+            raise SpendingUnknown(named[reply["unknown"]])
+        standing = _standing(reply.get("standing"))
         if "refused" in reply:
-            number, limit, steps = reply["refused"]
+            name, limit, steps = reply["refused"]
             money = limit.startswith("usd")
-            wait = until_next(limit, now) if money else None if steps < 0 else steps * STEP
-            raise Shortage(subjects[number - 1], limit, wait, standing)
+            wait = None if steps < 0 else until_next(limit, now) if money else steps * STEP
+            raise Shortage(named[name], limit, wait, standing)
         return Grant(subjects, amounts, reply["step"], day, month, standing)
+
+    async def begin(self, subject: Subject, spent: int) -> None:
+        """Count a subject with a budget from what it has spent, unless it is counted already; StoreAway."""
+        if subject.budget is None:
+            return
+        left = subject.budget.expires_at - datetime.now(UTC)
+        seconds = max(int(left.total_seconds()), 0) + _DAY_SECONDS  # a call that runs then is still settled
+        try:
+            await self._redis.set(f"{_PREFIX}{subject.name}:usd:all", _nano(spent), nx=True, ex=seconds)
+        except (OSError, RedisError) as error:
+            self._lost(error)
+            raise StoreAway from error
 
     def give_back(self, grant: Grant, amounts: Amounts) -> None:
         """Give back some of what was taken, soon."""
@@ -195,7 +214,7 @@ def _nano(picodollars: int) -> int:
     return -(-picodollars // _NANO)
 
 
-def _standing(found: Mapping[str, Any]) -> Standing:
+def _standing(found: Mapping[str, Any] | None) -> Standing:
     """The gauges of a script: limit, what remains, and steps until all of it is there again."""
     gauges = {
         name: Gauge(int(values[0]), int(values[1]), values[2] * STEP) for name, values in dict(found or {}).items()

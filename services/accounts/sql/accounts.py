@@ -6,26 +6,28 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from services.accounts.api import LedgerState
 from services.accounts.journal import Journal
-from services.accounts.key import AccountsError
+from services.accounts.scoped_token import MARK
 from services.accounts.sql.changes import Changes
-from services.accounts.sql.database import open_database
+from services.accounts.sql.database import open_database, or_away
 from services.accounts.sql.key_ring import KeyRing
+from services.accounts.sql.key_store import SqlKeyStore
 from services.accounts.sql.ledger import Ledger
 from services.accounts.sql.price_book import PriceBook
 from services.accounts.sql.usage_report import usage_report
+from services.accounts.token_signature import signed, signer_of
 from services.accounts.usage import UsageQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from services.accounts.api import KeyStore
     from services.accounts.key import Key
     from services.accounts.ledger_entry import LedgerEntry
     from services.accounts.listed_price import ListedPrice
+    from services.accounts.scoped_token import ScopedToken
     from services.accounts.usage import UsageRow
 
 
@@ -35,6 +37,7 @@ class SqlAccounts:
     def __init__(self, place: str, journal: Path) -> None:
         """`place` is a file or a `postgresql://` URL, `journal` a file; SettingsError if they cannot be used."""
         self._engine = open_database(place)
+        self.key_store: KeyStore = SqlKeyStore(self._engine)
         self._keys = KeyRing(self._engine)
         self._prices = PriceBook(self._engine)
         self._changes = Changes(self._engine, (self._keys.read, self._prices.read))
@@ -60,16 +63,31 @@ class SqlAccounts:
         """A call that has begun shall have no row."""
         self._ledger.forget(call_id)
 
+    def token(self, text: str) -> tuple[Key, ScopedToken]:
+        """A scoped token and the key that signed it; InvalidApiKey, or PermissionDenied if the key may sign none."""
+        return self._keys.token(text)
+
+    def is_token(self, text: str) -> bool:
+        """Whether a credential is a scoped token, valid or not, and no key."""
+        return text.startswith(MARK) or signer_of(text) is not None
+
+    def sign(self, secret: str, token: ScopedToken) -> str:
+        """The text of a token that the key of a secret signs; raises what `key` raises."""
+        self._keys.find(secret)
+        return signed(secret, token)
+
     def record(self, entry: LedgerEntry) -> None:
         """Write a row of the ledger, within a second; of a call's rows, the first one counts."""
         self._ledger.record(entry)
 
+    @or_away
     def usage(self, query: UsageQuery) -> Sequence[UsageRow]:
         """Sums over the ledger. Waits for the database: AccountsError if it is away."""
-        try:
-            return usage_report(self._engine, query)
-        except SQLAlchemyError as error:
-            raise AccountsError("The accounts' database is away.") from error
+        return usage_report(self._engine, query)
+
+    def token_spent(self, key: str, token: str) -> Decimal:
+        """USD of all calls of a token, by its id. Waits for the database: AccountsError if it is away."""
+        return self.usage(UsageQuery(where={"key": key, "token": token}))[0].cost
 
     def spent(self) -> Mapping[str, tuple[Decimal, Decimal]]:
         """USD of this day and of this month by key. Waits for the database: AccountsError if it is away."""

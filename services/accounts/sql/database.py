@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import time
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import sqlalchemy
 from alembic import command
@@ -14,12 +15,18 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
+from services.accounts.key import AccountsError
 from services.settings import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Connection, Engine
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +54,19 @@ def open_database(place: str) -> Engine:
         engine.dispose()
         raise _unusable(engine, error) from error
     return engine
+
+
+def or_away(method: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """The method, with AccountsError for a database that is away."""
+
+    @wraps(method)
+    def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        try:
+            return method(*args, **kwargs)
+        except SQLAlchemyError as error:
+            raise AccountsError("The accounts' database is away.") from error
+
+    return call
 
 
 def writing(engine: Engine) -> Any:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hmac
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
-from services.accounts.key import is_past
+from services.accounts.key import SIGNING, is_past
 from services.accounts.secret import hash_of, prefix_of
 from services.accounts.sql.key_store import key_of
 from services.accounts.sql.tables import KEYS, SECRETS
-from services.errors import InvalidApiKey
+from services.accounts.token_signature import signer_of, unknown_token, verified
+from services.errors import InvalidApiKey, PermissionDenied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from services.accounts.key import Key
+    from services.accounts.scoped_token import ScopedToken
 
 _NO_HASH: Final = bytes(32)
 
@@ -37,6 +40,7 @@ class KeyRing:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._no_hash = secrets.token_bytes(32)  # that of no key: nobody can sign with it
         self._secrets: Mapping[str, _Secret] = {}
 
     def find(self, secret: str) -> Key:
@@ -51,6 +55,22 @@ class KeyRing:
         if is_past(known.expires_at):
             raise InvalidApiKey("The API key has expired.")
         return _valid(known.key)
+
+    def token(self, text: str) -> tuple[Key, ScopedToken]:
+        """A token and the key that signed it; InvalidApiKey if either is not valid, PermissionDenied for such a key.
+
+        A wrong signature takes as long whether or not there is a key with the prefix that the token names.
+        """
+        known = self._secrets.get(signer_of(text) or "")
+        token = verified(text, self._no_hash if known is None else known.hash)
+        if known is None:
+            raise unknown_token()
+        if is_past(known.expires_at):
+            raise InvalidApiKey("The API key that signed the token has expired.")
+        key = _valid(known.key, "API key that signed the token")
+        if key.endpoints and SIGNING not in key.endpoints:
+            raise PermissionDenied("The API key that signed the token may not sign tokens.")
+        return key, token
 
     def named(self, name: str) -> Key:
         """The key with that name; InvalidApiKey if there is none, or it has expired or is revoked."""
@@ -68,10 +88,10 @@ class KeyRing:
         self._secrets = {row["prefix"]: _Secret(row["hash"], row["expires_at"], keys[row["key"]]) for row in rows}
 
 
-def _valid(key: Key) -> Key:
+def _valid(key: Key, name: str = "API key") -> Key:
     """The key; InvalidApiKey if it has expired or is revoked."""
     if key.revoked_at is not None:
-        raise InvalidApiKey("The API key is revoked.")
+        raise InvalidApiKey(f"The {name} is revoked.")
     if is_past(key.expires_at):
-        raise InvalidApiKey("The API key has expired.")
+        raise InvalidApiKey(f"The {name} has expired.")
     return key

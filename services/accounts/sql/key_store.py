@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import re
+from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from services.accounts.key import AccountsError, Key, is_past
+from services.accounts.key import Key, KeyExists, KeyIsRevoked, NoSuchKey, check_key, is_past
 from services.accounts.limits import LIMIT_NAMES, Limits
 from services.accounts.secret import hash_of, new_secret, prefix_of
 from services.accounts.sql.changes import raise_revision
-from services.accounts.sql.database import writing
+from services.accounts.sql.database import or_away, writing
 from services.accounts.sql.tables import KEYS, SECRETS
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine, RowMapping
+    from collections.abc import Mapping, Sequence
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+    from sqlalchemy import Connection, Engine, RowMapping
 
 
 class SqlKeyStore:
@@ -29,12 +29,10 @@ class SqlKeyStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    @or_away
     def create(self, key: Key) -> str:
-        """Store a new key and return its secret, which cannot be found again; AccountsError if the name is taken."""
-        if not _NAME.fullmatch(key.name):
-            raise AccountsError(
-                f"{key.name!r} is no name for a key: up to 64 letters, digits, '.', '_', '@' and '-' are."
-            )
+        """Store a new key and return its secret, which cannot be found again; WrongKey, KeyExists."""
+        check_key(key)
         secret = new_secret()
         try:
             with writing(self._engine) as connection:
@@ -42,45 +40,55 @@ class SqlKeyStore:
                 _add_secret(connection, key.name, secret)
                 raise_revision(connection)
         except IntegrityError:
-            raise AccountsError(f"There is a key {key.name!r} already; revoked keys keep their names.") from None
+            raise KeyExists(f"There is a key {key.name!r} already; revoked keys keep their names.") from None
         return secret
 
-    def all(self) -> list[Key]:
-        """All keys, by name."""
+    @or_away
+    def all(self, after: str = "", limit: int | None = None) -> list[Key]:
+        """The keys by name, those after a name, and no more than a limit."""
+        wanted = select(KEYS).where(KEYS.c.name > after).order_by(KEYS.c.name).limit(limit)
         with self._engine.connect() as connection:
-            return [key_of(row) for row in connection.execute(select(KEYS).order_by(KEYS.c.name)).mappings()]
+            return [key_of(row) for row in connection.execute(wanted).mappings()]
 
+    @or_away
     def find(self, name: str) -> Key:
-        """The key with that name; AccountsError if there is none."""
+        """The key with that name; NoSuchKey."""
         with self._engine.connect() as connection:
             return _find(connection, name)
 
-    def prefixes(self, name: str) -> list[str]:
-        """The prefixes of a key's secrets that are valid now, the newest first."""
-        wanted = select(SECRETS).where(SECRETS.c.key == name).order_by(SECRETS.c.created_at.desc())
+    @or_away
+    def prefixes(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """The prefixes of the secrets that are valid now, by the names of these keys, the newest first."""
+        wanted = select(SECRETS).where(SECRETS.c.key.in_(names)).order_by(SECRETS.c.created_at.desc())
+        found = defaultdict[str, list[str]](list)
         with self._engine.connect() as connection:
-            rows = connection.execute(wanted).mappings().all()
-        return [row["prefix"] for row in rows if not is_past(row["expires_at"])]
+            for row in connection.execute(wanted).mappings():
+                if not is_past(row["expires_at"]):
+                    found[row["key"]].append(row["prefix"])
+        return found
 
+    @or_away
     def change(self, name: str, changes: dict[str, Any]) -> Key:
-        """Set fields of a key or of its limits, and return it; AccountsError if it does not exist or is revoked."""
+        """Set fields of a key or of its limits, and return it; NoSuchKey, KeyIsRevoked, WrongKey."""
         with writing(self._engine) as connection:
             key = _unrevoked(connection, name)
             limits = {field: value for field, value in changes.items() if field in LIMIT_NAMES}
             others = {field: value for field, value in changes.items() if field not in limits}
             key = replace(key, limits=replace(key.limits, **limits), **others)
+            check_key(key)
             connection.execute(update(KEYS).where(KEYS.c.name == name).values(**_columns(key)))
             raise_revision(connection)
         return key
 
     def revoke(self, name: str) -> Key:
-        """End a key for good; AccountsError if it does not exist or is revoked."""
+        """End a key for good; NoSuchKey, KeyIsRevoked."""
         return self.change(name, {"revoked_at": datetime.now(UTC)})
 
+    @or_away
     def rotate(self, name: str, overlap: timedelta) -> str:
         """Give a key a new secret and return it; those that it had stay valid for `overlap`.
 
-        AccountsError if it does not exist or is revoked.
+        NoSuchKey, KeyIsRevoked.
         """
         secret = new_secret()
         end = datetime.now(UTC) + overlap
@@ -111,14 +119,14 @@ def _columns(key: Key) -> dict[str, Any]:
 def _find(connection: Connection, name: str) -> Key:
     row = connection.execute(select(KEYS).where(KEYS.c.name == name)).mappings().one_or_none()
     if row is None:
-        raise AccountsError(f"There is no key {name!r}.")
+        raise NoSuchKey(f"There is no key {name!r}.")
     return key_of(row)
 
 
 def _unrevoked(connection: Connection, name: str) -> Key:
     key = _find(connection, name)
     if key.revoked_at is not None:
-        raise AccountsError(f"The key {name!r} is revoked.")
+        raise KeyIsRevoked(f"The key {name!r} is revoked.")
     return key
 
 

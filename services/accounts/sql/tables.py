@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    literal_column,
 )
 
 from services.accounts.money import picodollars_of, usd_of
@@ -134,8 +135,12 @@ CALLS: Final = Table(
     Column("cost", Usd, nullable=False),
     Column("seconds", Float, nullable=False),
     Column("queue_seconds", Float, nullable=False),
+    Column("token", String(64), nullable=False, server_default=""),
     Index("ix_calls_key_at", "key", "at"),
 )
+# Of the few calls that have a token; a query of one must say that it is not empty.
+HAS_TOKEN: Final = CALLS.c.token != literal_column("''")
+Index("ix_calls_token", CALLS.c.token, CALLS.c.key, sqlite_where=HAS_TOKEN, postgresql_where=HAS_TOKEN)
 
 # Contents are files of the same name in a directory.
 FILES: Final = Table(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import String, cast, func, select
 
-from services.accounts.sql.tables import CALLS, Usd
+from services.accounts.sql.tables import CALLS, HAS_TOKEN, Usd
 from services.accounts.usage import UsageRow
 
 if TYPE_CHECKING:
@@ -31,8 +31,10 @@ def usage_report(engine: Engine, query: UsageQuery) -> list[UsageRow]:
         statement = statement.where(CALLS.c.at >= query.since)
     if query.until is not None:
         statement = statement.where(CALLS.c.at < query.until)
-    if query.key is not None:
-        statement = statement.where(CALLS.c.key == query.key)
+    for name, value in query.where.items():
+        statement = statement.where(CALLS.c[name] == value)
+    if query.where.get("token"):
+        statement = statement.where(HAS_TOKEN)
     if groups:
         statement = statement.group_by(*groups).order_by(*groups)
     with engine.connect() as connection:

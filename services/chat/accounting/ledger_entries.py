@@ -30,7 +30,7 @@ def entry(
     queue_seconds: float = 0.0,
 ) -> LedgerEntry:
     """The row of any call that was admitted; the cost is in picodollars."""
-    key = origin.caller.key
+    key, token = origin.caller.key, origin.caller.token
     return LedgerEntry(
         call_id=origin.ids.chat_id,
         at=origin.arrived,
@@ -47,4 +47,5 @@ def entry(
         cost=cost,
         seconds=seconds,
         queue_seconds=queue_seconds,
+        token="" if token is None else token.id,
     )

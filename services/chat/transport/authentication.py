@@ -1,4 +1,4 @@
-"""Authentication by bearer keys: those of the accounts, and those of the settings, kept as SHA-256 hashes."""
+"""Authentication by bearer keys, of the accounts or of the settings, kept as SHA-256 hashes, and by scoped tokens."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from services.accounts.api import Accounts
     from services.accounts.key import Key
+    from services.accounts.scoped_token import ScopedToken
 
 _FILE = "file:"
 _LISTED = "hash:"
@@ -28,14 +29,12 @@ _LISTED = "hash:"
 class Authentication:
     """Checks credentials against the accounts and `CHASQUI_API_KEYS`: keys, or a file of hashes that may change."""
 
-    def __init__(self, api_keys: str, accounts: Accounts | None = None) -> None:
-        """SettingsError if there is no key, the file is missing, or a line of it is not a hash."""
-        self._file = KeyFile(Path(api_keys.removeprefix(_FILE))) if api_keys.startswith(_FILE) else None
+    def __init__(self, api_keys: str, accounts: Accounts | None = None, setting: str = "CHASQUI_API_KEYS") -> None:
+        """SettingsError if there is no key, the file is missing, or a line of it is not a hash; it names `setting`."""
+        self._file = KeyFile(Path(api_keys.removeprefix(_FILE)), setting) if api_keys.startswith(_FILE) else None
         keys = [] if self._file else [key.strip() for key in api_keys.split(",") if key.strip()]
         if api_keys and not keys and self._file is None:
-            raise SettingsError(
-                f"CHASQUI_API_KEYS is {api_keys!r}, but has no key in it; unset it to accept calls without a key."
-            )
+            raise SettingsError(f"{setting} is {api_keys!r}, but has no key in it; unset it to do without.")
         self._hashes: Sequence[bytes] = [_digest(key) for key in keys]
         self._accounts = accounts
         self.required = bool(api_keys) or accounts is not None
@@ -53,10 +52,14 @@ class Authentication:
         secret = _secret(metadata.get("authorization"))
         if not secret:
             raise InvalidApiKey("There is no API key: send the header 'Authorization: Bearer KEY'.")
-        key = self._stored(secret)
-        caller = Caller(key.name if key else _account(_digest(secret)), key, endpoint)
+        key, token = self._stored(secret)
+        caller = Caller(key.name if key else _account(_digest(secret)), key, endpoint, token=token)
         caller.check_endpoint(endpoint)
         return caller
+
+    def secret(self, metadata: Mapping[str, str]) -> str:
+        """The key in the metadata of a call that `caller` has let in."""
+        return _secret(metadata.get("authorization"))
 
     def relayed(self, metadata: Mapping[str, str]) -> Caller:
         """Who makes a call over the Relay, whose other end is trusted: it may call for an account, `x-account`.
@@ -79,12 +82,20 @@ class Authentication:
     def _listed(self) -> Sequence[bytes]:
         return self._file.hashes() if self._file else self._hashes
 
-    def _stored(self, secret: str) -> Key | None:
-        """The key of the accounts, None for a key of the settings; InvalidApiKey if it is neither."""
-        if self._accounts is not None and (prefix_of(secret) or not (self._file or self._hashes)):
-            return self._accounts.key(secret)
+    def _stored(self, secret: str) -> tuple[Key | None, ScopedToken | None]:
+        """The key of the accounts, and its token if that is what is given; neither for a key of the settings.
+
+        InvalidApiKey if it is none of them.
+        """
+        if self._accounts is not None:
+            if prefix_of(secret):
+                return self._accounts.key(secret), None
+            if self._accounts.is_token(secret):
+                return self._accounts.token(secret)
+            if not (self._file or self._hashes):
+                return self._accounts.key(secret), None
         self._check_listed(secret)
-        return None
+        return None, None
 
     def _check_listed(self, secret: str) -> None:
         """Takes the same time for every wrong key: all hashes are compared, each in constant time."""

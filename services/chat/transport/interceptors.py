@@ -25,10 +25,18 @@ if TYPE_CHECKING:
 
 _OURS = "/chasqui.v1."
 _OPEN = "/grpc.health.v1.Health/"
-# The endpoints over REST that are the same. That of a chat follows from the request.
+# The endpoints over REST that are the same; that of a chat follows from the request. Methods that are not here have
+# their own names, which no scoped token may use.
 _ENDPOINTS = {
+    "/chasqui.v1.ChatService/Chat": "",
+    "/chasqui.v1.ChatService/StreamChat": "",
+    "/chasqui.v1.ModelService/ListModels": "models",
+    "/chasqui.v1.ModelService/GetModel": "models",
     "/chasqui.v1.ModelService/CountTokens": "tokenize",
     "/chasqui.v1.ModelService/Detokenize": "detokenize",
+    "/chasqui.v1.UsageService/ListUsage": "usage",
+    "/chasqui.v1.TokenService/CreateToken": "scoped-jwt",
+    "/chasqui.v1.TokenService/GetToken": "scoped-jwt",
 }
 
 
@@ -94,11 +102,12 @@ class AuthenticationInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or handler_call_details.method.startswith(_OPEN):
             return handler
         method = handler_call_details.method
+        ours = method.startswith(_OURS)
         try:
             metadata = metadata_of(handler_call_details.invocation_metadata)
-            self._authentication.caller(metadata, _ENDPOINTS.get(method, ""))
+            self._authentication.caller(metadata, _ENDPOINTS.get(method, method[1:] if ours else ""))
         except ChasquiError as error:
-            return _refusal(handler, error, observed=method.startswith(_OURS))
+            return _refusal(handler, error, observed=ours)
         return handler
 
 

@@ -24,15 +24,16 @@ class KeyFile:
     A file that is rewritten in place is empty for a moment; taken as it is, it would refuse every caller.
     """
 
-    def __init__(self, path: Path) -> None:
-        """SettingsError if the file cannot be read or a line of it is not a hash. It may be empty."""
+    def __init__(self, path: Path, setting: str) -> None:
+        """`setting` names the file, which may be empty. SettingsError if it cannot be read or a line is not a hash."""
         self._path = path
+        self._setting = setting
         self._problem = ""
         try:
             self._version = self._stat()
             self._hashes = self._read()
         except OSError as error:
-            raise SettingsError(f"CHASQUI_API_KEYS names the file {path}, which cannot be read: {error}.") from error
+            raise SettingsError(f"{setting} names the file {path}, which cannot be read: {error}.") from error
 
     def hashes(self) -> Sequence[bytes]:
         """The hashes of the keys, read again if the file has changed."""
@@ -59,10 +60,10 @@ class KeyFile:
         try:
             text = self._path.read_text(encoding="utf-8-sig")  # editors of Windows begin a file with a BOM
         except UnicodeDecodeError as error:
-            raise SettingsError(f"CHASQUI_API_KEYS: {self._path} cannot be read: {error}.") from error
+            raise SettingsError(f"{self._setting}: {self._path} cannot be read: {error}.") from error
         lines = [line.strip() for line in text.splitlines()]
         entries = [_LINE.fullmatch(line) for line in lines if line and not line.startswith("#")]
         if None in entries:
             number = entries.index(None) + 1
-            raise SettingsError(f"CHASQUI_API_KEYS: entry {number} of {self._path} is no SHA-256 hash in hexadecimal.")
+            raise SettingsError(f"{self._setting}: entry {number} of {self._path} is no SHA-256 hash in hexadecimal.")
         return [bytes.fromhex(entry[1]) for entry in entries if entry]

@@ -184,7 +184,7 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
     ) -> account_service_pb2.GetAccountResponse:
         """The account of the caller's key."""
         caller = self._authentication.caller(metadata_of(context.invocation_metadata()))
-        return account_service_pb2.GetAccountResponse(account=caller.account)
+        return account_service_pb2.GetAccountResponse(account=caller.identity)
 
 
 @asynccontextmanager

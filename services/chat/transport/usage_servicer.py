@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from chasqui.v1 import usage_service_pb2, usage_service_pb2_grpc
 from services.accounts.key import AccountsError
 from services.accounts.usage import GROUPS, UsageQuery
 from services.chat.transport.interceptors import metadata_of
-from services.errors import InvalidValue, NoAccounts, Unavailable, quoted
+from services.chat.transport.moments import moment_of
+from services.errors import InvalidValue, NoAccounts, PermissionDenied, Unavailable, quoted
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Mapping
 
     import grpc
-    from google.protobuf.timestamp_pb2 import Timestamp
 
     from services.accounts.api import Accounts
     from services.accounts.usage import UsageRow
@@ -28,9 +27,10 @@ _RETRY_SECONDS = 5.0
 
 
 class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
-    """Sums over the ledger, of the caller's own calls."""
+    """Sums over the ledger."""
 
-    def __init__(self, authentication: Authentication, accounts: Accounts | None) -> None:
+    def __init__(self, authentication: Authentication | None, accounts: Accounts | None) -> None:
+        """Callers see their own calls; without `authentication`, where they are all administrators, those of all."""
         self._authentication = authentication
         self._accounts = accounts
 
@@ -43,12 +43,11 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
         unknown = [name for name in request.by if name not in GROUPS]
         if unknown:
             raise InvalidValue(f"by has {quoted(unknown[0])}, but may have {', '.join(GROUPS)}.", param="by")
-        caller = self._authentication.caller(metadata_of(context.invocation_metadata()))
         query = UsageQuery(
             by=tuple(dict.fromkeys(request.by)),
-            since=_moment(request.since, "since") if request.HasField("since") else None,
-            until=_moment(request.until, "until") if request.HasField("until") else None,
-            key=caller.account,
+            since=moment_of(request.since, "since") if request.HasField("since") else None,
+            until=moment_of(request.until, "until") if request.HasField("until") else None,
+            where=_where(request.filter, self._own(context)),
         )
         try:
             rows = await asyncio.to_thread(self._accounts.usage, query)
@@ -56,12 +55,21 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
             raise Unavailable(str(error), reason="UNAVAILABLE", retry_after=_RETRY_SECONDS) from error
         return usage_service_pb2.ListUsageResponse(sums=[_sum(row) for row in rows])
 
+    def _own(self, context: Context) -> dict[str, str]:
+        """What all calls have that the caller may see."""
+        if self._authentication is None:
+            return {}
+        caller = self._authentication.caller(metadata_of(context.invocation_metadata()))
+        return {"key": caller.account} | ({} if caller.token is None else {"token": caller.token.id})
 
-def _moment(given: Timestamp, name: str) -> datetime:
-    try:
-        return given.ToDatetime(UTC)
-    except (OverflowError, ValueError) as error:
-        raise InvalidValue(f"{name} is no time between the years 1 and 9999.", param=name) from error
+
+def _where(given: usage_service_pb2.UsageFilter, own: Mapping[str, str]) -> dict[str, str]:
+    """What the calls must have; PermissionDenied if others are asked for than those that the caller may see."""
+    where = {field.name: value for field, value in given.ListFields()}
+    for name, value in own.items():
+        if where.setdefault(name, value) != value:
+            raise PermissionDenied(f"The usage of another {name} is not for this API key to see.", param=name)
+    return where
 
 
 def _sum(row: UsageRow) -> usage_service_pb2.UsageSum:

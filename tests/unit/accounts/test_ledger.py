@@ -215,4 +215,27 @@ def test_sums_are_grouped_by_time_and_bounded_by_it(ledger: Ledger, database: En
     assert times("hour")[0] == "2027-01-31 12"
     assert times("day", since=AT + timedelta(days=1)) == ["2027-02-01", "2027-02-02"]
     assert times("day", until=AT + timedelta(days=1)) == ["2027-01-31"]
-    assert times("day", key="ben") == []
+    assert times("day", where={"key": "ben"}) == []
+
+
+def test_calls_are_selected_by_every_filter_and_a_token_s_by_its_id(ledger: Ledger, database: Engine) -> None:
+    ledger.record(an_entry("own"))
+    for number, token in enumerate(("t", "t", "u")):
+        ledger.record(an_entry(f"{number}", token=token))
+    ledger.record(an_entry("other", key="ben", owner="o", user="f00", model="m", endpoint="e", outcome="failed"))
+    assert eventually(lambda: ledger.written == 5)
+
+    def calls(**where: str) -> int:
+        return usage_report(database, UsageQuery(where=where))[0].calls
+
+    assert (calls(token="t", key="ana"), calls(token="t", key="ben"), calls(token="")) == (2, 0, 2)
+    for name, value in {"owner": "o", "user": "f00", "model": "m", "endpoint": "e", "outcome": "failed"}.items():
+        assert (calls(**{name: value}), calls(**{name: value, "key": "ana"})) == (1, 0)
+    by_token = usage_report(database, UsageQuery(("token",), where={"key": "ana"}))
+    assert [(row.groups["token"], row.calls) for row in by_token] == [("", 1), ("t", 2), ("u", 1)]
+
+
+def test_a_line_of_a_journal_before_tokens_is_an_entry() -> None:
+    line = an_entry("a").to_json().replace(', "token": ""', "")
+    assert '"token"' not in line
+    assert LedgerEntry.from_json(line) == an_entry("a")

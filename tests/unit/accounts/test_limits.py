@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 
 from services.accounts.caller import Caller
-from services.accounts.key import Key
+from services.accounts.key import AccountsError, Key
+from services.accounts.limiting import spending
 from services.accounts.limiting.api import Amounts, LimitStore, Shortage, Subject
 from services.accounts.limiting.budgets import MOST_SHOWN
 from services.accounts.limiting.in_process import InProcess
@@ -20,6 +22,7 @@ from services.accounts.limiting.limiter import Limiter
 from services.accounts.limits import LIMIT_NAMES, NO_LIMITS, Limits, total_limits
 from services.accounts.money import PICODOLLARS
 from services.accounts.price import price_of
+from services.accounts.scoped_token import ScopedToken
 from services.errors import InsufficientQuota, RateLimitExceeded, Unavailable
 from services.settings import SettingsError
 from tests.support.wording import is_one_sentence
@@ -75,6 +78,17 @@ def caller(**limits: Any) -> Caller:
     return Caller("ana", Key("ana", "", datetime.now(UTC), limits=Limits(**limits)))
 
 
+def with_token(usd: str, named: str = "t", **limits: Any) -> Caller:
+    """A caller with a token of ana that may spend so much."""
+    token = ScopedToken(named, datetime.now(UTC) + timedelta(hours=1), (), Decimal(usd))
+    return replace(caller(**limits), token=token)
+
+
+def limiter_of(store: LimitStore, total: Limits = NO_LIMITS, *, opens: bool = False, spent: str = "0") -> Limiter:
+    """A limiter beside a ledger in which every token has spent so much."""
+    return Limiter(store, total, opens=opens, token_spent=lambda _, __: Decimal(spent))
+
+
 async def refused(limiter: Limiter, by: Caller) -> RateLimitExceeded:
     with pytest.raises(RateLimitExceeded) as raised:
         await limiter.admit(by)
@@ -88,7 +102,7 @@ async def settled(store: LimitStore) -> None:
 
 
 async def test_calls_of_a_minute_are_counted_and_the_next_is_refused_with_its_wait(store: LimitStore) -> None:
-    limiter = Limiter(store, NO_LIMITS, opens=False)
+    limiter = limiter_of(store)
     for remaining in (2, 1, 0):
         allowance = await limiter.admit(caller(calls_per_minute=3))
         allowance.settle()
@@ -107,7 +121,7 @@ async def test_calls_of_a_minute_are_counted_and_the_next_is_refused_with_its_wa
 
 
 async def test_a_minute_is_any_sixty_seconds(counted: InProcess, clock: Clock) -> None:
-    limiter = Limiter(counted, NO_LIMITS, opens=False)
+    limiter = limiter_of(counted)
     for _ in range(2):
         (await limiter.admit(caller(calls_per_minute=2))).settle()
         clock.seconds += 20
@@ -118,7 +132,7 @@ async def test_a_minute_is_any_sixty_seconds(counted: InProcess, clock: Clock) -
 
 
 async def test_tokens_are_reserved_at_most_and_the_rest_is_given_back(store: LimitStore) -> None:
-    limiter = Limiter(store, NO_LIMITS, opens=False)
+    limiter = limiter_of(store)
     by = caller(tokens_per_minute=100)
     first = await limiter.admit(by)
     await first.reserve(10, 80, PRICE)
@@ -135,14 +149,14 @@ async def test_tokens_are_reserved_at_most_and_the_rest_is_given_back(store: Lim
 
 
 async def test_a_call_that_exceeds_the_limit_by_itself_need_not_try_again(store: LimitStore) -> None:
-    allowance = await Limiter(store, NO_LIMITS, opens=False).admit(caller(tokens_per_minute=100))
+    allowance = await limiter_of(store).admit(caller(tokens_per_minute=100))
     with pytest.raises(RateLimitExceeded, match="which this call alone exceeds") as raised:
         await allowance.reserve(10, 91, PRICE)
     assert raised.value.retry_after is None
 
 
 async def test_calls_at_a_time_are_bounded_until_one_ends(store: LimitStore) -> None:
-    limiter = Limiter(store, NO_LIMITS, opens=False)
+    limiter = limiter_of(store)
     by = caller(concurrent_calls=2)
     first, _ = await limiter.admit(by), await limiter.admit(by)
     assert "2 concurrent calls" in (await refused(limiter, by)).message
@@ -154,7 +168,7 @@ async def test_calls_at_a_time_are_bounded_until_one_ends(store: LimitStore) -> 
 
 @pytest.mark.parametrize("period", ["usd_per_day", "usd_per_month"])
 async def test_a_budget_is_never_exceeded_and_what_was_not_spent_is_given_back(store: LimitStore, period: str) -> None:
-    limiter = Limiter(store, NO_LIMITS, opens=False)
+    limiter = limiter_of(store)
     by = caller(**{period: Decimal("0.0001")})  # 50 completion tokens
     first = await limiter.admit(by)
     await first.reserve(10, 40, PRICE)  # at most 90 millionths of a dollar
@@ -189,7 +203,7 @@ async def test_a_day_s_budget_is_there_again_on_the_next_day_and_a_month_s_in_th
 
 
 async def test_the_limits_of_all_calls_hold_for_every_caller(store: LimitStore) -> None:
-    limiter = Limiter(store, Limits(calls_per_minute=2), opens=False)
+    limiter = limiter_of(store, Limits(calls_per_minute=2))
     await limiter.admit(Caller("address:10.0.0.1"))
     await limiter.admit(caller(calls_per_minute=9))
     error = await refused(limiter, Caller("address:10.0.0.2"))
@@ -199,7 +213,7 @@ async def test_the_limits_of_all_calls_hold_for_every_caller(store: LimitStore) 
 
 
 async def test_what_the_ledger_has_is_spent_when_a_server_begins(store: LimitStore) -> None:
-    limiter = Limiter(store, Limits(usd_per_month=Decimal(9)), opens=False)
+    limiter = limiter_of(store, Limits(usd_per_month=Decimal(9)))
     running = asyncio.create_task(
         limiter.run(lambda: {"ana": (Decimal(1), Decimal(2)), "ben": (Decimal(0), Decimal(7))})
     )
@@ -210,11 +224,79 @@ async def test_what_the_ledger_has_is_spent_when_a_server_begins(store: LimitSto
     running.cancel()
 
 
+async def test_a_token_spends_no_more_than_its_limit_whatever_its_key_may(store: LimitStore) -> None:
+    limiter = limiter_of(store)
+    by = with_token("0.0001")  # 50 completion tokens
+    first = await limiter.admit(by)
+    await first.reserve(10, 40, PRICE)
+    second = await limiter.admit(by)
+    with pytest.raises(InsufficientQuota, match="spending limit of this token is") as raised:
+        await second.reserve(11, 0, PRICE)
+    assert (raised.value.limit, raised.value.retry_after) == ("spending_limit", None)
+    assert limiter.refused["ana", "spending_limit"] == 1
+    first.settle(20, 30 * PICODOLLARS // 10**6)
+    await settled(store)
+    await second.reserve(10, 30, PRICE)
+    assert (await refused(limiter, by)).reason == "INSUFFICIENT_QUOTA"
+    # Neither another token nor the key itself is at that limit.
+    for other in (with_token("0.0001", "u"), caller()):
+        await (await limiter.admit(other)).reserve(10, 40, PRICE)
+
+
+async def test_a_token_is_held_to_the_limits_of_its_key_too_and_counts_there(store: LimitStore) -> None:
+    limiter = limiter_of(store)
+    await limiter.admit(with_token("1", calls_per_minute=2))
+    allowance = await limiter.admit(with_token("1", "u", calls_per_minute=2))
+    assert allowance.standing.headers()["x-ratelimit-remaining-requests"] == "0"
+    for by in (with_token("1", "v", calls_per_minute=2), caller(calls_per_minute=2)):
+        assert (await refused(limiter, by)).limit == "calls_per_minute"
+    spent = limiter_of(store)
+    await (await spent.admit(with_token("9", "w", usd_per_day=Decimal("0.0001")))).reserve(10, 40, PRICE)
+    with pytest.raises(InsufficientQuota, match="USD per day"):
+        await (await spent.admit(caller(usd_per_day=Decimal("0.0001")))).reserve(10, 40, PRICE)
+
+
+async def test_what_a_token_has_spent_elsewhere_is_counted_from_its_first_call(store: LimitStore) -> None:
+    assert (await refused(limiter_of(store, spent="1"), with_token("1"))).limit == "spending_limit"
+    # It is read once: later it may be behind what is counted.
+    assert (await refused(limiter_of(store, spent="0"), with_token("1"))).limit == "spending_limit"
+
+
+@pytest.mark.parametrize("opens", [True, False])
+async def test_a_token_whose_spending_cannot_be_read_is_refused_unless_it_is_set_otherwise(opens: bool) -> None:
+    def away(_: str, __: str) -> Decimal:
+        raise AccountsError("The accounts' database is away.")
+
+    limiter = Limiter(InProcess(), NO_LIMITS, opens=opens, token_spent=away)
+    if opens:
+        (await limiter.admit(with_token("1"))).settle()
+        return
+    with pytest.raises(Unavailable) as raised:
+        await limiter.admit(with_token("1"))
+    assert raised.value.reason == "LIMITS_UNAVAILABLE"
+
+
+async def test_many_tokens_are_forgotten_but_none_with_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spending, "MOST_TOKENS", 3)
+    store = InProcess()
+    limiter = limiter_of(store)
+    running = await limiter.admit(with_token("0.0001", "running"))
+    await running.reserve(10, 40, PRICE)
+    for number in range(20):
+        allowance = await limiter.admit(with_token("0.0001", f"t{number}"))
+        await allowance.reserve(10, 40, PRICE)
+        allowance.settle(50, 90 * PICODOLLARS // 10**6)
+    with pytest.raises(InsufficientQuota):
+        await (await limiter.admit(with_token("0.0001", "running"))).reserve(10, 40, PRICE)
+    # An old one begins with the ledger again.
+    await (await limiter.admit(with_token("0.0001", "t0"))).reserve(10, 40, PRICE)
+
+
 async def test_without_limits_nothing_is_counted() -> None:
     class Untouched:
         available = True
 
-    limiter = Limiter(Untouched(), NO_LIMITS, opens=False)  # type: ignore[arg-type]
+    limiter = limiter_of(Untouched())  # type: ignore[arg-type]
     allowance = await limiter.admit(caller())
     await allowance.reserve(10, 10, PRICE)
     allowance.settle(20)
@@ -226,7 +308,7 @@ async def test_while_the_store_is_away_calls_are_refused_unless_it_is_set_otherw
     from services.accounts.limiting.valkey import Valkey
 
     store = Valkey("valkey://127.0.0.1:1")
-    limiter = Limiter(store, Limits(calls_per_minute=1), opens=opens)
+    limiter = limiter_of(store, Limits(calls_per_minute=1), opens=opens)
     if opens:
         for _ in range(2):
             (await limiter.admit(caller())).settle()
@@ -255,7 +337,7 @@ def test_total_limits_are_read() -> None:
 
 
 async def test_the_budgets_that_are_spent_most_are_known_by_their_share(counted: InProcess, clock: Clock) -> None:
-    limiter = Limiter(counted, Limits(usd_per_month=Decimal(1000)), opens=False)
+    limiter = limiter_of(counted, Limits(usd_per_month=Decimal(1000)))
     assert limiter.budgets() == []
     for number in range(MOST_SHOWN + 5):
         key = Key(f"key-{number}", "", datetime.now(UTC), limits=Limits(usd_per_day=Decimal(1), calls_per_minute=99))
@@ -270,14 +352,14 @@ async def test_the_budgets_that_are_spent_most_are_known_by_their_share(counted:
 
 
 async def test_a_budget_that_was_lifted_is_not_shown(counted: InProcess) -> None:
-    limiter = Limiter(counted, NO_LIMITS, opens=False)
+    limiter = limiter_of(counted)
     await limiter.admit(caller(usd_per_day=Decimal(1)))
     await limiter.admit(caller(calls_per_minute=9))
     assert limiter.budgets() == []
 
 
 async def test_what_budgets_have_spent_is_known_of_every_store(store: LimitStore) -> None:
-    limiter = Limiter(store, NO_LIMITS, opens=False)
+    limiter = limiter_of(store)
     allowance = await limiter.admit(caller(usd_per_day=Decimal(1), usd_per_month=Decimal(2)))
     await allowance.reserve(100_000, 0, PRICE)
     running = asyncio.create_task(limiter.run(dict))
@@ -293,7 +375,7 @@ async def test_refusals_of_more_keys_than_are_counted_are_counted_together(
     counted: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.accounts.limiting.limiter.MOST_REFUSED", len(LIMIT_NAMES) + 1)
-    limiter = Limiter(counted, NO_LIMITS, opens=False)
+    limiter = limiter_of(counted)
     for name in ("ana", "ben", "eva", "ana"):
         key = Key(name, "", datetime.now(UTC), limits=Limits(concurrent_calls=0))
         await refused(limiter, Caller(name, key))

@@ -40,6 +40,8 @@ TABLE = {
     Code.UNAUTHENTICATED: (401, "invalid_request_error"),
     Code.PERMISSION_DENIED: (403, "invalid_request_error"),
     Code.NOT_FOUND: (404, "invalid_request_error"),
+    Code.ALREADY_EXISTS: (409, "invalid_request_error"),
+    Code.FAILED_PRECONDITION: (400, "invalid_request_error"),
     Code.RESOURCE_EXHAUSTED: (429, "rate_limit_error"),
     Code.CANCELLED: (499, "invalid_request_error"),
     Code.UNKNOWN: (500, "server_error"),

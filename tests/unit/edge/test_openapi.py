@@ -82,4 +82,4 @@ def test_every_example_satisfies_its_own_schema() -> None:
                 content = operation["requestBody"]["content"]["application/json"]
                 assert valid(content["example"], content["schema"]["$ref"].rpartition("/")[2])
                 seen += 1
-    assert seen == 7
+    assert seen == 8

@@ -1,0 +1,78 @@
+"""Signs and verifies scoped tokens, JSON Web Tokens with HS256.
+
+The secret is the SHA-256 hash of the key that signs (services/accounts/secret.py): a server has it without having the
+key, and the owner of a key needs no server to sign. Whoever can read the accounts' database can sign as well, which any
+symmetric signature has to accept; a key that may not use the endpoint `scoped-jwt` has no valid tokens.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from functools import lru_cache
+from typing import Final
+
+import jwt
+
+from services.accounts.scoped_token import MARK, MAX_TOKEN_BYTES, ScopedToken, ScopeError, hashed_id, token_of
+from services.accounts.secret import hash_of, is_prefix, prefix_of
+from services.errors import InvalidApiKey
+
+_ALGORITHM: Final = "HS256"
+# The clock of whoever signs may be ahead, so that `iat` says nothing; `aud` is no claim of ours.
+_OPTIONS: Final[jwt.types.Options] = {"require": ["exp"], "verify_iat": False, "verify_aud": False, "verify_iss": False}
+# Nesting and numbers that no JSON parser takes raise the last ones.
+_MALFORMED: Final = (jwt.InvalidTokenError, ValueError, OverflowError, RecursionError)
+
+
+def signed(secret: str, token: ScopedToken) -> str:
+    """The text of a token that the key with this secret signs; ValueError if that is no secret of a key."""
+    prefix = prefix_of(secret)
+    if prefix is None:
+        raise ValueError("no secret of a key")
+    return MARK + jwt.encode(token.of_claims(), _jwk(hash_of(secret)), _ALGORITHM, {"kid": prefix})
+
+
+def signer_of(text: str) -> str | None:
+    """The prefix of the key by which a token says that it is signed; None if the text is no token."""
+    try:
+        kid = jwt.get_unverified_header(_bare(text)).get("kid")
+    except _MALFORMED:
+        return None
+    return kid if isinstance(kid, str) and is_prefix(kid) else None
+
+
+def verified(text: str, signing_hash: bytes) -> ScopedToken:
+    """The token, if a key with this hash has signed it; InvalidApiKey if not, or if it is not valid now."""
+    try:
+        bare = _bare(text)
+        claims = jwt.decode(bare, _jwk(signing_hash), [_ALGORITHM], options=_OPTIONS)
+        return token_of(claims, hashed_id(bare.rpartition(".")[0]))
+    except jwt.InvalidSignatureError:
+        raise unknown_token() from None
+    except jwt.ExpiredSignatureError:
+        raise InvalidApiKey("The token has expired.") from None
+    except jwt.ImmatureSignatureError:
+        raise InvalidApiKey("The token is not valid yet.") from None
+    except ScopeError as error:
+        raise InvalidApiKey(f"The token is not valid. {error}") from None
+    except _MALFORMED as error:
+        raise InvalidApiKey(f"The token is malformed: {str(error)[:80]}.") from None
+
+
+def unknown_token() -> InvalidApiKey:
+    """The refusal of a token that no key has signed: the same for a wrong signature and for a key that is not known."""
+    return InvalidApiKey("Incorrect token provided: it is not signed by a key that is known here.")
+
+
+@lru_cache(maxsize=1024)
+def _jwk(signing_hash: bytes) -> jwt.PyJWK:
+    """The hash as PyJWT takes it: given as bytes, one that looks like the beginning of a certificate is refused."""
+    secret = urlsafe_b64encode(signing_hash).rstrip(b"=").decode()
+    return jwt.PyJWK({"kty": "oct", "k": secret}, _ALGORITHM)
+
+
+def _bare(text: str) -> str:
+    """The JSON Web Token alone; InvalidTokenError if the text is too long for one."""
+    if len(text) > MAX_TOKEN_BYTES:
+        raise jwt.InvalidTokenError(f"it has more than {MAX_TOKEN_BYTES:,} bytes")
+    return text.removeprefix(MARK)

@@ -1,0 +1,105 @@
+"""The RPCs of TokenService."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from chasqui.v1 import token_service_pb2, token_service_pb2_grpc
+from services.accounts.key import AccountsError
+from services.accounts.scoped_token import LONGEST, ScopedToken, ScopeError, spending_limit
+from services.chat.transport.interceptors import metadata_of
+from services.chat.transport.moments import moment_of, timestamp_of
+from services.errors import InvalidApiKey, InvalidValue, NoAccounts, PermissionDenied, Unavailable
+
+if TYPE_CHECKING:
+    import grpc
+
+    from services.accounts.api import Accounts
+    from services.accounts.caller import Caller
+    from services.chat.transport.authentication import Authentication
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+_RETRY_SECONDS = 5.0
+
+
+class TokenServicer(token_service_pb2_grpc.TokenServiceServicer):
+    """Scoped tokens of the key in the metadata."""
+
+    def __init__(self, authentication: Authentication, accounts: Accounts | None) -> None:
+        self._authentication = authentication
+        self._accounts = accounts
+
+    async def CreateToken(  # noqa: N802 - the contract's name
+        self, request: token_service_pb2.CreateTokenRequest, context: Context
+    ) -> token_service_pb2.CreateTokenResponse:
+        """Sign a token."""
+        accounts, _, secret = self._signer(context)
+        try:
+            token = _token(request.scope)
+        except ScopeError as error:
+            raise InvalidValue(str(error), param=_FIELDS[error.field]) from error
+        return token_service_pb2.CreateTokenResponse(token=accounts.sign(secret, token), scope=_scope(token))
+
+    async def GetToken(  # noqa: N802 - the contract's name
+        self, request: token_service_pb2.GetTokenRequest, context: Context
+    ) -> token_service_pb2.GetTokenResponse:
+        """Describe a token."""
+        accounts, caller, _ = self._signer(context)
+        try:
+            key, token = accounts.token(request.token)
+        except (InvalidApiKey, PermissionDenied) as error:
+            raise InvalidValue(error.message, param="token") from error
+        if key.name != caller.account:
+            raise InvalidValue("The token is signed by another key.", param="token")
+        try:
+            spent = await asyncio.to_thread(accounts.token_spent, key.name, token.id)
+        except AccountsError as error:
+            raise Unavailable(str(error), reason="UNAVAILABLE", retry_after=_RETRY_SECONDS) from error
+        return token_service_pb2.GetTokenResponse(scope=_scope(token), spent_usd=f"{spent:f}")
+
+    def _signer(self, context: Context) -> tuple[Accounts, Caller, str]:
+        """The accounts, the caller, and its key; raises what refuses a caller that cannot sign."""
+        if self._accounts is None:
+            raise NoAccounts("Scoped tokens need CHASQUI_ACCOUNTS, which this server does not have.")
+        metadata = metadata_of(context.invocation_metadata())
+        caller = self._authentication.caller(metadata)
+        if caller.key is None:
+            raise PermissionDenied("Only the keys of CHASQUI_ACCOUNTS can sign tokens, not those of CHASQUI_API_KEYS.")
+        return self._accounts, caller, self._authentication.secret(metadata)
+
+
+# Of a scope, by the name of the token's field.
+_FIELDS = {
+    "id": "scope.id",
+    "expires_at": "scope.expires_at",
+    "models": "scope.models",
+    "spending_limit": "scope.spending_limit_usd",
+}
+
+
+def _token(scope: token_service_pb2.TokenScope) -> ScopedToken:
+    """The token of a scope, with defaults; ScopeError or InvalidValue if there is none."""
+    now = datetime.now(UTC)
+    end = moment_of(scope.expires_at, "scope.expires_at") if scope.HasField("expires_at") else now + LONGEST
+    if end <= now:
+        raise ScopeError("The token must expire later than now.", "expires_at")
+    return ScopedToken(
+        scope.id or uuid4().hex,
+        end,
+        tuple(scope.models),
+        spending_limit(scope.spending_limit_usd) if scope.HasField("spending_limit_usd") else None,
+    )
+
+
+def _scope(token: ScopedToken) -> token_service_pb2.TokenScope:
+    limit = token.spending_limit
+    return token_service_pb2.TokenScope(
+        id=token.id,
+        expires_at=timestamp_of(token.expires_at),
+        models=token.models,
+        spending_limit_usd=None if limit is None else f"{limit:f}",
+    )
