@@ -20,6 +20,7 @@ class Api:
     """`body` makes a request with a prompt, for so many tokens.
 
     `whole` and `delta` find the text in an answer and in an event; `last` are the events that end a whole stream.
+    `counted` gives the tokens of prompt and answer, and the cost, that a usage has.
     """
 
     path: str
@@ -27,6 +28,7 @@ class Api:
     whole: Callable[[Any], str]
     delta: Callable[[Any], str]
     last: frozenset[str]
+    counted: Callable[[Any], tuple[int, int, float]]
 
 
 def _response_body(prompt: str | list[Any], tokens: int) -> dict[str, Any]:
@@ -47,6 +49,7 @@ RESPONSES = Api(
     _response_text,
     lambda event: event["delta"] if event["type"] == "response.output_text.delta" else "",
     frozenset({"response.completed", "response.incomplete"}),
+    lambda usage: (usage["input_tokens"], usage["output_tokens"], usage["estimated_cost"]),
 )
 MESSAGES = Api(
     "/v1/messages",
@@ -54,6 +57,11 @@ MESSAGES = Api(
     lambda answer: "".join(block["text"] for block in answer["content"]),
     lambda event: event["delta"]["text"] if event["type"] == "content_block_delta" else "",
     frozenset({"message_stop"}),
+    lambda usage: (
+        usage["input_tokens"] + usage["cache_read_input_tokens"],
+        usage["output_tokens"],
+        usage["estimated_cost"],
+    ),
 )
 APIS = {"responses": RESPONSES, "messages": MESSAGES}
 

@@ -146,15 +146,15 @@ class Soak:
 
 def soak(seconds: float, round_seconds: float, seed: int, advance: Callable[[float], None]) -> Soak:
     """Run one."""
-    port = free_row(3)
+    port = free_row(4)
     settings: dict[str, Any] = {"engine": "simulated", "simulated_rate": 200, "parallel": 64, "log_level": "warning"}
     with TemporaryDirectory() as folder:
         accounts = Path(folder) / "accounts.db"
         made = CliRunner().invoke(chasqui, ["keys", "create", "soak"], env={"CHASQUI_ACCOUNTS": str(accounts)})
-        given = {**settings, "accounts": accounts, "metrics_address": f"127.0.0.1:{port}"}
+        given = {**settings, "accounts": accounts, "response_days": 1, "metrics_address": f"127.0.0.1:{port}"}
         with Service(**given) as service:
             chance = random.Random(seed)  # noqa: S311 - repeatable, guards nothing
-            running = Soak(service, accounts, port, Traffic(service.port, chance, made.stdout.strip()))
+            running = Soak(service, accounts, port, Traffic(service.port, chance, made.stdout.strip(), stores=True))
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(running.run(seconds, round_seconds, advance))
     return running

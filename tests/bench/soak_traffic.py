@@ -248,9 +248,6 @@ class Traffic:
         turns = (("user", prompt), ("assistant", answer), ("user", _GO_ON))
         return RESPONSES.body([{"role": role, "content": content} for role, content in turns], TOKENS[1])
 
-    async def _text(self, api: Api, body: dict[str, Any]) -> str:
-        return api.whole(await self._post(body, api.path))
-
     def _compare_text(self, body: dict[str, Any], text: str) -> None:
         [expected] = self._expected[_other_key(body)]
         if text != expected:
@@ -261,12 +258,21 @@ class Traffic:
         if texts != expected:
             raise WrongAnswerError(f"expected {expected!r}, got {texts!r}")
 
-    async def _post(self, body: dict[str, Any], path: str = load.CHAT) -> dict[str, Any]:
+    async def _post(self, body: dict[str, Any]) -> dict[str, Any]:
+        answer = await self._answered(body, load.CHAT)
+        usage = answer["usage"]
+        self._count(answer["id"], usage["prompt_tokens"], usage["completion_tokens"], usage["estimated_cost"])
+        return answer
+
+    async def _text(self, api: Api, body: dict[str, Any]) -> str:
+        answer = await self._answered(body, api.path)
+        self._count(f"chatcmpl-{answer['id'].partition('_')[2]}", *api.counted(answer["usage"]))
+        return api.whole(answer)
+
+    async def _answered(self, body: dict[str, Any], path: str) -> dict[str, Any]:
         status, answer = await self._exchange(body, path)
         if status != 200:
             raise BrokenError(f"{status}: {answer}")
-        usage = answer["usage"]
-        self._count(answer["id"], usage["prompt_tokens"], usage["completion_tokens"], usage["estimated_cost"])
         return answer
 
     def _count(self, call_id: str, prompt_tokens: int, completion_tokens: int, cost: float) -> None:

@@ -11,4 +11,5 @@ def test_mixed_traffic_with_kills_loses_nothing_and_answers_nothing_wrongly() ->
     assert not bad, slice_.traffic.failures
     assert {kill.part for kill in slice_.kills} == {"server", "edge", "envoy"}
     kinds = {"streamed", "whole", "tools", "n = 3", "structured", "bad input", "disconnect", "gRPC whole"}
+    kinds |= {"responses streamed", "responses whole", "messages streamed", "messages whole", "conversation"}
     assert kinds < set(slice_.traffic.right)
