@@ -42,14 +42,15 @@ class Settings(EngineSettings):
     )
     price: str = setting(
         "0.055",
-        "Price of all tokens, or the prices of prompt, cached prompt and completion tokens, separated by commas.",
+        "Price of all tokens, or the prices of prompt, cached prompt and completion tokens, separated by commas; it "
+        "holds while CHASQUI_ACCOUNTS has none (`chasqui prices`).",
         unit="USD per million tokens",
     )
     priority_price: float = setting(
-        1.5, "Price of calls with service_tier priority, in multiples of CHASQUI_PRICE.", minimum=0, maximum=5
+        1.5, "Price of calls with service_tier priority, in multiples of that of default.", minimum=0, maximum=5
     )
     flex_price: float = setting(
-        0.8, "Price of calls with service_tier flex, in multiples of CHASQUI_PRICE.", minimum=0, maximum=5
+        0.8, "Price of calls with service_tier flex, in multiples of that of default.", minimum=0, maximum=5
     )
     flex_wait: float = setting(
         600.0,
@@ -65,12 +66,13 @@ class Settings(EngineSettings):
     accounts: str = setting(
         "",
         "SQLite file, or postgresql:// URL, of keys (`chasqui keys`), which calls then need as they do those of "
-        "CHASQUI_API_KEYS, and of a ledger (`chasqui usage`). Empty: no accounts.",
+        "CHASQUI_API_KEYS, of prices (`chasqui prices`), and of a ledger (`chasqui usage`). Empty: no accounts.",
     )
     accounts_journal: str = setting(
         "",
-        "File that keeps the ledger's rows while the database is away; a number is added to its name. Empty: beside "
-        "the SQLite file, or chasqui-ledger among the temporary files.",
+        "File that keeps the ledger's rows while the database is away, and beside it those of calls that run, for the "
+        "next server if this one is killed; a number is added to its name. Empty: beside the SQLite file, or "
+        "chasqui-ledger among the temporary files.",
     )
     admin_address: str = setting(
         "",
