@@ -15,6 +15,7 @@ from services.engine.load_error import EngineLoadError
 from services.engine.model.gguf_file import read_gguf
 from services.settings import DEMO_MODEL, Settings
 from tests.support.recording_sink import RecordingSink
+from tests.support.tiny_llama import CONTROL, UNKNOWN, write_sentence_piece_llama
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -74,6 +75,23 @@ async def test_text_cut_inside_a_character_still_counts_its_tokens(engine: Engin
     sampling = Sampling(logit_bias={first_byte_of_four: 100.0})
     sink = await run(engine, Generation(prompt=prompt, max_tokens=3, sampling=sampling))
     assert sink.tokens() == sink.ends[0].completion_tokens == 3
+
+
+async def test_tokens_of_the_same_bytes_are_scored_and_take_min_tokens_away(tmp_path: Path) -> None:
+    markers = {"<s>": CONTROL, "</s>": CONTROL, "<unk>": UNKNOWN}
+    path = write_sentence_piece_llama(tmp_path / "tiny.gguf", ["▁the", "th", "▁th", *"▁the,."], markers)
+    engine = build_engine(SETTINGS.replace(model=str(path), context_length=128))
+    await engine.start()
+    prompt = [*engine.tokenizer.opening, *engine.tokenizer.encode("the, the. ")]
+    assert engine.tokenizer.duplicates & set(prompt)
+    scored = await run(engine, Generation(prompt=prompt, max_tokens=0, prompt_logprobs=True, top_logprobs=300))
+    await engine.close()
+    assert scored.ends[0].error is None
+    assert len(scored.prompt_entries) == len(prompt)
+    for token, entry in zip(prompt[1:], scored.prompt_entries[1:], strict=True):
+        assert entry.data == engine.tokenizer.token_bytes(token)
+        assert entry.logprob in [logprob for data, logprob in entry.top if data == entry.data]
+    assert "min_tokens" not in engine.capabilities.parameters
 
 
 async def test_a_prompt_that_was_seen_before_is_cached(engine: Engine) -> None:

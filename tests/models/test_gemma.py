@@ -35,12 +35,11 @@ def test_a_completion_continues_its_prompt(client: OpenAI) -> None:
     assert "blue" in answer.choices[0].text
 
 
-def test_an_answer_is_as_long_as_min_tokens_asks(client: OpenAI) -> None:
-    answer = client.completions.create(
-        model=MODEL, prompt="The end.", temperature=0, max_tokens=40, extra_body={"min_tokens": 40}
-    )
-    assert answer.usage
-    assert answer.usage.completion_tokens == 40
+def test_min_tokens_is_refused_because_its_vocabulary_has_tokens_of_the_same_bytes(client: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.completions.create(model=MODEL, prompt="The end.", extra_body={"min_tokens": 40})
+    assert raised.value.param == "min_tokens"
+    assert raised.value.code == "unsupported_parameter"
 
 
 def test_a_scored_text_has_the_log_probabilities_of_its_generation(client: OpenAI) -> None:

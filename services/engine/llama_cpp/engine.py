@@ -106,14 +106,16 @@ class LlamaCppEngine:
         self._gguf = gguf
         self._options = options
         self._listener = PrivateListener()
+        self.tokenizer = tokenizer_from_gguf(gguf) if is_known(gguf) else core_tokenizer(gguf, self._listener)
         self.capabilities = Capabilities(
             options.context_length,
             len(gguf.tokens),
-            _PARAMETERS,
+            # min_tokens is a grammar of token ids, and llama.cpp's stop at one that shares its bytes with another.
+            _PARAMETERS - {"min_tokens"} if self.tokenizer.duplicates else _PARAMETERS,
             options.parallel,
             guided=True,
             scores_prompts=True,
-            # min_tokens is a grammar, and there can be only one.
+            # There can be only one grammar.
             exclusions=frozenset({("min_tokens", "response_format")}),
         )
         self.model = ModelInfo(
@@ -125,7 +127,6 @@ class LlamaCppEngine:
             eos_token=gguf.tokens[gguf.eos_id],
             tool_template=gguf.tool_template,
         )
-        self.tokenizer = tokenizer_from_gguf(gguf) if is_known(gguf) else core_tokenizer(gguf, self._listener)
         special = self.tokenizer.special_tokens
         self._visible_tokens = [text for text, token in special.items() if self.tokenizer.token_bytes(token)]
         self._text_tokens = token_ranges(filter(self.tokenizer.token_bytes, range(self.tokenizer.size)))

@@ -46,6 +46,8 @@ class PromptScorer:
         while begin < len(prompt):
             if self._ends_inside_character(prompt[begin]):
                 entries = [self._fragment(prompt, begin, top, slot)]
+            elif prompt[begin] in self._tokenizer.duplicates:
+                entries = [self._biased(prompt, begin, top, slot)]
             else:
                 entries = self._chunk(prompt, begin, top, slot)
             yield entries
@@ -53,11 +55,20 @@ class PromptScorer:
 
     def _chunk(self, prompt: Sequence[int], begin: int, top: int, slot: int | None) -> list[TokenLogprob]:
         """At least one token; the core stops behind a token that ends a turn."""
-        wanted = list(takewhile(lambda token: not self._ends_inside_character(token), prompt[begin : begin + _CHUNK]))
+        wanted = list(takewhile(self._has_grammar, prompt[begin : begin + _CHUNK]))
         reported = self._generate(prompt[:begin], wanted, max(top, 1), slot)
         if not reported or [entry["id"] for entry in reported] != wanted[: len(reported)]:
             raise PromptScoreError("llama.cpp did not generate the tokens of the prompt.")
         return [self._entry(entry["id"], entry["logprob"], entry["top_logprobs"][:top]) for entry in reported]
+
+    def _biased(self, prompt: Sequence[int], place: int, top: int, slot: int | None) -> TokenLogprob:
+        """A token that shares its bytes with another: the core's grammars stop at one, so that a bias chooses it."""
+        token = prompt[place]
+        request = {"prompt": list(prompt[:place]), "max_tokens": 1, "n_probs": max(top, 1), "temperature": 0}
+        reported = self._complete(request | {"logit_bias": [[token, _BIAS]]}, slot)
+        if [entry["id"] for entry in reported] != [token]:
+            raise PromptScoreError("llama.cpp did not generate a token of the prompt.")
+        return self._entry(token, reported[0]["logprob"], reported[0]["top_logprobs"][:top])
 
     def _fragment(self, prompt: Sequence[int], place: int, top: int, slot: int | None) -> TokenLogprob:
         """A token that ends inside a character, which the core never reports as generated.
@@ -103,6 +114,10 @@ class PromptScorer:
     def _entry(self, token: int, logprob: float, candidates: Sequence[dict[str, Any]]) -> TokenLogprob:
         data = self._tokenizer.token_bytes
         return TokenLogprob(data(token), logprob, [(data(other["id"]), other["logprob"]) for other in candidates])
+
+    def _has_grammar(self, token: int) -> bool:
+        """Whether a grammar of token ids can make the core generate the token and report it."""
+        return not self._ends_inside_character(token) and token not in self._tokenizer.duplicates
 
     def _ends_inside_character(self, token: int) -> bool:
         """Whether the last character of the token's bytes is cut, as the core sees it."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+from collections import Counter
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -84,6 +86,12 @@ class Tokenizer:
     def token_bytes(self, token: int) -> bytes:
         """The bytes that a token adds to a text; none for a control token."""
         return self._token_bytes[token]
+
+    @cached_property
+    def duplicates(self) -> frozenset[int]:
+        """Ids of the tokens whose bytes another one has, too: SentencePiece's "," and its byte token <0x2C>."""
+        count = Counter(self._token_bytes)
+        return frozenset(token for token, data in enumerate(self._token_bytes) if data and count[data] > 1)
 
     def decoder(self) -> TextDecoder:
         """A decoder for one choice."""
