@@ -13,6 +13,7 @@ from typing import Final
 
 import jwt
 
+from services.accounts.key import is_past
 from services.accounts.scoped_token import MARK, MAX_TOKEN_BYTES, ScopedToken, ScopeError, hashed_id, token_of
 from services.accounts.secret import hash_of, is_prefix, prefix_of
 from services.errors import InvalidApiKey
@@ -34,29 +35,28 @@ def signed(secret: str, token: ScopedToken) -> str:
 
 def signer_of(text: str) -> str | None:
     """The prefix of the key by which a token says that it is signed; None if the text is no token."""
-    try:
-        kid = jwt.get_unverified_header(_bare(text)).get("kid")
-    except _MALFORMED:
-        return None
-    return kid if isinstance(kid, str) and is_prefix(kid) else None
+    return None if len(text) > MAX_TOKEN_BYTES else _signer(text)
 
 
 def verified(text: str, signing_hash: bytes) -> ScopedToken:
     """The token, if a key with this hash has signed it; InvalidApiKey if not, or if it is not valid now."""
+    if len(text) > MAX_TOKEN_BYTES:
+        raise InvalidApiKey(f"The token is malformed: it has more than {MAX_TOKEN_BYTES:,} bytes.")
     try:
-        bare = _bare(text)
-        claims = jwt.decode(bare, _jwk(signing_hash), [_ALGORITHM], options=_OPTIONS)
-        return token_of(claims, hashed_id(bare.rpartition(".")[0]))
+        token = _verified(text, signing_hash)
     except jwt.InvalidSignatureError:
         raise unknown_token() from None
     except jwt.ExpiredSignatureError:
-        raise InvalidApiKey("The token has expired.") from None
+        raise _expired() from None
     except jwt.ImmatureSignatureError:
         raise InvalidApiKey("The token is not valid yet.") from None
     except ScopeError as error:
         raise InvalidApiKey(f"The token is not valid. {error}") from None
     except _MALFORMED as error:
         raise InvalidApiKey(f"The token is malformed: {str(error)[:80]}.") from None
+    if is_past(token.expires_at):
+        raise _expired()
+    return token
 
 
 def unknown_token() -> InvalidApiKey:
@@ -64,15 +64,31 @@ def unknown_token() -> InvalidApiKey:
     return InvalidApiKey("Incorrect token provided: it is not signed by a key that is known here.")
 
 
+# A caller sends its token with every call: it takes 80 us of CPU to parse and verify it, and 1 us to find it here. What
+# is not valid is not kept.
+@lru_cache(maxsize=1024)
+def _verified(text: str, signing_hash: bytes) -> ScopedToken:
+    """The token; raises what PyJWT and `token_of` do. Only its end can make it invalid later."""
+    bare = text.removeprefix(MARK)
+    claims = jwt.decode(bare, _jwk(signing_hash), [_ALGORITHM], options=_OPTIONS)
+    return token_of(claims, hashed_id(bare.rpartition(".")[0]))
+
+
+@lru_cache(maxsize=1024)
+def _signer(text: str) -> str | None:
+    try:
+        kid = jwt.get_unverified_header(text.removeprefix(MARK)).get("kid")
+    except _MALFORMED:
+        return None
+    return kid if isinstance(kid, str) and is_prefix(kid) else None
+
+
+def _expired() -> InvalidApiKey:
+    return InvalidApiKey("The token has expired.")
+
+
 @lru_cache(maxsize=1024)
 def _jwk(signing_hash: bytes) -> jwt.PyJWK:
     """The hash as PyJWT takes it: given as bytes, one that looks like the beginning of a certificate is refused."""
     secret = urlsafe_b64encode(signing_hash).rstrip(b"=").decode()
     return jwt.PyJWK({"kty": "oct", "k": secret}, _ALGORITHM)
-
-
-def _bare(text: str) -> str:
-    """The JSON Web Token alone; InvalidTokenError if the text is too long for one."""
-    if len(text) > MAX_TOKEN_BYTES:
-        raise jwt.InvalidTokenError(f"it has more than {MAX_TOKEN_BYTES:,} bytes")
-    return text.removeprefix(MARK)

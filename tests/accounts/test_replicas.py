@@ -80,6 +80,20 @@ def test_a_budget_holds_for_both_together(operator: Operator, replicas: list[Ser
     assert 0.00009 < float(row["cost_usd"]) <= 0.0001
 
 
+def test_a_token_spends_its_limit_once_for_both_together(operator: Operator, replicas: list[Service]) -> None:
+    key = operator.run("keys", "create", "signer")
+    for replica in replicas:
+        wait_for(200, replica, key)
+    token = operator.run("keys", "token", key, "--usd", "0.0001", "--id", "shared")
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: status(random.choice(replicas), token), range(400)))  # noqa: S311
+    assert {200, 429} == set(found)
+    time.sleep(1.5)
+    [row] = json.loads(operator.run("usage", "--by", "token", "--token", "shared", "--format", "json"))
+    assert (row["token"], row["calls"]) == ("shared", found.count(200))
+    assert 0.00009 < float(row["cost_usd"]) <= 0.0001
+
+
 def test_while_the_store_is_away_calls_are_refused_and_replicas_are_not_ready(
     operator: Operator, replicas: list[Service], store: ValkeyServer
 ) -> None:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import os
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from itertools import count
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import grpc
 import pytest
 
+import chasqui.v1
+from services.accounts.key import Key
+from services.accounts.scoped_token import ScopedToken
+from services.accounts.secret import new_secret
 from services.chat.transport.authentication import Authentication
-from services.errors import InvalidApiKey
+from services.chat.transport.interceptors import AuthenticationInterceptor
+from services.errors import InvalidApiKey, PermissionDenied
 from services.settings import SettingsError
 from tests.support.wording import is_one_sentence
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # Later than any clock, so that every write of a test changes a file's time.
 _times = count(2_000_000_000)
@@ -222,3 +228,89 @@ def test_without_keys_a_caller_is_its_address_or_network_whatever_key_it_shows(
     authentication = Authentication("")
     callers = (authentication.caller(shown("Bearer a", first)), authentication.caller(shown("Bearer b", second)))
     assert (callers[0] == callers[1]) is same
+
+
+class FakeAccounts:
+    """Has one key, `chasqui_...`, and takes every text that begins with `jwt:` or `eyJ` as a token of it."""
+
+    def __init__(self) -> None:
+        self.stored = Key("ana", "", datetime.now(UTC))
+        self.scope = ScopedToken("t", datetime.now(UTC) + timedelta(hours=1))
+
+    def key(self, secret: str) -> Key:
+        if secret != KEY:
+            raise InvalidApiKey("Incorrect API key provided: the key is not known here.")
+        return self.stored
+
+    def is_token(self, text: str) -> bool:
+        return text.startswith(("jwt:", "eyJ"))
+
+    def token(self, text: str) -> tuple[Key, ScopedToken]:
+        if "forged" in text:
+            raise InvalidApiKey("Incorrect token provided.")
+        return self.stored, self.scope
+
+
+KEY = new_secret()
+SERVICES = [
+    import_module(f"chasqui.v1.{path.stem}").DESCRIPTOR
+    for path in sorted(Path(chasqui.v1.__path__[0]).glob("*_service_pb2.py"))
+]
+
+
+def authentication(api_keys: str = "") -> Authentication:
+    return Authentication(api_keys, FakeAccounts())  # type: ignore[arg-type]
+
+
+def test_a_token_is_its_key_s_and_narrower() -> None:
+    by_key, by_token = (authentication().caller(shown(f"Bearer {given}")) for given in (KEY, "jwt:a.b.c"))
+    assert (by_key.account, by_key.token) == ("ana", None)
+    assert (by_token.account, by_token.token is not None) == ("ana", True)
+    for path in ("files", "batches/{id}", "scoped-jwt"):
+        authentication().caller(shown(f"Bearer {KEY}") | {"x-endpoint": path})
+        with pytest.raises(PermissionDenied):
+            authentication().caller(shown("Bearer jwt:a.b.c") | {"x-endpoint": path})
+
+
+@pytest.mark.parametrize("api_keys", ["", "listed"])
+def test_a_token_that_is_not_valid_is_no_key_either(api_keys: str) -> None:
+    for forged in ("jwt:forged", "eyJforged.b.c"):
+        with pytest.raises(InvalidApiKey):
+            authentication(api_keys).caller(shown(f"Bearer {forged}"))
+
+
+def test_keys_of_the_settings_stay_valid_beside_tokens() -> None:
+    assert authentication("listed,a.b.c").caller(shown("Bearer a.b.c")).key is None
+    assert authentication("listed").caller(shown("Bearer listed")).token is None
+
+
+async def test_of_all_methods_tokens_are_for_generation_counts_models_and_usage() -> None:
+    methods = [
+        f"/{service.full_name}/{method.name}"
+        for file in SERVICES
+        for service in file.services_by_name.values()
+        for method in service.methods
+    ]
+    interceptor = AuthenticationInterceptor(authentication())
+    handler: Any = grpc.unary_unary_rpc_method_handler(lambda _, __: None)
+
+    async def found(_: object) -> object:
+        return handler
+
+    async def allowed(credential: str) -> set[str]:
+        calls = [(method, Details(method, (("authorization", f"Bearer {credential}"),))) for method in methods]
+        results = [(method, await interceptor.intercept_service(found, details)) for method, details in calls]  # type: ignore[arg-type]
+        return {method.rpartition(".")[2] for method, result in results if result is handler}
+
+    assert len(await allowed(KEY)) == len(methods)
+    assert await allowed("jwt:a.b.c") == {
+        *("ChatService/Chat", "ChatService/StreamChat", "UsageService/ListUsage"),
+        *("ModelService/ListModels", "ModelService/GetModel", "ModelService/CountTokens", "ModelService/Detokenize"),
+    }
+
+
+class Details(NamedTuple):
+    """What an interceptor is given of a call."""
+
+    method: str
+    invocation_metadata: tuple[tuple[str, str], ...]
