@@ -18,3 +18,8 @@ def picodollars_of(amount: Decimal) -> int:
 def usd_of(picodollars: int) -> Decimal:
     """The same in USD, exact."""
     return Decimal(picodollars).scaleb(-_DIGITS)
+
+
+def usd_text(amount: Decimal) -> str:
+    """An amount of USD, without the zeros at its end."""
+    return f"{amount.normalize():f}"

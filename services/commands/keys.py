@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +13,7 @@ import click
 from services.accounts.factory import opened_key_store
 from services.accounts.key import ENDPOINTS, PRIORITIES, AccountsError, Key
 from services.accounts.limits import LIMIT_NAMES, Limits, limit_of
+from services.accounts.money import usd_text
 from services.accounts.secret import shown_prefix
 from services.commands.listing import FORMATS, listed
 from services.commands.moments import Moment, Span
@@ -211,7 +213,11 @@ def _row(key: Key, prefixes: Sequence[str]) -> dict[str, Any]:
         "endpoints": list(key.endpoints or (_ALL,)),
         "tiers": list(key.tiers or (_ALL,)),
         "created_at": key.created_at.isoformat(timespec="seconds"),
-        **{name: getattr(key.limits, name) for name in LIMIT_NAMES},
+        **{name: _shown(getattr(key.limits, name)) for name in LIMIT_NAMES},
         "priority": key.priority,
         "expires_at": key.expires_at and key.expires_at.isoformat(timespec="seconds"),
     }
+
+
+def _shown(limit: Any) -> Any:
+    return usd_text(limit) if isinstance(limit, Decimal) else limit

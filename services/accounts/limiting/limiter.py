@@ -20,7 +20,7 @@ from services.accounts.limiting.api import (
 )
 from services.accounts.limiting.budgets import Budgets
 from services.accounts.limits import LIMIT_NAMES, NO_LIMITS
-from services.accounts.money import picodollars_of, usd_of
+from services.accounts.money import picodollars_of, usd_of, usd_text
 from services.errors import InsufficientQuota, RateLimitExceeded, Unavailable
 
 if TYPE_CHECKING:
@@ -187,10 +187,9 @@ def _refusal(shortage: Shortage) -> ChasquiError:
     limit = shortage.limit
     budget = shortage.subject.budget
     if budget is not None:
-        usd = f"{usd_of(budget.cost).normalize():f} USD"
-        return InsufficientQuota(
-            f"The spending limit of this token is {usd}, and this call could exceed it.", limit, {}
-        )
+        usd = usd_text(usd_of(budget.cost))
+        message = f"The spending limit of this token is {usd} USD, and this call could exceed it."
+        return InsufficientQuota(message, limit, {})
     value = getattr(shortage.subject.limits, limit)
     who = "the service" if shortage.subject.name == TOTAL else "this API key"
     words = f"{limit.replace('_', ' ').replace('usd', 'USD')}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from chasqui.v1 import key_service_pb2
 from services.accounts.key import Key
 from services.accounts.limits import LIMIT_NAMES, Limits, limit_of
+from services.accounts.money import usd_text
 from services.accounts.secret import shown_prefix
 from services.chat.transport.moments import moment_of, timestamp_of
 from services.errors import InvalidValue, quoted
@@ -57,8 +58,7 @@ def _limits_message(limits: Limits) -> key_service_pb2.KeyLimits:
 
 
 def _usd(amount: Decimal | None) -> str | None:
-    """The amount, without the zeros at its end."""
-    return None if amount is None else f"{amount.normalize():f}"
+    return None if amount is None else usd_text(amount)
 
 
 def new_key(request: key_service_pb2.CreateKeyRequest) -> Key:

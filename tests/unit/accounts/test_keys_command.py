@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from services.accounts.secret import hash_of, new_secret
+from services.accounts.token_signature import verified
 from services.cli import main
 
 
@@ -44,6 +47,38 @@ def test_limits_are_set_and_lifted(accounts: str) -> None:
     assert (rows("show", "ana")[0]["models"], rows("show", "ana")[0]["endpoints"]) == (["m", "n"], ["tokenize"])
     assert run("limit", "ana", "--endpoints", "all").exit_code == 0
     assert (rows("show", "ana")[0]["models"], rows("show", "ana")[0]["endpoints"]) == (["m", "n"], ["all"])
+
+
+def test_amounts_are_shown_as_they_were_set(accounts: str) -> None:
+    run("create", "ana", "--usd-per-day", "2.50", "--usd-per-month", "100")
+    assert (rows("show", "ana")[0]["usd_per_day"], rows("show", "ana")[0]["usd_per_month"]) == ("2.5", "100")
+
+
+def test_a_token_is_signed_without_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = run("--accounts", str(tmp_path / "keys.db"), "create", "ana").stdout.strip()
+    monkeypatch.setenv("CHASQUI_ACCOUNTS", "/nowhere/at/all")
+    words = ("--models", "m, n", "--expires", "1h", "--usd", "0.5", "--id", "app")
+    printed = run("token", secret, *words).stdout.strip()
+    found = verified(printed, hash_of(secret))
+    assert (found.id, found.models, found.spending_limit) == ("app", ("m", "n"), Decimal("0.5"))
+    read = CliRunner().invoke(main, ["keys", "token"], input=f"{secret}\n").stdout.strip()
+    assert verified(read, hash_of(secret)).models == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("chasqui_key",), "is none that"),
+        ((new_secret(), "--expires", "400d"), "within 365 days"),
+        ((new_secret(), "--usd", "much"), "'much'"),
+        ((new_secret(), "--models", "m,"), "model's name is empty"),
+        ((new_secret(), "--id", "a b"), "The id must have"),
+    ],
+)
+def test_a_token_that_cannot_be_is_named_with_status_2(words: tuple[str, ...], named: str) -> None:
+    result = run("token", *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert named in result.stderr
 
 
 def test_revoked_keys_are_listed_only_with_all(accounts: str) -> None:
