@@ -102,10 +102,14 @@ CLIENTS: Final[Mapping[str, Client]] = {
     "smolagents": Client("smolagents", AGENTS, "an agent whose every step is a forced call, whole and streamed"),
     "openai-agents": Client("openai-agents", AGENTS, "chats, streams, typed output, a handoff and a tool"),
     "openai-agents over Responses": Client(
-        "openai-agents", APIS, "an agent with two tools, whole and streamed, over the API that it uses by default"
+        "openai-agents",
+        APIS,
+        "an agent with two tools over the API that it uses by default, whole, streamed and on stored responses",
     ),
-    "openai over Responses": Client("openai", APIS, "`create`, `stream` and `parse`; errors"),
-    "openai for Node over Responses": Client("openai@7.57.0", _NPM, "`create`, `stream` and `parse`; an error"),
+    "openai over Responses": Client("openai", APIS, "`create`, `stream` and `parse`; stored responses; errors"),
+    "openai for Node over Responses": Client(
+        "openai@7.57.0", _NPM, "`create`, `stream`, `parse`; stored responses; errors"
+    ),
     "Codex": Client("@openai/codex@0.171.0", _NPM, "`codex exec` of a task with a shell command"),
     "anthropic": Client("anthropic", APIS, "messages, streams, its tool runner, `parse`, counts, models; errors"),
     "anthropic for Node": Client("@anthropic-ai/sdk@1.14.0", _NPM, "messages, a stream with a tool, counts; an error"),

@@ -6,7 +6,10 @@ import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tests.support.front import served
+from click.testing import CliRunner
+
+from services.cli import main as chasqui
+from tests.support.front import front, served
 from tests.support.scripted_engine import ScriptedEngine
 
 if TYPE_CHECKING:
@@ -49,6 +52,16 @@ def script(prompt: str) -> list[str]:
     if QUESTION in prompt:
         return list("; ".join(map(json.dumps, CALLS)))
     return list(SUM if "2 and 2" in prompt else GREETING)
+
+
+@asynccontextmanager
+async def stored_two_tools(directory: Path) -> AsyncIterator[tuple[str, str]]:
+    """Serve the script where responses are stored; yields the base URL and a key."""
+    place = str(directory / "accounts.db")
+    made = CliRunner().invoke(chasqui, ["keys", "create", "client"], env={"CHASQUI_ACCOUNTS": place})
+    engine = ScriptedEngine(script, guided=True, context_length=65_536)
+    async with front(engine, directory, accounts=place, response_days=1.0) as running:
+        yield running.url, made.stdout.strip()
 
 
 @asynccontextmanager
