@@ -88,7 +88,8 @@ def test_an_entry_that_comes_again_is_one_row(ledger: Ledger, database: Engine) 
 def test_a_server_s_record_counts_and_not_what_an_edge_reports(
     ledger: Ledger, database: Engine, lost_first: bool
 ) -> None:
-    own, lost = an_entry("a"), an_entry("a", outcome=LOST, completion_tokens=2)
+    own = an_entry("a")
+    lost = an_entry("a", outcome=LOST, completion_tokens=9, at=own.at + timedelta(seconds=1))
     for entry in (lost, own) if lost_first else (own, lost):
         ledger.record(entry)
         assert eventually(lambda: ledger.waiting == 0)

@@ -15,10 +15,11 @@ import pytest
 from services.accounts.caller import Caller
 from services.accounts.key import AccountsError, Key
 from services.accounts.limiting import spending
-from services.accounts.limiting.api import Amounts, LimitStore, Shortage, Subject
+from services.accounts.limiting.api import STEPS, Amounts, LimitStore, Shortage, Subject
 from services.accounts.limiting.budgets import MOST_SHOWN
 from services.accounts.limiting.in_process import InProcess
 from services.accounts.limiting.limiter import Limiter
+from services.accounts.limiting.window import Window
 from services.accounts.limits import LIMIT_NAMES, NO_LIMITS, Limits, total_limits
 from services.accounts.money import PICODOLLARS
 from services.accounts.price import price_of
@@ -383,3 +384,11 @@ async def test_refusals_of_more_keys_than_are_counted_are_counted_together(
         ("ana", "concurrent_calls"): 2,
         (":others", "concurrent_calls"): 2,
     }
+
+
+def test_a_window_keeps_the_steps_of_one_minute_only() -> None:
+    window = Window()
+    for step in range(10 * STEPS):
+        window.add(step, 1)
+    assert len(window._amounts) == STEPS
+    assert window.sum(10 * STEPS - 1) == STEPS

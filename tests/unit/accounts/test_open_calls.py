@@ -73,7 +73,6 @@ def test_calls_beyond_the_bound_and_rows_that_fit_no_slot_are_not_kept(
     for entry in (an_entry("a"), an_entry("long", model="m" * 2000), an_entry("b")):
         calls.write(entry)
     calls.write(an_entry("c"))
-    calls.forget("c")
     assert OpenCalls(path).left == [an_entry("a"), an_entry("b")]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -71,6 +71,16 @@ def test_a_model_s_own_price_comes_before_that_of_all_models() -> None:
 def test_of_two_prices_for_the_same_time_the_later_one_counts() -> None:
     rows = (listed("1", 0), listed("2", 0))
     assert versions(PriceList(Settings(), "demo", lambda: rows), 0) == ["2 of all"]
+
+
+def test_a_change_holds_at_once_for_the_moment_that_was_asked_for_before() -> None:
+    changes: list[Sequence[ListedPrice]] = [(), (listed("1", 0),), (listed("2", 0),)]
+    prices = PriceList(Settings(price="0.5"), "demo", lambda: changes[0])
+    found = versions(prices, 1, 1)
+    for _ in range(2):
+        del changes[0]
+        found += versions(prices, 1, 1)
+    assert found == ["CHASQUI_PRICE=0.5"] * 2 + ["1 of all"] * 2 + ["2 of all"] * 2
 
 
 def test_the_tiers_are_multiples_of_a_listed_price() -> None:

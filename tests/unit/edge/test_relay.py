@@ -182,6 +182,9 @@ async def test_a_broken_stream_ends_its_calls_with_an_error_and_is_opened_again(
     server.chat.hangs = True
     streamed = relay.submit(REQUEST, PLAIN, streamed=True)
     unstreamed = asyncio.create_task(whole(relay, REQUEST, PLAIN))
+    # A batch of a long answer, of which the caller has nothing yet.
+    begun = relay.submit(REQUEST, PLAIN, streamed=False)
+    begun.deliver(relay_service_pb2.CallProgress(events=[events.started(), events.delta("a")], tokens=1))
     sink = Recorder()
     forwarding = asyncio.create_task(streamed.forward(sink))
     while len(sink.events) < 2:  # noqa: ASYNC110 - a list has nothing to await
@@ -198,7 +201,7 @@ async def test_a_broken_stream_ends_its_calls_with_an_error_and_is_opened_again(
     async with running_chat_server(tmp_path) as again:
         await is_connected(relay)
         assert await whole(relay, REQUEST, PLAIN) == again.chat.response
-        # The call that had begun, for the ledger.
+        # The streamed call that had begun, for the ledger.
         assert [lost.started for lost in again.relay.lost] == [events.started().started]
 
 
