@@ -186,19 +186,33 @@ class ChatPipeline:
         self, call: ChatCall, generation: Generation, reservation: Reservation, remaining: float | None
     ) -> None:
         """Queue a call for the engine. A flex call is accepted when the engine takes it: before, it may be refused."""
-        is_flex = reservation.tier is ServiceTier.FLEX
+        tokens = len(generation.prompt) + generation.max_tokens
 
         def start() -> None:
-            if is_flex:
-                call.accept(len(generation.prompt))
+            call.accept(len(generation.prompt))
             call.attach(self._engine.submit(generation, call))
 
-        tokens = len(generation.prompt) + generation.max_tokens
-        self._admission.queue(reservation, tokens, start, remaining=remaining)
-        if is_flex:
-            call.start_within(self._settings.flex_wait, lambda: self._admission.flex_unavailable(reservation))
-        else:
+        if reservation.tier is not ServiceTier.FLEX:
+            self._admission.queue(reservation, tokens, start, remaining=remaining)
             call.accept(len(generation.prompt))
+            return
+
+        def limit_wait() -> None:
+            call.start_within(self._settings.flex_wait, lambda: self._admission.flex_unavailable(reservation))
+
+        def queue_again() -> None:
+            self._admission.queue_again(reservation)
+            limit_wait()
+
+        self._admission.queue(
+            reservation,
+            tokens,
+            start,
+            remaining=remaining,
+            preempt=lambda: call.preempt(queue_again),
+            streamed=call.outbox.streamed,
+        )
+        limit_wait()
 
     def _served(self, request: ChatRequest, tier: ServiceTier, arrived: datetime) -> ServedModel:
         """The model that the request names, with the tier's price at its arrival; ModelNotFound if there is none."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from services.accounts.api import Accounts, LedgerState
     from services.accounts.limiting.limiter import Limiter
+    from services.batches.watch import BatchWatch
     from services.chat.scheduling.admission import Admission
     from services.chat.transport.health import HealthMonitor
     from services.chat.transport.relay_session import RelayTraffic
@@ -48,6 +49,10 @@ def show_server(admission: Admission, engine: Engine, health: HealthMonitor, tra
     counters: tuple[tuple[str, str, str, Callable[[], float]], ...] = (
         ("chasqui.relay.messages", "{message}", "Messages to edge workers.", lambda: traffic.messages),
         ("chasqui.relay.entries", "{entry}", "Entries of calls in those messages.", lambda: traffic.entries),
+        (
+            *("chasqui.calls.preempted", "{call}", "Flex calls that gave up their slots for others, to run again."),
+            lambda: admission.preempted,
+        ),
     )
     for name, unit, description, value in counters:
         meter.create_observable_counter(name, [_observed(value)], unit, description)
@@ -95,6 +100,23 @@ def show_ledger(accounts: Accounts | None) -> None:
     )
     for name, description, value in gauges:
         meter.create_observable_gauge(name, [_observed(_of_ledger(accounts, value))], "{row}", description)
+
+
+def show_batches(watch: BatchWatch | None) -> None:
+    """Register the metrics of batches; without any they stay at zero."""
+    meter = metrics.get_meter("chasqui.server")
+    gauges: tuple[tuple[str, str, str, Callable[[BatchWatch], float]], ...] = (
+        ("chasqui.batches.unfinished", "{batch}", "Batches that have not ended.", lambda each: each.unfinished),
+        ("chasqui.batches.open.lines", "{line}", "Lines of them without a result.", lambda each: each.open_lines),
+        ("chasqui.batches.age", "s", "Time since the oldest of them was created.", lambda each: each.oldest),
+        ("chasqui.batches.idle", "s", "Time since one of their lines last got its result.", lambda each: each.idle),
+    )
+    for name, unit, description, value in gauges:
+        meter.create_observable_gauge(name, [_observed(_of_batches(watch, value))], unit, description)
+
+
+def _of_batches(watch: BatchWatch | None, value: Callable[[BatchWatch], float]) -> Callable[[], float]:
+    return lambda: 0 if watch is None else value(watch)
 
 
 def _of_ledger(accounts: Accounts | None, value: Callable[[LedgerState], float]) -> Callable[[], float]:

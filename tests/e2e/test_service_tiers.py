@@ -6,6 +6,7 @@ import json
 import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -128,3 +129,21 @@ def test_under_load_priority_calls_run_first_and_flex_calls_last(service: Servic
     assert statuses == [200] * 6
     order = re.findall(r'"chat call ended","request_id":"(\w+)-\d"', service.output())
     assert order[-6:] == ["priority"] * 2 + ["default"] * 2 + ["flex"] * 2
+
+
+def test_a_call_takes_the_slot_of_a_flex_call_which_then_runs_again_and_is_billed_once(service: Service) -> None:
+    long = {**FLEX, "max_tokens": 100, "seed": 1}
+    with ThreadPoolExecutor(1) as pool:
+        preempted = pool.submit(post, service.url + CHAT, long, x_request_id="preempted")
+        time.sleep(0.25)
+        assert not preempted.done()
+        assert post(service.url + CHAT, SHORT, x_request_id="urgent").status == 200
+        assert not preempted.done()
+        answer = preempted.result().json()
+    assert answer == post(service.url + CHAT, long).json() | {"id": answer["id"], "created": answer["created"]}
+    assert answer["usage"]["completion_tokens"] == 100
+    output = service.output()
+    assert output.count('"chat call ended","request_id":"preempted"') == 1
+    assert output.index('"chat call ended","request_id":"urgent"') < output.index(
+        '"chat call ended","request_id":"preempted"'
+    )

@@ -58,15 +58,16 @@ class ChatCall:
         self._cost = 0  # in picodollars
         self._facts = facts
         self._form = form
-        self._choices = [
-            Choice(index, form, tokenizer.decoder(), outbox, keeps_output=keeps_output) for index in range(form.n)
-        ]
+        self._tokenizer = tokenizer
         self._keeps_output = keeps_output
+        self._choices = self._new_choices()
         self._on_end = on_end
         self._run = EngineRun(on_released)
         self._deadline: Deadline | None = None
         self._latest_start: Deadline | None = None
         self._unscored_echo = form.echo
+        self._accepted = False
+        self._queue_again: Callable[[], None] | None = None  # while it gives up its slots
         self._closed = False  # no more events are for the caller
         self._recorded = False
 
@@ -76,7 +77,10 @@ class ChatCall:
         return self._facts.rate_limits
 
     def accept(self, prompt_tokens: int) -> None:
-        """The call is queued: its caller gets Started, and the echo of the prompt if it asked for that."""
+        """The call is queued: its caller gets Started, once, and the echo of the prompt if it asked for that."""
+        if self._accepted:
+            return
+        self._accepted = True
         model = self._facts.model
         if self._form.counted_prompt is not None:
             self.outbox.count_usage(self._form.counted_prompt)
@@ -99,6 +103,18 @@ class ChatCall:
         if self._latest_start is not None:
             self._latest_start.cancel()
         self._run.submit(handle)
+
+    def preempt(self, queue_again: Callable[[], None]) -> bool:
+        """Give up the slots for a call that may not wait; `queue_again` is called when the engine has ended this one.
+
+        False, and nothing happens, if the caller may have some of the answer.
+        """
+        begun = self._form.echo or any(choice.ended for choice in self._choices)
+        if self._closed or begun or not self.outbox.can_begin_again:
+            return False
+        self._queue_again = queue_again
+        self._run.cancel()
+        return True
 
     def end_empty(self, prompt_tokens: int) -> None:
         """Accept and end a call that asked for no tokens, without the engine."""
@@ -169,6 +185,9 @@ class ChatCall:
 
     def end(self, end: End) -> None:
         """Complete the answer, unless the call has ended for the caller before, and record the usage."""
+        if self._queue_again is not None and not self._closed:
+            self._begin_again(self._queue_again)
+            return
         timings = replace(end.timings, queue=self._run.queue_seconds + end.timings.queue)
         seconds = time.monotonic() - self._facts.received
         try:
@@ -181,6 +200,18 @@ class ChatCall:
             self._break(error)
         finally:
             self._record(end.error, timings, seconds)
+
+    def _begin_again(self, queue_again: Callable[[], None]) -> None:
+        """The slots are given up: what was generated is forgotten, and counts for nobody."""
+        self._queue_again = None
+        self.outbox.begin_again()
+        self._choices = self._new_choices()
+        self._run.begin_again()
+        queue_again()
+
+    def _new_choices(self) -> list[Choice]:
+        form, decoder = self._form, self._tokenizer.decoder
+        return [Choice(index, form, decoder(), self.outbox, keeps_output=self._keeps_output) for index in range(form.n)]
 
     def _complete(self, end: End, timings: EngineTimings, seconds: float) -> None:
         """The end of the answer, unless the call has ended for the caller before."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class EngineRun:
-    """Begins when the call is queued.
+    """Begins when the call is queued; begins again when it gave up its slots and is queued once more.
 
     `on_released` is called, after a cancellation, with the seconds until the slots in the engine were free.
     """
@@ -22,7 +22,7 @@ class EngineRun:
         self._on_released = on_released
         self._queued = time.monotonic()
         self._handle: Handle | None = None
-        self._cancelled: float | None = None
+        self._cancelled = False
 
     @property
     def submitted(self) -> bool:
@@ -38,6 +38,11 @@ class EngineRun:
         """The call ends before the engine had it."""
         self.queue_seconds = time.monotonic() - self._queued
 
+    def begin_again(self) -> None:
+        """The engine has ended the call, which is queued once more."""
+        self._handle = None
+        self._cancelled = False
+
     def cancel_choice(self, index: int) -> None:
         """End one choice early."""
         if self._handle is not None:
@@ -47,11 +52,8 @@ class EngineRun:
         """End the whole generation early; idempotent."""
         if self._handle is None:
             return
-        if self._cancelled is None:
-            self._cancelled = time.monotonic()
-            self._handle.released.add_done_callback(self._released)
+        if not self._cancelled:
+            self._cancelled = True
+            began = time.monotonic()
+            self._handle.released.add_done_callback(lambda _: self._on_released(time.monotonic() - began))
         self._handle.cancel()
-
-    def _released(self, _: object) -> None:
-        if self._cancelled is not None:
-            self._on_released(time.monotonic() - self._cancelled)

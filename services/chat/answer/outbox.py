@@ -47,6 +47,7 @@ class Outbox:
         self._counted_prompt: int | None = None  # tokens of the prompt, if events carry the usage so far
         self._batch = 0 if streamed else BATCH
         self.is_ready = False  # announced, and not collected since
+        self._collected = False  # ever, if it is not streamed
         self._started: stream_pb2.Started | None = None
         # By choice.
         self._texts: dict[int, list[str]] = {}
@@ -62,6 +63,11 @@ class Outbox:
     def next_size(self) -> int:
         """About how many characters will be collected next."""
         return self._full[0][1] if self._full else self.unread
+
+    @property
+    def can_begin_again(self) -> bool:
+        """Whether the caller has nothing of the answer but Started, and nothing else is about to be sent."""
+        return not self.tokens if self.streamed else not (self._collected or self.is_ready)
 
     def count_usage(self, prompt_tokens: int) -> None:
         """Have every event carry the usage so far; to be called before `start`."""
@@ -147,13 +153,14 @@ class Outbox:
         self.failure = error
         self.only_text = False
         if not self.streamed:
-            self._full.clear()
-            self._texts.clear()
-            self._calls.clear()
-            self._logprobs.clear()
-            self._finishes.clear()
+            self._drop()
             self._started = None
         self._announce()
+
+    def begin_again(self) -> None:
+        """Drop what has gathered of the answer: its generation starts anew."""
+        self.tokens = self.unread = self._unread_full = 0
+        self._drop()
 
     def collect_texts(self) -> list[tuple[int, str]]:
         """The text that has gathered, by choice; to be called while there is `only_text`."""
@@ -169,6 +176,7 @@ class Outbox:
         The last batch of an answer ends with Completed, if there was no failure.
         """
         self.is_ready = False
+        self._collected = True
         if self._full:
             events, _, unread = self._full.popleft()
             self.unread -= unread
@@ -179,6 +187,13 @@ class Outbox:
         self.only_text = self._counted_prompt is None
         self.unread = 0
         return self._gathered()
+
+    def _drop(self) -> None:
+        self._full.clear()
+        self._texts.clear()
+        self._calls.clear()
+        self._logprobs.clear()
+        self._finishes.clear()
 
     @property
     def _ended(self) -> bool:

@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-# Flex calls leave one slot in so many free.
-_FLEX_LEAVES: Final = 10
+# Streamed flex calls, which cannot be preempted once they have begun, leave one slot in so many free.
+_STREAMS_LEAVE: Final = 10
 
 
 class _State(Enum):
     RESERVED = auto()  # its prompt is being processed
     QUEUED = auto()
     RUNNING = auto()
+    PREEMPTED = auto()  # the engine is about to end it, and it is queued again
     RELEASED = auto()
 
 
@@ -43,6 +44,8 @@ class Reservation:
     weight: int  # of the caller
     tokens: int = 0  # of all choices
     start: Callable[[], None] | None = None
+    preempt: Callable[[], bool] | None = None
+    streamed: bool = False
     state: _State = _State.RESERVED
     began: float = 0.0
 
@@ -56,8 +59,9 @@ class Admission:
     two fill a third each, and the rest is kept for callers with fewer (the dynamic thresholds of Choudhury and Hahne,
     1998). The same holds for tokens.
 
-    A flex call starts when no other call waits or is about to, and leaves a tenth of the slots, at least one of
-    several, free for the next that comes.
+    A flex call starts when there are more free slots than calls of other tiers that wait or are about to. When such a
+    call finds no free slot, flex calls are preempted: those that began last, which lose the least, and whose callers
+    have nothing of the answer yet. Streamed flex calls leave a tenth of the slots, at least one of several, to others.
     """
 
     def __init__(self, parallel: int, max_queue: int, max_queue_tokens: int) -> None:
@@ -74,13 +78,17 @@ class Admission:
         self._running_calls = 0
         self._empty = asyncio.Event()
         self._empty.set()
-        self._not_for_flex = max(1, parallel // _FLEX_LEAVES) if parallel > 1 else 0
         # Choices: those that do not run yet, by tier, and by tier and caller; and those that do.
         self._claimed: Counter[ServiceTier] = Counter()
         self._claims: Counter[tuple[ServiceTier, str]] = Counter()
         self._running = 0
+        self._returning = 0  # of those that run, the preempted ones
+        self._flex: dict[Reservation, None] = {}  # running and not preempted, in the order of their start
+        self._streamed_flex = 0
+        self._most_streamed_flex = parallel - (max(1, parallel // _STREAMS_LEAVE) if parallel > 1 else 0)
         self._queue = TieredQueue[Reservation]()
         self._service_time = ServiceTime()
+        self.preempted = 0  # calls, each as often as it was
 
     @property
     def running(self) -> int:
@@ -118,15 +126,26 @@ class Admission:
         return call
 
     def queue(
-        self, reservation: Reservation, tokens: int, start: Callable[[], None], *, remaining: float | None
+        self,
+        reservation: Reservation,
+        tokens: int,
+        start: Callable[[], None],
+        *,
+        remaining: float | None,
+        preempt: Callable[[], bool] | None = None,
+        streamed: bool = False,
     ) -> None:
         """Queue a call until the engine has slots for it; `start` is called then, which may be at once.
 
         `tokens` are those of the prompt and of the longest possible choice, `remaining` the seconds to the deadline.
+        `preempt`, of a flex call, asks it to give its slots up: it returns whether it does, and then calls
+        `queue_again` when they are free; it starts again later.
         Raises Unavailable if too many tokens wait, DeadlineExceeded if the call is not expected to start in time.
         """
         reservation.tokens = reservation.n * tokens
         reservation.start = start
+        reservation.preempt = preempt
+        reservation.streamed = streamed
         if self._queue or not self._fits(reservation):
             self._check_tokens(reservation)
             if remaining is not None and remaining < self._expected_wait(reservation):
@@ -135,21 +154,27 @@ class Admission:
         self._queue.add(reservation)
         self._dispatch()
 
+    def queue_again(self, reservation: Reservation) -> None:
+        """The engine has ended a call that was preempted, which is the next of its caller's flex calls."""
+        self._free(reservation)
+        self._claim(reservation, reservation.n)
+        reservation.state = _State.QUEUED
+        self._queue.add(reservation, first=True)
+        self._dispatch()
+
     def release(self, reservation: Reservation) -> None:
         """The call has ended; idempotent."""
         if reservation.state is _State.RELEASED:
             return
-        if reservation.state is _State.RUNNING:
-            self._running_calls -= 1
-            self._running -= reservation.n
-            self._queue.end(reservation)
+        if reservation.state in (_State.RUNNING, _State.PREEMPTED):
+            self._free(reservation)
             self._service_time.observe(time.monotonic() - reservation.began)
         else:
             self._claim(reservation, -reservation.n)
             if reservation.state is _State.QUEUED:
                 self._queue.remove(reservation)
         reservation.state = _State.RELEASED
-        reservation.start = None
+        reservation.start = reservation.preempt = None
         self._reserved -= 1
         if not self._reserved:
             self._empty.set()
@@ -179,6 +204,7 @@ class Admission:
         while self._queue and not self._halted:
             reservation = self._queue.next()
             if not self._fits(reservation):
+                self._preempt()
                 return
             self._queue.start(reservation)
             self._claim(reservation, -reservation.n)
@@ -186,18 +212,44 @@ class Admission:
             self._running += reservation.n
             reservation.state = _State.RUNNING
             reservation.began = time.monotonic()
-            start, reservation.start = reservation.start, None
-            if start is not None:
-                start()
+            if reservation.tier is ServiceTier.FLEX:
+                self._flex[reservation] = None
+                self._streamed_flex += reservation.n * reservation.streamed
+            if reservation.start is not None:
+                reservation.start()
+
+    def _preempt(self) -> None:
+        """Have flex calls give up as many slots as the queued calls of other tiers lack."""
+        lacking = self._queue.urgent_choices - (self._parallel - self._running) - self._returning
+        if lacking <= 0:
+            return
+        for call in list(reversed(self._flex)):
+            if lacking > 0 and call.preempt is not None and call.preempt():
+                del self._flex[call]
+                call.state = _State.PREEMPTED
+                lacking -= call.n
+                self._returning += call.n
+                self.preempted += 1
+
+    def _free(self, call: Reservation) -> None:
+        """The slots of a call that ran."""
+        self._running_calls -= 1
+        self._running -= call.n
+        if call.state is _State.PREEMPTED:
+            self._returning -= call.n
+        if call.tier is ServiceTier.FLEX:
+            self._flex.pop(call, None)
+            self._streamed_flex -= call.n * call.streamed
+        self._queue.end(call)
 
     def _fits(self, call: Reservation) -> bool:
         """Whether there are slots for all choices of the next call."""
         free = self._parallel - self._running
-        if call.tier is not ServiceTier.FLEX:
-            return call.n <= free
-        idle = free - self._claimed[ServiceTier.PRIORITY] - self._claimed[ServiceTier.DEFAULT]
-        # In an idle server it may be larger than what it leaves free otherwise.
-        return call.n <= idle - self._not_for_flex or idle == self._parallel
+        if call.tier is ServiceTier.FLEX:
+            free -= self._claimed[ServiceTier.PRIORITY] + self._claimed[ServiceTier.DEFAULT]
+            if call.streamed and self._streamed_flex:  # the first may have more choices than that
+                free = min(free, self._most_streamed_flex - self._streamed_flex)
+        return call.n <= free
 
     def _claim(self, call: Reservation, n: int) -> None:
         self._claimed[call.tier] += n

@@ -51,12 +51,15 @@ class FairQueue(Generic[Call]):
         """Whether calls are queued."""
         return bool(self._lines)
 
-    def add(self, call: Call) -> None:
-        """Queue a call behind its caller's others."""
+    def add(self, call: Call, *, first: bool = False) -> None:
+        """Queue a call behind its caller's others, or as the `first` of them."""
         line = self._lines.get(call.caller)
         if line is None:
             line = self._lines[call.caller] = _Line(call.weight, self._turn + 1 / call.weight)
-        line.calls.append(call)
+        if first:
+            line.calls.appendleft(call)
+        else:
+            line.calls.append(call)
         line.choices += call.n
         line.tokens += call.tokens
         self.choices += call.n

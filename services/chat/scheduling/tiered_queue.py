@@ -56,9 +56,14 @@ class TieredQueue(Generic[Call]):
         tier = next(tier for tier in order if self._queues[tier])
         return self._queues[tier].next(self._running[tier])
 
-    def add(self, call: Call) -> None:
-        """Queue a call behind its caller's others of that tier."""
-        self._queues[call.tier].add(call)
+    @property
+    def urgent_choices(self) -> int:
+        """Queued choices of all tiers but flex."""
+        return self.choices - self._queues[ServiceTier.FLEX].choices
+
+    def add(self, call: Call, *, first: bool = False) -> None:
+        """Queue a call behind its caller's others of that tier, or as the `first` of them."""
+        self._queues[call.tier].add(call, first=first)
 
     def remove(self, call: Call) -> None:
         """Remove a queued call that will never run."""
@@ -88,5 +93,5 @@ class TieredQueue(Generic[Call]):
         if tier is ServiceTier.DEFAULT:
             return own + min(self._queues[ServiceTier.PRIORITY].choices, PRIORITY_SHARE * own)
         if tier is ServiceTier.FLEX:
-            return own + self.choices - self._queues[tier].choices
+            return own + self.urgent_choices
         return own

@@ -20,32 +20,59 @@ TIERS = {"p": ServiceTier.PRIORITY, "d": ServiceTier.DEFAULT, "f": ServiceTier.F
 
 
 class Rig:
-    """An admission whose calls are named by the letter of their tier, that of their caller, and a number."""
+    """An admission whose calls are named by the letter of their tier, that of their caller, and a number.
+
+    Flex calls are `preempted` but for those in `keeps`, until they `give_up` their slots.
+    """
 
     def __init__(self, parallel: int = 1, max_queue: int = 100) -> None:
         self.admission = Admission(parallel, max_queue, 1_000_000)
         self.began: list[str] = []
+        self.running: list[str] = []
+        self.preempted: list[str] = []
+        self.keeps: set[str] = set()
         self.calls: dict[str, Reservation] = {}
 
     def reserve(self, name: str, n: int = 1) -> None:
         """A call arrives, and its prompt is processed."""
         self.calls[name] = self.admission.reserve(name[1], n, TIERS[name[0]])
 
-    def call(self, name: str, n: int = 1) -> None:
+    def call(self, name: str, n: int = 1, *, streamed: bool = False) -> None:
         """A call arrives and waits."""
         self.reserve(name, n)
-        self.admission.queue(self.calls[name], 1, lambda: self.began.append(name), remaining=None)
+        preempt = (lambda: self._preempt(name)) if name[0] == "f" else None
+        self.admission.queue(
+            self.calls[name], 1, lambda: self._begin(name), remaining=None, preempt=preempt, streamed=streamed
+        )
+
+    def give_up(self, name: str) -> None:
+        """The engine has ended a call that was preempted."""
+        self.preempted.remove(name)
+        self.running.remove(name)
+        self.admission.queue_again(self.calls[name])
 
     def end(self, *names: str) -> None:
         """Calls end."""
         for name in names:
-            self.admission.release(self.calls[name])
+            for names_of in (self.running, self.preempted):
+                if name in names_of:
+                    names_of.remove(name)
+            self.admission.release(self.calls.pop(name))
 
     def run_all(self) -> list[str]:
         """End what runs, one call after the other, until nothing does; the order in which the calls began."""
         for name in self.began:  # which grows
             self.end(name)
         return self.began
+
+    def _begin(self, name: str) -> None:
+        self.began.append(name)
+        self.running.append(name)
+
+    def _preempt(self, name: str) -> bool:
+        if name not in self.keeps:
+            self.preempted.append(name)
+        return name not in self.keeps
 
 
 async def test_priority_calls_run_before_default_calls_and_those_before_flex_calls() -> None:
@@ -75,10 +102,8 @@ async def test_however_calls_come_a_default_call_waits_for_a_bounded_number_of_p
     rig = Rig(parallel=4)
     for number, ((tier, caller, n), ends_one) in enumerate(zip(arrivals, ends, strict=False)):
         rig.call(f"{tier}{caller}{number}", n)
-        running = [name for name in rig.began if name in rig.calls]
-        if ends_one and running:
-            rig.end(running[0])
-            del rig.calls[running[0]]
+        if ends_one and rig.running:
+            rig.end(rig.running[0])
     sizes = {f"{tier}{caller}{number}": n for number, (tier, caller, n) in enumerate(arrivals)}
     began = len(rig.began)
     for name in rig.began:
@@ -109,7 +134,7 @@ async def test_within_a_tier_callers_take_turns_whatever_they_run_in_other_tiers
 
 
 async def test_a_flex_call_waits_while_another_call_waits_or_its_prompt_is_processed() -> None:
-    rig = Rig(parallel=3)
+    rig = Rig(parallel=2)
     rig.reserve("da1", n=2)
     rig.call("fa1")
     assert rig.began == []
@@ -117,15 +142,112 @@ async def test_a_flex_call_waits_while_another_call_waits_or_its_prompt_is_proce
     assert rig.began == ["fa1"]
 
 
-@pytest.mark.parametrize(("parallel", "most"), [(1, 1), (2, 1), (4, 3), (20, 18), (100, 90)])
-async def test_flex_calls_leave_a_tenth_of_the_slots_and_at_least_one_of_several_free(parallel: int, most: int) -> None:
-    rig = Rig(parallel)
-    for number in range(parallel):
+async def test_flex_calls_take_every_idle_slot_and_those_that_began_last_give_theirs_up() -> None:
+    rig = Rig(parallel=4)
+    for number in range(5):
         rig.call(f"fa{number}")
+    assert rig.began == ["fa0", "fa1", "fa2", "fa3"]
+    rig.call("da0")
+    rig.call("pa0")
+    assert (rig.began[4:], rig.preempted) == ([], ["fa3", "fa2"])
+    rig.give_up("fa3")
+    assert rig.began[4:] == ["pa0"]
+    rig.give_up("fa2")
+    assert rig.began[5:] == ["da0"]
+    rig.end("pa0", "da0")
+    assert rig.began[6:] == ["fa2", "fa3"]
+    assert rig.admission.preempted == 2
+
+
+async def test_no_more_flex_calls_are_preempted_than_there_are_slots_lacking() -> None:
+    rig = Rig(parallel=4)
+    for number in range(3):
+        rig.call(f"fa{number}")
+    rig.call("da0")
+    rig.call("da1", n=2)
+    assert rig.preempted == ["fa2", "fa1"]
+    rig.call("fb0")
+    rig.end("da0")
+    assert rig.preempted == ["fa2", "fa1"]
+
+
+async def test_a_flex_call_that_cannot_be_preempted_keeps_its_slot_and_an_older_one_gives_its_up() -> None:
+    rig = Rig(parallel=2)
+    rig.call("fa0")
+    rig.call("fa1")
+    rig.keeps = {"fa1"}
+    rig.call("da0")
+    assert rig.preempted == ["fa0"]
+    rig.call("da1")
+    rig.end("fa1")
+    assert rig.began[2:] == ["da0"]
+    rig.give_up("fa0")
+    assert rig.began[3:] == ["da1"]
+
+
+async def test_a_preempted_call_whose_caller_leaves_frees_its_slots_once() -> None:
+    rig = Rig(parallel=1)
+    rig.call("fa0")
+    rig.call("da0")
+    assert rig.preempted == ["fa0"]
+    rig.end("fa0")
+    assert rig.began == ["fa0", "da0"]
+    rig.end("da0")
+    rig.call("fb0", n=1)
+    assert rig.began[2:] == ["fb0"]
+
+
+@pytest.mark.parametrize(("parallel", "most"), [(1, 1), (2, 1), (4, 3), (20, 18), (100, 90)])
+async def test_streamed_flex_calls_leave_a_tenth_of_the_slots_and_at_least_one_of_several(
+    parallel: int, most: int
+) -> None:
+    rig = Rig(parallel)
+    for number in range(parallel + 1):
+        rig.call(f"fa{number}", streamed=True)
     assert len(rig.began) == most
     if parallel > 1:
         rig.call("da0")
         assert rig.began[-1] == "da0"
+    rig.end("fa0")
+    assert sum(name[0] == "f" for name in rig.running) == most
+    while rig.running:
+        rig.end(rig.running[0])
+    rig.call("fb0", n=parallel, streamed=True)
+    assert rig.running == ["fb0"]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("pdf"), st.sampled_from("ab"), st.integers(1, 3)), min_size=20, max_size=60),
+    st.lists(st.integers(0, 2), min_size=60, max_size=60),
+)
+async def test_however_calls_come_and_are_preempted_no_slot_is_lost_and_all_of_them_run(
+    arrivals: list[tuple[str, str, int]], steps: list[int]
+) -> None:
+    rig = Rig(parallel=3)
+    sizes: dict[str, int] = {}
+
+    def check() -> None:
+        assert sum(sizes[name] for name in rig.running) <= 3
+        assert rig.admission.running == len(rig.running)
+
+    for number, ((tier, caller, n), step) in enumerate(zip(arrivals, steps, strict=False)):
+        name = f"{tier}{caller}{number}"
+        sizes[name] = n
+        rig.call(name, n)
+        check()
+        if step and rig.preempted:
+            rig.give_up(rig.preempted[0])
+        elif step > 1 and rig.running:
+            rig.end(rig.running[0])
+        check()
+    while rig.preempted or rig.running:
+        if rig.preempted:
+            rig.give_up(rig.preempted[0])
+        else:
+            rig.end(rig.running[0])
+        check()
+    assert rig.admission.waiting == rig.admission.running == 0
+    assert rig.calls == {}
 
 
 async def test_a_flex_call_with_as_many_choices_as_there_are_slots_runs_when_all_are_idle() -> None:
