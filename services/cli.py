@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import services
+from services.commands.batch import batch
 from services.commands.keys import keys
 from services.commands.prices import prices
 from services.commands.talk import ask, chat
@@ -41,7 +42,7 @@ def main() -> None:
     open_standard_streams()
 
 
-for _command in (keys, prices, usage, chat, ask):
+for _command in (keys, prices, usage, chat, ask, batch):
     main.add_command(_command)
 
 

@@ -96,8 +96,8 @@ class Settings(EngineSettings):
     )
     files: str = setting(
         "",
-        "Directory with the contents of files, for `/v1/files` and `/v1/batches`; empty: beside the SQLite file of "
-        "CHASQUI_ACCOUNTS, and without files on PostgreSQL.",
+        "Directory with the contents of files, for `/v1/files` and `/v1/batches`, or the URL of a bucket, as "
+        "s3://bucket/folder; empty: beside the SQLite file of CHASQUI_ACCOUNTS, and without files on PostgreSQL.",
     )
     max_file_bytes: int = setting(
         200 * 1024 * 1024, "Largest file that may be uploaded.", unit="bytes", minimum=1024, maximum=2 * 1024**3

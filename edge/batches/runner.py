@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from contextlib import suppress
 from functools import partial
@@ -17,6 +16,7 @@ from edge.batches.line_call import result_of
 from edge.batches.stages import lead
 from services.batches.line_store import LEASE
 from services.batches.record import Status
+from services.errors import Unavailable
 from services.tasks import awaited_task
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class BatchRunner:
                 try:
                     await self._turn()
                     away = False
-                except (OSError, SQLAlchemyError) as error:
+                except (OSError, SQLAlchemyError, Unavailable) as error:
                     if not away:
                         log.error("batches wait: %s", error)
                     away = True
@@ -106,8 +106,8 @@ class BatchRunner:
             self.failed += not result.succeeded
 
     def _read(self, claimed: ClaimedLine) -> bytes:
-        with self._storage.files.path(claimed.input_file).open("rb") as file:
-            return os.pread(file.fileno(), claimed.line.length, claimed.line.offset)
+        line = claimed.line
+        return self._storage.files.contents.read(claimed.input_file, line.offset, line.length)
 
     async def _line_ended(self) -> None:
         """Wait for the end of a line that is in flight, and forget those that have ended."""
@@ -125,5 +125,5 @@ class BatchRunner:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        with suppress(SQLAlchemyError):
+        with suppress(SQLAlchemyError, Unavailable):
             await asyncio.to_thread(self._storage.lines.release, self._worker)

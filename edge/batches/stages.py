@@ -6,8 +6,10 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from edge.batches.line import WrongLineError, read_lines, unanswered
+from edge.batches.line import unanswered
+from services.batches.input_file import WrongLineError, read_lines
 from services.batches.record import Batch, Line, LineError, Status
+from services.errors import NotFound
 
 if TYPE_CHECKING:
     from services.batches.storage import BatchStorage
@@ -46,13 +48,13 @@ def _validate(storage: BatchStorage, batch: Batch) -> None:
     lines: list[Line] = []
     errors: list[LineError] = []
     try:
-        with storage.files.path(batch.input_file).open("rb") as source:
+        with storage.files.open(batch.input_file) as source:
             for line in read_lines(batch.id, source, batch.endpoint):
                 if not isinstance(line, WrongLineError):
                     lines.append(line)
                 elif len(errors) < _MOST_ERRORS:
                     errors.append(line.error)
-    except FileNotFoundError:
+    except NotFound:
         errors.append(LineError("file_not_found", "The input file was deleted."))
     if errors:
         storage.batches.fail(batch, errors)

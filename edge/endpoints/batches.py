@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from edge.api.decode import decode_body
 from edge.api.fields import Known, honoured, refused
-from edge.batches.line import ENDPOINTS
 from edge.endpoints.files import json_response, page_limit
 from edge.http.body import discard_body, read_json_body
 from edge.openai.batch_schema import BatchRequest, batch_body, batch_page
-from services.errors import ChasquiError, InvalidValue
+from services.batches.requests import MOST_BATCHES, create_batch
+from services.errors import ChasquiError
 
 if TYPE_CHECKING:
     from msgspec import Struct
@@ -30,9 +30,7 @@ _FIELDS: Final[dict[type[Struct], dict[str, Known]]] = {
         "output_expires_after": refused(),
     }
 }
-_MOST_PAIRS: Final = 16
-_LONGEST_KEY: Final = 64
-_LONGEST_VALUE: Final = 512
+_PAGE: Final = 20
 
 
 class Batches:
@@ -49,17 +47,21 @@ class Batches:
             await discard_body(request)
             raise
         body = decode_body(BatchRequest, await read_json_body(request), _FIELDS).body
-        _check(body)
-        await asyncio.to_thread(storage.files.find, account, body.input_file_id)
-        batch = await asyncio.to_thread(
-            storage.batches.create, account, body.endpoint, body.input_file_id, body.metadata or {}
+        create = partial(
+            create_batch,
+            storage,
+            account,
+            input_file=body.input_file_id,
+            endpoint=body.endpoint,
+            window=body.completion_window,
+            metadata=body.metadata or {},
         )
-        return json_response(batch_body(batch))
+        return json_response(batch_body(await asyncio.to_thread(create)))
 
     async def list(self, request: Request) -> Response:
         """A page of the caller's batches, newest first."""
         storage, account = await self._access.opened(request)
-        limit = page_limit(request.query_params.get("limit"), 20, 100)
+        limit = page_limit(request.query_params.get("limit"), _PAGE, MOST_BATCHES)
         find = partial(storage.batches.page, account, after=request.query_params.get("after"), limit=limit + 1)
         return json_response(batch_page(await asyncio.to_thread(find), limit))
 
@@ -76,19 +78,3 @@ class Batches:
 
 def _id(request: Request) -> str:
     return str(request.path_params["id"])
-
-
-def _check(body: BatchRequest) -> None:
-    if body.endpoint not in ENDPOINTS:
-        raise InvalidValue(f"endpoint must be one of {', '.join(ENDPOINTS)}.", param="endpoint")
-    if body.completion_window != "24h":
-        raise InvalidValue("completion_window must be 24h.", param="completion_window")
-    pairs = body.metadata or {}
-    if len(pairs) > _MOST_PAIRS or any(
-        len(name) > _LONGEST_KEY or len(value) > _LONGEST_VALUE for name, value in pairs.items()
-    ):
-        raise InvalidValue(
-            f"metadata may have {_MOST_PAIRS} pairs, with names of {_LONGEST_KEY} and texts of {_LONGEST_VALUE} "
-            "characters.",
-            param="metadata",
-        )

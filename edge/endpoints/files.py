@@ -6,26 +6,25 @@ import asyncio
 from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response, StreamingResponse
 
-from edge.batches.line import first_error, read_lines
 from edge.http.body import discard_body
 from edge.http.call_options import CallOptions
 from edge.http.upload import read_upload
 from edge.openai.batch_schema import DeletedFile, file_body, file_page
+from services.batches.requests import MOST_FILES, check_limit, store_file
 from services.errors import ChasquiError, InvalidValue, NoAccounts
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from starlette.requests import Request
 
-    from edge.http.upload import Upload
     from edge.upstream.client import Upstream
     from services.batches.api import Storage
-    from services.batches.record import StoredFile
 
-_PURPOSES: Final = ("batch",)
-_LONGEST_NAME: Final = 256
-_PAGE: Final = 10_000
+
+_PART_BYTES: Final = 256 * 1024
 
 
 class StorageAccess:
@@ -58,8 +57,8 @@ class Files:
             raise
         upload = await read_upload(request, storage.max_file_bytes)
         try:
-            purpose = _purpose(upload)
-            stored = await asyncio.to_thread(_store, storage, account, purpose, upload)
+            purpose = upload.fields.get("purpose", "")
+            stored = await asyncio.to_thread(store_file, storage, account, purpose, upload.filename, upload.file)
         finally:
             upload.file.close()
         return json_response(file_body(stored, storage.file_days))
@@ -71,7 +70,7 @@ class Files:
         order = query.get("order", "desc")
         if order not in {"asc", "desc"}:
             raise InvalidValue("order must be asc or desc.", param="order")
-        limit = page_limit(query.get("limit"), _PAGE, _PAGE)
+        limit = page_limit(query.get("limit"), MOST_FILES, MOST_FILES)
         files = await asyncio.to_thread(
             storage.files.page,
             account,
@@ -92,7 +91,9 @@ class Files:
         """What is in a file."""
         storage, account = await self._access.opened(request)
         stored = await asyncio.to_thread(storage.files.find, account, request.path_params["id"])
-        return FileResponse(storage.files.path(stored.id), media_type="application/octet-stream")
+        file = await asyncio.to_thread(storage.files.open, stored.id)
+        headers = {"content-length": str(stored.bytes)}
+        return StreamingResponse(_parts(file), headers=headers, media_type="application/octet-stream")
 
     async def delete(self, request: Request) -> Response:
         """Delete a file."""
@@ -100,6 +101,12 @@ class Files:
         file_id = request.path_params["id"]
         await asyncio.to_thread(storage.files.delete, account, file_id)
         return json_response(DeletedFile(file_id))
+
+
+async def _parts(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
+    with file:
+        while data := await asyncio.to_thread(file.read, _PART_BYTES):
+            yield data
 
 
 def json_response(body: msgspec.Struct) -> Response:
@@ -111,27 +118,5 @@ def page_limit(text: str | None, default: int, most: int) -> int:
     """The number of entries of a page; InvalidValue if it is no number from 1 to `most`."""
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
-        raise InvalidValue(f"limit must be a number from 1 to {most:,}.", param="limit")
-    return int(text)
-
-
-def _purpose(upload: Upload) -> str:
-    purpose = upload.fields.get("purpose", "")
-    if purpose not in _PURPOSES:
-        raise InvalidValue(f"purpose must be {' or '.join(_PURPOSES)}.", param="purpose")
-    return purpose
-
-
-def _store(storage: Storage, account: str, purpose: str, upload: Upload) -> StoredFile:
-    """Store a file; InvalidValue names its first wrong line."""
-    wrong = first_error(read_lines("", _rewound(upload.file)))
-    if wrong is not None:
-        raise InvalidValue(wrong.error.message, param="file")
-    filename = upload.filename[:_LONGEST_NAME] or "file.jsonl"
-    return storage.files.create(account, purpose, filename, _rewound(upload.file))
-
-
-def _rewound(file: IO[bytes]) -> IO[bytes]:
-    file.seek(0)
-    return file
+    # 0 is refused, and so is what is no number.
+    return check_limit(int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0, most)

@@ -6,16 +6,18 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from services.batches.record import Batch, StoredFile
 
 
 class Files(Protocol):
-    """The files of all keys. Everything waits for the database or the disk; NotFound for what the account has not."""
+    """The files of all keys. Everything waits for the database or the disk.
 
-    def path(self, file_id: str) -> Path:
-        """Where the content of a file is; the id must be one of ours."""
+    Raises NotFound for what the account has not, and Unavailable while the database is away.
+    """
+
+    def open(self, file_id: str) -> IO[bytes]:
+        """The content of a file, to be read; NotFound if there is none. The id must be one of ours."""
 
     def create(self, account: str, purpose: str, filename: str, source: IO[bytes]) -> StoredFile:
         """Store a copy of what `source` has from its position on; Unavailable, with nothing stored, without room."""
@@ -33,7 +35,7 @@ class Files(Protocol):
 
 
 class Batches(Protocol):
-    """The batches of all keys. Everything waits for the database; NotFound for what the account has not."""
+    """The batches of all keys. Everything waits for the database, and raises as above."""
 
     def create(self, account: str, endpoint: str, input_file: str, metadata: Mapping[str, str]) -> Batch:
         """A new batch, whose file is checked next."""
@@ -46,6 +48,9 @@ class Batches(Protocol):
 
     def cancel(self, account: str, batch_id: str) -> Batch:
         """Begin to cancel a batch; InvalidValue if it has ended."""
+
+    def unfinished(self) -> Sequence[Batch]:
+        """The batches of all accounts that have not ended, oldest first."""
 
 
 class Storage(Protocol):

@@ -1,11 +1,7 @@
-"""Files: a row in the database, and the content in a directory."""
+"""Files: a row in the database, and a content."""
 
 from __future__ import annotations
 
-import errno
-import os
-import time
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import IO, TYPE_CHECKING, Final
 from uuid import uuid4
@@ -15,74 +11,44 @@ from sqlalchemy import delete, insert, select
 from services.accounts.sql.database import writing
 from services.accounts.sql.tables import BATCHES, FILES
 from services.batches.record import StoredFile
-from services.errors import InvalidValue, NotFound, Unavailable
-from services.settings import SettingsError
+from services.errors import InvalidValue, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from sqlalchemy import ColumnElement, Connection, Engine, Table
 
-# Contents are written under another name first.
-_UNFINISHED: Final = ".part"
-_STRAY_SECONDS: Final = 3600
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+    from services.batches.contents import Contents
+
 _OPEN: Final = ("validating", "in_progress", "finalizing", "cancelling")
 
 
 class FileStore:
     """The files of all keys. Everything waits for the database or the disk."""
 
-    def __init__(self, engine: Engine, directory: Path) -> None:
-        """SettingsError if the directory cannot be made."""
+    def __init__(self, engine: Engine, contents: Contents) -> None:
+        self.contents = contents
         self._engine = engine
-        self._directory = directory
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise SettingsError(f"CHASQUI_FILES is {str(directory)!r}, which is no directory: {error}.") from error
 
-    def path(self, file_id: str) -> Path:
-        """Where the content of a file is; the id must be one of ours."""
-        return self._directory / file_id
+    def open(self, file_id: str) -> IO[bytes]:
+        """The content of a file, to be read; NotFound if there is none. The id must be one of ours."""
+        try:
+            return self.contents.open(file_id)
+        except FileNotFoundError:
+            raise NotFound(f"There is no file {file_id!r}.", param="id") from None
 
     def create(self, account: str, purpose: str, filename: str, source: IO[bytes]) -> StoredFile:
         """Store a copy of what `source` has from its position on; Unavailable, with nothing stored, without room."""
         file_id = f"file-{uuid4().hex}"
-        size = self.write(file_id, iter(lambda: source.read(1 << 20), b""))
+        size = self.contents.write(file_id, iter(lambda: source.read(1 << 20), b""))
         stored = StoredFile(file_id, account, purpose, filename, size, datetime.now(UTC))
         try:
             with writing(self._engine) as connection:
                 self.insert(connection, stored)
         except BaseException:
-            self.path(file_id).unlink(missing_ok=True)
+            self.contents.delete(file_id)
             raise
         return stored
-
-    def write(self, file_id: str, parts: Iterable[bytes]) -> int:
-        """Write a content without its row, in place of one of the same name; the number of bytes.
-
-        Unavailable, and nothing is written, if the disk is full.
-        """
-        unfinished = self._directory / f"{file_id}-{uuid4().hex}{_UNFINISHED}"
-        try:
-            with unfinished.open("xb") as file:
-                for part in parts:
-                    file.write(part)
-                size = file.tell()
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.rename(self.path(file_id))
-        except OSError as error:
-            if error.errno in _FULL:
-                raise Unavailable(
-                    "The server has no room for this file.", reason="STORAGE_FULL", retry_after=60.0
-                ) from error
-            raise
-        finally:
-            unfinished.unlink(missing_ok=True)
-        return size
 
     @staticmethod
     def insert(connection: Connection, stored: StoredFile) -> None:
@@ -122,25 +88,18 @@ class FileStore:
             if connection.execute(select(BATCHES.c.id).where(needed)).first() is not None:
                 raise InvalidValue("A batch that has not ended reads this file: cancel it first.", param="id")
             connection.execute(delete(FILES).where(FILES.c.id == file_id))
-        self.path(file_id).unlink(missing_ok=True)
+        self.contents.delete(file_id)
 
     def sweep(self, age: timedelta) -> int:
         """Remove files older than `age` that no batch needs, and what an interrupted write has left; how many."""
-        removed = 0
         needed = select(BATCHES.c.input_file).where(BATCHES.c.status.in_(_OPEN))
         old = (FILES.c.created_at < datetime.now(UTC) - age) & FILES.c.id.not_in(needed)
         with writing(self._engine) as connection:
             names = list(connection.execute(select(FILES.c.id).where(old)).scalars())
             connection.execute(delete(FILES).where(FILES.c.id.in_(names)))
         for name in names:
-            self.path(name).unlink(missing_ok=True)
-            removed += 1
-        for stray in self._directory.glob(f"*{_UNFINISHED}"):
-            with suppress(FileNotFoundError):
-                if stray.stat().st_mtime < time.time() - _STRAY_SECONDS:
-                    stray.unlink()
-                    removed += 1
-        return removed
+            self.contents.delete(name)
+        return len(names) + self.contents.sweep()
 
 
 def behind(table: Table, created_at: datetime, row_id: str, *, newest_first: bool) -> ColumnElement[bool]:

@@ -12,8 +12,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chasqui.v1 import (
     account_service_pb2_grpc,
+    batch_service_pb2,
+    batch_service_pb2_grpc,
     chat_service_pb2,
     chat_service_pb2_grpc,
+    file_service_pb2,
+    file_service_pb2_grpc,
     model_service_pb2,
     model_service_pb2_grpc,
     relay_service_pb2_grpc,
@@ -24,13 +28,18 @@ from chasqui.v1 import (
 )
 from services.accounts.factory import build_limiter, open_accounts
 from services.accounts.price_list import PriceList
+from services.batches.factory import open_batches
+from services.batches.watch import BatchWatch
 from services.chat.accounting.recorder import CallRecorder
 from services.chat.admin_server import build_admin_server
+from services.chat.batches.access import StorageAccess
+from services.chat.batches.batch_servicer import BatchServicer
+from services.chat.batches.file_servicer import FileServicer
 from services.chat.pipeline import ChatPipeline
 from services.chat.request.catalogue import Catalogue
 from services.chat.request.input_processor import InputProcessor
 from services.chat.scheduling.admission import Admission
-from services.chat.server_metrics import show_ledger, show_limits, show_server
+from services.chat.server_metrics import show_batches, show_ledger, show_limits, show_server
 from services.chat.transport.authentication import Authentication
 from services.chat.transport.health import HealthMonitor
 from services.chat.transport.interceptors import AuthenticationInterceptor, CallInterceptor
@@ -64,6 +73,8 @@ _DESCRIPTORS = (
     model_service_pb2.DESCRIPTOR.services_by_name["ModelService"],
     usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"],
     token_service_pb2.DESCRIPTOR.services_by_name["TokenService"],
+    file_service_pb2.DESCRIPTOR.services_by_name["FileService"],
+    batch_service_pb2.DESCRIPTOR.services_by_name["BatchService"],
 )
 _SERVICES = tuple(service.full_name for service in _DESCRIPTORS)
 _METHODS = tuple(f"{service.full_name}/{method.name}" for service in _DESCRIPTORS for method in service.methods)
@@ -101,6 +112,8 @@ class ChatServer:
         self._engine = engine
         self._settings = settings
         self._accounts = open_accounts(settings)
+        self._storage = open_batches(settings)
+        self._batch_watch = None if self._storage is None else BatchWatch(self._storage.batches)
         authentication = Authentication(settings.api_keys, self._accounts)
         if not authentication.required:
             log.warning("CHASQUI_API_KEYS is not set: calls need no key")
@@ -130,6 +143,7 @@ class ChatServer:
         show_server(self.admission, engine, self._health, self._relay.traffic)
         show_limits(self._limiter)
         show_ledger(self._accounts)
+        show_batches(self._batch_watch)
 
     def _add_services(self, catalogue: Catalogue, authentication: Authentication) -> None:
         """Everything that is served to callers."""
@@ -141,6 +155,10 @@ class ChatServer:
         usage_service_pb2_grpc.add_UsageServiceServicer_to_server(usage, self._grpc)
         tokens = TokenServicer(authentication, self._accounts)
         token_service_pb2_grpc.add_TokenServiceServicer_to_server(tokens, self._grpc)
+        access = StorageAccess(authentication, self._storage)
+        files = FileServicer(access, self._settings.reader_timeout)
+        file_service_pb2_grpc.add_FileServiceServicer_to_server(files, self._grpc)
+        batch_service_pb2_grpc.add_BatchServiceServicer_to_server(BatchServicer(access), self._grpc)
         # For the edge, and so in neither health nor reflection; it returns the caller's own account only.
         account_service_pb2_grpc.add_AccountServiceServicer_to_server(AccountServicer(authentication), self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
@@ -162,6 +180,8 @@ class ChatServer:
         await self._grpc.start()
         self._watch = background_task(self._health.run(), "health")
         self._counting = background_task(self._limiter.run(self._spent), "limits")
+        if self._batch_watch is not None:
+            self._watching = background_task(self._batch_watch.run(), "batches")
         return port
 
     def _spent(self) -> Mapping[str, tuple[Decimal, Decimal]]:
@@ -198,6 +218,9 @@ class ChatServer:
         await self._limiter.close()
         if self._accounts is not None:
             await asyncio.to_thread(self._accounts.close)
+        if self._storage is not None:
+            self._watching.cancel()
+            await asyncio.to_thread(self._storage.close)
 
 
 def _listen(server: grpc.aio.Server, address: str) -> int:

@@ -1,1 +1,1 @@
-"""The commands of `chasqui` beside those that serve: accounts, and talking to a service."""
+"""The commands of `chasqui` beside those that serve: accounts, talking to a service, and its batches."""

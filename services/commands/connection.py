@@ -9,15 +9,12 @@ from urllib.parse import urlsplit
 import grpc
 
 from chasqui.v1 import chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
+from services.commands.call_failed import CallFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PORTS: Final = {"http": 80, "https": 443}
-
-
-class CallFailed(Exception):
-    """The service cannot be reached, or refused or failed a call; the message is one sentence for the terminal."""
 
 
 class Connection:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, tool_pb2
-from services.commands.connection import CallFailed
+from services.commands.call_failed import CallFailed
 from services.fold import ResponseFold
 
 if TYPE_CHECKING:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from services.commands.call_failed import CallFailed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,7 +30,7 @@ def _connected(command: Callable[..., int]) -> Callable[..., None]:
     @wraps(command)
     def run(*, url: str, key: str, **options: Any) -> None:
         # Imported here: gRPC takes longer to import than other commands take to run.
-        from services.commands.connection import CallFailed, connected
+        from services.commands.connection import connected
         from services.commands.dialogue import Dialogue
 
         fields = {name: options.pop(name) for name in ("model", "system", "temperature", "max_tokens")}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from services.commands.connection import CallFailed
+from services.commands.call_failed import CallFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -314,14 +314,14 @@ BOUNDS: Final = (
     ),
     Bound(
         "lines of a batch",
-        "edge.batches.line:MOST_LINES",
+        "services.batches.input_file:MOST_LINES",
         "lines",
         "400",
         "unit/batches/test_line.py::test_more_lines_than_a_batch_may_have_are_refused",
     ),
     Bound(
         "line of a batch",
-        "edge.batches.line:MOST_LINE_BYTES",
+        "services.batches.input_file:MOST_LINE_BYTES",
         "bytes",
         "400",
         "unit/batches/test_line.py::test_a_line_that_is_too_large_is_refused",

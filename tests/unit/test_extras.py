@@ -23,6 +23,7 @@ ENTRY_POINTS = {
         "services.accounts.limiting.valkey",
     ),
     "server": ("services.cli", "services.chat.server", "services.engine.simulated.engine"),
+    "client": ("services.cli", "services.commands.batch_client"),
     "edge": ("services.cli", "edge.worker", "edge.envoy.config"),
     "llama-cpp": ("services.cli", "services.chat.server", "services.engine.llama_cpp.engine"),
     "tensorrt-llm": (
@@ -33,7 +34,7 @@ ENTRY_POINTS = {
 # Inside functions these import what only one of their commands, or one engine, needs.
 CHOOSING = (
     *("services/accounts/factory.py", "services/batches/factory.py", "services/responses/factory.py"),
-    *("services/cli.py", "services/engine/factory.py"),
+    *("services/cli.py", "services/commands/batch.py", "services/engine/factory.py"),
 )
 CHOSEN = (
     "edge",
@@ -42,6 +43,7 @@ CHOSEN = (
     "services.accounts.token_signature",
     "services.batches",
     "services.chat",
+    "services.commands.batch_client",
     "services.engine",
     "services.responses",
     "services.up",

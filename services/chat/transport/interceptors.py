@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
@@ -12,7 +12,7 @@ from services.errors import ChasquiError
 from services.telemetry.call import current_call
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from google.protobuf.message import Message
 
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 
 _OURS = "/chasqui.v1."
 _OPEN = "/grpc.health.v1.Health/"
+# By whether requests and responses are streams.
+_MAKERS: Final[dict[tuple[bool, bool], Any]] = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, False): grpc.stream_unary_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
 # The endpoints over REST that are the same; that of a chat follows from the request. Methods that are not here have
 # their own names, which no scoped token may use.
 _ENDPOINTS = {
@@ -60,21 +67,32 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or not method.startswith(_OURS):
             return handler
-        streams = handler.response_streaming
-        make: Any = grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
-        behaviour: Any = handler.unary_stream if streams else handler.unary_unary
+        shape = handler.request_streaming, handler.response_streaming
+        behaviour: Any = handler.stream_unary or handler.unary_stream or handler.unary_unary
         # The class whose `FromString` it is; a refusal has none and does not look at the message.
         deserializer: Any = handler.request_deserializer
         kind = deserializer and deserializer.__self__
-        wrapped: Handler = make(self._wrap(method, behaviour, kind), None, handler.response_serializer)
+        read = self._parts if handler.request_streaming else self._message
+        wrapped: Handler = _MAKERS[shape](self._wrap(method, behaviour, kind, read), None, handler.response_serializer)
         return wrapped
 
-    def _wrap(self, method: str, behaviour: Behaviour, kind: type[Message] | None) -> Behaviour:
+    async def _message(self, data: bytes, kind: type[Message]) -> Message:
+        return await self._parser.parse(data, kind)
+
+    async def _parts(self, stream: AsyncIterator[bytes], kind: type[Message]) -> AsyncIterator[Message]:
+        async def parts() -> AsyncIterator[Message]:
+            async for data in stream:
+                yield await self._parser.parse(data, kind)
+
+        return parts()
+
+    def _wrap(
+        self, method: str, behaviour: Behaviour, kind: type[Message] | None, read: Callable[[Any, Any], Awaitable[Any]]
+    ) -> Behaviour:
         async def call(data: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             async def run() -> Any:
                 context.set_trailing_metadata((("x-request-id", current_call.get().request_id),))
-                request = None if kind is None else await self._parser.parse(data, kind)
-                return await behaviour(request, context)
+                return await behaviour(None if kind is None else await read(data, kind), context)
 
             try:
                 return await self._observer.observe(method, metadata_of(context.invocation_metadata()), run)
@@ -122,11 +140,6 @@ def _refusal(handler: Handler, error: ChasquiError, *, observed: bool) -> Handle
             raise error
         await abort(context, error)
 
-    make: Any = {
-        (False, False): grpc.unary_unary_rpc_method_handler,
-        (False, True): grpc.unary_stream_rpc_method_handler,
-        (True, False): grpc.stream_unary_rpc_method_handler,
-        (True, True): grpc.stream_stream_rpc_method_handler,
-    }[handler.request_streaming, handler.response_streaming]
+    make = _MAKERS[handler.request_streaming, handler.response_streaming]
     refusal: Handler = make(refuse, None, handler.response_serializer)  # the message is not parsed
     return refusal

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from edge.batches import line as batch_line
-from edge.batches.line import WrongLineError, asked_of, call_id, read_lines, refused
+from edge.batches.line import READERS, asked_of, call_id, refused
+from services.batches import input_file
+from services.batches.input_file import ENDPOINTS, WrongLineError, read_lines
 from services.batches.record import Line
 from services.errors import InvalidValue, Unavailable, UnsupportedParameter
 
@@ -43,13 +44,17 @@ def test_a_wrong_line_is_named_by_its_number_and_what_is_wrong(wrong: bytes, cod
     assert errors(line(), b"\n", wrong) == [(code, 3, param)]
 
 
+def test_lines_for_every_endpoint_of_a_batch_can_be_read() -> None:
+    assert tuple(READERS) == ENDPOINTS
+
+
 def test_more_lines_than_a_batch_may_have_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_line, "MOST_LINES", 2)
+    monkeypatch.setattr(input_file, "MOST_LINES", 2)
     assert errors(*(line(custom_id=f"{n}") for n in range(3))) == [("too_many_lines", None, None)]
 
 
 def test_a_line_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_line, "MOST_LINE_BYTES", 10)
+    monkeypatch.setattr(input_file, "MOST_LINE_BYTES", 10)
     assert errors(line()) == [("line_too_large", 1, None)]
 
 

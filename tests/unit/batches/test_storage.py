@@ -7,7 +7,7 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -17,10 +17,10 @@ from services.accounts.sql.database import writing
 from services.accounts.sql.tables import BATCHES, FILES
 from services.batches.line_store import LineStore
 from services.batches.record import Batch, Line, Status
+from services.batches.storage import BatchStorage
+from services.batches.watch import BatchWatch
 from services.errors import InvalidValue, NotFound, Unavailable
-
-if TYPE_CHECKING:
-    from services.batches.storage import BatchStorage
+from services.settings import Settings
 
 CHAT = "/v1/chat/completions"
 
@@ -47,7 +47,8 @@ def lead_on(storage: BatchStorage, batch: Batch) -> Batch:
 
 def texts(storage: BatchStorage, file_id: str | None) -> list[str]:
     assert file_id is not None
-    return storage.files.path(file_id).read_text().splitlines()
+    with storage.files.open(file_id) as file:
+        return file.read().decode().splitlines()
 
 
 def test_the_lines_of_a_batch_are_claimed_in_turn_with_those_of_others(storage: BatchStorage) -> None:
@@ -56,9 +57,8 @@ def test_the_lines_of_a_batch_are_claimed_in_turn_with_those_of_others(storage: 
     assert sorted(each.line.number for each in claimed) == [1, 1, 2, 2]
     assert {each.line.batch for each in claimed[:2]} == {batch.id for batch in batches}
     first = claimed[0]
-    with storage.files.path(first.input_file).open("rb") as file:
-        file.seek(first.line.offset)
-        assert json.loads(file.read(first.line.length))["custom_id"] == first.line.custom_id
+    data = storage.files.contents.read(first.input_file, first.line.offset, first.line.length)
+    assert json.loads(data)["custom_id"] == first.line.custom_id
 
 
 def test_a_line_is_claimed_by_one_runner_until_its_lease_ends_and_has_one_result(tmp_path: Path, storage: Any) -> None:
@@ -142,6 +142,38 @@ def test_a_full_disk_refuses_the_file_and_leaves_nothing(storage: BatchStorage, 
     assert caught.value.reason == "STORAGE_FULL"
     assert list((tmp_path / "files").iterdir()) == []
     assert storage.files.page("ana", purpose=None, after=None, limit=9, newest_first=True) == []
+
+
+def test_a_database_that_does_not_answer_is_unavailable_and_not_a_fault_of_ours(tmp_path: Path) -> None:
+    place = tmp_path / "accounts.db"
+    storage = BatchStorage(Settings(accounts=str(place)))
+    storage.close()
+    place.unlink()
+    place.mkdir()
+    for ask in (lambda: storage.files.find("ana", "file-1"), lambda: storage.batches.cancel("ana", "batch_1")):
+        with pytest.raises(Unavailable, match="does not answer"):
+            ask()
+
+
+def test_a_watch_counts_what_is_open_and_how_long_nothing_has_moved(storage: BatchStorage) -> None:
+    watch = BatchWatch(storage.batches)
+    watch.look(storage.batches.unfinished())
+    assert (watch.unfinished, watch.open_lines, watch.oldest, watch.idle) == (0, 0, 0.0, 0.0)
+    batch = started(storage, 3)
+    watch.look(storage.batches.unfinished())
+    assert (watch.unfinished, watch.open_lines) == (1, 3)
+    watch.look(storage.batches.unfinished())
+    idle = watch.idle
+    assert idle > 0
+    [claimed] = storage.lines.claim("runner", 1)
+    storage.lines.finish(claimed.line, "{}", succeeded=True)
+    watch.look(storage.batches.unfinished())
+    assert watch.open_lines == 2
+    assert watch.idle < idle
+    with writing(storage._engine) as connection:
+        connection.execute(update(BATCHES).values(created_at=datetime.now(UTC) - timedelta(hours=21)))
+    watch.look([storage.batches.find("ana", batch.id)])
+    assert watch.oldest == pytest.approx(21 * 3600, abs=60)
 
 
 def test_old_files_are_removed_unless_a_batch_reads_them_and_so_is_what_an_interrupted_write_left(

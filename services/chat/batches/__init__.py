@@ -1,0 +1,1 @@
+"""Files and batches over gRPC; what callers may ask for is in `services/batches/`, as for REST."""
