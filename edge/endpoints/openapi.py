@@ -10,6 +10,7 @@ from edge.anthropic import answer_schema as anthropic
 from edge.anthropic.request_schema import MessagesCountRequest, MessagesRequest
 from edge.api.fields import names_of
 from edge.endpoints.openapi_paths import FIELDS, GROUPS, paths
+from edge.endpoints.openapi_storage import STORAGE_STRUCTS
 from edge.openai.answer_schema import (
     ChatCompletion,
     ChatCompletionChunk,
@@ -34,6 +35,7 @@ _STRUCTS: Final = (
     *(ChatCompletionRequest, ChatCompletion, ChatCompletionChunk, CompletionRequest, Completion),
     *(TokenizeRequest, TokenizeAnswer, DetokenizeRequest, DetokenizeAnswer, ModelList, ModelBody, ErrorEnvelope),
     *(UsageList, ResponseItemList, DeletedResponse, ScopedJwtRequest, ScopedJwt, ScopedJwtBody),
+    *STORAGE_STRUCTS,
     *(ResponsesRequest, responses.ResponseObject, *get_args(responses.StreamEvent)),
     *(MessagesRequest, anthropic.AnthropicMessage, MessagesCountRequest, anthropic.MessageTokensCount),
     *(anthropic.AnthropicModelList, anthropic.AnthropicModel, *get_args(anthropic.StreamEvent)),

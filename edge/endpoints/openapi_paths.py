@@ -8,6 +8,8 @@ from edge.anthropic import answer_schema as anthropic
 from edge.anthropic.field_table import FIELDS as ANTHROPIC_FIELDS
 from edge.anthropic.request_schema import MessagesCountRequest, MessagesRequest
 from edge.api.fields import Treatment, names_of
+from edge.endpoints.openapi_operation import ID, operation, query_parameter, schema_of
+from edge.endpoints.openapi_storage import storage_paths
 from edge.openai.answer_schema import (
     ChatCompletion,
     ChatCompletionChunk,
@@ -42,20 +44,6 @@ GROUPS: Final = {
     Treatment.WITHOUT_EFFECT: "Accepted without effect",
     Treatment.REPORTED: "Accepted without effect, and named in the response header `x-ignored-parameters`",
 }
-_ERRORS: Final = {
-    "400": "A field is invalid or not supported; `param` names it.",
-    "401": "The key is missing or unknown.",
-    "404": "There is no such model or path.",
-    "405": "The path does not allow this method.",
-    "413": "The body is larger than 8 MiB.",
-    "415": "The body is not declared as uncompressed JSON.",
-    "429": "A limit of the caller is exceeded.",
-    "500": "The service failed.",
-    "503": "The service is full, draining or not ready; `Retry-After` says when to try again.",
-    "504": "The deadline passed.",
-}
-
-_ID: Final = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
 _USAGE_PARAMETERS: Final = {
     "by": "What the sums are grouped by: key, owner, user, token, model, endpoint, outcome, month, day, hour; any of "
     "them, with commas.",
@@ -67,7 +55,7 @@ _USAGE_PARAMETERS: Final = {
 
 def paths() -> dict[str, Any]:
     """All of them."""
-    return {**_generating_paths(), **_stored_responses_paths(), **_other_paths()}
+    return {**_generating_paths(), **_stored_responses_paths(), **_other_paths(), **storage_paths()}
 
 
 def _generating_paths() -> dict[str, Any]:
@@ -115,7 +103,7 @@ def _generating_paths() -> dict[str, Any]:
 def _other_paths() -> dict[str, Any]:
     return {
         "/v1/messages/count_tokens": {
-            "post": _operation(
+            "post": operation(
                 "The tokens of a message's prompt: Anthropic's API",
                 anthropic.MessageTokensCount,
                 MessagesCountRequest,
@@ -123,26 +111,26 @@ def _other_paths() -> dict[str, Any]:
                 anthropic.AnthropicError,
             )
         },
-        "/v1/models": {"get": _operation("The served models", ModelList)},
-        "/v1/models/{id}": {"get": _operation("One model, by id or alias", ModelBody) | {"parameters": [_ID]}},
+        "/v1/models": {"get": operation("The served models", ModelList)},
+        "/v1/models/{id}": {"get": operation("One model, by id or alias", ModelBody) | {"parameters": [ID]}},
         "/v1/usage": {
-            "get": _operation("What the key has used, and what it cost", UsageList)
-            | {"parameters": [_in_query(name, words, type="string") for name, words in _USAGE_PARAMETERS.items()]}
+            "get": operation("What the key has used, and what it cost", UsageList)
+            | {"parameters": [query_parameter(name, words) for name, words in _USAGE_PARAMETERS.items()]}
         },
         "/v1/scoped-jwt": {
-            "post": _operation(
+            "post": operation(
                 "A scoped token of the key", ScopedJwt, ScopedJwtRequest, {"models": [_MODEL], "expires_delta": 3600}
             ),
-            "get": _operation("What a scoped token of the key is for", ScopedJwtBody)
-            | {"parameters": [_in_query("jwtoken", "The token.", type="string") | {"required": True}]},
+            "get": operation("What a scoped token of the key is for", ScopedJwtBody)
+            | {"parameters": [query_parameter("jwtoken", "The token.") | {"required": True}]},
         },
         "/tokenize": {
-            "post": _operation(
+            "post": operation(
                 "The tokens of a text", TokenizeAnswer, TokenizeRequest, {"model": _MODEL, "prompt": "Hello!"}
             )
         },
         "/detokenize": {
-            "post": _operation(
+            "post": operation(
                 "The text of tokens", DetokenizeAnswer, DetokenizeRequest, {"model": _MODEL, "tokens": [72, 73]}
             )
         },
@@ -152,50 +140,25 @@ def _other_paths() -> dict[str, Any]:
 def _stored_responses_paths() -> dict[str, Any]:
     paged = {
         "parameters": [
-            _ID,
-            _in_query("limit", "Items of a page.", type="integer", minimum=1, maximum=100, default=20),
-            _in_query("order", "The oldest first, or the newest.", type="string", enum=["asc", "desc"], default="desc"),
-            _in_query("after", "The page behind this item, by its id.", type="string"),
+            ID,
+            query_parameter("limit", "Items of a page.", type="integer", minimum=1, maximum=100, default=20),
+            query_parameter("order", "The oldest first, or the newest.", enum=["asc", "desc"], default="desc"),
+            query_parameter("after", "The page behind this item, by its id."),
         ]
     }
-    own = {"parameters": [_ID]}
+    own = {"parameters": [ID]}
     return {
         "/v1/responses/{id}": {
-            "get": _operation("A stored response", responses.ResponseObject) | own,
-            "delete": _operation("Delete a stored response", DeletedResponse) | own,
+            "get": operation("A stored response", responses.ResponseObject) | own,
+            "delete": operation("Delete a stored response", DeletedResponse) | own,
         },
         "/v1/responses/{id}/input_items": {
-            "get": _operation("The items that a stored response was made of", ResponseItemList) | paged
+            "get": operation("The items that a stored response was made of", ResponseItemList) | paged
         },
         "/v1/responses/{id}/cancel": {
-            "post": _operation("Refused: there are no responses in the background", responses.ResponseObject) | own
+            "post": operation("Refused: there are no responses in the background", responses.ResponseObject) | own
         },
     }
-
-
-def _in_query(name: str, words: str, **schema: Any) -> dict[str, Any]:
-    return {"name": name, "in": "query", "description": words, "schema": schema}
-
-
-def _operation(
-    summary: str,
-    answer: type[msgspec.Struct],
-    request: type[msgspec.Struct] | None = None,
-    example: dict[str, Any] | None = None,
-    error: type[msgspec.Struct] = ErrorEnvelope,
-) -> dict[str, Any]:
-    operation: dict[str, Any] = {
-        "summary": summary,
-        "responses": {"200": {"description": "The response.", "content": {"application/json": _schema(answer)}}}
-        | {
-            status: {"description": words, "content": {"application/json": _schema(error)}}
-            for status, words in _ERRORS.items()
-        },
-    }
-    if request is not None:
-        content = {"application/json": _schema(request) | {"example": example}}
-        operation["requestBody"] = {"required": True, "content": content}
-    return operation
 
 
 def _generates(
@@ -207,22 +170,18 @@ def _generates(
     error: type[msgspec.Struct] = ErrorEnvelope,
 ) -> dict[str, Any]:
     """An operation with a JSON response or, with `stream: true`, server-sent events that hold one of `events` each."""
-    operation = _operation(summary, answer, request, example, error)
-    operation["description"] = "\n\n".join(
+    described = operation(summary, answer, request, example, error)
+    described["description"] = "\n\n".join(
         f"{words}: {', '.join(f'`{name}`' for name in names)}."
         for treatment, words in GROUPS.items()
         if (names := names_of(FIELDS[request], treatment))
     )
     # OpenAPI 3.1 cannot describe the schema of an event.
-    schemas = [_schema(event)["schema"] for event in events]
+    schemas = [schema_of(event)["schema"] for event in events]
     one_of = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
-    operation["responses"]["200"]["content"]["text/event-stream"] = {"x-event-schema": one_of}
+    described["responses"]["200"]["content"]["text/event-stream"] = {"x-event-schema": one_of}
     timeout = {"type": "number", "exclusiveMinimum": 0}
-    operation["parameters"] = [
+    described["parameters"] = [
         {"name": "x-request-timeout", "in": "header", "description": "Seconds until 504.", "schema": timeout}
     ]
-    return operation
-
-
-def _schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
-    return {"schema": {"$ref": f"#/components/schemas/{struct.__name__}"}}
+    return described

@@ -10,13 +10,16 @@ import pytest
 from tests.support.http import get, post
 from tests.support.service import Service
 
+STORAGE = ("/v1/files", "/v1/batches")
+
 
 def test_every_documented_example_is_answered(simulated: Service) -> None:
     document = get(simulated.url + "/openapi.json").json()
     asked = 0
     for path, methods in document["paths"].items():
         for operation in methods.values():
-            if "requestBody" in operation:
+            # Files and batches need accounts: test_batches.py.
+            if "requestBody" in operation and path not in STORAGE:
                 example = operation["requestBody"]["content"]["application/json"]["example"]
                 reply = post(simulated.url + path, example)
                 assert reply.status == 200, reply.body

@@ -11,7 +11,7 @@ import { fieldsElement, prose } from "./schema_view.js";
  * @param {any} operation
  */
 export function operationElement(document, path, method, operation) {
-  const reference = operation.requestBody?.content["application/json"].schema.$ref.split("/").pop();
+  const reference = operation.requestBody?.content["application/json"]?.schema.$ref.split("/").pop();
   const parts = formParts(method, path, operation);
   if (reference) parts.push(make("h2", {}, "Fields"), fieldsElement(document.components.schemas[reference]));
   if (operation.description) {
@@ -29,7 +29,8 @@ export function operationElement(document, path, method, operation) {
  * @returns {HTMLElement[]}
  */
 function formParts(method, path, operation) {
-  const example = operation.requestBody?.content["application/json"].example;
+  const example = operation.requestBody?.content["application/json"]?.example;
+  const form = formFields(operation.requestBody?.content["multipart/form-data"]?.schema);
   /** @type {ParameterField[]} */
   const fields = (operation.parameters ?? []).flatMap(parameterField);
   const body = make("textarea", { rows: 10, spellcheck: "false", "aria-label": "body", value: example ? JSON.stringify(example, null, 2) : "" });
@@ -47,7 +48,8 @@ function formParts(method, path, operation) {
     const headers = { ...keyHeader(), ...(example && { "content-type": "application/json" }) };
     try {
       const options = { method: method.toUpperCase(), headers, signal: running.signal };
-      await show(await fetch(targetOf(path, fields), example ? { ...options, body: body.value } : options), output);
+      const sent = example ? { body: body.value } : form.length ? { body: formData(form) } : {};
+      await show(await fetch(targetOf(path, fields), { ...options, ...sent }), output);
     } catch (error) {
       output.textContent += `\n${error}`;
     } finally {
@@ -56,7 +58,30 @@ function formParts(method, path, operation) {
     }
   });
   const actions = make("div", { class: "actions" }, send, stop);
-  return [make("h2", {}, "Try it"), ...(example ? [body] : []), ...fields.map(({ input }) => input), actions, output];
+  const inputs = [...form, ...fields].map(({ input }) => input);
+  return [make("h2", {}, "Try it"), ...(example ? [body] : []), ...inputs, actions, output];
+}
+
+/** @typedef {{name: string, input: HTMLInputElement}} FormField */
+
+/**
+ * The fields of a form that is uploaded: files, and texts, which may have one value.
+ *
+ * @param {any} schema
+ * @returns {FormField[]}
+ */
+function formFields(schema) {
+  return Object.entries(schema?.properties ?? {}).map(([name, { format, enum: values = [""] }]) => {
+    const type = format === "binary" ? { type: "file" } : { value: values[0] };
+    return { name, input: make("input", { class: "parameter", placeholder: name, "aria-label": name, ...type }) };
+  });
+}
+
+/** @param {FormField[]} fields */
+function formData(fields) {
+  const data = new FormData();
+  for (const { name, input } of fields) data.append(name, input.files?.[0] ?? input.value);
+  return data;
 }
 
 /** @typedef {{name: string, place: "path" | "query", input: HTMLInputElement}} ParameterField */

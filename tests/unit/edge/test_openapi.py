@@ -8,15 +8,21 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
+from starlette.routing import Route
 
 from edge.api.fields import Treatment, names_of
+from edge.app import build_app
+from edge.endpoints.health import Health
 from edge.endpoints.openapi import openapi_document
+from edge.http.event_stream import KeepAlive
 from edge.openai.decode import decode_chat_request
 from edge.openai.field_table import FIELDS
 from edge.openai.request_schema import ChatCompletionRequest
 from edge.openai.response import ChunkSequence, completion
+from edge.upstream.client import Upstream
 from services.errors import InvalidValue
 from services.limits import LIMITS
+from services.telemetry.spans import untraced
 from tests.support import events
 from tests.unit.edge.test_decode import WRONG_TYPES
 
@@ -78,8 +84,30 @@ def test_every_example_satisfies_its_own_schema() -> None:
     seen = 0
     for methods in DOCUMENT["paths"].values():
         for operation in methods.values():
-            if "requestBody" in operation:
-                content = operation["requestBody"]["content"]["application/json"]
+            content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            if content is not None:
                 assert valid(content["example"], content["schema"]["$ref"].rpartition("/")[2])
                 seen += 1
-    assert seen == 8
+    assert seen == 9
+
+
+def routes() -> list[Route]:
+    upstream = Upstream("unix:/nobody", "")
+    app = build_app(upstream, Health(upstream), KeepAlive(1.0, 1.0), untraced())
+    return [route for route in app.routes if isinstance(route, Route)]
+
+
+async def test_every_path_and_method_of_openai_s_apis_is_documented_and_no_other() -> None:
+    served = {
+        (route.path.replace(":path}", "}"), method.lower())
+        for route in routes()
+        for method in (route.methods or set()) - {"HEAD"}
+        if route.path.startswith(("/v1/", "/tokenize", "/detokenize")) and not route.path.startswith("/v1/openai/")
+    }
+    assert served == {(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods}
+
+
+@pytest.mark.parametrize("path", [path for path in DOCUMENT["paths"] if "{id}" in path])
+def test_a_path_with_an_id_has_its_parameter(path: str) -> None:
+    for operation in DOCUMENT["paths"][path].values():
+        assert [each["name"] for each in operation["parameters"] if each["in"] == "path"] == ["id"]
