@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import yaml
 from tests.e2e.conftest import REFERENCE_MODEL
 from tests.support.http import get, open_stream, post
 from tests.support.promql import labels_of, metrics_of
+from tests.support.replicas import wait_until
 from tests.support.service import Service, free_row
 
 OBSERVABILITY = Path(__file__).parents[2] / "docker" / "observability"
@@ -21,6 +23,9 @@ CHAT = "/v1/chat/completions"
 OF_PROMETHEUS = {"job", "instance"}
 # Engines that have a KV cache report it; here only the name is checked.
 KV_CACHE = "chasqui_engine_kv_cache_use"
+# Prometheus' own, of every target.
+NOT_SHOWN = {KV_CACHE, "up"}
+PARTS = 4  # server, edge, Envoy and the runner of batches
 
 
 def panels() -> list[tuple[str, str]]:
@@ -36,33 +41,42 @@ def alerts() -> list[tuple[str, str]]:
 
 
 class Scraped(NamedTuple):
-    """What server, edge and Envoy show before the first call, and after calls that end in different ways."""
+    """What all parts show before the first call, and after calls that end in different ways."""
 
     before: str
     after: str
 
 
 @pytest.fixture(scope="module")
-def scraped() -> Scraped:
-    port = free_row(3)
-    body = {"model": REFERENCE_MODEL, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 4}
+def scraped(tmp_path_factory: pytest.TempPathFactory) -> Scraped:
+    port = free_row(PARTS)
+    place = tmp_path_factory.mktemp("accounts") / "accounts.db"
+    key = {"authorization": "Bearer key"}
     given: dict[str, Any] = {
-        "simulated_rate": 50,
+        **{"accounts": place, "api_keys": "key", "total_limits": "usd_per_day=1000"},
         "metrics_address": f"127.0.0.1:{port}",
-        "total_limits": "usd_per_day=1000",
     }
-    with Service(engine="simulated", **given) as service:
+    body = {"model": REFERENCE_MODEL, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 4}
+    with Service(engine="simulated", simulated_rate=50, **given) as service:
 
         def scrape() -> str:
-            return "\n".join(get(f"http://127.0.0.1:{port + part}/metrics").body.decode() for part in range(3))
+            return "\n".join(get(f"http://127.0.0.1:{port + part}/metrics").body.decode() for part in range(PARTS))
 
+        wait_until(lambda: listens(port + PARTS - 1))
         before = scrape()
-        post(service.url + CHAT, body)
-        post(service.url + CHAT, {**body, "temperature": -1})
-        gone = {"x-request-id": "gone"}
+        post(service.url + CHAT, body, **key)
+        post(service.url + CHAT, {**body, "temperature": -1}, **key)
+        gone = {"x-request-id": "gone", **key}
         open_stream(service.url + CHAT, {**body, "stream": True, "max_tokens": 500, "ignore_eos": True}, gone).close()
         service.usage_record("gone")
         return Scraped(before, scrape())
+
+
+def listens(port: int) -> bool:
+    """Whether a part shows its metrics."""
+    with suppress(OSError):
+        return get(f"http://127.0.0.1:{port}/metrics").status == 200
+    return False
 
 
 def labels_shown(text: str) -> dict[str, dict[str, set[str]]]:
@@ -80,7 +94,7 @@ def test_an_expression_asks_for_what_there_is(scraped: Scraped, title: str, expr
     names = metrics_of(expression)
     assert names
     shown = labels_shown(scraped.after)
-    assert names - {KV_CACHE} <= set(shown)
+    assert names - NOT_SHOWN <= set(shown)
     known = OF_PROMETHEUS.union(*(shown.get(name, {}) for name in names))
     assert labels_of(expression) <= known
 
@@ -90,7 +104,7 @@ def test_what_an_expression_counts_is_at_zero_before_the_first_call(
     scraped: Scraped, title: str, expression: str
 ) -> None:
     shown = labels_shown(scraped.before)
-    assert metrics_of(expression) - {KV_CACHE} <= set(shown)
+    assert metrics_of(expression) - NOT_SHOWN <= set(shown)
     counted = re.findall(r'(\w+)\{chasqui_outcome="(\w+)"\}', expression)
     assert [pair for pair in counted if pair[1] not in shown[pair[0]]["chasqui_outcome"]] == []
 
@@ -102,6 +116,7 @@ def test_the_operator_s_questions_have_a_row_each() -> None:
         *("Is it slow?", "Where is the time?", "For whom?", "What does it cost?", "Is it about to fail?"),
         "Who is at a limit, and is every call in the ledger?",
         "Does each service tier get what it pays for?",
+        "Do batches get on, and do other calls wait for them?",
     ]
 
 

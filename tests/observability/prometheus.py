@@ -39,7 +39,7 @@ class Prometheus:
         config["rule_files"] = [f"{folder}/alerts.yaml"]
         for job in config["scrape_configs"]:
             del job["dns_sd_configs"]
-            job["static_configs"] = [{"targets": targets[job["job_name"]]}]
+            job["static_configs"] = [{"targets": targets.get(job["job_name"], [])}]
         self.config = folder / "prometheus.yaml"
         self.config.write_text(yaml.safe_dump(config), encoding="utf-8")
 

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 
 class ScrapedReplica(Replicas):
-    """One replica; `server` are the words for Python that run its chat server."""
+    """One replica; `server` are the words for Python that run its chat server. With accounts it runs batches, too."""
 
     def __init__(self, server: Sequence[str] = ("-m", "services", "server"), **settings: object) -> None:
-        self._first = free_row(3)
+        self._first = free_row(4)
+        self._runs_batches = "accounts" in settings
         self._server = (sys.executable, *server)
         settings["metrics_address"] = f"127.0.0.1:{self._first + 2}"  # Envoy's
         super().__init__(1, envoy_changes=None, envoy_wrapper=(), **settings)
@@ -24,13 +25,15 @@ class ScrapedReplica(Replicas):
     @property
     def targets(self) -> dict[str, list[str]]:
         """Where each job finds its metrics."""
-        jobs = ("chasqui-server", "chasqui-edge", "chasqui-envoy")
+        jobs = ("chasqui-server", "chasqui-edge", "chasqui-envoy", "chasqui-batches")[: 3 + self._runs_batches]
         return {job: [f"127.0.0.1:{self._first + number}"] for number, job in enumerate(jobs)}
 
     def start(self, index: int) -> None:
-        """Start both parts."""
+        """Start all parts."""
         self.start_server()
         self._run("edge-0", self._environ_of(1), sys.executable, "-m", "services", "edge")
+        if self._runs_batches:
+            self._run("batches-0", self._environ_of(3), sys.executable, "-m", "services", "batch-runner")
 
     def start_server(self) -> None:
         """Start the chat server."""

@@ -5,6 +5,7 @@ Run by `make test-observability`.
 
 from __future__ import annotations
 
+import json
 import resource
 import signal
 import sqlite3
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from openai import OpenAI
 
 from tests.e2e.test_dashboard import KV_CACHE, alerts, panels
 from tests.observability.prometheus import OBSERVABILITY, Prometheus
@@ -32,6 +34,7 @@ from tests.support.valkey import ValkeyServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+KEY = {"authorization": "Bearer key"}
 DOUBLE = ("-m", "tests.support.tensorrt_llm.command", "server")
 
 
@@ -39,7 +42,7 @@ DOUBLE = ("-m", "tests.support.tensorrt_llm.command", "server")
 def watched(folder: Path, **given: Any) -> Iterator[tuple[ScrapedReplica, Prometheus]]:
     """A replica, and a Prometheus that has seen it quiet."""
     with ScrapedReplica(**{"drain_delay": 0, **given}) as replica, Prometheus(folder, replica.targets) as prometheus:
-        wait_until(lambda: len(prometheus.query("up == 1")) == 3)
+        wait_until(lambda: len(prometheus.query("up == 1")) == len(replica.targets))
         wait_until(lambda: len(prometheus.query("count_over_time(chasqui_ready[3s]) > 3")) == 1)
         assert prometheus.firing() == set()
         yield replica, prometheus
@@ -73,12 +76,17 @@ def test_promtool_accepts_the_rules_and_the_configuration(tmp_path: Path) -> Non
 
 
 def test_every_rule_and_panel_has_a_value_while_calls_run(tmp_path: Path) -> None:
+<<<<<<< HEAD
     given = {"simulated_rate": 100, "total_limits": "usd_per_day=1000"}
+=======
+    given = {"simulated_rate": 100, "accounts": tmp_path / "accounts.db", "api_keys": "key"}
+    short, long = {**BODY, "max_tokens": 20}, {**BODY, "stream": True, "max_tokens": 500}
+>>>>>>> 9113bb7 (Panels and alerts for batches: a runner that is down, lines that do not end, time that runs out)
     with watched(tmp_path, **given) as (replica, prometheus), ThreadPoolExecutor(4) as pool:
         end = time.monotonic() + 8
         while time.monotonic() < end:
-            list(pool.map(lambda _: post(replica.url + CHAT, {**BODY, "max_tokens": 20}).status, range(4)))
-            open_stream(replica.url + CHAT, {**BODY, "stream": True, "max_tokens": 500}).close()
+            list(pool.map(lambda _: post(replica.url + CHAT, short, **KEY).status, range(4)))
+            open_stream(replica.url + CHAT, long, KEY).close()
         empty = [
             title
             for title, expression in panels() + alerts()
@@ -172,7 +180,7 @@ def test_ledger_in_journal_fires_while_the_database_takes_nothing(tmp_path: Path
     with watched(tmp_path, accounts=place, api_keys="key") as (replica, prometheus):
         with closing(sqlite3.connect(place, isolation_level=None)) as writer:
             writer.execute("BEGIN IMMEDIATE")
-            post(replica.url + CHAT, BODY, authorization="Bearer key")
+            post(replica.url + CHAT, BODY, **KEY)
             fires(prometheus, "LedgerInJournal")
             writer.execute("ROLLBACK")
         wait_until(lambda: "LedgerInJournal" not in prometheus.firing())
@@ -195,6 +203,23 @@ def test_limits_away_fires_while_their_store_is_away(tmp_path: Path) -> None:
         with watched(tmp_path, **given) as (_, prometheus):
             store.kill()
             fires(prometheus, "LimitsAway")
+
+
+def test_batches_fire_when_their_runner_dies_when_no_line_ends_and_when_their_time_runs_out(tmp_path: Path) -> None:
+    place = tmp_path / "accounts.db"
+    with watched(tmp_path, accounts=place, api_keys="key") as (replica, prometheus):
+        replica.processes["batches-0"].kill()
+        fires(prometheus, "BatchRunnerDown")
+        owner = OpenAI(base_url=f"{replica.url}/v1", api_key="key")
+        line = {"custom_id": "a", "method": "POST", "url": CHAT, "body": BODY}
+        file = owner.files.create(file=("requests.jsonl", json.dumps(line).encode()), purpose="batch")
+        batch = owner.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+        fires(prometheus, "BatchesStuck")
+        assert "BatchLate" not in prometheus.firing()
+        with closing(sqlite3.connect(place)) as writer, writer:
+            writer.execute("UPDATE batches SET created_at = datetime(created_at, '-21 hours')")
+        fires(prometheus, "BatchLate")
+        assert owner.batches.retrieve(batch.id).status == "validating"
 
 
 def test_every_alert_is_made_to_fire_here() -> None:
