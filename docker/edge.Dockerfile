@@ -1,4 +1,4 @@
-# An edge worker, and Envoy with its configuration. Build from the repository's root:
+# An edge worker or a runner of batches, and Envoy with its configuration. Build from the repository's root:
 #   docker build --file docker/edge.Dockerfile --target worker --tag chasqui/edge .
 #   docker build --file docker/edge.Dockerfile --target envoy --tag chasqui/envoy .
 FROM python:3.12-slim-bookworm AS build
@@ -7,7 +7,7 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt ./
 RUN pip install --quiet --no-cache-dir uv && \
     uv venv --quiet /venv && \
-    uv pip install --quiet --no-cache --compile-bytecode --python /venv --requirement pyproject.toml --extra edge --constraint constraints.txt
+    uv pip install --quiet --no-cache --compile-bytecode --python /venv --requirement pyproject.toml --extra edge --extra accounts --constraint constraints.txt
 COPY README.md LICENSE ./
 COPY proto proto
 COPY services services
@@ -20,14 +20,15 @@ RUN uv venv --quiet /tools && \
 
 FROM python:3.12-slim-bookworm AS worker
 RUN useradd --uid 10001 --create-home chasqui && \
-    install --directory --owner chasqui --group chasqui --mode 0700 /run/chasqui
+    install --directory --owner chasqui --group chasqui --mode 0700 /run/chasqui /var/lib/chasqui
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 ENV PATH=/app/bin:/venv/bin:$PATH PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     CHASQUI_EDGE_ADDRESS=0.0.0.0:8000 CHASQUI_SERVER_ADDRESS=server:50051 \
     CHASQUI_RELAY_ADDRESS=unix:/run/chasqui/relay.sock
 # Everything that it needs can be loaded; what it uses of the standard library is compiled on the way.
-RUN PYTHONDONTWRITEBYTECODE= python -c 'import edge.worker, edge.envoy.config, services.cli, uvloop'
+RUN PYTHONDONTWRITEBYTECODE= python -c \
+    'import edge.batches.worker, edge.envoy.config, edge.worker, services.cli, uvloop'
 USER 10001:10001
 EXPOSE 8000
 # Whether it listens. Whether calls get through is what Envoy asks each worker every half second.

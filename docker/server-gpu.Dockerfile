@@ -29,14 +29,15 @@ RUN set -eu; \
       NR == FNR {held[name]; print; next} /^[a-z0-9]/ && !(name in held) {print $1 "<=" $2}' \
       /tmp/held.txt /tmp/constraints.txt > /tmp/versions.txt; \
     PIP_CONSTRAINT=/tmp/versions.txt pip install --no-cache-dir --no-compile \
-      "chasqui[tensorrt-llm] @ file://$(ls /tmp/wheels/*.whl)"; \
+      "chasqui[accounts,tensorrt-llm] @ file://$(ls /tmp/wheels/*.whl)"; \
     (pip check || true) | sort > /tmp/conflicts.txt; \
     if comm -13 /tmp/conflicts-of-the-image.txt /tmp/conflicts.txt | grep -v '^No broken requirements' \
       | grep -vE 'has requirement (protobuf|grpcio|googleapis-common-protos|opentelemetry)'; then exit 1; fi; \
     chasqui server --help > /dev/null; \
+    python -c 'import services.accounts.sql.accounts, services.batches.storage'; \
     rm -rf /tmp/wheels /tmp/held.txt /tmp/constraints.txt /tmp/versions.txt /tmp/conflicts.txt /tmp/conflicts-of-the-image.txt
 RUN useradd --uid 10001 --create-home chasqui && \
-    install --directory --owner chasqui --group chasqui --mode 0700 /run/chasqui /models
+    install --directory --owner chasqui --group chasqui --mode 0700 /run/chasqui /var/lib/chasqui /models
 # The workers are started through MPI, which must not look for other machines: on some networks it waits for ever.
 # The image adds TensorRT's libraries to the path in its entry point and in bash's start-up file only; the health check and
 # `docker exec` run neither.

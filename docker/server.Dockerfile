@@ -23,14 +23,14 @@ RUN apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-rec
     rm -rf /var/lib/apt/lists/*
 # The edge has the same user: it enters the Relay's directory, which nobody else may.
 RUN useradd --uid 10001 --create-home chasqui && \
-    install --directory --owner chasqui --group chasqui --mode 0700 /run/chasqui /models
+    install --directory --owner chasqui --group chasqui --mode 0700 /run/chasqui /var/lib/chasqui /models
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 ENV PATH=/app/bin:/venv/bin:$PATH PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HF_HOME=/models \
     CHASQUI_SERVER_ADDRESS=0.0.0.0:50051 CHASQUI_RELAY_ADDRESS=unix:/run/chasqui/relay.sock
 # Everything that it needs can be loaded; what it uses of the standard library is compiled on the way.
 RUN PYTHONDONTWRITEBYTECODE= python -c \
-    'import services.accounts.sql.accounts, services.chat.server, services.cli, services.engine.llama_cpp.engine, services.probe, uvloop, xllamacpp'
+    'import services.accounts.sql.accounts, services.batches.storage, services.chat.server, services.cli, services.engine.llama_cpp.engine, services.probe, uvloop, xllamacpp'
 USER 10001:10001
 EXPOSE 50051
 HEALTHCHECK --interval=10s --timeout=6s --start-period=60s --start-interval=1s CMD ["chasqui", "probe"]

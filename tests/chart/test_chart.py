@@ -18,6 +18,7 @@ from services.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "docker" / "helm" / "chasqui"
+ACCOUNTS = {"secretKeyRef": {"name": "database", "key": "url"}}
 VERSIONS = ("1.29", "1.33", "1.37")
 # Kinds of the Prometheus operator, of which kubernetes-validate has no schemas.
 FOREIGN = {"ServiceMonitor", "PrometheusRule"}
@@ -26,7 +27,8 @@ VALUES: dict[str, dict[str, Any]] = {
     "everything": {
         "engine": "tensorrt-llm",
         "model": "nvidia/Llama-3.1-8B-Instruct-FP8",
-        "secrets": {"apiKeys": "keys", "huggingFace": "hub", "tls": "certificate"},
+        "secrets": {"apiKeys": "keys", "accounts": "database", "huggingFace": "hub", "tls": "certificate"},
+        "batches": {"enabled": True, "storageClassName": "shared"},
         "images": {"registry": "registry.example/", "tag": "1.2.3", "pullSecrets": [{"name": "pull"}]},
         "edge": {"workers": 3},
         "autoscaling": {"enabled": True},
@@ -41,6 +43,10 @@ VALUES: dict[str, dict[str, Any]] = {
         "podAnnotations": {"a": "b"},
     },
     "a shared claim": {"models": {"existingClaim": "models"}, "replicas": 5},
+    "batches on a claim": {
+        "secrets": {"accounts": "database"},
+        "batches": {"enabled": True, "existingClaim": "files", "parallel": 8},
+    },
     "nothing kept": {"models": {"persistence": False}, "networkPolicy": {"enabled": False}},
 }
 
@@ -80,7 +86,10 @@ def test_every_object_is_valid_in_kubernetes(values: dict[str, Any], version: st
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"replica": 3}, {"engine": "vllm"}, {"replicas": 0}, {"edge": {"worker": 1}}, {"settings": {"PARALLEL": 1}}],
+    [
+        *({"replica": 3}, {"engine": "vllm"}, {"replicas": 0}, {"edge": {"worker": 1}}, {"settings": {"PARALLEL": 1}}),
+        {"batches": {"enabled": True}},  # without accounts
+    ],
     ids=str,
 )
 def test_values_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
@@ -95,7 +104,7 @@ def test_what_is_selected_is_there(values: dict[str, Any]) -> None:
     labels += [found["metadata"]["labels"] for (kind, _), found in objects.items() if kind == "Service"]
     for found in objects.values():
         spec = found["spec"]
-        if found["kind"] not in ("PrometheusRule", "HorizontalPodAutoscaler"):
+        if found["kind"] not in ("PrometheusRule", "HorizontalPodAutoscaler", "PersistentVolumeClaim"):
             chosen = spec.get("podSelector") or spec["selector"]
             wanted = chosen.get("matchLabels", chosen).items()
             assert any(wanted <= one.items() for one in labels), found
@@ -109,6 +118,11 @@ def test_parts_get_settings_that_exist_and_find_each_other(values: dict[str, Any
         for container in containers(found):
             environ = {pair["name"]: pair.get("value", "") for pair in container["env"]}
             given[container["name"]] = environ
+            mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+            assert ("CHASQUI_FILES" in environ) == ("files" in mounts)
+            if "files" in mounts:
+                assert {environ["CHASQUI_FILES"].rpartition("/")[0], environ["TMPDIR"]} == {mounts["files"]}
+                assert {"name": "CHASQUI_ACCOUNTS", "valueFrom": ACCOUNTS} in container["env"]
             Settings.read({name: value for name, value in environ.items() if name.startswith("CHASQUI_")})
     service = objects["Service", "demo-chasqui-replicas"]
     ports = {port["port"]: port["targetPort"] for port in service["spec"]["ports"]}
@@ -124,7 +138,10 @@ def test_parts_get_settings_that_exist_and_find_each_other(values: dict[str, Any
     assert {int(address.partition(":")[2]) for address in addresses} <= set(ports)
     workers = [name for name in given if name.startswith("edge-")]
     assert len(addresses) == 1 + len(workers)
-    assert {given[name]["CHASQUI_RELAY_ADDRESS"] for name in (*workers, "server")} == {"unix:/run/chasqui/relay.sock"}
+    runners = ["batches"] * ("batches" in given)
+    assert bool(runners) == bool(values.get("batches"))
+    relays = {given[name]["CHASQUI_RELAY_ADDRESS"] for name in (*workers, *runners, "server")}
+    assert relays == {"unix:/run/chasqui/relay.sock"}
 
 
 @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
@@ -165,6 +182,21 @@ def test_probes_ask_grpc_for_its_health_and_give_a_model_time_to_load() -> None:
     assert edge["readinessProbe"]["tcpSocket"]["port"] == 8000
 
 
+def test_files_are_on_a_claim_that_every_replica_can_mount_and_that_outlives_the_release() -> None:
+    values = VALUES["everything"]
+    claim = render(values)["PersistentVolumeClaim", "demo-chasqui-files"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert not any(kind == "PersistentVolumeClaim" for kind, _ in render(VALUES["batches on a claim"]))
+
+
+def test_every_port_with_metrics_may_be_asked_by_prometheus() -> None:
+    objects = render(VALUES["everything"])
+    policy = objects["NetworkPolicy", "demo-chasqui-replica"]["spec"]["ingress"][1]["ports"][0]
+    ports = [port for port in objects["Service", "demo-chasqui-replicas"]["spec"]["ports"] if "metrics" in port["name"]]
+    assert [port["port"] for port in ports] == list(range(policy["port"], policy["endPort"] + 1))
+
+
 def test_a_gpu_is_asked_for_by_tensorrt_llm_alone() -> None:
     with_gpu = containers(pods(render({"engine": "tensorrt-llm", "server": {"gpus": 2}}))["StatefulSet"])[0]
     assert with_gpu["resources"]["limits"]["nvidia.com/gpu"] == 2
@@ -185,7 +217,7 @@ def test_the_autoscaler_owns_the_number_of_replicas_and_asks_for_metrics_that_th
 
 
 def test_the_alerts_of_the_operator_are_those_of_compose() -> None:
-    objects = render({"monitoring": {"enabled": True}})
+    objects = render(VALUES["everything"])
     rules = yaml.safe_load((ROOT / "docker" / "observability" / "alerts.yaml").read_text())
     assert objects["PrometheusRule", "demo-chasqui"]["spec"] == rules
     jobs = {

@@ -18,7 +18,13 @@ import pytest
 import trustme
 from openai import OpenAI
 
-from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
+from chasqui.v1 import (
+    batch_service_pb2,
+    batch_service_pb2_grpc,
+    chat_pb2,
+    chat_service_pb2,
+    chat_service_pb2_grpc,
+)
 from tests.images.deployment import BUILT, ROOT, SERVICES, Deployment, docker
 from tests.support.http import get, post
 from tests.support.replicas import wait_until
@@ -299,12 +305,52 @@ def test_tls_is_served_with_a_key_that_envoy_s_user_can_read_and_said_to_be_unre
         with_tls.down()
 
 
+def test_a_batch_runs_in_a_container_of_its_own_and_its_results_outlive_all_of_them(report: Report) -> None:
+    deployment = Deployment([ROOT / "docker" / "compose.batches.yaml"])
+    try:
+        deployment.up()
+        key = deployment.compose("exec", "server", "chasqui", "keys", "create", "ana").strip()
+        owner = OpenAI(base_url=f"{deployment.url}/v1", api_key=key, max_retries=5)
+        body = {"model": MODEL, "messages": MESSAGES, "max_tokens": 40, "ignore_eos": True}
+        url: Any = "/v1/chat/completions"
+        line = {"method": "POST", "url": url, "body": body}
+        requests = "\n".join(json.dumps({"custom_id": f"{number}", **line}) for number in range(20))
+        file = owner.files.create(file=("requests.jsonl", requests.encode()), purpose="batch")
+        began = time.monotonic()
+        batch = owner.batches.create(input_file_id=file.id, endpoint=url, completion_window="24h")
+        state = deployment.state("batches")
+        assert state["HostConfig"]["ReadonlyRootfs"]
+        assert state["State"]["Health"]["Status"] == "healthy"
+        wait_until(lambda: answered(owner, batch.id) > 0)
+        docker("exec", state["Name"].strip("/"), "bash", "-c", "kill -9 -1", check=False)
+        wait_until(lambda: owner.batches.retrieve(batch.id).status == "completed")
+        report.seconds("a batch of 20 lines whose runner is killed", began)
+        deployment.compose("down")
+        deployment.up()
+        done = owner.batches.retrieve(batch.id)
+        answers = owner.files.content(str(done.output_file_id)).text.splitlines()
+        assert sorted(int(json.loads(answer)["custom_id"]) for answer in answers) == list(range(20))
+        with grpc.insecure_channel(deployment.target) as channel:
+            stub = batch_service_pb2_grpc.BatchServiceStub(channel)
+            request = batch_service_pb2.GetBatchRequest(id=batch.id)
+            found = stub.GetBatch(request, metadata=(("authorization", f"Bearer {key}"),)).batch
+        assert (found.status, found.completed) == (batch_service_pb2.BATCH_STATUS_COMPLETED, 20)
+    finally:
+        deployment.down()
+
+
+def answered(owner: OpenAI, batch_id: str) -> int:
+    """Lines that have an answer."""
+    counts = owner.batches.retrieve(batch_id).request_counts
+    return 0 if counts is None else counts.completed
+
+
 def test_the_gpu_image_keeps_what_its_base_has_and_adds_tested_versions() -> None:
     image = ("run", "--rm", "--network", "none", "chasqui-test/server-gpu")
     frozen = docker("run", "--rm", "--network", "none", "--entrypoint", "pip", image[-1], "freeze").stdout
     installed = dict(line.lower().split("==") for line in frozen.splitlines() if "==" in line)
     tested = dict(re.findall(r"^([a-z0-9-]+)==([^ ]+)", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.M))
     assert (installed["numpy"], installed["typing_extensions"]) == ("1.26.4", "4.12.2")
-    added = ("msgspec", "uvloop", "llguidance", "protobuf", "grpcio", "opentelemetry-sdk")
+    added = ("msgspec", "uvloop", "llguidance", "protobuf", "grpcio", "opentelemetry-sdk", "sqlalchemy", "psycopg")
     assert {name: installed[name] for name in added} == {name: tested[name] for name in added}
     assert "Usage: chasqui server" in docker(*image, "server", "--help").stdout

@@ -76,12 +76,9 @@ def test_promtool_accepts_the_rules_and_the_configuration(tmp_path: Path) -> Non
 
 
 def test_every_rule_and_panel_has_a_value_while_calls_run(tmp_path: Path) -> None:
-<<<<<<< HEAD
-    given = {"simulated_rate": 100, "total_limits": "usd_per_day=1000"}
-=======
     given = {"simulated_rate": 100, "accounts": tmp_path / "accounts.db", "api_keys": "key"}
+    given["total_limits"] = "usd_per_day=1000"
     short, long = {**BODY, "max_tokens": 20}, {**BODY, "stream": True, "max_tokens": 500}
->>>>>>> 9113bb7 (Panels and alerts for batches: a runner that is down, lines that do not end, time that runs out)
     with watched(tmp_path, **given) as (replica, prometheus), ThreadPoolExecutor(4) as pool:
         end = time.monotonic() + 8
         while time.monotonic() < end:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 DOCKERFILES = sorted(DOCKER.glob("*.Dockerfile"))
-FILES = ("compose.yaml", "compose.gpu.yaml", "compose.observability.yaml")
+FILES = ("compose.yaml", "compose.gpu.yaml", "compose.observability.yaml", "compose.batches.yaml")
 COMPOSE = {name: yaml.safe_load((DOCKER / name).read_text()) for name in FILES}
 SERVICES = [(name, service, given) for name, file in COMPOSE.items() for service, given in file["services"].items()]
 OURS = ("server", "edge", "server-gpu")
@@ -125,17 +125,31 @@ def test_the_variables_of_an_image_are_settings_with_possible_values(name: str) 
     assert settings.relay_address == "unix:/run/chasqui/relay.sock"
 
 
-@pytest.mark.parametrize("service", ["server", "edge", "envoy"])
-def test_a_container_has_no_capability_and_nothing_to_write_to_but_tmp_and_its_volumes(service: str) -> None:
-    given = COMPOSE["compose.yaml"]["services"][service]
+REPLICA = [
+    *(("compose.yaml", service) for service in ("server", "edge", "envoy")),
+    ("compose.batches.yaml", "batches"),
+]
+
+
+@pytest.mark.parametrize(("file", "service"), REPLICA)
+def test_a_container_has_no_capability_and_nothing_to_write_to_but_tmp_and_its_volumes(file: str, service: str) -> None:
+    given = COMPOSE[file]["services"][service]
     assert given["cap_drop"] == ["ALL"]
     assert given["security_opt"] == ["no-new-privileges:true"]
     assert (given["read_only"], given["tmpfs"]) == (True, ["/tmp"])  # noqa: S108 - a container's own
 
 
-@pytest.mark.parametrize("service", ["server", "edge", "envoy"])
-def test_a_container_that_cannot_run_is_not_started_for_ever(service: str) -> None:
-    assert COMPOSE["compose.yaml"]["services"][service]["restart"] == "on-failure:5"
+@pytest.mark.parametrize(("file", "service"), REPLICA)
+def test_a_container_that_cannot_run_is_not_started_for_ever(file: str, service: str) -> None:
+    assert COMPOSE[file]["services"][service]["restart"] == "on-failure:5"
+
+
+def test_server_edge_and_runner_have_the_same_accounts_and_files_on_the_same_volume() -> None:
+    services = COMPOSE["compose.batches.yaml"]["services"]
+    for given in services.values():
+        assert "data:/var/lib/chasqui" in given["volumes"]
+        for name in ("CHASQUI_ACCOUNTS", "CHASQUI_FILES"):
+            assert given["environment"][name] == services["server"]["environment"][name]
 
 
 def test_both_sides_of_the_relay_have_one_user_who_alone_may_enter_its_directory() -> None:
@@ -193,7 +207,7 @@ def test_the_gpu_container_has_the_shared_memory_and_limits_that_nvidia_document
     assert server["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
 
 
-@pytest.mark.parametrize("files", [FILES[:1], FILES[:2], FILES], ids=["cpu", "gpu", "observability"])
+@pytest.mark.parametrize("files", [FILES[:1], FILES[:2], FILES], ids=["cpu", "gpu", "all"])
 def test_compose_accepts_the_files(files: Sequence[str]) -> None:
     docker = shutil.which("docker")
     if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True).returncode:  # noqa: S603, PLW1510, RUF100
@@ -224,7 +238,9 @@ def test_prometheus_asks_the_port_at_which_parts_show_their_metrics() -> None:
     asked = {tuple(sd["names"]): sd["port"] for job in jobs for sd in job["dns_sd_configs"]}
     services = COMPOSE["compose.observability.yaml"]["services"]
     shown = {("envoy",): services["envoy"]["build"]["args"]["CHASQUI_METRICS_ADDRESS"]}
-    shown |= {(name,): services[name]["environment"]["CHASQUI_METRICS_ADDRESS"] for name in ("server", "edge")}
+    services = {**services, **{"batches": COMPOSE["compose.batches.yaml"]["services"]["batches"]}}
+    names = ("server", "edge", "batches")
+    shown |= {(name,): services[name]["environment"]["CHASQUI_METRICS_ADDRESS"] for name in names}
     assert {name: int(address.rpartition(":")[2]) for name, address in shown.items()} == asked
 
 

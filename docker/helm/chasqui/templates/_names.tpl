@@ -79,10 +79,31 @@ priorityClassName: {{ . }}
 {{ join "," $addresses }}
 {{- end }}
 
-{{/* Variables of server and edge alike. */}}
+{{/* The claim of the files. */}}
+{{- define "chasqui.filesClaim" -}}
+{{ .Values.batches.existingClaim | default (printf "%s-files" (include "chasqui.name" .)) }}
+{{- end }}
+
+{{/* Containers that show metrics, beside the server: the edge workers, and the runner of batches. */}}
+{{- define "chasqui.beside" -}}
+{{ add (int .Values.edge.workers) (ternary 1 0 .Values.batches.enabled) }}
+{{- end }}
+
+{{/* Variables of server, edge and runner alike. */}}
 {{- define "chasqui.partEnvironment" -}}
 - { name: CHASQUI_RELAY_ADDRESS, value: "unix:/run/chasqui/relay.sock" }
 - { name: CHASQUI_GRACE_PERIOD, value: {{ .Values.gracePeriodSeconds | quote }} }
+{{- with .Values.secrets.accounts }}
+- name: CHASQUI_ACCOUNTS
+  valueFrom: { secretKeyRef: { name: {{ . }}, key: url } }
+# Of this pod alone, as /tmp is.
+- { name: CHASQUI_ACCOUNTS_JOURNAL, value: /tmp/chasqui-ledger }
+{{- end }}
+{{- if .Values.batches.enabled }}
+- { name: CHASQUI_FILES, value: /var/lib/chasqui/files }
+# Uploads are kept there until their lines are checked.
+- { name: TMPDIR, value: /var/lib/chasqui }
+{{- end }}
 {{- with .Values.tracesEndpoint }}
 - { name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ quote . }} }
 - { name: OTEL_METRICS_EXPORTER, value: none }
