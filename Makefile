@@ -32,6 +32,9 @@ DRIVER_INSTALLED := $(VENV)/.driver
 # Helm itself as a library, and Kubernetes' schemas.
 CHART_TOOLS := helm-python-sdk==0.2.2 kubernetes-validate==1.37.0 importlib_resources
 
+# A client of S3, and a server that plays it.
+BUCKET_TOOLS := s3fs==2026.9.0 'moto[server]==5.2.5'
+
 .PHONY: help
 help: ## Show this help.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -161,6 +164,11 @@ soak: setup ## Mixed traffic, disconnects and kills for SOAK_SECONDS (600), then
 .PHONY: test-batches
 test-batches: setup ## Kill every process under a batch of BATCH_LINES (2000): each line is answered and billed once.
 	$(BIN)/pytest tests/batches
+
+.PHONY: test-bucket
+test-bucket: setup ## Test files and batches in a bucket of S3, played by moto.
+	$(BIN)/pip install --disable-pip-version-check --quiet --upgrade --target build/bucket $(BUCKET_TOOLS)
+	PYTHONPATH=build/bucket $(BIN)/pytest tests/bucket
 
 .PHONY: siege
 siege: setup ## Every hostile input at once beside normal traffic for SOAK_SECONDS (600): who was lost, late or wrong.
