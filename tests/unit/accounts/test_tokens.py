@@ -27,7 +27,7 @@ from services.accounts.token_signature import signed, signer_of, verified
 from services.errors import ChasquiError, InvalidApiKey, PermissionDenied
 from tests.support.wording import is_one_sentence
 
-SECRET = new_secret()
+SECRET = f"chasqui_{'p' * 8}_{'s' * 56}"
 SOON = datetime(2100, 1, 1, tzinfo=UTC)
 
 
