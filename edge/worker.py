@@ -18,6 +18,7 @@ from edge.endpoints.pages import Pages
 from edge.http.event_stream import KeepAlive
 from edge.upstream.client import Upstream
 from services.batches.factory import open_batches
+from services.garbage import spare_startup
 from services.responses.factory import open_responses
 from services.stop_signals import on_stop_signal
 from services.tasks import awaited_task, background_task
@@ -89,6 +90,7 @@ async def serve(settings: Settings) -> None:
         "HTTP server": server.serve(),
     }
     tasks = [awaited_task(work, name) for name, work in running.items()]
+    spare_startup()
     log.info("serving", extra={"fields": {"address": settings.edge_address, "server": settings.server_address}})
     await _until_stopped(stop, tasks)
     await _drain(health, calls, upstream, settings)

@@ -19,6 +19,7 @@ class DisconnectWatch:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
+        self._watcher: asyncio.Task[None] | None = None
         self._given_up = False
 
     def __enter__(self) -> Self:
@@ -48,7 +49,9 @@ class DisconnectWatch:
 
         A server reports that end as a disconnect, by way of another thread and the loop, if anybody still waits for it.
         """
-        self._watcher.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+            self._watcher = None  # its coroutine holds this watch: breaks that reference cycle
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

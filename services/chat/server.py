@@ -50,6 +50,7 @@ from services.chat.transport.token_servicer import TokenServicer
 from services.chat.transport.usage_servicer import UsageServicer
 from services.engine.factory import build_engine
 from services.errors import Interrupted
+from services.garbage import spare_startup
 from services.settings import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, SettingsError
 from services.stop_signals import on_stop_signal
 from services.tasks import awaited_task, background_task
@@ -250,6 +251,7 @@ async def serve(settings: Settings, address: str) -> int:
         return 0
     server = ChatServer(engine, settings, spans)
     await server.start(address, settings.relay_address)
+    spare_startup()
     log.info("serving", extra={"fields": _summary(engine, address)})
     lag = background_task(watch_event_loop(), "event loop metrics")
     failed = background_task(server.failed(), "end of the engine")

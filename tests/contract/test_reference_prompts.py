@@ -149,7 +149,7 @@ def renderer(reference: dict[str, Any]) -> PromptRenderer:
 
 @pytest.fixture(autouse=True)
 def on_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.chat.request.template.strftime_now", lambda _: "26 Jul 2024")
+    monkeypatch.setattr("services.chat.request.template._date", lambda _: "26 Jul 2024")
 
 
 def spelled(renderer: PromptRenderer, ids: Sequence[int]) -> str:

@@ -8,11 +8,12 @@ from services.engine.api import End, EngineTimings, TokenDelta
 
 
 class FakeHandle:
-    """A generation that only remembers what was cancelled: a choice, or None for all."""
+    """A generation that only remembers what was cancelled, a choice, or None for all; and its sink, if it gets one."""
 
     def __init__(self) -> None:
         self.released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.cancels: list[int | None] = []
+        self.sink: object = None
 
     def cancel(self, choice: int | None = None) -> None:
         """Remember."""

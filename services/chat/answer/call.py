@@ -92,7 +92,8 @@ class ChatCall:
                 system_fingerprint=model.fingerprint,
                 service_tier=chat_pb2.ServiceTier.Value(f"SERVICE_TIER_{self._facts.tier.name}"),
                 prompt_tokens=prompt_tokens,
-                rate_limits=self._facts.rate_limits,
+                # protobuf takes as long for an empty map as for all other fields.
+                rate_limits=self._facts.rate_limits or None,
             )
         )
         if self._form.echo and not self._form.scores_prompt:
@@ -256,6 +257,7 @@ class ChatCall:
         for timer in (self._deadline, self._latest_start):
             if timer is not None:
                 timer.cancel()
+        self._run.end()
         self._on_end(
             UsageRecord(
                 facts=self._facts,

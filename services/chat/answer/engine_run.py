@@ -43,6 +43,10 @@ class EngineRun:
         self._handle = None
         self._cancelled = False
 
+    def end(self) -> None:
+        """The engine has ended the call. The handle holds its sink: this breaks that reference cycle."""
+        self._handle = None
+
     def cancel_choice(self, index: int) -> None:
         """End one choice early."""
         if self._handle is not None:

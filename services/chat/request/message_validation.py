@@ -41,11 +41,12 @@ def check_continued(messages: Sequence[chat_pb2.Message]) -> None:
 
 def _check_tool_result(message: chat_pb2.Message, path: str, answered: dict[str, bool]) -> None:
     """A result belongs to the latest call of its id, and each call has at most one."""
-    param, call_id = f"{path}.tool_call_id", message.tool_call_id
-    if message.role != chat_pb2.ROLE_TOOL:
-        if call_id:
-            raise InvalidValue(f"{param} belongs to tool messages only.", param=param)
+    call_id = message.tool_call_id
+    if not call_id and message.role != chat_pb2.ROLE_TOOL:
         return
+    param = f"{path}.tool_call_id"
+    if message.role != chat_pb2.ROLE_TOOL:
+        raise InvalidValue(f"{param} belongs to tool messages only.", param=param)
     if call_id not in answered:
         raise InvalidValue(f"{param} is {quoted(call_id)}, but no earlier message has such a call.", param=param)
     if answered[call_id]:
@@ -55,7 +56,9 @@ def _check_tool_result(message: chat_pb2.Message, path: str, answered: dict[str,
 
 def _check_calls(message: chat_pb2.Message, path: str, answered: dict[str, bool]) -> None:
     """Ids are unique within a message; a later message may use one again. Arguments may be any text."""
-    if message.tool_calls and message.role != chat_pb2.ROLE_ASSISTANT:
+    if not message.tool_calls:
+        return
+    if message.role != chat_pb2.ROLE_ASSISTANT:
         raise InvalidValue(f"{path}.tool_calls belongs to assistant messages only.", param=f"{path}.tool_calls")
     own: set[str] = set()
     for index, call in enumerate(message.tool_calls):

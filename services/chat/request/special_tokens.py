@@ -42,6 +42,8 @@ class SpecialTokens:
 
     def reveal(self, text: str, guard: str) -> str:
         """The text, with the spellings back in place of their placeholders."""
+        if guard not in text:
+            return text
         return re.sub(f"{guard}(\\d+){guard}", lambda match: self._spellings[int(match[1])], text)
 
 

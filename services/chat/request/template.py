@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 import traceback
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import jinja2
 from jinja2 import nodes
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from jinja2.parser import Parser
 
     from services.engine.api import ModelInfo
+
+
+_DAY: Final = 86_400  # seconds
 
 
 class Verbatim(str):
@@ -57,15 +62,16 @@ class ChatTemplate:
             )
         # Llama 3.1's template adds the tools to the first user turn, or to the system turn where this is false.
         options = {} if tools is None or _begins_with_user(messages) else {"tools_in_user_message": False}
+        variables = {
+            "messages": messages,
+            "tools": tools,
+            **options,
+            "add_generation_prompt": opens_turn,
+            "date_string": _date(int(time.time()) // _DAY),
+            **self._tokens,
+        }
         try:
-            return template.render(
-                messages=messages,
-                tools=tools,
-                **options,
-                add_generation_prompt=opens_turn,
-                date_string=strftime_now("%d %b %Y"),
-                **self._tokens,
-            )
+            return _rendered(template, variables)
         except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
             raise InvalidValue(
                 f"The model's chat template refuses the messages{_line_of(error)}: {error}", param="messages"
@@ -76,6 +82,23 @@ def _begins_with_user(messages: list[dict[str, Any]]) -> bool:
     """Whether the first message, after a system message at the very beginning, is a user's."""
     roles = [message["role"] for message in messages[:2]]
     return roles[:1] == ["user"] or roles == ["system", "user"]
+
+
+def _rendered(template: jinja2.Template, variables: dict[str, Any]) -> str:
+    """What `Template.render` returns and raises, without the reference cycles that it leaves behind."""
+    context = template.new_context(variables)
+    try:
+        return template.environment.concat(template.root_render_func(context))
+    except Exception:  # noqa: BLE001 - raised again, with the lines of the template
+        template.environment.handle_exception()
+    finally:
+        context.vars.clear()  # the template's macros, each of which holds the context
+
+
+@lru_cache(maxsize=1)
+def _date(day: int) -> str:
+    """A day, counted from 1970 in UTC, as Llama's templates write it."""
+    return datetime.fromtimestamp(day * _DAY, UTC).strftime("%d %b %Y")
 
 
 def strftime_now(form: str) -> str:

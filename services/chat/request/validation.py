@@ -52,8 +52,9 @@ def validate(request: ChatRequest, capabilities: Capabilities) -> None:
 
 def validate_input(request: ChatRequest, capabilities: Capabilities) -> None:
     """InvalidValue for messages and tools, or a prompt in their place, that cannot be rendered."""
-    parts = sum(len(message.content) + len(message.tool_calls) for message in request.messages)
-    _check_count(request, len(request.messages) + len(request.tools) + parts)
+    if request.ByteSize() > MAX_REQUEST_ITEMS:  # an item takes more than a byte
+        parts = sum(len(message.content) + len(message.tool_calls) for message in request.messages)
+        _check_count(request, len(request.messages) + len(request.tools) + parts)
     if not request.HasField("prompt"):
         check_messages(request.messages)
         check_tools(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import defaultdict
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from services.errors import ChasquiError, DeadlineExceeded, EngineFailed, FlexUn
 from services.service_tier import ServiceTier
 from tests.support.engines import FakeHandle, an_end, text_delta
 from tests.support.events import all_taken
+from tests.support.garbage import nothing_collected
 from tests.support.gguf_files import demo_tokenizer
 
 if TYPE_CHECKING:
@@ -117,6 +119,16 @@ def _finishes(events: Sequence[stream_pb2.StreamEvent]) -> list[tuple[int, str, 
         )
         for finish in finishes
     ]
+
+
+async def test_a_call_that_has_ended_is_freed_without_the_garbage_collector() -> None:
+    played = start()
+    played.handle.sink = played.call  # as every engine has it
+    played.call.end(an_end())
+    call = weakref.ref(played.call)
+    with nothing_collected():
+        del played
+        assert call() is None
 
 
 async def test_an_answer_is_its_text_its_finish_and_its_usage() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from services.chat.request.template import ChatTemplate
 from services.engine.api import ModelInfo
 from services.engine.load_error import EngineLoadError
 from services.errors import InvalidValue, UnsupportedParameter
+from tests.support.garbage import nothing_collected
 
 MESSAGES: list[dict[str, Any]] = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
 TOOLS: list[dict[str, Any]] = [{"type": "function", "function": {"name": "f", "description": "é <x>"}}]
@@ -47,6 +49,20 @@ def template(source: str, tool_source: str = "") -> ChatTemplate:
 )
 def test_templates_have_the_functions_and_filters_that_they_expect(source: str, text: str) -> None:
     assert template(source).render(MESSAGES, TOOLS) == text
+
+
+class Message(dict[str, Any]):
+    """A message that can be watched."""
+
+
+def test_what_was_rendered_is_freed_without_the_garbage_collector() -> None:
+    macros = template("{% macro turn(m) %}{{ m.content.upper() }}{% endmacro %}{{ turn(messages[0]) }}")
+    message = Message(role="user", content="Hi")
+    watched = weakref.ref(message)
+    with nothing_collected():
+        assert macros.render([message], None) == "HI"
+        del message
+        assert watched() is None
 
 
 def test_a_template_may_refuse_the_messages_in_its_own_words() -> None:
