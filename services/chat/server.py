@@ -154,7 +154,7 @@ class ChatServer:
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, self._grpc)
         usage = UsageServicer(authentication, self._accounts)
         usage_service_pb2_grpc.add_UsageServiceServicer_to_server(usage, self._grpc)
-        tokens = TokenServicer(authentication, self._accounts)
+        tokens = TokenServicer(authentication, self._accounts, self._limiter)
         token_service_pb2_grpc.add_TokenServiceServicer_to_server(tokens, self._grpc)
         access = StorageAccess(authentication, self._storage)
         files = FileServicer(access, self._settings.reader_timeout)

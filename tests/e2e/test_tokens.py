@@ -58,7 +58,7 @@ def key(operator: Operator) -> str:
 def service(operator: Operator, admin: str, key: str) -> Iterator[Service]:
     settings: dict[str, Any] = {"engine": "simulated", "simulated_rate": 500, "model_name": "simulated", "parallel": 8}
     settings |= {"accounts": operator.place, "api_keys": "listed-key"}
-    with Service(**settings, admin_address=admin, admin_keys="admin-key") as running:
+    with Service(**settings, admin_address=admin, admin_keys="admin-key", response_days=1) as running:
         yield running
 
 
@@ -172,6 +172,30 @@ def test_a_token_spends_its_limit_and_its_spending_can_be_asked_for(service: Ser
     assert own == rows[token_id]
     assert get(f"{by_token}&token=", authorization=f"Bearer {token}").status == 403
     assert get(f"{by_token}&key=parent", authorization=f"Bearer {key}").error["param"] == "key"
+
+
+def test_what_a_token_stores_is_its_own(service: Service, key: str) -> None:
+    first, second = made(service, key), made(service, key)
+    stored = send(service, first, "/v1/responses", store=True).json()["id"]
+    statuses = [
+        get(f"{service.url}/v1/responses/{stored}", authorization=f"Bearer {one}").status
+        for one in (first, second, key)
+    ]
+    assert statuses == [200, 404, 404]
+    assert send(service, second, "/v1/responses", previous_response_id=stored).status == 400
+
+
+def test_signing_counts_as_a_call(service: Service, operator: Operator) -> None:
+    key = operator.run("keys", "create", "busy", "--calls-per-minute", "3")
+    until(lambda: get(service.url + "/v1/models", authorization=f"Bearer {key}").status == 200)
+    token = made(service, key)
+    statuses = [
+        described(service, key, token).status,
+        send(service, token).status,
+        described(service, key, token).status,
+    ]
+    assert statuses == [200, 200, 429]
+    assert post(service.url + "/v1/scoped-jwt", {}, authorization=f"Bearer {key}").status == 429
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -15,10 +16,12 @@ from services.chat.transport.moments import moment_of, timestamp_of
 from services.errors import InvalidApiKey, InvalidValue, NoAccounts, PermissionDenied, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import grpc
 
     from services.accounts.api import Accounts
-    from services.accounts.caller import Caller
+    from services.accounts.limiting.limiter import Limiter
     from services.chat.transport.authentication import Authentication
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -29,47 +32,57 @@ _RETRY_SECONDS = 5.0
 class TokenServicer(token_service_pb2_grpc.TokenServiceServicer):
     """Scoped tokens of the key in the metadata."""
 
-    def __init__(self, authentication: Authentication, accounts: Accounts | None) -> None:
+    def __init__(self, authentication: Authentication, accounts: Accounts | None, limiter: Limiter) -> None:
         self._authentication = authentication
         self._accounts = accounts
+        self._limiter = limiter
 
     async def CreateToken(  # noqa: N802 - the contract's name
         self, request: token_service_pb2.CreateTokenRequest, context: Context
     ) -> token_service_pb2.CreateTokenResponse:
         """Sign a token."""
-        accounts, _, secret = self._signer(context)
-        try:
-            token = _token(request.scope)
-        except ScopeError as error:
-            raise InvalidValue(str(error), param=_FIELDS[error.field]) from error
-        return token_service_pb2.CreateTokenResponse(token=accounts.sign(secret, token), scope=_scope(token))
+        async with self._signer(context) as (accounts, _, secret):
+            try:
+                token = _token(request.scope)
+            except ScopeError as error:
+                raise InvalidValue(str(error), param=_FIELDS[error.field]) from error
+            return token_service_pb2.CreateTokenResponse(token=accounts.sign(secret, token), scope=_scope(token))
 
     async def GetToken(  # noqa: N802 - the contract's name
         self, request: token_service_pb2.GetTokenRequest, context: Context
     ) -> token_service_pb2.GetTokenResponse:
         """Describe a token."""
-        accounts, caller, _ = self._signer(context)
-        try:
-            key, token = accounts.token(request.token)
-        except (InvalidApiKey, PermissionDenied) as error:
-            raise InvalidValue(error.message, param="token") from error
-        if key.name != caller.account:
-            raise InvalidValue("The token is signed by another key.", param="token")
-        try:
-            spent = await asyncio.to_thread(accounts.token_spent, key.name, token.id)
-        except AccountsError as error:
-            raise Unavailable(str(error), reason="UNAVAILABLE", retry_after=_RETRY_SECONDS) from error
+        async with self._signer(context) as (accounts, name, _):
+            try:
+                key, token = accounts.token(request.token)
+            except (InvalidApiKey, PermissionDenied) as error:
+                raise InvalidValue(error.message, param="token") from error
+            if key.name != name:
+                raise InvalidValue("The token is signed by another key.", param="token")
+            try:
+                spent = await asyncio.to_thread(accounts.token_spent, name, token.id)
+            except AccountsError as error:
+                raise Unavailable(str(error), reason="UNAVAILABLE", retry_after=_RETRY_SECONDS) from error
         return token_service_pb2.GetTokenResponse(scope=_scope(token), spent_usd=f"{spent:f}")
 
-    def _signer(self, context: Context) -> tuple[Accounts, Caller, str]:
-        """The accounts, the caller, and its key; raises what refuses a caller that cannot sign."""
+    @asynccontextmanager
+    async def _signer(self, context: Context) -> AsyncIterator[tuple[Accounts, str, str]]:
+        """The accounts, and the name and the secret of the key that calls: one of its calls while the block runs.
+
+        Raises what refuses a caller that cannot sign, and what `Limiter.admit` raises.
+        """
         if self._accounts is None:
             raise NoAccounts("Scoped tokens need CHASQUI_ACCOUNTS, which this server does not have.")
         metadata = metadata_of(context.invocation_metadata())
         caller = self._authentication.caller(metadata)
         if caller.key is None:
             raise PermissionDenied("Only the keys of CHASQUI_ACCOUNTS can sign tokens, not those of CHASQUI_API_KEYS.")
-        return self._accounts, caller, self._authentication.secret(metadata)
+        allowance = await self._limiter.admit(caller)
+        context.set_trailing_metadata((*context.trailing_metadata(), *allowance.standing.headers().items()))
+        try:
+            yield self._accounts, caller.account, self._authentication.secret(metadata)
+        finally:
+            allowance.settle()
 
 
 # Of a scope, by the name of the token's field.
