@@ -28,4 +28,4 @@ class StorageAccess:
         caller = self._authentication.caller(metadata_of(context.invocation_metadata()))
         if self._storage is None:
             raise NoAccounts("Files and batches need CHASQUI_ACCOUNTS, which this server does not have.")
-        return self._storage, caller.account
+        return self._storage, caller.identity

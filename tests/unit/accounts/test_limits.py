@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.accounts.caller import Caller
 from services.accounts.key import AccountsError, Key
@@ -255,6 +258,41 @@ async def test_a_token_is_held_to_the_limits_of_its_key_too_and_counts_there(sto
     await (await spent.admit(with_token("9", "w", usd_per_day=Decimal("0.0001")))).reserve(10, 40, PRICE)
     with pytest.raises(InsufficientQuota, match="USD per day"):
         await (await spent.admit(caller(usd_per_day=Decimal("0.0001")))).reserve(10, 40, PRICE)
+
+
+@given(
+    token_limit=st.integers(0, 200),
+    key_limit=st.integers(0, 200),
+    calls=st.lists(st.tuples(st.booleans(), st.integers(1, 60), st.integers(0, 60), st.booleans()), max_size=30),
+)
+@settings(deadline=None)
+async def test_however_calls_overlap_neither_a_token_nor_its_key_spends_more_than_its_own(
+    token_limit: int, key_limit: int, calls: list[tuple[bool, int, int, bool]]
+) -> None:
+    """Each call, of the token or of the key itself, reserves tokens of output, and ends at once or at the end."""
+    limiter = limiter_of(InProcess())
+    of_key = caller(usd_per_month=Decimal(key_limit).scaleb(-6))
+    of_token = replace(with_token(f"{token_limit / 10**6:.6f}"), key=of_key.key)
+    price = price_of("0,0,1")  # a millionth of a dollar for each token of output
+    spent = {True: 0, False: 0}
+    running = []
+    for is_token, reserved, used, ends in calls:
+        with suppress(InsufficientQuota):
+            allowance = await limiter.admit(of_token if is_token else of_key)
+            await allowance.reserve(0, reserved, price)
+            cost = min(used, reserved)
+            spent[is_token] += cost
+            if ends:
+                allowance.settle(cost, cost * PICODOLLARS // 10**6)
+            else:
+                running.append((allowance, cost))
+        assert spent[True] <= token_limit
+        assert spent[True] + spent[False] <= key_limit
+    for allowance, cost in running:
+        allowance.settle(cost, cost * PICODOLLARS // 10**6)
+    left = token_limit - spent[True], key_limit - sum(spent.values())
+    if min(left) > 0:
+        await (await limiter.admit(of_token)).reserve(0, min(left), price)
 
 
 async def test_what_a_token_has_spent_elsewhere_is_counted_from_its_first_call(store: LimitStore) -> None:
