@@ -216,7 +216,7 @@ class ChatPipeline:
 
     def _served(self, request: ChatRequest, tier: ServiceTier, arrived: datetime) -> ServedModel:
         """The model that the request names, with the tier's price at its arrival; ModelNotFound if there is none."""
-        self._catalogue.resolve(request.model)
+        self._catalogue.check(request.model)
         model = self._engine.model
         price = self._catalogue.prices.at(arrived)[tier]
         return ServedModel(model.name, model.fingerprint, price, request.model)

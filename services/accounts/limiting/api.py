@@ -77,7 +77,7 @@ class Grant(NamedTuple):
     step: int
     day: str
     month: str
-    standing: Standing
+    standing: Standing = Standing()  # if the store knew it then
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,9 @@ class LimitStore(Protocol):
 
     async def begin(self, subject: Subject, spent: int) -> None:
         """Count a subject with a budget from the picodollars that it has spent, unless it is counted; StoreAway."""
+
+    def standing(self, grant: Grant) -> Standing:
+        """How the limits per minute of those who have a grant stand, now or when it was taken."""
 
     def give_back(self, grant: Grant, amounts: Amounts) -> None:
         """Give back some of what was taken; does not wait. `amounts` are what the grant has too much."""

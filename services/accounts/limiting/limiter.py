@@ -40,6 +40,7 @@ OTHERS: Final = ":others"
 MOST_REFUSED: Final = 200
 """Pairs of a key and a limit that refusals are counted for; those of further ones are counted together."""
 _AWAY_SECONDS: Final = 1.0
+_NO_STANDING: Final = Standing()
 
 
 class Limiter:
@@ -123,6 +124,10 @@ class Limiter:
             who = OTHERS, shortage.limit
         self.refused[who] = self.refused.get(who, 0) + 1
 
+    def standing(self, grant: Grant) -> Standing:
+        """How the limits per minute of those who have a grant stand."""
+        return self._store.standing(grant)
+
     def give_back(self, grant: Grant, amounts: Amounts) -> None:
         """Give back some of what was taken."""
         self._store.give_back(grant, amounts)
@@ -148,9 +153,14 @@ class Allowance:
 
     limiter: Limiter
     subjects: Sequence[Subject]
-    standing: Standing = field(default_factory=Standing)
     _grants: list[Grant] = field(default_factory=list)
+    _running: int = 0
     _settled: bool = False
+
+    @property
+    def standing(self) -> Standing:
+        """How the limits per minute stand since the last of it was taken."""
+        return self.limiter.standing(self._grants[-1]) if self._grants else _NO_STANDING
 
     async def reserve(self, prompt_tokens: int, completion_tokens: int, price: Price) -> None:
         """Take what the call uses at most, before it is queued; raises what `Limiter.admit` raises."""
@@ -169,7 +179,7 @@ class Allowance:
         # At once: tokens and money are all of the last grant, and what is running belongs to no moment.
         last = self._grants[-1]
         rest = Amounts(
-            running=sum(grant.amounts.running for grant in self._grants),
+            running=self._running,
             tokens=last.amounts.tokens - tokens if last.amounts.tokens else 0,
             cost=last.amounts.cost - cost if last.amounts.cost else 0,
         )
@@ -180,7 +190,7 @@ class Allowance:
         grant = await self.limiter.take(self.subjects, amounts)
         if grant is not None:
             self._grants.append(grant)
-            self.standing = grant.standing
+            self._running += amounts.running
 
 
 def _refusal(shortage: Shortage) -> ChasquiError:

@@ -99,6 +99,10 @@ class Valkey:
             self._lost(error)
             raise StoreAway from error
 
+    def standing(self, grant: Grant) -> Standing:
+        """How the limits stood when the grant was taken."""
+        return grant.standing
+
     def give_back(self, grant: Grant, amounts: Amounts) -> None:
         """Give back some of what was taken, soon."""
         given = {

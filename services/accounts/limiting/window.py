@@ -8,41 +8,40 @@ from services.accounts.limiting.api import STEP, STEPS, Gauge
 class Window:
     """A sum over the steps of the last minute. Steps are numbered; time never runs backwards."""
 
+    __slots__ = ("_amounts", "step", "total")
+
     def __init__(self) -> None:
-        self._total = 0
+        self.step = 0
+        self.total = 0
         self._amounts: dict[int, int] = {}  # by step, the oldest first
 
-    def sum(self, step: int) -> int:
-        """The sum over the minute before now; what is older is forgotten."""
+    def advance(self, step: int) -> None:
+        """It is this step now: forget what is older than a minute."""
+        self.step = step
         while self._amounts and (oldest := next(iter(self._amounts))) <= step - STEPS:
-            self._total -= self._amounts.pop(oldest)
-        return self._total
+            self.total -= self._amounts.pop(oldest)
 
-    def add(self, step: int, amount: int) -> None:
+    def add(self, amount: int) -> None:
         """Count an amount now."""
-        if step in self._amounts:
-            self._amounts[step] += amount
-        else:
-            self.sum(step)
-            self._amounts[step] = amount
-        self._total += amount
+        self._amounts[self.step] = self._amounts.get(self.step, 0) + amount
+        self.total += amount
 
     def give_back(self, step: int, amount: int) -> None:
         """Take off an amount that was counted at a step, unless that is a minute ago."""
         if step in self._amounts:
             self._amounts[step] -= amount
-            self._total -= amount
+            self.total -= amount
 
-    def wait(self, step: int, excess: int) -> float:
+    def wait(self, excess: int) -> float:
         """Seconds until so much has left the window."""
         for old, amount in self._amounts.items():
             excess -= amount
             if excess <= 0:
-                return (old + STEPS - step) * STEP
+                return (old + STEPS - self.step) * STEP
         return 0.0
 
-    def gauge(self, step: int, limit: int) -> Gauge:
+    def gauge(self, limit: int) -> Gauge:
         """How a limit stands."""
-        left = limit - self.sum(step)
-        newest = next(reversed(self._amounts), step - STEPS)
-        return Gauge(limit, left if left > 0 else 0, (newest + STEPS - step) * STEP)
+        left = limit - self.total
+        newest = next(reversed(self._amounts), self.step - STEPS)
+        return Gauge(limit, left if left > 0 else 0, (newest + STEPS - self.step) * STEP)

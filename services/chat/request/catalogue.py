@@ -69,14 +69,18 @@ class Catalogue:
         return self._model
 
     def resolve(self, name: str) -> model_pb2.Model:
-        """The model of that id or alias; ModelNotFound if there is none."""
+        """The model of that id or alias, with its price of now; raises as `check`."""
+        self.check(name)
+        return self.model
+
+    def check(self, name: str) -> None:
+        """ModelNotFound if there is no model of that id or alias."""
         if not name:
             raise InvalidValue("model is missing.", param="model")
         if name not in self._names:
             raise ModelNotFound(
                 f"The model {quoted(name)} does not exist; this server has {self._model.id!r}.", param="model"
             )
-        return self.model
 
 
 def _capabilities(engine: Engine, parameters: Collection[str], syntax: ToolSyntax | None) -> model_pb2.Capabilities:
