@@ -31,7 +31,9 @@ from services.accounts.price_list import PriceList
 from services.batches.factory import open_batches
 from services.batches.watch import BatchWatch
 from services.chat.accounting.recorder import CallRecorder
-from services.chat.admin_server import build_admin_server
+from services.chat.accounts.admin_server import build_admin_server
+from services.chat.accounts.token_servicer import TokenServicer
+from services.chat.accounts.usage_servicer import UsageServicer
 from services.chat.batches.access import StorageAccess
 from services.chat.batches.batch_servicer import BatchServicer
 from services.chat.batches.file_servicer import FileServicer
@@ -46,8 +48,6 @@ from services.chat.transport.interceptors import AuthenticationInterceptor, Call
 from services.chat.transport.reflection import add_reflection
 from services.chat.transport.relay import RelayServicer
 from services.chat.transport.servicers import AccountServicer, ChatServicer, ModelServicer
-from services.chat.transport.token_servicer import TokenServicer
-from services.chat.transport.usage_servicer import UsageServicer
 from services.engine.factory import build_engine
 from services.errors import Interrupted
 from services.garbage import spare_startup

@@ -412,7 +412,7 @@ BOUNDS: Final = (
     ),
     Bound(
         "keys in a page of `ListKeys`",
-        "services.chat.transport.key_servicer:MOST_KEYS",
+        "services.chat.accounts.key_servicer:MOST_KEYS",
         "",
         "INVALID_ARGUMENT",
         "unit/accounts/test_admin_services.py::test_what_is_wrong_is_named",

@@ -39,7 +39,7 @@ LAYERS = (
     ("services.chat.answer", "services.chat.request"),
     ("services.chat.pipeline",),
     ("services.chat.transport",),
-    ("services.chat.batches",),
+    ("services.chat.accounts", "services.chat.batches"),
     ("services.chat",),
     ("edge.http",),
     ("edge.upstream",),

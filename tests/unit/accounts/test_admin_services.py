@@ -24,7 +24,7 @@ from chasqui.v1 import key_service_pb2_grpc, usage_service_pb2, usage_service_pb
 from services.accounts.key import Key
 from services.accounts.money import PICODOLLARS
 from services.accounts.sql.accounts import SqlAccounts
-from services.chat.admin_server import build_admin_server
+from services.chat.accounts.admin_server import build_admin_server
 from services.settings import Settings, SettingsError
 from services.telemetry.rpc import RpcObserver
 from services.telemetry.spans import untraced

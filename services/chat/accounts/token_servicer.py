@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from chasqui.v1 import token_service_pb2, token_service_pb2_grpc
-from services.accounts.key import AccountsError
 from services.accounts.scoped_token import LONGEST, ScopedToken, ScopeError, spending_limit
+from services.chat.accounts.database_work import done
+from services.chat.accounts.moments import moment_of, timestamp_of
 from services.chat.transport.interceptors import metadata_of
-from services.chat.transport.moments import moment_of, timestamp_of
-from services.errors import InvalidApiKey, InvalidValue, NoAccounts, PermissionDenied, Unavailable
+from services.errors import InvalidApiKey, InvalidValue, NoAccounts, PermissionDenied
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from services.chat.transport.authentication import Authentication
 
     Context = grpc.aio.ServicerContext[Any, Any]
-
-_RETRY_SECONDS = 5.0
 
 
 class TokenServicer(token_service_pb2_grpc.TokenServiceServicer):
@@ -59,10 +57,7 @@ class TokenServicer(token_service_pb2_grpc.TokenServiceServicer):
                 raise InvalidValue(error.message, param="token") from error
             if key.name != name:
                 raise InvalidValue("The token is signed by another key.", param="token")
-            try:
-                spent = await asyncio.to_thread(accounts.token_spent, name, token.id)
-            except AccountsError as error:
-                raise Unavailable(str(error), reason="UNAVAILABLE", retry_after=_RETRY_SECONDS) from error
+            spent = await done(partial(accounts.token_spent, name, token.id))
         return token_service_pb2.GetTokenResponse(scope=_scope(token), spent_usd=f"{spent:f}")
 
     @asynccontextmanager

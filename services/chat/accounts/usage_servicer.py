@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chasqui.v1 import usage_service_pb2, usage_service_pb2_grpc
-from services.accounts.key import AccountsError
 from services.accounts.usage import GROUPS, UsageQuery
+from services.chat.accounts.database_work import done
+from services.chat.accounts.moments import moment_of
 from services.chat.transport.interceptors import metadata_of
-from services.chat.transport.moments import moment_of
-from services.errors import InvalidValue, NoAccounts, PermissionDenied, Unavailable, quoted
+from services.errors import InvalidValue, NoAccounts, PermissionDenied, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from services.chat.transport.authentication import Authentication
 
     Context = grpc.aio.ServicerContext[Any, Any]
-
-_RETRY_SECONDS = 5.0
 
 
 class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
@@ -49,10 +47,7 @@ class UsageServicer(usage_service_pb2_grpc.UsageServiceServicer):
             until=moment_of(request.until, "until") if request.HasField("until") else None,
             where=_where(request.filter, self._own(context)),
         )
-        try:
-            rows = await asyncio.to_thread(self._accounts.usage, query)
-        except AccountsError as error:
-            raise Unavailable(str(error), reason="UNAVAILABLE", retry_after=_RETRY_SECONDS) from error
+        rows = await done(partial(self._accounts.usage, query))
         return usage_service_pb2.ListUsageResponse(sums=[_sum(row) for row in rows])
 
     def _own(self, context: Context) -> dict[str, str]:

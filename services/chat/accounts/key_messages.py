@@ -10,7 +10,7 @@ from services.accounts.key import Key
 from services.accounts.limits import LIMIT_NAMES, Limits, limit_of
 from services.accounts.money import usd_text
 from services.accounts.secret import shown_prefix
-from services.chat.transport.moments import moment_of, timestamp_of
+from services.chat.accounts.moments import moment_of, timestamp_of
 from services.errors import InvalidValue, quoted
 
 if TYPE_CHECKING:

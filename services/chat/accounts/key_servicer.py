@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from chasqui.v1 import key_service_pb2, key_service_pb2_grpc
-from services.accounts.key import AccountsError, KeyExists, KeyIsRevoked, NoSuchKey, WrongKey
-from services.chat.transport.key_messages import changes_of, key_message, new_key
-from services.errors import AlreadyExists, FailedPrecondition, InvalidValue, NotFound, Unavailable
+from services.chat.accounts.database_work import done
+from services.chat.accounts.key_messages import changes_of, key_message, new_key
+from services.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from services.accounts.api import KeyStore
     from services.accounts.key import Key
-    from services.errors import ChasquiError
-
-Result = TypeVar("Result")
 
 MOST_KEYS: Final = 1000
 _LONGEST_OVERLAP: Final = timedelta(days=365)
-_RETRY_SECONDS: Final = 5.0
 
 
 class KeyServicer(key_service_pb2_grpc.KeyServiceServicer):
@@ -35,7 +28,7 @@ class KeyServicer(key_service_pb2_grpc.KeyServiceServicer):
         self, request: key_service_pb2.CreateKeyRequest, _: object
     ) -> key_service_pb2.CreateKeyResponse:
         """Create a key."""
-        secret = await self._done(lambda: self._keys.create(new_key(request)))
+        secret = await done(lambda: self._keys.create(new_key(request)))
         return key_service_pb2.CreateKeyResponse(key=await self._described(request.name), secret=secret)
 
     async def ListKeys(  # noqa: N802 - the contract's name
@@ -45,7 +38,7 @@ class KeyServicer(key_service_pb2_grpc.KeyServiceServicer):
         if not 0 <= request.page_size <= MOST_KEYS:
             raise InvalidValue(f"page_size must be from 0 to {MOST_KEYS:,}.", param="page_size")
         size = request.page_size or MOST_KEYS
-        keys = await self._done(lambda: self._keys.all(request.page_token, size + 1))
+        keys = await done(lambda: self._keys.all(request.page_token, size + 1))
         page = keys[:size]
         return key_service_pb2.ListKeysResponse(
             keys=await self._messages(page), next_page_token=page[-1].name if len(keys) > size else ""
@@ -64,14 +57,14 @@ class KeyServicer(key_service_pb2_grpc.KeyServiceServicer):
         if not request.update_mask.paths:
             raise InvalidValue("update_mask must name at least one field of rights.", param="update_mask")
         changes = changes_of(request.rights, request.update_mask.paths)
-        await self._done(lambda: self._keys.change(request.name, changes))
+        await done(lambda: self._keys.change(request.name, changes))
         return key_service_pb2.UpdateKeyResponse(key=await self._described(request.name))
 
     async def RevokeKey(  # noqa: N802 - the contract's name
         self, request: key_service_pb2.RevokeKeyRequest, _: object
     ) -> key_service_pb2.RevokeKeyResponse:
         """End a key for good."""
-        await self._done(lambda: self._keys.revoke(request.name))
+        await done(lambda: self._keys.revoke(request.name))
         return key_service_pb2.RevokeKeyResponse(key=await self._described(request.name))
 
     async def RotateKey(  # noqa: N802 - the contract's name
@@ -81,34 +74,14 @@ class KeyServicer(key_service_pb2_grpc.KeyServiceServicer):
         if not 0 <= request.overlap.seconds <= _LONGEST_OVERLAP.total_seconds() or request.overlap.nanos < 0:
             raise InvalidValue(f"overlap must be from 0 to {_LONGEST_OVERLAP.days} days.", param="overlap")
         overlap = timedelta(seconds=request.overlap.seconds, microseconds=request.overlap.nanos // 1000)
-        secret = await self._done(lambda: self._keys.rotate(request.name, overlap))
+        secret = await done(lambda: self._keys.rotate(request.name, overlap))
         return key_service_pb2.RotateKeyResponse(key=await self._described(request.name), secret=secret)
 
     async def _described(self, name: str) -> key_service_pb2.Key:
-        key = await self._done(lambda: self._keys.find(name))
+        key = await done(lambda: self._keys.find(name))
         [message] = await self._messages([key])
         return message
 
     async def _messages(self, keys: list[Key]) -> list[key_service_pb2.Key]:
-        prefixes = await self._done(lambda: self._keys.prefixes([key.name for key in keys]))
+        prefixes = await done(lambda: self._keys.prefixes([key.name for key in keys]))
         return [key_message(key, prefixes.get(key.name, ())) for key in keys]
-
-    async def _done(self, work: Callable[[], Result]) -> Result:
-        """What `work` returns, in a thread; raises the caller's error for what cannot be done."""
-        try:
-            return await asyncio.to_thread(work)
-        except AccountsError as error:
-            raise _refusal(error) from error
-
-
-def _refusal(error: AccountsError) -> ChasquiError:
-    words = str(error)
-    if isinstance(error, NoSuchKey):
-        return NotFound(words, param="name")
-    if isinstance(error, KeyExists):
-        return AlreadyExists(words, param="name")
-    if isinstance(error, KeyIsRevoked):
-        return FailedPrecondition(words, param="name")
-    if isinstance(error, WrongKey):
-        return InvalidValue(words, param=error.field if error.field == "name" else f"rights.{error.field}")
-    return Unavailable(words, reason="UNAVAILABLE", retry_after=_RETRY_SECONDS)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import grpc
 
 from chasqui.v1 import key_service_pb2, key_service_pb2_grpc, usage_service_pb2, usage_service_pb2_grpc
+from services.chat.accounts.key_servicer import KeyServicer
+from services.chat.accounts.usage_servicer import UsageServicer
 from services.chat.transport.authentication import Authentication
 from services.chat.transport.interceptors import AuthenticationInterceptor, CallInterceptor
-from services.chat.transport.key_servicer import KeyServicer
 from services.chat.transport.reflection import add_reflection
-from services.chat.transport.usage_servicer import UsageServicer
 from services.settings import SettingsError
 
 if TYPE_CHECKING:
