@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -9,10 +10,13 @@ from chasqui.v1 import key_service_pb2, key_service_pb2_grpc
 from services.chat.accounts.database_work import done
 from services.chat.accounts.key_messages import changes_of, key_message, new_key
 from services.errors import InvalidValue
+from services.telemetry.call import current_call
 
 if TYPE_CHECKING:
     from services.accounts.api import KeyStore
     from services.accounts.key import Key
+
+log = logging.getLogger(__name__)
 
 MOST_KEYS: Final = 1000
 _LONGEST_OVERLAP: Final = timedelta(days=365)
@@ -29,6 +33,7 @@ class KeyServicer(key_service_pb2_grpc.KeyServiceServicer):
     ) -> key_service_pb2.CreateKeyResponse:
         """Create a key."""
         secret = await done(lambda: self._keys.create(new_key(request)))
+        _log("created", request.name)
         return key_service_pb2.CreateKeyResponse(key=await self._described(request.name), secret=secret)
 
     async def ListKeys(  # noqa: N802 - the contract's name
@@ -58,6 +63,7 @@ class KeyServicer(key_service_pb2_grpc.KeyServiceServicer):
             raise InvalidValue("update_mask must name at least one field of rights.", param="update_mask")
         changes = changes_of(request.rights, request.update_mask.paths)
         await done(lambda: self._keys.change(request.name, changes))
+        _log("changed", request.name)
         return key_service_pb2.UpdateKeyResponse(key=await self._described(request.name))
 
     async def RevokeKey(  # noqa: N802 - the contract's name
@@ -65,6 +71,7 @@ class KeyServicer(key_service_pb2_grpc.KeyServiceServicer):
     ) -> key_service_pb2.RevokeKeyResponse:
         """End a key for good."""
         await done(lambda: self._keys.revoke(request.name))
+        _log("revoked", request.name)
         return key_service_pb2.RevokeKeyResponse(key=await self._described(request.name))
 
     async def RotateKey(  # noqa: N802 - the contract's name
@@ -75,6 +82,7 @@ class KeyServicer(key_service_pb2_grpc.KeyServiceServicer):
             raise InvalidValue(f"overlap must be from 0 to {_LONGEST_OVERLAP.days} days.", param="overlap")
         overlap = timedelta(seconds=request.overlap.seconds, microseconds=request.overlap.nanos // 1000)
         secret = await done(lambda: self._keys.rotate(request.name, overlap))
+        _log("rotated", request.name)
         return key_service_pb2.RotateKeyResponse(key=await self._described(request.name), secret=secret)
 
     async def _described(self, name: str) -> key_service_pb2.Key:
@@ -85,3 +93,8 @@ class KeyServicer(key_service_pb2_grpc.KeyServiceServicer):
     async def _messages(self, keys: list[Key]) -> list[key_service_pb2.Key]:
         prefixes = await done(lambda: self._keys.prefixes([key.name for key in keys]))
         return [key_message(key, prefixes.get(key.name, ())) for key in keys]
+
+
+def _log(what: str, name: str) -> None:
+    """Log what was done to a key, and by which request; never a secret."""
+    log.info("a key was %s", what, extra={"fields": {"key": name, "request_id": current_call.get().request_id}})

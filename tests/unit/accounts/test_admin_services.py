@@ -135,6 +135,24 @@ async def test_a_key_from_its_creation_to_its_end(keys: Any, accounts: SqlAccoun
     assert valid(accounts, again.secret, False)
 
 
+async def test_what_is_done_to_keys_is_logged_without_their_secrets(
+    keys: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "services.chat.accounts")
+    secrets = [(await keys.CreateKey(pb.CreateKeyRequest(name="ana"))).secret]
+    mask = FieldMask(paths=["owner"])
+    await keys.UpdateKey(pb.UpdateKeyRequest(name="ana", rights=pb.KeyRights(owner="o"), update_mask=mask))
+    secrets.append((await keys.RotateKey(pb.RotateKeyRequest(name="ana"))).secret)
+    await keys.RevokeKey(pb.RevokeKeyRequest(name="ana"))
+    records: list[Any] = [record for record in caplog.records if record.name == "services.chat.accounts.key_servicer"]
+    assert [record.getMessage() for record in records] == [
+        f"a key was {what}" for what in ("created", "changed", "rotated", "revoked")
+    ]
+    assert {record.fields["key"] for record in records} == {"ana"}
+    assert all(record.fields["request_id"] for record in records)
+    assert not [secret for secret in secrets if secret in str([vars(record) for record in records])]
+
+
 async def test_keys_are_listed_in_pages(keys: Any) -> None:
     for name in ("c", "a", "b"):
         await keys.CreateKey(pb.CreateKeyRequest(name=name))
