@@ -240,7 +240,8 @@ class ModelBody(Struct):
     """A served model. `id`, `object`, `created` and `owned_by` are OpenAI's fields.
 
     `tool_syntax` is how its tool calls are parsed, by vLLM's names: `llama3_json`, `hermes`, or null without tools.
-    `chat` is false for a model without a chat template, which completes prompts only.
+    `chat` is false for a model without a chat template, which completes prompts only. `pricing` is that of the service
+    tier `default`, `tier_pricing` has all tiers by their names.
     """
 
     id: str
@@ -251,6 +252,7 @@ class ModelBody(Struct):
     default_max_tokens: int
     quantization: str
     pricing: PricingBody
+    tier_pricing: dict[str, PricingBody]
     supported_parameters: list[str]
     tool_syntax: str | None
     chat: bool

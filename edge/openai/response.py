@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from msgspec import UnsetType
 
     from chasqui.v1.chat_service_pb2 import ChatResponse
-    from chasqui.v1.model_pb2 import Model
+    from chasqui.v1.model_pb2 import Model, Price
     from chasqui.v1.stream_pb2 import ChoiceDelta, ChoiceFinish, Completed, Started, StreamEvent
 
 FINISH_REASONS = {
@@ -241,9 +241,16 @@ def timings(measured: chat_pb2.Timings) -> TimingsBody:
     return TimingsBody(*(round(getattr(measured, name).ToTimedelta().total_seconds() * 1e3, 3) for name in names))
 
 
+def _pricing(price: Price) -> PricingBody:
+    return PricingBody(
+        price.usd_per_million_prompt_tokens,
+        price.usd_per_million_cached_tokens,
+        price.usd_per_million_completion_tokens,
+    )
+
+
 def model_body(model: Model) -> ModelBody:
     """The description of a model."""
-    price = model.price
     return ModelBody(
         id=model.id,
         created=model.created.seconds,
@@ -252,11 +259,8 @@ def model_body(model: Model) -> ModelBody:
         context_length=model.context_length,
         default_max_tokens=model.default_max_tokens,
         quantization=model.quantization,
-        pricing=PricingBody(
-            price.usd_per_million_prompt_tokens,
-            price.usd_per_million_cached_tokens,
-            price.usd_per_million_completion_tokens,
-        ),
+        pricing=_pricing(model.price),
+        tier_pricing={SERVICE_TIERS[each.tier]: _pricing(each.price) for each in model.tier_prices},
         supported_parameters=list(model.capabilities.parameters),
         tool_syntax=model.capabilities.tool_syntax or None,
         chat=model.capabilities.chat,

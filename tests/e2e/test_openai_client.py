@@ -172,7 +172,12 @@ def test_models_are_listed_and_found_by_alias_with_slashes(client: OpenAI) -> No
     assert [model.id for model in listed] == [found.id]
     assert found.model_extra is not None
     assert found.model_extra["context_length"] > 0
-    assert found.model_extra["pricing"] == {"prompt": 0.055, "cached_prompt": 0.055, "completion": 0.055}
+    price = {"prompt": 0.055, "cached_prompt": 0.055, "completion": 0.055}
+    assert found.model_extra["pricing"] == price
+    factors = {"priority": 1.5, "default": 1.0, "flex": 0.8}
+    assert found.model_extra["tier_pricing"] == {
+        tier: {name: pytest.approx(usd * factor) for name, usd in price.items()} for tier, factor in factors.items()
+    }
 
 
 def test_an_unknown_model_is_not_found(client: OpenAI) -> None:

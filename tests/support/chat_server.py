@@ -14,6 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from chasqui.v1 import (
     account_service_pb2,
     account_service_pb2_grpc,
+    chat_pb2,
     chat_service_pb2,
     chat_service_pb2_grpc,
     model_pb2,
@@ -199,6 +200,16 @@ def demo_model(**changes: Any) -> model_pb2.Model:
             usd_per_million_cached_tokens=0.025,
             usd_per_million_completion_tokens=0.155,
         ),
+        "tier_prices": [
+            model_pb2.TierPrice(
+                tier=chat_pb2.SERVICE_TIER_FLEX,
+                price=model_pb2.Price(
+                    usd_per_million_prompt_tokens=0.044,
+                    usd_per_million_cached_tokens=0.02,
+                    usd_per_million_completion_tokens=0.124,
+                ),
+            )
+        ],
         "capabilities": model_pb2.Capabilities(
             parameters=["temperature", "seed"], tool_syntax="llama3_json", chat=True
         ),

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from chasqui.v1 import model_pb2
+from chasqui.v1 import chat_pb2, model_pb2
 from services.chat.grammar.tool_syntax import tool_syntax_of
 from services.errors import InvalidValue, ModelNotFound, quoted
 from services.limits import LIMITS
 from services.service_tier import ServiceTier
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from services.accounts.price import Price
     from services.accounts.price_list import PriceList
@@ -34,7 +34,7 @@ class Catalogue:
     def __init__(self, engine: Engine, settings: Settings, prices: PriceList) -> None:
         """`prices` are those of the model."""
         self.prices = prices
-        self._price: Price | None = None  # that the description has
+        self._prices: Mapping[ServiceTier, Price] = {}  # that the description has
         capabilities = engine.capabilities
         parameters = capabilities.parameters | _SERVER_PARAMETERS
         syntax = tool_syntax_of(engine.model)
@@ -59,13 +59,16 @@ class Catalogue:
 
     @property
     def model(self) -> model_pb2.Model:
-        """The model, with its price of now."""
-        price = self.prices.now()[ServiceTier.DEFAULT]
-        if price is not self._price:
-            self._price = price
-            self._model.price.usd_per_million_prompt_tokens = float(price.prompt)
-            self._model.price.usd_per_million_cached_tokens = float(price.cached_prompt)
-            self._model.price.usd_per_million_completion_tokens = float(price.completion)
+        """The model, with its prices of now."""
+        prices = self.prices.now()
+        if prices is not self._prices:
+            self._prices = prices
+            self._model.price.CopyFrom(_price(prices[ServiceTier.DEFAULT]))
+            del self._model.tier_prices[:]
+            self._model.tier_prices.extend(
+                model_pb2.TierPrice(tier=chat_pb2.ServiceTier.Value(f"SERVICE_TIER_{tier.name}"), price=_price(price))
+                for tier, price in prices.items()
+            )
         return self._model
 
     def resolve(self, name: str) -> model_pb2.Model:
@@ -81,6 +84,14 @@ class Catalogue:
             raise ModelNotFound(
                 f"The model {quoted(name)} does not exist; this server has {self._model.id!r}.", param="model"
             )
+
+
+def _price(price: Price) -> model_pb2.Price:
+    return model_pb2.Price(
+        usd_per_million_prompt_tokens=float(price.prompt),
+        usd_per_million_cached_tokens=float(price.cached_prompt),
+        usd_per_million_completion_tokens=float(price.completion),
+    )
 
 
 def _capabilities(engine: Engine, parameters: Collection[str], syntax: ToolSyntax | None) -> model_pb2.Capabilities:

@@ -253,6 +253,7 @@ def test_a_model_is_described_with_everything_that_the_contract_has() -> None:
         "default_max_tokens": 256,
         "quantization": "Q8_0",
         "pricing": {"prompt": 0.055, "cached_prompt": 0.025, "completion": 0.155},
+        "tier_pricing": {"flex": {"prompt": 0.044, "cached_prompt": 0.02, "completion": 0.124}},
         "supported_parameters": ["temperature", "seed"],
         "limits": {
             "temperature": limit,
