@@ -101,7 +101,7 @@ class BatchRunner:
         data = await asyncio.to_thread(self._read, claimed)
         result = await result_of(claimed, data, self._transport)
         finish = partial(self._storage.lines.finish, claimed.line, result.text)
-        if await asyncio.to_thread(finish, succeeded=result.succeeded, call=result.call):
+        if await asyncio.to_thread(finish, succeeded=result.succeeded, calls=result.calls):
             self.completed += result.succeeded
             self.failed += not result.succeeded
 

@@ -85,18 +85,18 @@ class LineStore:
         with writing(self._engine) as connection:
             connection.execute(update(BATCH_LINES).where(own).values(lease_until=None, worker=None))
 
-    def finish(self, line: Line, result: str, *, succeeded: bool, call: LedgerEntry | None = None) -> bool:
+    def finish(self, line: Line, result: str, *, succeeded: bool, calls: Sequence[LedgerEntry] = ()) -> bool:
         """Write the result of a line; false, and nothing is written, if it has one already.
 
-        `call` is its call, as LOST: that stays in the ledger if the server dies before it has written its own row.
+        `calls` are its calls, as LOST: they stay in the ledger if the server dies before it has written its own rows.
         """
         same = (BATCH_LINES.c.batch == line.batch) & (BATCH_LINES.c.number == line.number)
         with writing(self._engine) as connection:
             written = connection.execute(
                 update(BATCH_LINES).where(same, _OPEN).values(succeeded=succeeded, result=result, worker=None)
             )
-            if written.rowcount and call is not None:
-                self._insert_call(connection, [call._replace(owner=_owner(connection, call))])
+            if written.rowcount and calls:
+                self._insert_call(connection, [call._replace(owner=_owner(connection, call)) for call in calls])
         return bool(written.rowcount)
 
     def open_lines(self, batch: Batch) -> int:
