@@ -307,6 +307,7 @@ def test_tls_is_served_with_a_key_that_envoy_s_user_can_read_and_said_to_be_unre
 
 def test_a_batch_runs_in_a_container_of_its_own_and_its_results_outlive_all_of_them(report: Report) -> None:
     deployment = Deployment([ROOT / "docker" / "compose.batches.yaml"])
+    deployment.down()
     try:
         deployment.up()
         key = deployment.compose("exec", "server", "chasqui", "keys", "create", "ana").strip()
