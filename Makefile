@@ -117,6 +117,10 @@ bench-cancel: setup ## Measure how soon a caller who goes away frees the engine 
 bench-tiers: setup ## Measure the first token of each service tier while more calls come than there are slots.
 	$(BIN)/python -m tests.bench.tiers
 
+.PHONY: bench-batches
+bench-batches: setup ## Measure what a batch takes from live calls, and what it takes of the idle slots (two minutes).
+	$(BIN)/python -m tests.bench.live_beside_batch
+
 .PHONY: bench-sessions
 bench-sessions: setup ## Measure what it saves that a chat's calls stay at one replica (about a minute).
 	$(BIN)/python -m tests.bench.sessions
@@ -162,7 +166,7 @@ soak: setup ## Mixed traffic, disconnects and kills for SOAK_SECONDS (600), then
 	$(BIN)/python -m tests.bench.soak --seconds $(SOAK_SECONDS)
 
 .PHONY: test-batches
-test-batches: setup ## Kill every process under a batch of BATCH_LINES (2000): each line is answered and billed once.
+test-batches: setup ## Kill every process under a batch of BATCH_LINES (5000): each line is answered and billed once.
 	$(BIN)/pytest tests/batches
 
 .PHONY: test-bucket
