@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 MARK: Final = "jwt:"
 MAX_TOKEN_BYTES: Final = 4096
 # As at the reference service.
-LONGEST: Final = timedelta(days=365)
+MOST_DAYS: Final = 365
+LONGEST: Final = timedelta(days=MOST_DAYS)
 # What a token may be used for: generation, token counts, models, its own usage and the responses that it has stored.
 # What its key has stored, such as files and batches, is the key's alone.
 ENDPOINTS: Final = frozenset(
@@ -60,7 +61,7 @@ class ScopedToken:
         if not _ID.fullmatch(self.id):
             raise ScopeError("The id must have 1 to 64 letters, digits, '.', '_', '@', ':' and '-'.", "id")
         if self.expires_at > datetime.now(UTC) + LONGEST:
-            raise ScopeError(f"The token must expire within {LONGEST.days} days.", "expires_at")
+            raise ScopeError(f"The token must expire within {MOST_DAYS} days.", "expires_at")
         if not all(self.models):
             raise ScopeError("A model's name is empty.", "models")
 

@@ -404,6 +404,27 @@ BOUNDS: Final = (
         "unit/accounts/test_tokens.py::test_a_token_that_is_not_valid_is_refused_with_the_reason",
     ),
     Bound(
+        "time until a scoped token ends",
+        "services.accounts.scoped_token:MOST_DAYS",
+        "days",
+        "401; 400 when it is made",
+        "unit/accounts/test_tokens.py::test_a_token_that_is_not_valid_is_refused_with_the_reason",
+    ),
+    Bound(
+        "valid scoped tokens that a server remembers",
+        "services.accounts.token_signature:MOST_REMEMBERED",
+        "",
+        "verified again",
+        "unit/accounts/test_tokens.py::test_the_memory_of_tokens_is_bounded",
+    ),
+    Bound(
+        "owner of a key",
+        "services.accounts.key:_LONGEST_OWNER",
+        "characters",
+        "INVALID_ARGUMENT",
+        "unit/accounts/test_admin_services.py::test_what_is_wrong_is_named",
+    ),
+    Bound(
         "scoped tokens whose spending a server remembers",
         "services.accounts.limiting.spending:MOST_TOKENS",
         "",

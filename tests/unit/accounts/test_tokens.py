@@ -17,13 +17,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
+from services.accounts import token_signature
 from services.accounts.caller import Caller
 from services.accounts.key import ENDPOINTS, INFERENCE, Key
 from services.accounts.scoped_token import MAX_TOKEN_BYTES, ScopedToken, ScopeError
 from services.accounts.secret import hash_of, new_secret, prefix_of
 from services.accounts.sql.key_ring import KeyRing
 from services.accounts.sql.key_store import SqlKeyStore
-from services.accounts.token_signature import signed, signer_of, verified
+from services.accounts.token_signature import MOST_REMEMBERED, signed, signer_of, verified
 from services.errors import ChasquiError, InvalidApiKey, PermissionDenied
 from tests.support.wording import is_one_sentence
 
@@ -144,6 +145,13 @@ def test_a_token_that_is_not_valid_is_refused_with_the_reason(text: str, named: 
     with pytest.raises(InvalidApiKey) as raised:
         verified(text, hash_of(SECRET))
     assert named in str(raised.value)
+
+
+def test_the_memory_of_tokens_is_bounded() -> None:
+    texts = [jwt_of(jti=f"t{number}") for number in range(MOST_REMEMBERED + 10)]
+    for _ in range(2):
+        assert len({verified(text, hash_of(SECRET)).id for text in texts}) == len(texts)
+    assert token_signature._verified.cache_info().currsize == MOST_REMEMBERED
 
 
 @given(st.text(max_size=80) | st.binary(max_size=60).map(lambda data: f"jwt:{data.hex()}"))
