@@ -70,6 +70,8 @@ def tracing(target: Collector) -> dict[str, Any]:
     return {
         "spawn_upstream_span": False,
         "operation": "%REQ(:METHOD)%",  # the span name of HTTP's conventions where there is no route
+        # Without the query, which may hold what should not be recorded.
+        "custom_tags": [{"tag": "http.url", "value": "%REQ(:SCHEME)%://%REQ(:AUTHORITY)%%PATH(NQ)%"}],
         "provider": {
             "name": "envoy.tracers.opentelemetry",
             "typed_config": {

@@ -166,6 +166,15 @@ def test_a_caller_s_own_trace_goes_on_and_its_flag_does_not_decide(traced: Trace
         assert tree(spans) == [line.format(method="Chat") for line in REST]
 
 
+def test_no_span_has_the_query_of_a_request_which_may_be_a_token(traced: Traced) -> None:
+    get(traced.service.url + "/v1/scoped-jwt?jwtoken=jwt:a-secret", x_request_id="query")
+    spans = trace_of(traced, "query", 3)
+    assert {span.part for span in spans} == {"chasqui-envoy", "chasqui-edge", "chasqui-server"}
+    assert "a-secret" not in str([span.attributes for span in spans])
+    envoy = next(span for span in spans if span.part == "chasqui-envoy")
+    assert str(envoy.attributes["http.url"]).endswith("/v1/scoped-jwt")
+
+
 def test_a_grpc_call_is_traced_too_and_gets_its_times(traced: Traced) -> None:
     message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[chat_pb2.ContentPart(text=SECRET)])
     request = chat_service_pb2.ChatRequest(model=REFERENCE_MODEL, messages=[message], max_tokens=4, ignore_eos=True)
