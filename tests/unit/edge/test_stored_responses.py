@@ -128,6 +128,17 @@ async def test_a_stream_whose_caller_goes_away_is_stored_as_cancelled(edge: Edge
     assert edge.stored["output"][0]["content"][0]["text"] == "Hel"
 
 
+async def test_a_caller_who_goes_away_while_its_response_is_stored_has_it_stored_once(edge: Edge) -> None:
+    edge.responses.stuck = True
+    exchange = edge.begin("POST", PATH, json.dumps({"model": "m", "input": "Hi", "stream": True}).encode())
+    while not edge.responses.begun:  # noqa: ASYNC110 - no event to wait for
+        await asyncio.sleep(0.001)
+    exchange.hang_up()
+    await exchange.end()
+    [saved] = edge.responses.begun
+    assert not saved.cancelled()
+
+
 @pytest.mark.parametrize("fields", [{"store": False}, {"store": False, "stream": True}])
 async def test_what_is_not_to_be_stored_is_not(edge: Edge, fields: dict[str, Any]) -> None:
     answer = await edge.ask(**fields)
