@@ -105,9 +105,8 @@ class OrderedAnswer(WholeAnswer):
         if delta.content or delta.logprobs.content:
             self._add_part(delta.content)
         for call in begun:
-            if call.index != self._call:
-                self._order.append(call.index)
-                self._text, self._call = None, call.index
+            self._order.append(call.index)
+            self._text, self._call = None, call.index
 
     def _add_part(self, content: str) -> None:
         if self._text is None:
