@@ -1,1 +1,1 @@
-"""Files, and batches of calls that run when nothing else waits: stored in the accounts' database and a directory."""
+"""Files, and batches of calls that run when nothing else waits: in the accounts' database and a directory or bucket."""

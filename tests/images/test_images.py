@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 import trustme
-from openai import OpenAI
+from openai import AuthenticationError, OpenAI
 
 from chasqui.v1 import (
     batch_service_pb2,
@@ -312,6 +312,7 @@ def test_a_batch_runs_in_a_container_of_its_own_and_its_results_outlive_all_of_t
         deployment.up()
         key = deployment.compose("exec", "server", "chasqui", "keys", "create", "ana").strip()
         owner = OpenAI(base_url=f"{deployment.url}/v1", api_key=key, max_retries=5)
+        wait_until(lambda: is_known(owner))
         body = {"model": MODEL, "messages": MESSAGES, "max_tokens": 40, "ignore_eos": True}
         url: Any = "/v1/chat/completions"
         line = {"method": "POST", "url": url, "body": body}
@@ -338,6 +339,13 @@ def test_a_batch_runs_in_a_container_of_its_own_and_its_results_outlive_all_of_t
         assert (found.status, found.completed) == (batch_service_pb2.BATCH_STATUS_COMPLETED, 20)
     finally:
         deployment.down()
+
+
+def is_known(owner: OpenAI) -> bool:
+    """Whether the server has read the key, which takes up to a second."""
+    with suppress(AuthenticationError):
+        return bool(owner.models.list().data)
+    return False
 
 
 def answered(owner: OpenAI, batch_id: str) -> int:
