@@ -75,16 +75,11 @@ class PostgreSQL:
 
     def start(self) -> None:
         """Start, and wait until it takes connections."""
-        words = ["-D", str(self._data), "-p", str(self._port), "-h", "127.0.0.1", "-k", str(self._data), "-F"]
-        self._process = subprocess.Popen(  # noqa: S603 - Debian's
-            [self._bin / "postgres", *words],
-            user=self._user.pw_uid,
-            group=self._user.pw_gid,
-            cwd="/",
-            stderr=subprocess.DEVNULL,
-        )
         end = time.monotonic() + _START_SECONDS
         while True:
+            # It gives up where what is left of the one before still holds memory or the port.
+            if self._process is None or self._process.poll() is not None:
+                self._process = self._launched()
             try:
                 psycopg.connect(self.url, connect_timeout=1).close()
                 return
@@ -92,6 +87,14 @@ class PostgreSQL:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.05)
+
+    def _launched(self) -> subprocess.Popen[bytes]:
+        words = ["-D", str(self._data), "-p", str(self._port), "-h", "127.0.0.1", "-k", str(self._data), "-F"]
+        # Not with `user` of Popen: that forks where it otherwise need not, which gRPC's threads do not survive.
+        user = [f"--reuid={self._user.pw_uid}", f"--regid={self._user.pw_gid}", "--clear-groups"]
+        changed = ["setpriv", *user] if os.geteuid() == 0 else []
+        command = [*changed, str(self._bin / "postgres"), *words]
+        return subprocess.Popen(command, cwd="/", stderr=subprocess.DEVNULL)  # noqa: S603 - Debian's
 
     def kill(self) -> None:
         """Stop as a crash does; what was committed is there after the next start."""
