@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import os
+import sys
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -20,12 +22,14 @@ SLOT_BYTES: Final = 1024
 MOST_CALLS: Final = 65_536
 """Calls in the file; others are in the ledger as long as the server lives to write them."""
 _FREE: Final = b"\n"
+_GROWTH: Final = 1024  # slots
 
 
 class OpenCalls:
     """A slot of the file for each call, from its admission until its row is in the database or in the journal.
 
-    What is written survives the process (kill -9), not the machine: nothing is flushed to the disk. All methods but
+    What is written survives the process (kill -9), not the machine: nothing is flushed to the disk. The file is mapped
+    into memory: a system call would hand the interpreter to another thread, twice in every call. All methods but
     `forget` are called in one thread.
     """
 
@@ -34,14 +38,16 @@ class OpenCalls:
         self._path = path
         try:
             self._fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            self._slots: dict[str, int] = {}  # by the id of the call
+            self._free: list[int] = []
+            self._used = 0  # slots, free ones among them
+            self._full = False
+            # What a server that died has left: the rows of calls that had ended, and LOST ones for the others.
+            self.left = self._read()
+            self._size = max(self._used, _GROWTH)  # slots of the file
+            self._map = self._mapped()
         except OSError as error:
             raise SettingsError(f"CHASQUI_ACCOUNTS_JOURNAL: {path} cannot be written: {error}.") from error
-        self._slots: dict[str, int] = {}  # by the id of the call
-        self._free: list[int] = []
-        self._used = 0  # slots, free ones among them
-        self._broken = False
-        self.left = self._read()
-        """What a server that died has left: the rows of calls that had ended, and LOST ones for the others."""
 
     def write(self, entry: LedgerEntry) -> None:
         """Keep the row that the call has now, in place of an earlier one."""
@@ -63,24 +69,49 @@ class OpenCalls:
         """Close the file, and remove it if there is nothing in it."""
         if not self._slots:
             self._path.unlink(missing_ok=True)
+        self._map.close()
         os.close(self._fd)
 
     def _slot(self) -> int | None:
         """A free slot."""
         if self._free:
             return self._free.pop()
-        if self._used == MOST_CALLS:
+        if self._used == self._size and not self._grown():
             return None
         self._used += 1
         return self._used - 1
 
-    def _write(self, slot: int, data: bytes) -> None:
+    def _grown(self) -> bool:
+        """Whether the file has more slots now."""
+        if self._full or self._size >= MOST_CALLS:
+            return False
+        self._size += _GROWTH
         try:
-            os.pwrite(self._fd, data, slot * SLOT_BYTES)
+            self._map = self._mapped()  # the other thread may still write by way of the one before, into the same file
         except OSError as error:
-            if not self._broken:
-                log.error("calls cannot be kept in %s, and have no row if this server is killed: %s", self._path, error)
-            self._broken = True
+            log.error(
+                "more calls cannot be kept in %s, and have no row if this server is killed: %s", self._path, error
+            )
+            self._size -= _GROWTH
+            self._full = True
+            return False
+        return True
+
+    def _mapped(self) -> mmap.mmap:
+        """The file of `_size` slots, its space allocated: a full disk is an error now, and not a SIGBUS later."""
+        size = self._size * SLOT_BYTES
+        if sys.platform == "darwin":  # which cannot allocate
+            os.ftruncate(self._fd, size)
+        else:
+            os.posix_fallocate(self._fd, 0, size)
+        return mmap.mmap(self._fd, size)
+
+    def _write(self, slot: int, data: bytes) -> None:
+        # The first byte last: whenever the process is killed, a slot is free or whole, and never a mix of two rows.
+        start = slot * SLOT_BYTES
+        self._map[start] = _FREE[0]
+        self._map[start + 1 : start + len(data)] = data[1:]
+        self._map[start] = data[0]
 
     def _read(self) -> list[LedgerEntry]:
         left = []

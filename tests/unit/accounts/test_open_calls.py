@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import resource
 import subprocess
 import sys
 import time
@@ -54,13 +54,15 @@ def test_what_a_killed_process_has_left_is_there_as_it_was_last(path: Path) -> N
     assert path.exists()  # they are in no database yet
 
 
-def test_slots_are_used_again_and_an_empty_file_is_removed(path: Path) -> None:
+def test_slots_are_used_again_and_an_empty_file_is_removed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_calls, "_GROWTH", 1)
     calls = OpenCalls(path)
+    before = path.stat().st_size
     for number in range(1000):
         calls.write(lost(f"{number}"))
         calls.write(an_entry(f"{number}"))
         calls.forget(f"{number}")
-    assert path.stat().st_size <= open_calls.SLOT_BYTES
+    assert path.stat().st_size == before
     calls.close()
     assert not path.exists()
 
@@ -69,6 +71,7 @@ def test_calls_beyond_the_bound_and_rows_that_fit_no_slot_are_not_kept(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(open_calls, "MOST_CALLS", 2)
+    monkeypatch.setattr(open_calls, "_GROWTH", 1)
     calls = OpenCalls(path)
     for entry in (an_entry("a"), an_entry("long", model="m" * 2000), an_entry("b")):
         calls.write(entry)
@@ -87,14 +90,22 @@ def test_a_slot_that_cannot_be_read_harms_no_other(path: Path, caplog: pytest.Lo
     assert "cannot be read" in caplog.text
 
 
-def test_a_full_disk_is_logged_once_and_ends_no_call(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_is_logged_once_and_ends_no_call(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_calls, "_GROWTH", 2)
     calls = OpenCalls(path)
-    # Nothing else makes a write fail on every machine.
-    os.dup2(os.open(path, os.O_RDONLY), calls._fd)
-    calls.write(an_entry("a"))
-    calls.write(an_entry("b"))
-    calls.forget("a")
+    size = path.stat().st_size
+    # As a file that may not grow is refused, so is one on a full disk.
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    for name in ("a", "b", "c", "d"):
+        calls.write(an_entry(name))
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert caplog.text.count("cannot be kept") == 1
+    calls.forget("a")
+    calls.write(an_entry("e"))
+    assert [entry.call_id for entry in OpenCalls(path).left] == ["e", "b"]
 
 
 def test_the_next_server_writes_what_one_has_left_and_an_edge_s_report_of_more_counts(
