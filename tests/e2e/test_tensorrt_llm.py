@@ -96,6 +96,21 @@ async def test_log_probabilities_come_whole_and_streamed_and_are_refused_where_t
             await stub.Chat(request(sampling=chat_pb2.SamplingOptions(seed=1)), timeout=LIMIT)
 
 
+async def test_a_flex_call_gives_its_sequence_up_and_is_answered_later_whole(tmp_path: Path) -> None:
+    async with (
+        server(tmp_path, CHASQUI_PARALLEL="1") as (_, address),
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        stub = chat_service_pb2_grpc.ChatServiceStub(channel)
+        await stub.Chat(request(max_tokens=1), wait_for_ready=True, timeout=LIMIT)
+        flex = request(max_tokens=3000, ignore_eos=True, service_tier=chat_pb2.SERVICE_TIER_FLEX)
+        waiting = asyncio.ensure_future(stub.Chat(flex, timeout=LIMIT))
+        await asyncio.sleep(0.2)
+        urgent = await stub.Chat(request(max_tokens=3, ignore_eos=True), timeout=LIMIT)
+        assert (urgent.usage.completion_tokens, waiting.done()) == (3, False)
+        assert (await waiting).usage.completion_tokens == 3000
+
+
 async def test_a_server_that_is_stopped_while_it_loads_ends_and_leaves_no_worker(tmp_path: Path) -> None:
     async with server(tmp_path, LOADS_FOR_EVER="1") as (process, _):
         assert process.stderr is not None
