@@ -125,6 +125,7 @@ def _response_routes(prefix: str, stored: StoredResponses) -> list[Route]:
     return [
         _Route(f"{prefix}/responses/{{id}}", stored.get),
         _Route(f"{prefix}/responses/{{id}}", stored.delete, methods=["DELETE"]),
+        _Route(f"{prefix}/responses/{{id}}", stored.missing, methods=["POST"]),
         _Route(f"{prefix}/responses/{{id}}/input_items", stored.input_items),
         _Route(f"{prefix}/responses/{{id}}/cancel", stored.cancel, methods=["POST"]),
     ]

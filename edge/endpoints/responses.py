@@ -8,9 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from edge.endpoints.files import json_response, page_limit
+from edge.http.body import discard_body
 from edge.http.call_options import CallOptions
 from edge.http.ignored import ignored_header
 from edge.responses.asked import asked_response, decoded_response, stored, unstored
@@ -62,7 +64,7 @@ def _checked_query(request: Request, known: Mapping[str, bool]) -> dict[str, str
     """The header that names unknown parameters; UnsupportedParameter for one that is refused and not false."""
     for name, value in request.query_params.items():
         if known.get(name) and value != "false":
-            raise UnsupportedParameter(f"{name} is not supported: a stored response is sent whole.", param=name)
+            raise UnsupportedParameter(f"{name} is not supported for stored responses.", param=name)
     return ignored_header(sorted(set(request.query_params) - set(known)))
 
 
@@ -143,6 +145,11 @@ class StoredResponses:
             "running ends when its connection is closed.",
             param="id",
         )
+
+    async def missing(self, request: Request) -> Response:
+        """404 and not 405 for what OpenAI has at paths like that of a response, and this service has not: compact."""
+        await discard_body(request)
+        raise HTTPException(404)
 
     async def _opened(self, request: Request) -> tuple[Responses, str, str]:
         """The responses, the account of the caller, and the id in the path; raises the chat server's refusal, too."""

@@ -322,6 +322,17 @@ async def test_a_response_is_deleted_once_and_never_cancelled(edge: Edge) -> Non
     assert (await edge.get(FIRST, method="DELETE")).status == 404
 
 
+@pytest.mark.parametrize("name", ["compact", "input_tokens"])
+async def test_what_openai_has_beside_responses_and_this_service_has_not_is_404(edge: Edge, name: str) -> None:
+    answer = await edge.begin("POST", f"{PATH}/{name}", b'{"model": "m", "input": "Hi"}').answer()
+    error = answer.json()["error"]
+    assert (answer.status, error["code"], error["message"]) == (
+        404,
+        "not_found",
+        f"There is no endpoint at {PATH}/{name}.",
+    )
+
+
 async def test_log_probabilities_are_stored_with_the_text(edge: Edge) -> None:
     choice = events.choice("Hi")
     choice.logprobs.content.add(token="Hi", logprob=-0.5, bytes=b"Hi")
