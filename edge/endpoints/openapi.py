@@ -29,6 +29,8 @@ from edge.responses import answer_schema as responses
 from edge.responses.item_schema import DeletedResponse, ResponseItemList
 from edge.responses.request_schema import ResponsesRequest
 from services import __version__
+from services.batches.input_file import ENDPOINTS
+from services.batches.requests import WINDOW
 from services.limits import LIMITS, MAX_STOPS
 
 _STRUCTS: Final = (
@@ -89,6 +91,8 @@ def _schemas() -> dict[str, Any]:
     _restrict(text["prompt"], "array", minItems=1)
     schemas["FunctionCallBody"]["properties"]["arguments"]["type"] = ["string", "object", "null"]
     schemas["MessageBody"]["properties"]["role"]["enum"] = list(ROLES)
+    schemas["BatchRequest"]["properties"]["endpoint"]["enum"] = list(ENDPOINTS)
+    schemas["BatchRequest"]["properties"]["completion_window"]["enum"] = [WINDOW]
     return schemas
 
 

@@ -111,3 +111,10 @@ async def test_every_path_and_method_of_openai_s_apis_is_documented_and_no_other
 def test_a_path_with_an_id_has_its_parameter(path: str) -> None:
     for operation in DOCUMENT["paths"][path].values():
         assert [each["name"] for each in operation["parameters"] if each["in"] == "path"] == ["id"]
+
+
+@pytest.mark.parametrize("wrong", [{"endpoint": "/v1/embeddings"}, {"completion_window": "1h"}, {"metadata": {"a": 1}}])
+def test_a_batch_that_would_be_refused_does_not_satisfy_its_schema(wrong: dict[str, Any]) -> None:
+    batch = {"input_file_id": "file-1", "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    assert valid(batch, "BatchRequest")
+    assert not valid(batch | wrong, "BatchRequest")
