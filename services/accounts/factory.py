@@ -10,7 +10,6 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 from services.accounts.key import AccountsError
-from services.accounts.limiting.limiter import Limiter
 from services.accounts.limits import total_limits
 from services.settings import SettingsError
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from services.accounts.api import Accounts, KeyStore, PriceStore
     from services.accounts.limiting.api import LimitStore
+    from services.accounts.limiting.limiter import Limiter
     from services.accounts.scoped_token import ScopedToken
     from services.accounts.usage import UsageQuery, UsageRow
     from services.settings import Settings
@@ -39,6 +39,7 @@ def build_limiter(settings: Settings, accounts: Accounts | None) -> Limiter:
     """What holds calls to the limits; SettingsError if the total limits or their store are none."""
     # Not above: the command line imports this module, and a health check is a new process every time.
     from services.accounts.limiting.in_process import InProcess
+    from services.accounts.limiting.limiter import Limiter
 
     store: LimitStore = InProcess()
     if settings.limits_store:

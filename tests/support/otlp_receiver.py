@@ -90,11 +90,13 @@ class OtlpReceiver(
     def trace(self, trace_id: str, size: int, meanwhile: Callable[[], object]) -> list[ReceivedSpan]:
         """The spans of a trace by their start, once there are `size`; TimeoutError if there never are.
 
-        `meanwhile` is called between two looks.
+        `meanwhile` is called between two looks. Spans of AccountService are left out: the edge asks about a key that it
+        has not asked about for some seconds.
         """
         end = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < end:
-            spans = sorted((span for span in list(self.spans) if span.trace_id == trace_id), key=lambda s: s.start)
+            found = (span for span in list(self.spans) if span.trace_id == trace_id)
+            spans = sorted((span for span in found if "AccountService" not in span.name), key=lambda span: span.start)
             if len(spans) >= size:
                 return spans
             meanwhile()

@@ -49,6 +49,7 @@ def test_an_installation_that_breaks_a_package_of_the_image_ends_the_build(
 ) -> None:
     script = next(arguments for word, arguments in SERVE if word == "RUN" and "pip check" in arguments)
     tool(tmp_path, "chasqui", "")
+    tool(tmp_path, "python", "")
     tool(
         tmp_path,
         "pip",

@@ -101,10 +101,10 @@ class CallSpans:
             events=events,
             status=Status(StatusCode.ERROR, record.error or record.outcome) if failed else UNSET,
         )
-        self._phases(record, context, start)
+        self._phases(record, context, start, end)
 
-    def _phases(self, record: UsageRecord, parent: SpanContext, start: int) -> None:
-        """One span after the other; a phase that the call never reached has none."""
+    def _phases(self, record: UsageRecord, parent: SpanContext, start: int, last: int) -> None:
+        """One span after the other, none beyond the call's end; a phase that the call never reached has none."""
         timings, usage = record.timings, record.usage
         cached = {gen_ai.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cached_tokens}
         prompt = {gen_ai.GEN_AI_USAGE_INPUT_TOKENS: usage.prompt_tokens}
@@ -116,7 +116,8 @@ class CallSpans:
             ("decode", timings.decode, answer),
         )
         for name, seconds, attributes in phases:
-            end = start + _nanoseconds(seconds)
+            # Engine and server measure with clocks of their own, which may differ by some microseconds.
+            end = min(start + _nanoseconds(seconds), last)
             if seconds > 0:
                 events = [Event("first_token", timestamp=start)] if name == "decode" else []
                 self._spans.add(
