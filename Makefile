@@ -153,6 +153,10 @@ bench-generation: setup ## Measure the llama.cpp engine beside llama.cpp's own s
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
 	$(BIN)/python -m tests.bench.generation
 
+.PHONY: bench-token-path
+bench-token-path: setup ## Measure what a token costs in the chat server, by part, without gRPC.
+	$(BIN)/python -m tests.bench.token_path
+
 .PHONY: bench-tensorrt-llm
 bench-tensorrt-llm: setup ## Measure what the TensorRT-LLM adapter costs per token.
 	$(BIN)/python -m tests.bench.tensorrt_llm_adapter

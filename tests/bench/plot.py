@@ -61,16 +61,16 @@ def plot_peers(result: dict[str, Any], path: Path) -> None:
     generation.set_title("from token to token, llama.cpp with the same weights", fontsize=10)
     generation.set_ylabel("ms")
     generation.set_xlabel("streams")
-    generation.legend(loc="upper left")
-    for axes, peer in zip(serving, ("smg", "litellm"), strict=True):
-        rounds = result.get("serving", [])
-        for position, side in enumerate(("chasqui", peer) if rounds else ()):
+    _legend(generation)
+    rounds = result.get("serving", [])  # without smg and LiteLLM there are none
+    for axes, peer in zip(serving if rounds else (), ("smg", "litellm"), strict=bool(rounds)):
+        for position, side in enumerate(("chasqui", peer)):
             parts = [(part, _PEERS_COLOURS[part], [each[side][part] for each in rounds]) for part in rounds[0][side]]
             _bar(axes, position, parts, 0.6)
         axes.set_xticks((0, 1), ("Chasqui", peer))
         axes.set_title("CPU time per token, 128 streams without a model", fontsize=10)
         axes.set_ylabel("µs")
-        axes.legend(loc="upper left")
+        _legend(axes)
     _save(figure, result["machine"], path)
 
 
@@ -85,6 +85,12 @@ def _bar(axes: Axes, position: float, parts: Sequence[tuple[str, str, list[float
     spread = [[max(below - min(sums), 0.0)], [max(max(sums) - below, 0.0)]]
     axes.errorbar(position, below, spread, color="black", capsize=3, linewidth=1)
     axes.annotate(f"{below:.0f}", (position, max(sums)), ha="center", va="bottom", fontsize=9)
+
+
+def _legend(axes: Axes) -> None:
+    """Above the bars."""
+    axes.set_ylim(top=1.5 * axes.get_ylim()[1])
+    axes.legend(loc="upper left")
 
 
 def _save(figure: Figure, machine: dict[str, str], path: Path) -> None:
