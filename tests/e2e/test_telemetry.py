@@ -218,7 +218,7 @@ def test_a_refused_call_says_in_its_trace_who_refused_it(
     reply = post(traced.service.url + CHAT, body(**wrong), x_request_id=f"refused-{status}")
     assert reply.status == status
     spans = trace_of(traced, f"refused-{status}", size)
-    assert len(spans) == size
+    assert len(spans) == size, [(span.part, span.name) for span in spans]
     http = named(spans, "POST /v1")
     assert (http.attributes["http.response.status_code"], http.attributes["error.type"]) == (status, reason)
     assert http.status == "UNSET"  # the caller's mistake, by OpenTelemetry's conventions no error of a server
