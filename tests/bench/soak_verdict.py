@@ -109,17 +109,24 @@ def _most(counts: Lateness) -> str:
     return f"{min((bound for bound, count in counts.items() if count == total), default=0.0) * 1000:.0f} ms"
 
 
-def gaps_check(gaps: Sequence[float], allowance: float, reader_late: float) -> Check:
-    """Whether the tokens of every normal stream followed each other in time.
+def gaps_check(gaps: Sequence[float], alone: Sequence[float], allowance: float, reader_late: float) -> Check:
+    """Whether tokens of normal streams followed each other as they do without hostile traffic, but for the allowance.
 
-    `reader_late` is the longest delay of the process that read them: what the machine alone makes of a gap.
+    `gaps` has the longest one of each stream in seconds, `alone` those without such traffic. `reader_late` is the
+    longest delay of the process that read them, which the machine alone makes.
     """
-    late = sum(gap > allowance for gap in gaps)
+    longest, bound = max(gaps, default=0.0), max(alone, default=0.0) + allowance
     figure = (
-        f"{late} of {len(gaps):,} streams later than {allowance * 1000:.0f} ms, longest {max(gaps, default=0):.3f} s; "
+        f"{_of_a_hundred(gaps, 50)} in half of {len(gaps):,} streams, {_of_a_hundred(gaps, 99)} in 99 %, longest "
+        f"{longest:.3f} s; alone {_of_a_hundred(alone, 50)}, {_of_a_hundred(alone, 99)} and {bound - allowance:.3f} s; "
         f"their reader was late by up to {reader_late:.3f} s itself"
     )
-    return Check("longest gap between tokens of normal streams", figure, bool(gaps) and not late)
+    return Check("longest gap between tokens of normal streams", figure, bool(gaps) and longest <= bound)
+
+
+def _of_a_hundred(gaps: Sequence[float], percent: int) -> str:
+    """The gap that so many percent of the streams do not exceed."""
+    return f"{1000 * sorted(gaps)[(len(gaps) - 1) * percent // 100]:.0f} ms" if gaps else "none"
 
 
 def hostile_check(answered: Mapping[str, int], failures: Sequence[Failure]) -> Check:
