@@ -38,7 +38,7 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     model = write_gguf(tmp_path_factory.mktemp("long") / "long.gguf", words=words, llama__context_length=100_000)
     with Service(
         engine="simulated",
-        simulated_rate=500,  # 8 MB/s, which a reader on a busy machine follows
+        simulated_rate=300,  # 5 MB/s, which a reader on a busy machine follows
         model=model,
         context_length=100_000,
         parallel=128,
@@ -50,14 +50,14 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @contextmanager
 def stream_beside(service: Service) -> Iterator[None]:
     """A stream of another caller, which must be whole: it begins before the block and ends after it."""
-    body = {"model": MODEL, "messages": HELLO, "max_tokens": 2500, "ignore_eos": True, "stream": True}
+    body = {"model": MODEL, "messages": HELLO, "max_tokens": 1800, "ignore_eos": True, "stream": True}
     with ThreadPoolExecutor(1) as pool:
         reply = pool.submit(post, service.url + CHAT, body)
         yield
         assert not reply.done()
         events = reply.result().body.decode().split("\n\n")
     assert events[-2:] == ["data: [DONE]", ""]
-    assert json.loads(events[-3].removeprefix("data: "))["usage"]["completion_tokens"] == 2500
+    assert json.loads(events[-3].removeprefix("data: "))["usage"]["completion_tokens"] == 1800
 
 
 @contextmanager
