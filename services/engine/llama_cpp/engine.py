@@ -1,15 +1,12 @@
 """The llama.cpp engine: GGUF models on CPUs or GPUs through `xllamacpp`, llama.cpp's server core in this process.
 
-Its calls block, so each running generation has a thread of a pool. Its callbacks append to one deque. The messages of
-a step arrive in as many threads, within 0.2 ms; the event loop takes them all at once, so that a step is one message
-to the edge.
+Its calls block, so each running generation has a thread of a pool, which posts llama.cpp's messages to the event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +35,7 @@ from services.engine.llama_cpp.completion import (
 from services.engine.llama_cpp.core import load_core
 from services.engine.llama_cpp.core_tokenizer import core_tokenizer
 from services.engine.llama_cpp.grammar_follower import GrammarFollower
+from services.engine.llama_cpp.inbox import Inbox
 from services.engine.llama_cpp.listener import PrivateListener
 from services.engine.llama_cpp.prompt_cache import PromptCache
 from services.engine.llama_cpp.prompt_scores import PromptScorer
@@ -50,9 +48,6 @@ if TYPE_CHECKING:
 
     from services.engine.llama_cpp.core import CoreOptions
     from services.engine.model.gguf_file import GgufModel
-
-# How long the messages of a step wait for each other at most. A sequence in prefill has none in most steps.
-_GATHER_SECONDS = 0.001
 
 _PARAMETERS = frozenset(
     {
@@ -96,6 +91,10 @@ class LlamaCppHandle:
         self._wake()
 
 
+# A message of llama.cpp, scores of the prompt, or None when the thread has returned.
+_Posted = tuple[LlamaCppHandle, "dict[str, Any] | Sequence[TokenLogprob] | None"]
+
+
 class LlamaCppEngine:
     """A GGUF model on llama.cpp."""
 
@@ -134,15 +133,14 @@ class LlamaCppEngine:
         self._pool = ThreadPoolExecutor(options.parallel, thread_name_prefix="llama-cpp")
         self._slots = Slots[LlamaCppHandle](options.parallel)
         self._prompt_cache = PromptCache(options.parallel)
-        self._inbox: deque[tuple[LlamaCppHandle, dict[str, Any] | Sequence[TokenLogprob] | None]] = deque()
-        self._drain_pending = False
-        self._gathering: asyncio.TimerHandle | None = None
         self._progress = 0
         self._loop: asyncio.AbstractEventLoop
+        self._inbox: Inbox[_Posted]
 
     async def start(self) -> None:
         """Load the weights in a thread; EngineLoadError if llama.cpp rejects them."""
         self._loop = asyncio.get_running_loop()
+        self._inbox = Inbox(self._loop, lambda: self._slots.held, self._take)
         self._server = await self._loop.run_in_executor(self._pool, self._load)
 
     def submit(self, generation: Generation, sink: Sink) -> LlamaCppHandle:
@@ -194,28 +192,28 @@ class LlamaCppEngine:
             if handle.generation.max_tokens and not handle.cancelled:
                 self._generate(handle)
         except Exception as error:  # noqa: BLE001 - the binding raises many types; the error ends this call only
-            self._post(handle, {"error": {"message": str(error)}})
-        self._post(handle, None)
+            self._inbox.post((handle, {"error": {"message": str(error)}}))
+        self._inbox.post((handle, None))
 
     def _score(self, handle: LlamaCppHandle) -> None:
         generation, started = handle.generation, time.monotonic()
         scorer = PromptScorer(self._server, self.tokenizer)
         for entries in scorer.scores(generation.prompt, generation.top_logprobs or 0, handle.core_slot):
-            self._post(handle, entries)
+            self._inbox.post((handle, entries))
             if handle.cancelled:
                 return
         handle.scoring_seconds = time.monotonic() - started
         if not generation.max_tokens:
-            self._post(handle, nothing_generated(generation.n))
+            self._inbox.post((handle, nothing_generated(generation.n)))
 
     def _generate(self, handle: LlamaCppHandle) -> None:
         follower: GrammarFollower | None = None
 
         def on_message(message: dict[str, Any]) -> bool:
             if follower is not None and not follower.allows(message):
-                self._post(handle, GRAMMAR_LOST)
+                self._inbox.post((handle, GRAMMAR_LOST))
                 return True
-            self._post(handle, message)
+            self._inbox.post((handle, message))
             return handle.cancelled
 
         if handle.generation.grammar is not None:
@@ -224,30 +222,8 @@ class LlamaCppEngine:
             completion_request(handle.generation, handle.core_slot, self._visible_tokens, self._text_tokens), on_message
         )
 
-    def _post(self, handle: LlamaCppHandle, message: dict[str, Any] | Sequence[TokenLogprob] | None) -> None:
-        """Queue a message, scores of the prompt, or None for the end, for the event loop; one wake-up serves all."""
-        self._inbox.append((handle, message))
-        if not self._drain_pending:
-            self._drain_pending = True
-            self._loop.call_soon_threadsafe(self._gather)
-        elif len(self._inbox) == self._slots.held:
-            self._loop.call_soon_threadsafe(self._drain)
-
-    def _gather(self) -> None:
-        """Drain when each sequence has posted a message, which `_post` may find first, or after _GATHER_SECONDS."""
-        if len(self._inbox) >= self._slots.held:
-            self._drain()
-        else:
-            self._gathering = self._loop.call_later(_GATHER_SECONDS, self._drain)
-
-    def _drain(self) -> None:
-        if self._gathering is not None:
-            self._gathering.cancel()
-            self._gathering = None
-        # Cleared first: a message posted from now on schedules the next drain.
-        self._drain_pending = False
-        while self._inbox:
-            handle, message = self._inbox.popleft()
+    def _take(self, posted: Sequence[_Posted]) -> None:
+        for handle, message in posted:
             if message is None:
                 self._finish(handle)
                 continue
