@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import time
 from functools import wraps
 from pathlib import Path
@@ -82,10 +83,20 @@ def _bring_up_to_date(engine: Engine) -> None:
             with writing(engine) as connection:
                 _migrate(connection)
             return
-        except OperationalError:
-            if engine.dialect.name == "sqlite" or time.monotonic() > end:
+        except OperationalError as error:
+            if time.monotonic() > end or not _may_pass(engine, error):
                 raise
             time.sleep(_RETRY_SECONDS)
+
+
+def _may_pass(engine: Engine, error: OperationalError) -> bool:
+    """Whether to try again: a PostgreSQL that starts, or other processes that make the same SQLite file.
+
+    SQLite's own timeout does not hold for the change of a new file to write-ahead logging, which fails at once.
+    """
+    if engine.dialect.name != "sqlite":
+        return True
+    return isinstance(error.orig, sqlite3.OperationalError) and error.orig.sqlite_errorcode == sqlite3.SQLITE_BUSY
 
 
 def _sqlite(path: Path) -> Engine:

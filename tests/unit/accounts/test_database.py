@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +39,16 @@ def test_processes_that_open_a_new_database_at_once_make_it_once(place: str) -> 
     assert [key.name for key in SqlKeyStore(engines[7]).all()] == ["ana"]
     for engine in engines:
         engine.dispose()
+
+
+def test_a_new_file_that_another_process_makes_meanwhile_is_waited_for(tmp_path: Path) -> None:
+    place = tmp_path / "accounts.db"
+    other = sqlite3.connect(place, isolation_level=None, check_same_thread=False)
+    # A write that is not committed: the change to write-ahead logging fails at once beside it.
+    other.executescript("CREATE TABLE other (x); BEGIN; SELECT * FROM other; INSERT INTO other VALUES (1);")
+    threading.Timer(0.2, lambda: other.execute("COMMIT")).start()
+    open_database(str(place)).dispose()
+    other.close()
 
 
 def test_a_database_of_a_later_release_is_used_as_it_is(place: str) -> None:
