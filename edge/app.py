@@ -73,15 +73,13 @@ def build_app(
     """
     gate = Gate(upstream)
     models, usage = Models(upstream), Usage(upstream)
-    tokens, count_tokens = Tokens(gate, upstream), CountTokens(gate, upstream)
     access = StorageAccess(upstream, storage)
     files, batches = Files(access), Batches(access)
     stored = StoredResponses(upstream, responses)
     scoped_jwts = ScopedJwts(gate, upstream)
     # Matched one after the other: generation comes first.
     routes = _generation(gate, upstream, responses, keep_alive)
-    for prefix in anthropic.PREFIXES:
-        routes.append(_Route(f"{prefix}/messages/count_tokens", count_tokens.count, methods=["POST"]))
+    routes += _count_routes(Tokens(gate, upstream), CountTokens(gate, upstream))
     for prefix in _ALL_PREFIXES:
         routes += [_Route(f"{prefix}/models", models.list), _Route(f"{prefix}/models/{{id:path}}", models.get)]
     for prefix in _PREFIXES:
@@ -90,8 +88,6 @@ def build_app(
     routes += [
         _Route("/v1/scoped-jwt", scoped_jwts.create, methods=["POST"]),
         _Route("/v1/scoped-jwt", scoped_jwts.get),
-        _Route("/tokenize", tokens.tokenize, methods=["POST"]),
-        _Route("/detokenize", tokens.detokenize, methods=["POST"]),
         *_health_routes(health),
         *_documentation_routes(Documentation()),
     ]
@@ -128,6 +124,17 @@ def _response_routes(prefix: str, stored: StoredResponses) -> list[Route]:
         _Route(f"{prefix}/responses/{{id}}", stored.missing, methods=["POST"]),
         _Route(f"{prefix}/responses/{{id}}/input_items", stored.input_items),
         _Route(f"{prefix}/responses/{{id}}/cancel", stored.cancel, methods=["POST"]),
+    ]
+
+
+def _count_routes(tokens: Tokens, count_tokens: CountTokens) -> list[Route]:
+    return [
+        *(
+            _Route(f"{prefix}/messages/count_tokens", count_tokens.count, methods=["POST"])
+            for prefix in anthropic.PREFIXES
+        ),
+        _Route("/tokenize", tokens.tokenize, methods=["POST"]),
+        _Route("/detokenize", tokens.detokenize, methods=["POST"]),
     ]
 
 

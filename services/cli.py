@@ -90,7 +90,7 @@ def server(settings: Settings) -> None:
     if not settings.server_address:
         raise SettingsError("--server-address is needed to run the chat server alone: unix:PATH or HOST:PORT.")
     _check_single(settings)
-    from services.chat.server import serve
+    from services.chat.process import serve
 
     sys.exit(_run("server", settings, serve(settings, settings.server_address)))
 

@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import msgspec
 
-from edge.anthropic import answer_schema as anthropic
-from edge.anthropic.request_schema import MessagesCountRequest, MessagesRequest
+from edge.anthropic.request_schema import MessagesRequest
 from edge.api.fields import names_of
-from edge.endpoints.openapi_paths import FIELDS, GROUPS, paths
-from edge.endpoints.openapi_storage import STORAGE_STRUCTS
-from edge.openai.answer_schema import (
-    ChatCompletion,
-    ChatCompletionChunk,
-    Completion,
-    DetokenizeAnswer,
-    ErrorEnvelope,
-    ModelBody,
-    ModelList,
-    TokenizeAnswer,
-)
+from edge.endpoints.openapi_paths import FIELDS, GROUPS, STRUCTS, paths
 from edge.openai.request import ROLES, SEEDS
-from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
-from edge.openai.scoped_jwt_schema import ScopedJwt, ScopedJwtBody, ScopedJwtRequest
-from edge.openai.usage_schema import UsageList
-from edge.responses import answer_schema as responses
-from edge.responses.item_schema import DeletedResponse, ResponseItemList
+from edge.openai.request_schema import ChatCompletionRequest, CompletionRequest
 from edge.responses.request_schema import ResponsesRequest
 from services import __version__
 from services.batches.input_file import ENDPOINTS
 from services.batches.requests import WINDOW
 from services.limits import LIMITS, MAX_STOPS
 
-_STRUCTS: Final = (
-    *(ChatCompletionRequest, ChatCompletion, ChatCompletionChunk, CompletionRequest, Completion),
-    *(TokenizeRequest, TokenizeAnswer, DetokenizeRequest, DetokenizeAnswer, ModelList, ModelBody, ErrorEnvelope),
-    *(UsageList, ResponseItemList, DeletedResponse, ScopedJwtRequest, ScopedJwt, ScopedJwtBody),
-    *STORAGE_STRUCTS,
-    *(ResponsesRequest, responses.ResponseObject, *get_args(responses.StreamEvent)),
-    *(MessagesRequest, anthropic.AnthropicMessage, MessagesCountRequest, anthropic.MessageTokensCount),
-    *(anthropic.AnthropicModelList, anthropic.AnthropicModel, *get_args(anthropic.StreamEvent)),
-)
 # Fields that share the range of another.
 _SAME_RANGE: Final = {"max_completion_tokens": "max_tokens", "max_output_tokens": "max_tokens"}
 _STOPS: Final = frozenset({"stop", "stop_sequences"})
@@ -69,7 +44,7 @@ def openapi_document() -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     """The components, with the documentation of the table of fields and the ranges of the table of limits."""
-    _, schemas = msgspec.json.schema_components(_STRUCTS, ref_template="#/components/schemas/{name}")
+    _, schemas = msgspec.json.schema_components(STRUCTS, ref_template="#/components/schemas/{name}")
     for struct, fields in FIELDS.items():
         for name, schema in schemas[struct.__name__]["properties"].items():
             if name in fields and fields[name].meaning:

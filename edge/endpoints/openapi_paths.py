@@ -9,7 +9,7 @@ from edge.anthropic.field_table import FIELDS as ANTHROPIC_FIELDS
 from edge.anthropic.request_schema import MessagesCountRequest, MessagesRequest
 from edge.api.fields import Treatment, names_of
 from edge.endpoints.openapi_operation import ID, operation, query_parameter, schema_of
-from edge.endpoints.openapi_storage import storage_paths
+from edge.endpoints.openapi_storage import STORAGE_STRUCTS, storage_paths
 from edge.openai.answer_schema import (
     ChatCompletion,
     ChatCompletionChunk,
@@ -35,6 +35,16 @@ if TYPE_CHECKING:
     import msgspec
 
 FIELDS: Final = {**OPENAI_FIELDS, **RESPONSES_FIELDS, **ANTHROPIC_FIELDS}
+# What requests and responses are made of: the schemas of the document.
+STRUCTS: Final = (
+    *(ChatCompletionRequest, ChatCompletion, ChatCompletionChunk, CompletionRequest, Completion),
+    *(TokenizeRequest, TokenizeAnswer, DetokenizeRequest, DetokenizeAnswer, ModelList, ModelBody, ErrorEnvelope),
+    *(UsageList, ResponseItemList, DeletedResponse, ScopedJwtRequest, ScopedJwt, ScopedJwtBody),
+    *STORAGE_STRUCTS,
+    *(ResponsesRequest, responses.ResponseObject, *get_args(responses.StreamEvent)),
+    *(MessagesRequest, anthropic.AnthropicMessage, MessagesCountRequest, anthropic.MessageTokensCount),
+    *(anthropic.AnthropicModelList, anthropic.AnthropicModel, *get_args(anthropic.StreamEvent)),
+)
 _MODEL: Final = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 _CHAT_EXAMPLE: Final = {"model": _MODEL, "messages": [{"role": "user", "content": "Hello!"}], "stream": True}
 _MESSAGES_EXAMPLE: Final = {"model": _MODEL, "max_tokens": 64, "messages": [{"role": "user", "content": "Hello!"}]}

@@ -1,4 +1,4 @@
-"""A scoped token: a part of a key's rights, for whoever the key's owner gives it to."""
+"""A scoped token: a part of a key's rights, which its owner can hand to other callers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ENDPOINTS: Final = frozenset(
     }
 )
 _ID: Final = re.compile(r"[A-Za-z0-9._@:-]{1,64}")
-# `iss` and `sub` are for the programs of whoever signs; every other claim could be meant as a restriction.
+# `iss` and `sub` have no effect; every other claim is refused, since it could be meant as a restriction.
 _CLAIMS: Final = frozenset({"exp", "nbf", "iat", "jti", "iss", "sub", "models", "spending_limit"})
 
 

@@ -1,8 +1,8 @@
 """Signs and verifies scoped tokens, JSON Web Tokens with HS256.
 
 The secret is the SHA-256 hash of the key that signs (services/accounts/secret.py): a server has it without having the
-key, and the owner of a key needs no server to sign. Whoever can read the accounts' database can sign as well, which any
-symmetric signature has to accept; a key that may not use the endpoint `scoped-jwt` has no valid tokens.
+key, and the owner of a key needs no server to sign. A reader of the accounts' database can sign as well, as with every
+symmetric signature. A key that may not use the endpoint `scoped-jwt` has no valid tokens.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from services.accounts.secret import hash_of, is_prefix, prefix_of
 from services.errors import InvalidApiKey
 
 _ALGORITHM: Final = "HS256"
-# The clock of whoever signs may be ahead, so that `iat` says nothing; `aud` is no claim of ours.
+# `iat` is not checked, since the signer's clock may be ahead of ours; `aud` and `iss` are not ours.
 _OPTIONS: Final[jwt.types.Options] = {"require": ["exp"], "verify_iat": False, "verify_aud": False, "verify_iss": False}
 # Nesting and numbers that no JSON parser takes raise the last ones.
 _MALFORMED: Final = (jwt.InvalidTokenError, ValueError, OverflowError, RecursionError)

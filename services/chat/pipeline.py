@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chasqui.v1.stream_pb2 import Started
     from services.accounts.caller import Caller
     from services.accounts.limiting.limiter import Allowance, Limiter
+    from services.chat.accounting.call_facts import CallOrigin
     from services.chat.accounting.recorder import CallRecorder
     from services.chat.accounting.usage_record import UsageRecord
     from services.chat.answer.form import AnswerForm
@@ -89,11 +90,7 @@ class ChatPipeline:
         """
         clock = CallTime(remaining)
         origin = origin_of(request, context, caller)
-        caller.check_endpoint(origin.endpoint)
-        tier = tier_of(request.service_tier)
-        caller.check_tier(tier)
-        model = self._served(request, tier, origin.arrived)
-        caller.check_model(request.model, model.name)
+        tier, model = self._permitted(request, origin, caller)
         self._inputs.check_size(request)
         n = request.n if request.HasField("n") else 1
         reservation = self._admission.reserve(caller.account, n, tier, weight=caller.weight)
@@ -141,6 +138,15 @@ class ChatPipeline:
         model = ServedModel(started.model, started.system_fingerprint, price, started.model)
         usage = chat_pb2.Usage(prompt_tokens=started.prompt_tokens, completion_tokens=completion_tokens)
         self._recorder.record_lost(origin, model, usage)
+
+    def _permitted(self, request: ChatRequest, origin: CallOrigin, caller: Caller) -> tuple[ServiceTier, ServedModel]:
+        """The tier and the model of a call; raises the refusal of a caller who may not use one or the endpoint."""
+        caller.check_endpoint(origin.endpoint)
+        tier = tier_of(request.service_tier)
+        caller.check_tier(tier)
+        model = self._served(request, tier, origin.arrived)
+        caller.check_model(request.model, model.name)
+        return tier, model
 
     async def _processed(self, request: ChatRequest, caller: str, clock: CallTime) -> Input:
         if clock.limit is None:

@@ -1,4 +1,4 @@
-"""Stored responses of `CHASQUI_ACCOUNTS`: written by a thread, read by whoever waits for the database."""
+"""Stored responses of `CHASQUI_ACCOUNTS`: a thread writes them; reading waits for the database."""
 
 from __future__ import annotations
 

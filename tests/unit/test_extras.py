@@ -22,12 +22,12 @@ ENTRY_POINTS = {
         "services.accounts.sql.key_store",
         "services.accounts.limiting.valkey",
     ),
-    "server": ("services.cli", "services.chat.server", "services.engine.simulated.engine"),
+    "server": ("services.cli", "services.chat.process", "services.engine.simulated.engine"),
     "client": ("services.cli", "services.commands.batch_client"),
     "edge": ("services.cli", "edge.worker", "edge.envoy.config"),
-    "llama-cpp": ("services.cli", "services.chat.server", "services.engine.llama_cpp.engine"),
+    "llama-cpp": ("services.cli", "services.chat.process", "services.engine.llama_cpp.engine"),
     "tensorrt-llm": (
-        *("services.cli", "services.chat.server"),
+        *("services.cli", "services.chat.process"),
         *("services.engine.tensorrt_llm.factory", "services.engine.tensorrt_llm.build"),
     ),
 }

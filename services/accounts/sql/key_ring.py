@@ -40,7 +40,7 @@ class KeyRing:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._no_hash = secrets.token_bytes(32)  # that of no key: nobody can sign with it
+        self._no_hash = secrets.token_bytes(32)  # stands for an unknown key; random, so that nobody can sign with it
         self._secrets: Mapping[str, _Secret] = {}
 
     def find(self, secret: str) -> Key:

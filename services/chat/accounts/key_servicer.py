@@ -23,7 +23,7 @@ _LONGEST_OVERLAP: Final = timedelta(days=365)
 
 
 class KeyServicer(key_service_pb2_grpc.KeyServiceServicer):
-    """What `chasqui keys` does, for other programs of the operator. Whoever gets here is an administrator."""
+    """What `chasqui keys` does, for other programs of the operator; the admin server has checked the admin key."""
 
     def __init__(self, keys: KeyStore) -> None:
         self._keys = keys

@@ -203,7 +203,7 @@ class ChatCall:
             self._record(end.error, timings, seconds)
 
     def _begin_again(self, queue_again: Callable[[], None]) -> None:
-        """The slots are given up: what was generated is forgotten, and counts for nobody."""
+        """The slots are given up: drop what was generated, neither sent nor billed, and queue the call again."""
         self._queue_again = None
         self.outbox.begin_again()
         self._choices = self._new_choices()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Self, cast
 
 from services.engine.llama_cpp.inbox import Inbox
@@ -35,7 +36,7 @@ async def test_what_a_step_of_all_sequences_posts_is_delivered_at_once_and_in_or
     deliveries = Deliveries(3)
     for step in range(5):
         # From a thread each, while the loop waits.
-        await in_threads([lambda item=item: deliveries.inbox.post(item) for item in (step, step, step)])
+        await in_threads([partial(deliveries.inbox.post, step)] * 3)
         await deliveries.next()
     assert deliveries.items == [[step] * 3 for step in range(5)]
 
@@ -100,7 +101,7 @@ async def test_of_many_threads_nothing_is_lost_or_delivered_twice() -> None:
         for item in range(first, first + 500):
             deliveries.inbox.post(item)
 
-    await in_threads([lambda first=first: post(first) for first in range(0, 4000, 500)])
+    await in_threads([partial(post, first) for first in range(0, 4000, 500)])
     while sum(map(len, deliveries.items)) < 4000:
         await deliveries.next()
     assert sorted(item for items in deliveries.items for item in items) == list(range(4000))
@@ -111,4 +112,5 @@ async def in_threads(works: Sequence[Callable[[], None]]) -> None:
     threads = [threading.Thread(target=work) for work in works]
     for thread in threads:
         thread.start()
-    await asyncio.to_thread(lambda: [thread.join() for thread in threads])
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
