@@ -13,8 +13,8 @@ from edge.api.asked import errors_named
 from edge.batches.line import answered, asked_of, call_id, refused, request_id
 from edge.http.call_options import CallOptions
 from edge.upstream.several_calls import SeveralCalls
-from services.accounts.ledger_entry import LOST, LedgerEntry
-from services.accounts.money import PICODOLLARS
+from services.accounts.ledger.entry import LOST, LedgerEntry
+from services.accounts.prices.money import PICODOLLARS
 from services.errors import ChasquiError, Code
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from decimal import Decimal
 
-    from services.accounts.key import Key
-    from services.accounts.ledger_entry import LedgerEntry
-    from services.accounts.listed_price import ListedPrice
-    from services.accounts.price import Price
-    from services.accounts.scoped_token import ScopedToken
-    from services.accounts.usage import UsageQuery, UsageRow
+    from services.accounts.keys.key import Key
+    from services.accounts.keys.scoped_token import ScopedToken
+    from services.accounts.ledger.entry import LedgerEntry
+    from services.accounts.ledger.usage import UsageQuery, UsageRow
+    from services.accounts.prices.listed_price import ListedPrice
+    from services.accounts.prices.price import Price
 
 
 @dataclass(frozen=True, slots=True)

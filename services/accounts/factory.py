@@ -9,18 +9,18 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
-from services.accounts.key import AccountsError
-from services.accounts.limits import total_limits
+from services.accounts.keys.key import AccountsError
+from services.accounts.keys.limits import total_limits
 from services.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from services.accounts.api import Accounts, KeyStore, PriceStore
+    from services.accounts.keys.scoped_token import ScopedToken
+    from services.accounts.ledger.usage import UsageQuery, UsageRow
     from services.accounts.limiting.api import LimitStore
     from services.accounts.limiting.limiter import Limiter
-    from services.accounts.scoped_token import ScopedToken
-    from services.accounts.usage import UsageQuery, UsageRow
     from services.settings import Settings
 
 
@@ -58,7 +58,7 @@ def sign_token(secret: str, token: ScopedToken) -> str:
     AccountsError if the secret is that of no key.
     """
     try:
-        from services.accounts.token_signature import signed
+        from services.accounts.keys.token_signature import signed
     except ImportError as error:
         raise _not_installed(error) from error
     try:

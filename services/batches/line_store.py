@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Delete, Engine
 
-    from services.accounts.ledger_entry import LedgerEntry
+    from services.accounts.ledger.entry import LedgerEntry
 
 # A line whose runner has died is claimed again after this time; runners renew their leases several times within it.
 LEASE: Final = timedelta(seconds=30)

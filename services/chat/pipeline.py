@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from chasqui.v1.stream_pb2 import Started
-    from services.accounts.caller import Caller
+    from services.accounts.keys.caller import Caller
     from services.accounts.limiting.limiter import Allowance, Limiter
     from services.chat.accounting.call_facts import CallOrigin
     from services.chat.accounting.recorder import CallRecorder

@@ -27,7 +27,7 @@ from chasqui.v1 import (
     usage_service_pb2_grpc,
 )
 from services.accounts.factory import build_limiter, open_accounts
-from services.accounts.price_list import PriceList
+from services.accounts.prices.price_list import PriceList
 from services.batches.factory import open_batches
 from services.batches.watch import BatchWatch
 from services.chat.accounting.recorder import CallRecorder

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from services.accounts.factory import opened_key_store
-from services.accounts.key import ENDPOINTS, PRIORITIES, AccountsError, Key
-from services.accounts.limits import LIMIT_NAMES, Limits, limit_of
-from services.accounts.money import usd_text
-from services.accounts.secret import shown_prefix
+from services.accounts.keys.key import ENDPOINTS, PRIORITIES, AccountsError, Key
+from services.accounts.keys.limits import LIMIT_NAMES, Limits, limit_of
+from services.accounts.keys.secret import shown_prefix
+from services.accounts.prices.money import usd_text
 from services.commands.listing import FORMATS, listed
 from services.commands.moments import Moment, Span
 from services.commands.tokens import token

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from services.accounts.factory import opened_price_store
-from services.accounts.key import AccountsError
-from services.accounts.price import Price, amounts_of
+from services.accounts.keys.key import AccountsError
+from services.accounts.prices.price import Price, amounts_of
 from services.commands.listing import FORMATS, listed
 from services.commands.moments import Moment
 from services.settings import SettingsError, read_environment
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from services.accounts.api import PriceStore
-    from services.accounts.listed_price import ListedPrice
+    from services.accounts.prices.listed_price import ListedPrice
 
 _FORMAT: Final = click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
 

@@ -10,8 +10,8 @@ from uuid import uuid4
 import click
 
 from services.accounts.factory import sign_token
-from services.accounts.key import AccountsError
-from services.accounts.scoped_token import LONGEST, ScopedToken, ScopeError, spending_limit
+from services.accounts.keys.key import AccountsError
+from services.accounts.keys.scoped_token import LONGEST, ScopedToken, ScopeError, spending_limit
 from services.commands.moments import Moment
 from services.settings import SettingsError
 

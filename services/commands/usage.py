@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from services.accounts.factory import opened_ledger
-from services.accounts.usage import FILTERS, GROUPS, UsageQuery
+from services.accounts.ledger.usage import FILTERS, GROUPS, UsageQuery
 from services.commands.listing import FORMATS, listed
 from services.commands.moments import Moment
 from services.settings import SettingsError, read_environment
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from services.accounts.usage import UsageRow
+    from services.accounts.ledger.usage import UsageRow
 
 
 def _groups(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:

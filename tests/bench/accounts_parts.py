@@ -11,13 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from services.accounts.caller import Caller
-from services.accounts.key import Key
-from services.accounts.ledger_entry import LOST, LedgerEntry
+from services.accounts.keys.caller import Caller
+from services.accounts.keys.key import Key
+from services.accounts.keys.limits import NO_LIMITS, Limits
+from services.accounts.ledger.entry import LOST, LedgerEntry
 from services.accounts.limiting.in_process import InProcess
 from services.accounts.limiting.limiter import Limiter
-from services.accounts.limits import NO_LIMITS, Limits
-from services.accounts.price import price_of
+from services.accounts.prices.price import price_of
 from services.accounts.sql.accounts import SqlAccounts
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from chasqui.v1 import chat_pb2, chat_service_pb2
-from services.accounts.caller import Caller
 from services.accounts.factory import build_limiter
-from services.accounts.price_list import PriceList
+from services.accounts.keys.caller import Caller
+from services.accounts.prices.price_list import PriceList
 from services.chat.accounting.recorder import CallRecorder
 from services.chat.answer.outbox import AwaitedOutbox
 from services.chat.pipeline import ChatPipeline

@@ -8,7 +8,7 @@ from collections import defaultdict
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from services.accounts.money import PICODOLLARS
+from services.accounts.prices.money import PICODOLLARS
 from tests.bench.soak_verdict import Check
 
 if TYPE_CHECKING:

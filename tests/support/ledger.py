@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from services.accounts.ledger_entry import LedgerEntry
+from services.accounts.ledger.entry import LedgerEntry
 
 AT = datetime(2027, 1, 31, 12, 30, 15, 250_000, tzinfo=UTC)
 

@@ -40,7 +40,7 @@ CHOSEN = (
     "edge",
     "services.accounts.limiting.valkey",
     "services.accounts.sql",
-    "services.accounts.token_signature",
+    "services.accounts.keys.token_signature",
     "services.batches",
     "services.chat",
     "services.commands.batch_client",

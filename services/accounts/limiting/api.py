@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from services.accounts.limits import Limits
+    from services.accounts.keys.limits import Limits
 
 MINUTE: Final = 60.0
 # What is counted for a minute is counted in steps of this many seconds: a rate is met to within 0.5 %.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from services.accounts.keys.limits import Limits
     from services.accounts.limiting.api import LimitStore, Subject
-    from services.accounts.limits import Limits
 
 _MOST_SUBJECTS: Final = 1000
 MOST_SHOWN: Final = 20

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from services.accounts.limiting.window import Window
 
 if TYPE_CHECKING:
+    from services.accounts.keys.limits import Limits
     from services.accounts.limiting.api import Amounts, Grant
-    from services.accounts.limits import Limits
 
 
 class Counts:

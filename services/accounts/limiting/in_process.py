@@ -9,12 +9,12 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from services.accounts.key import AccountsError
+from services.accounts.keys.key import AccountsError
 from services.accounts.limiting.api import STEP, Grant, Shortage, Standing
 from services.accounts.limiting.counts import Counts
 from services.accounts.limiting.period import Periods, until_next
 from services.accounts.limiting.spending import Spending
-from services.accounts.money import picodollars_of
+from services.accounts.prices.money import picodollars_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from services.accounts.key import AccountsError
+from services.accounts.keys.key import AccountsError
+from services.accounts.keys.limits import LIMIT_NAMES, NO_LIMITS
 from services.accounts.limiting.api import (
     Amounts,
     Budget,
@@ -19,17 +20,16 @@ from services.accounts.limiting.api import (
     Subject,
 )
 from services.accounts.limiting.budgets import Budgets
-from services.accounts.limits import LIMIT_NAMES, NO_LIMITS
-from services.accounts.money import picodollars_of, usd_of, usd_text
+from services.accounts.prices.money import picodollars_of, usd_of, usd_text
 from services.errors import InsufficientQuota, RateLimitExceeded, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from services.accounts.caller import Caller
+    from services.accounts.keys.caller import Caller
+    from services.accounts.keys.limits import Limits
     from services.accounts.limiting.api import Grant, LimitStore, Spent, TokenSpent
-    from services.accounts.limits import Limits
-    from services.accounts.price import Price
+    from services.accounts.prices.price import Price
     from services.errors import ChasquiError
 
 log = logging.getLogger(__name__)

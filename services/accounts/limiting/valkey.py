@@ -13,10 +13,10 @@ from uuid import uuid4
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from services.accounts.key import AccountsError
+from services.accounts.keys.key import AccountsError
 from services.accounts.limiting.api import STEP, Gauge, Grant, Shortage, SpendingUnknown, Standing, StoreAway
 from services.accounts.limiting.period import Periods, until_next
-from services.accounts.money import picodollars_of
+from services.accounts.prices.money import picodollars_of
 from services.settings import SettingsError
 from services.tasks import background_task
 

@@ -7,8 +7,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from services.accounts.api import LedgerState
-from services.accounts.journal import Journal
-from services.accounts.scoped_token import MARK
+from services.accounts.keys.scoped_token import MARK
+from services.accounts.keys.token_signature import signed, signer_of
+from services.accounts.ledger.journal import Journal
+from services.accounts.ledger.usage import UsageQuery
 from services.accounts.sql.changes import Changes
 from services.accounts.sql.database import open_database, or_away
 from services.accounts.sql.key_ring import KeyRing
@@ -16,19 +18,17 @@ from services.accounts.sql.key_store import SqlKeyStore
 from services.accounts.sql.ledger import Ledger
 from services.accounts.sql.price_book import PriceBook
 from services.accounts.sql.usage_report import usage_report
-from services.accounts.token_signature import signed, signer_of
-from services.accounts.usage import UsageQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from services.accounts.api import KeyStore
-    from services.accounts.key import Key
-    from services.accounts.ledger_entry import LedgerEntry
-    from services.accounts.listed_price import ListedPrice
-    from services.accounts.scoped_token import ScopedToken
-    from services.accounts.usage import UsageRow
+    from services.accounts.keys.key import Key
+    from services.accounts.keys.scoped_token import ScopedToken
+    from services.accounts.ledger.entry import LedgerEntry
+    from services.accounts.ledger.usage import UsageRow
+    from services.accounts.prices.listed_price import ListedPrice
 
 
 class SqlAccounts:

@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
-from services.accounts.key import AccountsError
+from services.accounts.keys.key import AccountsError
 from services.settings import SettingsError
 
 if TYPE_CHECKING:

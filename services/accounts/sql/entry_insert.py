@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 
-from services.accounts.ledger_entry import LOST, LedgerEntry
+from services.accounts.ledger.entry import LOST, LedgerEntry
 from services.accounts.sql.tables import CALLS
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 
-from services.accounts.key import SIGNING, is_past
-from services.accounts.secret import hash_of, prefix_of
+from services.accounts.keys.key import SIGNING, is_past
+from services.accounts.keys.secret import hash_of, prefix_of
+from services.accounts.keys.token_signature import signer_of, unknown_token, verified
 from services.accounts.sql.key_store import key_of
 from services.accounts.sql.tables import KEYS, SECRETS
-from services.accounts.token_signature import signer_of, unknown_token, verified
 from services.errors import InvalidApiKey, PermissionDenied
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from services.accounts.key import Key
-    from services.accounts.scoped_token import ScopedToken
+    from services.accounts.keys.key import Key
+    from services.accounts.keys.scoped_token import ScopedToken
 
 _NO_HASH: Final = bytes(32)
 

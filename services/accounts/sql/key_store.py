@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from services.accounts.key import Key, KeyExists, KeyIsRevoked, NoSuchKey, check_key, is_past
-from services.accounts.limits import LIMIT_NAMES, Limits
-from services.accounts.secret import hash_of, new_secret, prefix_of
+from services.accounts.keys.key import Key, KeyExists, KeyIsRevoked, NoSuchKey, check_key, is_past
+from services.accounts.keys.limits import LIMIT_NAMES, Limits
+from services.accounts.keys.secret import hash_of, new_secret, prefix_of
 from services.accounts.sql.changes import raise_revision
 from services.accounts.sql.database import or_away, writing
 from services.accounts.sql.tables import KEYS, SECRETS

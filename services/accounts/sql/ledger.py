@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import DataError, IntegrityError
 
-from services.accounts.open_calls import OpenCalls
+from services.accounts.ledger.open_calls import OpenCalls
 from services.accounts.sql.database import writing
 from services.accounts.sql.entry_insert import EntryInsert
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from services.accounts.journal import Journal
-    from services.accounts.ledger_entry import LedgerEntry
+    from services.accounts.ledger.entry import LedgerEntry
+    from services.accounts.ledger.journal import Journal
 
 log = logging.getLogger(__name__)
 

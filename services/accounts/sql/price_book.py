@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import insert, select, update
 
-from services.accounts.key import AccountsError
-from services.accounts.listed_price import ListedPrice
-from services.accounts.price import Price
+from services.accounts.keys.key import AccountsError
+from services.accounts.prices.listed_price import ListedPrice
+from services.accounts.prices.price import Price
 from services.accounts.sql.changes import raise_revision
 from services.accounts.sql.database import writing
 from services.accounts.sql.tables import PRICES

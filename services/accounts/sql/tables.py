@@ -25,7 +25,7 @@ from sqlalchemy import (
     literal_column,
 )
 
-from services.accounts.money import picodollars_of, usd_of
+from services.accounts.prices.money import picodollars_of, usd_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect

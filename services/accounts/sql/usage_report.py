@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import String, cast, func, select
 
+from services.accounts.ledger.usage import UsageRow
 from services.accounts.sql.tables import CALLS, HAS_TOKEN, Usd
-from services.accounts.usage import UsageRow
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from services.accounts.usage import UsageQuery
+    from services.accounts.ledger.usage import UsageQuery
 
 # Both databases write a moment as 2027-01-31 12:00:00.
 _TIME_LENGTHS: Final = {"month": 7, "day": 10, "hour": 13}

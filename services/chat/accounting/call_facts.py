@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from chasqui.v1 import chat_pb2
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from chasqui.v1.stream_pb2 import Started
-    from services.accounts.caller import Caller
-    from services.accounts.price import Price
+    from services.accounts.keys.caller import Caller
+    from services.accounts.prices.price import Price
     from services.service_tier import ServiceTier
     from services.telemetry.call import CallContext
 
@@ -45,7 +45,7 @@ class CallOrigin:
 
     ids: CallIds
     caller: Caller
-    endpoint: str  # one of services/accounts/key.py
+    endpoint: str  # one of services/accounts/keys/key.py
     user: str  # a hash of the end user's id, empty without one
     arrived: datetime
 

@@ -13,7 +13,7 @@ from opentelemetry.semconv._incubating.attributes import openai_attributes
 from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
 from opentelemetry.semconv.attributes import error_attributes
 
-from services.accounts.money import PICODOLLARS
+from services.accounts.prices.money import PICODOLLARS
 from services.chat.accounting.call_spans import PROVIDER
 from services.chat.accounting.owner_costs import OwnerCosts
 from services.service_tier import ServiceTier

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.accounts.ledger_entry import LedgerEntry
+from services.accounts.ledger.entry import LedgerEntry
 
 if TYPE_CHECKING:
     from chasqui.v1.chat_pb2 import Usage

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry import metrics
 from opentelemetry.metrics import Observation
 
-from services.accounts.money import PICODOLLARS
+from services.accounts.prices.money import PICODOLLARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from opentelemetry.metrics import CallbackOptions
 
-    from services.accounts.caller import Caller
+    from services.accounts.keys.caller import Caller
 
 MOST_OWNERS: Final = 100
 NO_OWNER: Final = "none"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from chasqui.v1 import chat_pb2
-from services.accounts.ledger_entry import LOST
+from services.accounts.ledger.entry import LOST
 from services.chat.accounting.call_metrics import CallMetrics
 from services.chat.accounting.call_spans import CallSpans, request_attributes
 from services.chat.accounting.ledger_entries import entry, entry_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from services.accounts.key import AccountsError, KeyExists, KeyIsRevoked, NoSuchKey, WrongKey
+from services.accounts.keys.key import AccountsError, KeyExists, KeyIsRevoked, NoSuchKey, WrongKey
 from services.errors import AlreadyExists, FailedPrecondition, InvalidValue, NotFound, Unavailable
 
 if TYPE_CHECKING:

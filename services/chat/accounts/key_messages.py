@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from chasqui.v1 import key_service_pb2
-from services.accounts.key import Key
-from services.accounts.limits import LIMIT_NAMES, Limits, limit_of
-from services.accounts.money import usd_text
-from services.accounts.secret import shown_prefix
+from services.accounts.keys.key import Key
+from services.accounts.keys.limits import LIMIT_NAMES, Limits, limit_of
+from services.accounts.keys.secret import shown_prefix
+from services.accounts.prices.money import usd_text
 from services.chat.accounts.moments import moment_of, timestamp_of
 from services.errors import InvalidValue, quoted
 

@@ -14,7 +14,7 @@ from services.telemetry.call import current_call
 
 if TYPE_CHECKING:
     from services.accounts.api import KeyStore
-    from services.accounts.key import Key
+    from services.accounts.keys.key import Key
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from chasqui.v1 import token_service_pb2, token_service_pb2_grpc
-from services.accounts.scoped_token import LONGEST, ScopedToken, ScopeError, spending_limit
+from services.accounts.keys.scoped_token import LONGEST, ScopedToken, ScopeError, spending_limit
 from services.chat.accounts.database_work import done
 from services.chat.accounts.moments import moment_of, timestamp_of
 from services.chat.transport.interceptors import metadata_of

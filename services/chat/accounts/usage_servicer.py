@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chasqui.v1 import usage_service_pb2, usage_service_pb2_grpc
-from services.accounts.usage import GROUPS, UsageQuery
+from services.accounts.ledger.usage import GROUPS, UsageQuery
 from services.chat.accounts.database_work import done
 from services.chat.accounts.moments import moment_of
 from services.chat.transport.interceptors import metadata_of
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import grpc
 
     from services.accounts.api import Accounts
-    from services.accounts.usage import UsageRow
+    from services.accounts.ledger.usage import UsageRow
     from services.chat.transport.authentication import Authentication
 
     Context = grpc.aio.ServicerContext[Any, Any]

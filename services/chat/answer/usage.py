@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from chasqui.v1 import chat_pb2
-from services.accounts.money import PICODOLLARS
+from services.accounts.prices.money import PICODOLLARS
 
 if TYPE_CHECKING:
     from google.protobuf.duration_pb2 import Duration

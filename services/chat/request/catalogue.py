@@ -16,8 +16,8 @@ from services.service_tier import ServiceTier
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from services.accounts.price import Price
-    from services.accounts.price_list import PriceList
+    from services.accounts.prices.price import Price
+    from services.accounts.prices.price_list import PriceList
     from services.chat.grammar.tool_syntax import ToolSyntax
     from services.engine.api import Engine
     from services.settings import Settings

@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services.accounts.caller import Caller
-from services.accounts.secret import prefix_of
+from services.accounts.keys.caller import Caller
+from services.accounts.keys.secret import prefix_of
 from services.chat.transport.key_file import KeyFile
 from services.errors import InvalidApiKey
 from services.settings import SettingsError
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from services.accounts.api import Accounts
-    from services.accounts.key import Key
-    from services.accounts.scoped_token import ScopedToken
+    from services.accounts.keys.key import Key
+    from services.accounts.keys.scoped_token import ScopedToken
 
 _FILE = "file:"
 _LISTED = "hash:"

@@ -21,8 +21,8 @@ from sqlalchemy.exc import OperationalError
 
 from chasqui.v1 import key_service_pb2 as pb
 from chasqui.v1 import key_service_pb2_grpc, usage_service_pb2, usage_service_pb2_grpc
-from services.accounts.key import Key
-from services.accounts.money import PICODOLLARS
+from services.accounts.keys.key import Key
+from services.accounts.prices.money import PICODOLLARS
 from services.accounts.sql.accounts import SqlAccounts
 from services.chat.accounts.admin_server import build_admin_server
 from services.settings import Settings, SettingsError

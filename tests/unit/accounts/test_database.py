@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine
 
-from services.accounts.key import Key
+from services.accounts.keys.key import Key
 from services.accounts.sql.database import open_database, writing
 from services.accounts.sql.key_store import SqlKeyStore
 from services.accounts.sql.tables import METADATA

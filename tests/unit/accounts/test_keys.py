@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event
 
-from services.accounts.caller import Caller
-from services.accounts.key import AccountsError, Key
-from services.accounts.secret import new_secret
+from services.accounts.keys.caller import Caller
+from services.accounts.keys.key import AccountsError, Key
+from services.accounts.keys.secret import new_secret
 from services.accounts.sql.changes import Changes
 from services.accounts.sql.database import open_database
 from services.accounts.sql.key_ring import KeyRing

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from services.accounts.secret import hash_of, new_secret
-from services.accounts.token_signature import verified
+from services.accounts.keys.secret import hash_of, new_secret
+from services.accounts.keys.token_signature import verified
 from services.cli import main
 
 

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, event, select
 from sqlalchemy.exc import OperationalError
 
-from services.accounts import journal as journal_file
-from services.accounts.journal import Journal
-from services.accounts.ledger_entry import LOST, LedgerEntry
-from services.accounts.money import picodollars_of, usd_of
+from services.accounts.ledger import journal as journal_file
+from services.accounts.ledger.entry import LOST, LedgerEntry
+from services.accounts.ledger.journal import Journal
+from services.accounts.ledger.usage import UsageQuery
+from services.accounts.prices.money import picodollars_of, usd_of
 from services.accounts.sql import ledger as ledger_thread
 from services.accounts.sql.database import open_database
 from services.accounts.sql.ledger import Ledger
 from services.accounts.sql.tables import CALLS
 from services.accounts.sql.usage_report import usage_report
-from services.accounts.usage import UsageQuery
 from tests.support.ledger import AT, an_entry
 
 

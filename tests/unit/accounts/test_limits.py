@@ -15,18 +15,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.accounts.caller import Caller
-from services.accounts.key import AccountsError, Key
+from services.accounts.keys.caller import Caller
+from services.accounts.keys.key import AccountsError, Key
+from services.accounts.keys.limits import LIMIT_NAMES, NO_LIMITS, Limits, total_limits
+from services.accounts.keys.scoped_token import ScopedToken
 from services.accounts.limiting import spending
 from services.accounts.limiting.api import STEPS, Amounts, LimitStore, Shortage, Subject
 from services.accounts.limiting.budgets import MOST_SHOWN
 from services.accounts.limiting.in_process import InProcess
 from services.accounts.limiting.limiter import Limiter
 from services.accounts.limiting.window import Window
-from services.accounts.limits import LIMIT_NAMES, NO_LIMITS, Limits, total_limits
-from services.accounts.money import PICODOLLARS
-from services.accounts.price import price_of
-from services.accounts.scoped_token import ScopedToken
+from services.accounts.prices.money import PICODOLLARS
+from services.accounts.prices.price import price_of
 from services.errors import InsufficientQuota, RateLimitExceeded, Unavailable
 from services.settings import SettingsError
 from tests.support.wording import is_one_sentence

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select
 
-from services.accounts import open_calls
-from services.accounts.journal import Journal
-from services.accounts.ledger_entry import LOST, LedgerEntry
-from services.accounts.open_calls import OpenCalls
+from services.accounts.ledger import open_calls
+from services.accounts.ledger.entry import LOST, LedgerEntry
+from services.accounts.ledger.journal import Journal
+from services.accounts.ledger.open_calls import OpenCalls
 from services.accounts.sql.ledger import Ledger
 from services.accounts.sql.tables import CALLS
 from tests.support.ledger import an_entry
@@ -23,7 +23,7 @@ from tests.support.ledger import an_entry
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from services.accounts.open_calls import OpenCalls
+from services.accounts.ledger.open_calls import OpenCalls
 from tests.support.ledger import an_entry
 
 calls = OpenCalls(Path(sys.argv[1]))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.accounts.money import usd_of
-from services.accounts.price import price_of, tier_prices
+from services.accounts.prices.money import usd_of
+from services.accounts.prices.price import price_of, tier_prices
 from services.service_tier import ServiceTier
 from services.settings import Settings, SettingsError
 from tests.support.wording import is_one_sentence

@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
-from services.accounts.key import AccountsError
-from services.accounts.listed_price import ListedPrice
-from services.accounts.price import Price, amounts_of
-from services.accounts.price_list import PriceList
+from services.accounts.keys.key import AccountsError
+from services.accounts.prices.listed_price import ListedPrice
+from services.accounts.prices.price import Price, amounts_of
+from services.accounts.prices.price_list import PriceList
 from services.accounts.sql.changes import Changes
 from services.accounts.sql.price_book import PriceBook, SqlPriceStore
 from services.cli import main

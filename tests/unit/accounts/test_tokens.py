@@ -17,14 +17,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from services.accounts import token_signature
-from services.accounts.caller import Caller
-from services.accounts.key import ENDPOINTS, INFERENCE, Key
-from services.accounts.scoped_token import MAX_TOKEN_BYTES, ScopedToken, ScopeError
-from services.accounts.secret import hash_of, new_secret, prefix_of
+from services.accounts.keys import token_signature
+from services.accounts.keys.caller import Caller
+from services.accounts.keys.key import ENDPOINTS, INFERENCE, Key
+from services.accounts.keys.scoped_token import MAX_TOKEN_BYTES, ScopedToken, ScopeError
+from services.accounts.keys.secret import hash_of, new_secret, prefix_of
+from services.accounts.keys.token_signature import MOST_REMEMBERED, signed, signer_of, verified
 from services.accounts.sql.key_ring import KeyRing
 from services.accounts.sql.key_store import SqlKeyStore
-from services.accounts.token_signature import MOST_REMEMBERED, signed, signer_of, verified
 from services.errors import ChasquiError, InvalidApiKey, PermissionDenied
 from tests.support.wording import is_one_sentence
 

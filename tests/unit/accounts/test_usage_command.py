@@ -9,7 +9,7 @@ import json
 import pytest
 from click.testing import CliRunner, Result
 
-from services.accounts.journal import Journal
+from services.accounts.ledger.journal import Journal
 from services.accounts.sql.database import open_database
 from services.accounts.sql.ledger import Ledger
 from services.cli import main

@@ -14,9 +14,9 @@ import grpc
 import pytest
 
 import chasqui.v1
-from services.accounts.key import Key
-from services.accounts.scoped_token import ScopedToken
-from services.accounts.secret import new_secret
+from services.accounts.keys.key import Key
+from services.accounts.keys.scoped_token import ScopedToken
+from services.accounts.keys.secret import new_secret
 from services.chat.transport.authentication import Authentication
 from services.chat.transport.interceptors import AuthenticationInterceptor
 from services.errors import InvalidApiKey, PermissionDenied

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chasqui.v1 import chat_pb2
-from services.accounts.caller import Caller
-from services.accounts.price import price_of
+from services.accounts.keys.caller import Caller
+from services.accounts.prices.price import price_of
 from services.chat.accounting.call_facts import CallFacts, CallIds, CallOrigin, ServedModel
 from services.chat.answer.call import ChatCall
 from services.chat.answer.form import AnswerForm, ToolUse

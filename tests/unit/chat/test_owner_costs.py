@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from services.accounts.caller import Caller
-from services.accounts.key import Key
+from services.accounts.keys.caller import Caller
+from services.accounts.keys.key import Key
 from services.chat.accounting.owner_costs import MOST_OWNERS, OTHERS, OwnerCosts
 
 

@@ -7,7 +7,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Final
 
-from services.accounts.ledger_entry import LedgerEntry
+from services.accounts.ledger.entry import LedgerEntry
 from services.settings import SettingsError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from services.accounts.money import picodollars_of, usd_of
+from services.accounts.prices.money import picodollars_of, usd_of
 
 # The outcome of a call whose server died: its edge reports what was delivered, and a server's own record replaces that.
 LOST: Final = "lost"

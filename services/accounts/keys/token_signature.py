@@ -1,8 +1,8 @@
 """Signs and verifies scoped tokens, JSON Web Tokens with HS256.
 
-The secret is the SHA-256 hash of the key that signs (services/accounts/secret.py): a server has it without having the
-key, and the owner of a key needs no server to sign. A reader of the accounts' database can sign as well, as with every
-symmetric signature. A key that may not use the endpoint `scoped-jwt` has no valid tokens.
+The secret is the SHA-256 hash of the key that signs (services/accounts/keys/secret.py): a server has it without having
+the key, and the owner of a key needs no server to sign. A reader of the accounts' database can sign as well, as with
+every symmetric signature. A key that may not use the endpoint `scoped-jwt` has no valid tokens.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Final
 
 import jwt
 
-from services.accounts.key import is_past
-from services.accounts.scoped_token import MARK, MAX_TOKEN_BYTES, ScopedToken, ScopeError, hashed_id, token_of
-from services.accounts.secret import hash_of, is_prefix, prefix_of
+from services.accounts.keys.key import is_past
+from services.accounts.keys.scoped_token import MARK, MAX_TOKEN_BYTES, ScopedToken, ScopeError, hashed_id, token_of
+from services.accounts.keys.secret import hash_of, is_prefix, prefix_of
 from services.errors import InvalidApiKey
 
 _ALGORITHM: Final = "HS256"

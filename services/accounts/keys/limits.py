@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
-from services.accounts.money import picodollars_of
-from services.accounts.price import usd
+from services.accounts.prices.money import picodollars_of
+from services.accounts.prices.price import usd
 from services.settings import SettingsError
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from services.accounts.key import INFERENCE
-from services.accounts.price import usd
+from services.accounts.keys.key import INFERENCE
+from services.accounts.prices.price import usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,13 +6,13 @@ from bisect import bisect_right
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from services.accounts.price import price_of, tier_prices
+from services.accounts.prices.price import price_of, tier_prices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from services.accounts.listed_price import ListedPrice
-    from services.accounts.price import Price
+    from services.accounts.prices.listed_price import ListedPrice
+    from services.accounts.prices.price import Price
     from services.service_tier import ServiceTier
     from services.settings import Settings
 

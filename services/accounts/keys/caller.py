@@ -6,13 +6,13 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.accounts import scoped_token
-from services.accounts.key import ENDPOINTS, PRIORITIES
+from services.accounts.keys import scoped_token
+from services.accounts.keys.key import ENDPOINTS, PRIORITIES
 from services.errors import PermissionDenied, quoted
 
 if TYPE_CHECKING:
-    from services.accounts.key import Key
-    from services.accounts.scoped_token import ScopedToken
+    from services.accounts.keys.key import Key
+    from services.accounts.keys.scoped_token import ScopedToken
     from services.service_tier import ServiceTier
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from services.accounts.limits import NO_LIMITS, Limits
+from services.accounts.keys.limits import NO_LIMITS, Limits
 from services.service_tier import ServiceTier
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
 
-from services.accounts.money import picodollars_of
+from services.accounts.prices.money import picodollars_of
 from services.service_tier import ServiceTier
 from services.settings import SettingsError
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from services.accounts.ledger_entry import LedgerEntry
+from services.accounts.ledger.entry import LedgerEntry
 from services.settings import SettingsError
 
 if TYPE_CHECKING:

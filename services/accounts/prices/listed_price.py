@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from services.accounts.price import Price
+    from services.accounts.prices.price import Price
 
 
 @dataclass(frozen=True, slots=True)

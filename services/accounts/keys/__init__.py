@@ -1,0 +1,1 @@
+"""Keys and their scoped tokens: who makes a call, what it may do, and its limits."""
