@@ -2,8 +2,8 @@
 
 `make bench-generation` runs it alone, `make bench-peers` as part of the whole. The two take turns request by
 request. What is compared is the median time between two tokens of a stream, which a moment of other load on the machine
-does not move, and the time to the first token of a prompt that neither has seen; each ratio is the median over rounds,
-and its spread the quartiles.
+does not move, the time to the first token of a prompt that neither has seen, and the time to the last one; each ratio
+is the median over rounds, and its spread the quartiles.
 """
 
 from __future__ import annotations
@@ -38,10 +38,11 @@ OPTIONS: dict[str, Any] = {"temperature": 0, "stream_options": {"include_usage":
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """One round of one side: seconds from token to token, and to the first token."""
+    """One round of one side: seconds from token to token, to the first token, and to the last."""
 
     step: float
     first: float
+    last: float
 
 
 Rounds = dict[str, list[Timing]]
@@ -85,13 +86,13 @@ def table(rounds: dict[int, Rounds]) -> Table:
     shown = Table(
         title=f"195 M random weights, Q8_0, {TOKENS} tokens per stream, median of {ROUNDS} rounds (quartiles)"
     )
-    for heading in ("streams", "ms per token: Chasqui", "llama.cpp's server", "ratio", "ms to the first: Chasqui"):
-        shown.add_column(heading, justify="right")
-    shown.add_column("llama.cpp's server", justify="right")
-    shown.add_column("ratio", justify="right")
+    shown.add_column("streams", justify="right")
+    for measured in ("ms per token", "ms to the first", "ms to the last"):
+        for heading in (f"{measured}: Chasqui", "llama.cpp", "ratio"):
+            shown.add_column(heading, justify="right")
     for count, sides in rounds.items():
         cells = [str(count)]
-        for field in ("step", "first"):
+        for field in ("step", "first", "last"):
             ours, theirs = ([getattr(timing, field) for timing in side] for side in sides.values())
             low, ratio, high = statistics.quantiles([b / a for a, b in zip(ours, theirs, strict=True)], n=4)
             cells += [f"{1000 * statistics.median(times):.1f}" for times in (ours, theirs)]
@@ -102,7 +103,10 @@ def table(rounds: dict[int, Rounds]) -> Table:
 
 def _timing(received: list[load.Answer]) -> Timing:
     steps = [b - a for answer in received for a, b in zip(answer.arrivals, answer.arrivals[1:], strict=False)]
-    return Timing(statistics.median(steps), statistics.median(answer.ttft for answer in received))
+    firsts = statistics.median(answer.ttft for answer in received)
+    # `arrivals` are moments, of which the first came after `ttft`.
+    lasts = statistics.median(answer.arrivals[-1] - answer.arrivals[0] + answer.ttft for answer in received)
+    return Timing(statistics.median(steps), firsts, lasts)
 
 
 def main() -> None:
