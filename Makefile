@@ -5,6 +5,9 @@ SHELL := bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
+# Images for continuous integration set it. Then each of the processes that the tests start would compile all of Chasqui.
+export PYTHONDONTWRITEBYTECODE :=
+
 PYTHON ?= python3
 SOAK_SECONDS ?= 600
 # The tests of a file share services, so they stay in one process and in their order. Long files come first, or one of

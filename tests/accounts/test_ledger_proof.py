@@ -25,8 +25,9 @@ from services.accounts.sql.tables import CALLS
 from tests.accounts.callers import CHAT, Seen, call
 from tests.support.http import get, post
 from tests.support.operator import Operator
+from tests.support.ports import free_row
 from tests.support.postgresql import PostgreSQL
-from tests.support.service import Service, free_row
+from tests.support.service import Service
 
 CALLS_MADE = 300
 CALLERS = 12

@@ -25,7 +25,8 @@ from tests.bench.machine import describe
 from tests.bench.peer_process import Peer
 from tests.bench.random_llama import write_random_llama
 from tests.bench.serving import OUTPUT, PROMPT
-from tests.support.service import Service, free_port
+from tests.support.ports import free_port
+from tests.support.service import Service
 
 STREAMS = (1, 4, 8)
 TOKENS = 32

@@ -24,7 +24,8 @@ from tests.bench.machine import describe
 from tests.bench.peer_process import Peer
 from tests.bench.plot import plot_peers
 from tests.bench.serving import OUTPUT, PACE, PROMPT, SETTINGS
-from tests.support.service import Service, free_port
+from tests.support.ports import free_port
+from tests.support.service import Service
 from tests.support.tensorrt_llm.release import write_checkpoint
 
 if TYPE_CHECKING:

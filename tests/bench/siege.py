@@ -33,7 +33,8 @@ from tests.bench.soak import table
 from tests.bench.soak_traffic import Traffic
 from tests.bench.soak_verdict import Check, Lateness, gaps_check, hostile_check, lateness_check, verdict
 from tests.support.http import get
-from tests.support.service import Service, free_row
+from tests.support.ports import free_row
+from tests.support.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable

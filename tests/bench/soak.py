@@ -34,7 +34,8 @@ from tests.bench.soak_traffic import Traffic
 from tests.bench.soak_verdict import Check, Kill, Sample, verdict
 from tests.support.holdings import Holdings
 from tests.support.http import get
-from tests.support.service import Service, ServiceError, free_row
+from tests.support.ports import free_row
+from tests.support.service import Service, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,8 @@ from tests.bench import load
 from tests.bench.serving import CALLERS, PACE, PACED_TOKENS, PARTS, PROMPT, SETTINGS, cpu_of, run, used_since
 from tests.support.http import post
 from tests.support.otlp_receiver import OtlpReceiver
-from tests.support.service import Service, free_row
+from tests.support.ports import free_row
+from tests.support.service import Service
 
 ROUNDS = 8
 STREAMS = 128

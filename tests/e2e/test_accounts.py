@@ -26,6 +26,7 @@ from chasqui.v1 import (
 )
 from tests.support.http import Reply, get, open_call, open_stream, post, read_until
 from tests.support.operator import Operator
+from tests.support.replicas import wait_until
 from tests.support.service import Service
 
 CHAT = {"model": "simulated", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 2}
@@ -321,9 +322,14 @@ def test_every_call_of_a_server_that_died_is_in_the_ledger_with_what_was_deliver
     assert delivered > 0
     assert "[DONE]" not in received
     service.wait_ready()
-    ledger(operator, "lost", 5)
-    time.sleep(1)  # the edge reports what it had received
-    rows = {row["outcome"]: row for row in ledger(operator, "lost", 5)}
+    rows: dict[str, dict[str, Any]] = {}
+
+    def reported() -> bool:
+        """Whether the edge has reported what it had received, which replaces a row."""
+        rows.update((row["outcome"], row) for row in ledger(operator, "lost", 5))
+        return bool(rows["lost"]["completion_tokens"])
+
+    wait_until(reported)
     assert (rows["completed"]["calls"], rows["lost"]["calls"]) == (2, 3)
     # Of the other two nothing was delivered, as far as is known.
     assert rows["lost"]["completion_tokens"] == delivered
@@ -334,7 +340,7 @@ def test_every_call_of_a_server_that_died_is_in_the_ledger_with_what_was_deliver
 
 def test_a_key_uses_the_service_tiers_that_are_its_own(service: Service, operator: Operator) -> None:
     key = operator.run("keys", "create", "no-priority", "--tiers", "default,flex")
-    time.sleep(1)  # the server reads keys again
+    assert becomes(200, service, key)
     for tier, status in (("flex", 200), ("default", 200), (None, 200), ("priority", 403)):
         url = service.url + "/v1/chat/completions"
         reply = post(url, CHAT | {"service_tier": tier}, authorization=f"Bearer {key}")
@@ -349,14 +355,17 @@ def test_a_price_bills_the_calls_that_arrive_after_its_time_and_is_shown_from_th
     assert becomes(200, service, key)
     valid_from = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
     version = operator.run("prices", "set", "0.5,0.1,2", "--from", valid_from.isoformat())
+    calls = 2  # those of `becomes`
     while datetime.now(UTC) < valid_from + timedelta(seconds=0.5):
         usage = chat(service, key).json()["usage"]
+        calls += 1
     assert usage["estimated_cost"] == (0.5 * usage["prompt_tokens"] + 2 * usage["completion_tokens"]) / 1e6
     pricing = get(f"{service.url}/v1/models", authorization=f"Bearer {key}").json()["data"][0]["pricing"]
     assert (pricing["prompt"], pricing["cached_prompt"], pricing["completion"]) == (0.5, 0.1, 2)
     flex = {**CHAT, "service_tier": "flex"}
     assert post(service.url + "/v1/chat/completions", flex, authorization=f"Bearer {key}").status == 200
-    time.sleep(1)  # until all rows are there
+    calls += 1
+    ledger(operator, "billed", calls)
     with closing(sqlite3.connect(operator.place)) as database:
         rows = database.execute("SELECT at, price FROM calls WHERE key = 'billed' ORDER BY at").fetchall()
     assert rows[-1][1] == f"{version} CHASQUI_FLEX_PRICE=0.8"

@@ -13,9 +13,10 @@ import yaml
 
 from tests.e2e.conftest import REFERENCE_MODEL
 from tests.support.http import get, open_stream, post
+from tests.support.ports import free_row
 from tests.support.promql import labels_of, metrics_of
 from tests.support.replicas import wait_until
-from tests.support.service import Service, free_row
+from tests.support.service import Service
 
 OBSERVABILITY = Path(__file__).parents[2] / "docker" / "observability"
 CHAT = "/v1/chat/completions"

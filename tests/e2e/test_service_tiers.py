@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
@@ -17,6 +16,8 @@ import pytest
 from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
 from tests.e2e.conftest import REFERENCE_MODEL
 from tests.support.http import open_call, post
+from tests.support.ports import free_row
+from tests.support.replicas import wait_until
 from tests.support.service import Service
 
 if TYPE_CHECKING:
@@ -33,10 +34,20 @@ FLEX = {**SHORT, "service_tier": "flex"}
 FACTORS = {"priority": Decimal("1.5"), "default": Decimal(1), "flex": Decimal("0.8")}
 
 
+ONE_SLOT: dict[str, Any] = {"engine": "simulated", "simulated_rate": 200, "parallel": 1}
+
+
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    """A service with one slot, in which flex calls wait for a second."""
-    with Service(engine="simulated", simulated_rate=200, parallel=1, flex_wait=1.0) as service:
+    """A service with one slot, for which flex calls wait as long as it takes."""
+    with Service(**ONE_SLOT, metrics_address=f"127.0.0.1:{free_row(4)}") as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[Service]:
+    """The same, but flex calls are refused that have waited for a moment."""
+    with Service(**ONE_SLOT, flex_wait=0.2) as service:
         yield service
 
 
@@ -71,12 +82,12 @@ def test_an_answer_names_the_tier_that_served_it_and_costs_its_price(
         assert usage["estimated_cost"] == float(exact)
 
 
-def test_over_grpc_the_tier_is_the_same_and_a_number_that_is_none_is_refused(service: Service) -> None:
+def test_over_grpc_the_tier_is_the_same_and_a_number_that_is_none_is_refused(hasty: Service) -> None:
     message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[chat_pb2.ContentPart(text="Hello!")])
     request = chat_service_pb2.ChatRequest(
         model=REFERENCE_MODEL, messages=[message], max_tokens=5, service_tier=chat_pb2.SERVICE_TIER_PRIORITY
     )
-    with grpc.insecure_channel(service.target) as channel:
+    with grpc.insecure_channel(hasty.target) as channel:
         stub = chat_service_pb2_grpc.ChatServiceStub(channel)
         assert stub.Chat(request).service_tier == chat_pb2.SERVICE_TIER_PRIORITY
         [started, *_] = [
@@ -88,7 +99,7 @@ def test_over_grpc_the_tier_is_the_same_and_a_number_that_is_none_is_refused(ser
             stub.Chat(request)
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         request.service_tier = chat_pb2.SERVICE_TIER_FLEX
-        with busy(service), pytest.raises(grpc.RpcError) as caught:
+        with busy(hasty), pytest.raises(grpc.RpcError) as caught:
             list(stub.StreamChat(chat_service_pb2.StreamChatRequest(chat=request)))
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -100,10 +111,10 @@ def test_another_tier_is_refused_by_name(service: Service, tier: object, kind: s
     assert kind in reply.error["message"]
 
 
-def test_a_flex_call_that_finds_no_idle_slot_is_refused_whole_and_streamed_alike(service: Service) -> None:
-    with busy(service):
+def test_a_flex_call_that_finds_no_idle_slot_is_refused_whole_and_streamed_alike(hasty: Service) -> None:
+    with busy(hasty):
         for streamed in (False, True):
-            reply = post(service.url + CHAT, {**FLEX, "stream": streamed})
+            reply = post(hasty.url + CHAT, {**FLEX, "stream": streamed})
             assert (reply.status, reply.error["code"]) == (429, "resource_unavailable")
             assert reply.error["param"] == "service_tier"
             assert 1 <= int(reply.headers["retry-after"]) <= 60
@@ -111,39 +122,39 @@ def test_a_flex_call_that_finds_no_idle_slot_is_refused_whole_and_streamed_alike
 
 
 def test_under_load_priority_calls_run_first_and_flex_calls_last(service: Service) -> None:
-    statuses: list[int] = []
-
-    def call(tier: str, number: int) -> None:
+    def call(tier: str, number: int) -> int:
         body = {**SHORT, "service_tier": tier}
-        statuses.append(post(service.url + CHAT, body, x_request_id=f"{tier}-{number}").status)
+        return post(service.url + CHAT, body, x_request_id=f"{tier}-{number}").status
 
-    threads = []
-    with busy(service):
-        for tier in ("flex", "default", "priority"):
-            for number in range(2):
-                threads.append(threading.Thread(target=call, args=(tier, number)))
-                threads[-1].start()
-        time.sleep(0.3)
-    for thread in threads:
-        thread.join()
-    assert statuses == [200] * 6
+    with ThreadPoolExecutor(6) as pool:
+        with busy(service):
+            calls = [pool.submit(call, tier, i) for tier in ("flex", "default", "priority") for i in range(2)]
+            wait_until(lambda: service.metric("chasqui_calls_waiting") == len(calls))
+        assert [done.result() for done in calls] == [200] * 6
+    for tier in ("flex", "default", "priority"):
+        for number in range(2):
+            service.usage_record(f"{tier}-{number}")
     order = re.findall(r'"chat call ended","request_id":"(\w+)-\d"', service.output())
-    assert order[-6:] == ["priority"] * 2 + ["default"] * 2 + ["flex"] * 2
+    assert order == ["priority"] * 2 + ["default"] * 2 + ["flex"] * 2
 
 
 def test_a_call_takes_the_slot_of_a_flex_call_which_then_runs_again_and_is_billed_once(service: Service) -> None:
     long = {**FLEX, "max_tokens": 100, "seed": 1}
+    expected = post(service.url + CHAT, long).json()
+    before = service.metric("chasqui_calls_preempted_total")
+    attempts = itertools.count()
     with ThreadPoolExecutor(1) as pool:
-        preempted = pool.submit(post, service.url + CHAT, long, x_request_id="preempted")
-        time.sleep(0.25)
-        assert not preempted.done()
-        assert post(service.url + CHAT, SHORT, x_request_id="urgent").status == 200
-        assert not preempted.done()
-        answer = preempted.result().json()
-    assert answer == post(service.url + CHAT, long).json() | {"id": answer["id"], "created": answer["created"]}
+        # On a machine that is busy the first call may have ended before the second one arrives.
+        while service.metric("chasqui_calls_preempted_total") == before:
+            attempt = next(attempts)
+            assert attempt < 20
+            preempted = pool.submit(post, service.url + CHAT, long, x_request_id=f"preempted-{attempt}")
+            wait_until(lambda: service.metric("chasqui_calls_running") or preempted.done())  # noqa: B023 - called here
+            assert post(service.url + CHAT, SHORT, x_request_id=f"urgent-{attempt}").status == 200
+            answer = preempted.result().json()
+    assert answer == expected | {"id": answer["id"], "created": answer["created"]}
     assert answer["usage"]["completion_tokens"] == 100
-    output = service.output()
-    assert output.count('"chat call ended","request_id":"preempted"') == 1
-    assert output.index('"chat call ended","request_id":"urgent"') < output.index(
-        '"chat call ended","request_id":"preempted"'
-    )
+    service.usage_record(f"preempted-{attempt}")
+    ended = re.findall(r'"chat call ended","request_id":"(\w+-\d+)"', service.output())
+    assert ended.count(f"preempted-{attempt}") == 1
+    assert ended.index(f"urgent-{attempt}") < ended.index(f"preempted-{attempt}")

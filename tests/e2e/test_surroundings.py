@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.http import get, open_stream, post, read_until
-from tests.support.service import Service, ServiceError, free_port, free_row
+from tests.support.ports import free_port, free_row
+from tests.support.service import Service, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,7 +18,8 @@ import pytest
 
 from services.settings import Settings
 from tests.support.http import open_stream, post, read_until
-from tests.support.service import Service, free_port
+from tests.support.ports import free_port
+from tests.support.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

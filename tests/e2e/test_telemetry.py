@@ -15,8 +15,9 @@ from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
 from tests.e2e.conftest import REFERENCE_MODEL
 from tests.support.http import get, open_stream, post
 from tests.support.otlp_receiver import OtlpReceiver, ReceivedSpan
+from tests.support.ports import free_row
 from tests.support.replicas import wait_until
-from tests.support.service import Service, free_row
+from tests.support.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -307,15 +308,25 @@ def test_metrics_count_every_call_once_however_many_workers_there_are(traced: Tr
         ("chasqui_tokens_total", 'gen_ai_token_type="output"'),
         ("chasqui_cost_USD_total", ""),
     ]
-    before = {name: count(name, *labels) for name, *labels in counted}
-    prompt = post(traced.service.url + CHAT, body()).json()["usage"]["prompt_tokens"]
-    for _ in range(9):  # a connection each, so that both workers get some
-        post(traced.service.url + CHAT, body())
-    after = {name: count(name, *labels) for name, *labels in counted}
-    grown = {name: after[name] - before[name] for name in after}
-    assert grown.pop("chasqui_tokens_total") == 80
-    assert grown.pop("chasqui_cost_USD_total") == pytest.approx(10 * (prompt + 8) * 0.055 / 1e6)
-    assert grown == dict.fromkeys(grown, 10)
+
+    def ended(request_id: str) -> int:
+        """Make a call, and wait until both processes have recorded it; the tokens of its prompt."""
+        prompt = post(traced.service.url + CHAT, body(), x_request_id=request_id).json()["usage"]["prompt_tokens"]
+        traced.service.logged(request_id, "request answered")
+        traced.service.usage_record(request_id)
+        get(traced.service.url + "/v1/models")  # the server answers it after it has recorded the call's RPC
+        return int(prompt)
+
+    def counts() -> dict[str, float]:
+        return {name: count(name, *labels) for name, *labels in counted}
+
+    ended("before")
+    before = counts()
+    [prompt] = {ended(f"counted-{number}") for number in range(10)}  # a connection each, so that both workers get some
+    expected: dict[str, Any] = dict.fromkeys(before, 10)
+    expected["chasqui_tokens_total"] = 80
+    expected["chasqui_cost_USD_total"] = pytest.approx(10 * (prompt + 8) * 0.055 / 1e6)
+    assert {name: number - before[name] for name, number in counts().items()} == expected
 
 
 def test_metrics_say_what_every_part_is_doing_now(traced: Traced) -> None:
@@ -359,7 +370,7 @@ def test_what_was_said_is_traced_when_the_operator_wants_it(tmp_path: Any) -> No
         Service(exporting(collector), engine="simulated", simulated_rate=0, trace_content="on") as service,
     ):
         reply = post(service.url + CHAT, body(), traceparent=f"00-{TRACE}-b7ad6b7169203331-01")
-        spans = collector.trace(TRACE, len(REST) - 1, meanwhile=lambda: another_span(service))
+        spans = collector.trace(TRACE, len(REST), meanwhile=lambda: another_span(service))
         details = named(spans, "chat").events["gen_ai.client.inference.operation.details"]
         said = reply.json()["choices"][0]["message"]["content"]
     assert details["gen_ai.input.messages"] == (

@@ -16,7 +16,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from services.cli import main
-from tests.support.service import Service, free_port
+from tests.support.ports import free_port
+from tests.support.service import Service
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,7 +25,8 @@ from chasqui.v1 import (
 )
 from tests.support.http import Reply, get, post
 from tests.support.operator import Operator
-from tests.support.service import Service, free_port
+from tests.support.ports import free_port
+from tests.support.service import Service
 
 MESSAGES: Any = [{"role": "user", "content": "Hello!"}]
 CHAT = {"model": "simulated", "messages": MESSAGES, "max_tokens": 2}

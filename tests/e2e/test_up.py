@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from tests.support.http import get, open_call, open_stream, post, read_until
-from tests.support.service import Service, free_port
+from tests.support.ports import free_port
+from tests.support.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import yaml
 
 from tests.support.http import get
+from tests.support.ports import free_port
 from tests.support.replicas import wait_until
-from tests.support.service import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

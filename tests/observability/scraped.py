@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from tests.support.ports import free_row
 from tests.support.replicas import Replicas
-from tests.support.service import free_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

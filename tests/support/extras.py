@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import sys
 import tomllib
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from collections import Counter
+from functools import cache
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -32,11 +35,11 @@ class Environment:
         for source in _OURS:
             (folder / Path(source).name).symlink_to(ROOT / source)
         for package in packages_of(*extras, beside=beside):
-            for relative, path in _files(package):
-                link = folder / relative
+            for name in {_whole(file) for file in _files(package)}:
+                link = folder / name
                 if not link.exists():
                     link.parent.mkdir(parents=True, exist_ok=True)
-                    link.symlink_to(path)
+                    link.symlink_to(str(package.locate_file(name)))
 
     def command(self, *words: str) -> tuple[str, ...]:
         """A command that runs Python with these words and sees nothing but the folder and the standard library."""
@@ -87,14 +90,29 @@ def _applies(needed: Requirement, extras: Iterable[str]) -> bool:
     return needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras)
 
 
-def _files(package: Distribution) -> Iterator[tuple[Path, Path]]:
-    """Its files below site-packages, with where they are."""
-    if package.files is None:
+def _files(package: Distribution) -> list[str]:
+    """Its files, as paths below site-packages."""
+    record = package.read_text("RECORD")
+    if record is None:
         raise PackageNotFoundError(package.name)
-    for file in package.files:
-        relative = Path(str(file))
-        if ".." not in relative.parts and "__pycache__" not in relative.parts:
-            yield relative, Path(str(file.locate()))
+    return [file for file, *_ in csv.reader(record.splitlines()) if not file.startswith("..")]
+
+
+def _whole(file: str) -> str:
+    """The file, or the outermost of its directories that holds no other package: one link in place of hundreds."""
+    return next((above for above in _above(file) if _owners()[above] == 1), file)
+
+
+def _above(file: str) -> list[str]:
+    """The directories of a file, outermost first."""
+    return [file[:at] for at, letter in enumerate(file) if letter == "/"]
+
+
+@cache
+def _owners() -> Counter[str]:
+    """How many of the packages that are installed here have files in each directory."""
+    files = (_files(package) for package in distributions() if package.read_text("RECORD"))
+    return Counter(above for owned in files for above in {above for file in owned for above in _above(file)})
 
 
 def _normal(name: str) -> str:

@@ -16,7 +16,7 @@ from services.chat.server import ChatServer
 from services.settings import Settings
 from services.telemetry.spans import untraced
 from tests.support.http import get
-from tests.support.service import free_port
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,8 +8,8 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from tests.support.names import Names
+from tests.support.ports import free_port
 from tests.support.replicas import Replicas
-from tests.support.service import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

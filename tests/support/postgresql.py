@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 import psycopg
 
-from tests.support.service import free_port
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tests.support.http import get
-from tests.support.service import ServiceError, free_port
+from tests.support.ports import free_port
+from tests.support.service import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

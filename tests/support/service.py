@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import random
+import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
@@ -20,6 +19,7 @@ import psutil
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.support.http import get
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,21 +31,6 @@ _STOP_SECONDS = 60
 
 class ServiceError(Exception):
     """The service ended instead of serving; the message is what it printed."""
-
-
-def free_port() -> int:
-    """A port that nobody listens on now, and that the system gives to no connection before it is used."""
-    return free_row(1)
-
-
-def free_row(length: int) -> int:
-    """The first of so many ports in a row that nobody listens on now, below those that the system hands out."""
-    while True:
-        first = random.randrange(20_000, 30_000)  # noqa: S311 - guards nothing
-        with ExitStack() as probes, suppress(OSError):
-            for port in range(first, first + length):
-                probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return first
 
 
 class Service:
@@ -148,6 +133,11 @@ class Service:
         while words not in self.output() and time.monotonic() < end:
             time.sleep(0.02)
         return words in self.output()
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric over its labels, as the server shows it to Prometheus at the set `metrics_address`."""
+        text = get(f"http://{self.environ['CHASQUI_METRICS_ADDRESS']}/metrics").body.decode()
+        return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if re.match(rf"{name}[ {{]", line))
 
     def usage_record(self, request_id: str) -> dict[str, Any]:
         """The usage record of a call, from the log; waits for it."""

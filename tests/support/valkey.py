@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from redis import Redis
 from redis.exceptions import ConnectionError as StoreConnectionError
 
-from tests.support.service import free_port
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from types import TracebackType
