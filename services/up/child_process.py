@@ -108,12 +108,13 @@ class ChildProcess:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         try:
             self._command.prepare()
-            # In a session of its own: Ctrl-C reaches only this process, which then stops the others in order.
+            # In a process group of its own: Ctrl-C reaches only this process, which then stops the others in order. In
+            # this session: where Linux shares the CPUs among sessions (autogroup), priorities count within one alone.
             self._process = await asyncio.create_subprocess_exec(
                 *self._command.arguments,
                 stdin=asyncio.subprocess.DEVNULL,
                 env={**inherited, **self._command.environ},
-                start_new_session=True,
+                process_group=0,
                 preexec_fn=self._before_exec,
             )
         except OSError as error:
@@ -128,9 +129,11 @@ class ChildProcess:
         return f"exit status {status}" if status >= 0 else signal.Signals(-status).name
 
     def _before_exec(self) -> None:
-        """In the child: have Linux kill it when this process dies without having stopped it, and block signals."""
+        """In the child: have Linux kill it when this process dies without having stopped it; set up its signals."""
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        # Or a terminal with `stty tostop` would stop it at its first log line, as it is in the background there.
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._command.blocked)
 
     async def _watch(self) -> None:

@@ -17,6 +17,7 @@ from services.chat.request.prompt_history import PromptHistory
 from services.chat.request.validation import check_size, check_tokens, validate, validate_input
 from services.engine.model.tokenizer import TooManyTokensError
 from services.errors import ContextLengthExceeded, InvalidValue, Unavailable, UnsupportedParameter
+from services.low_priority import low_priority_thread
 from services.settings import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ Result = TypeVar("Result")
 # Bytes of a request up to which its prompt is rendered and tokenized on the event loop, in less than a millisecond: the
 # way to a thread and back would cost 0.15 ms of CPU time more.
 SMALL_BYTES: Final = 1024
+# Of a request beyond which that may wait for others: some 20 ms of work.
+LARGE_BYTES: Final = 64 * 1024
 # Of the prompt in all choices of an answer, and of the text of token ids: half of the largest message.
 MAX_TEXT_BYTES: Final = MAX_MESSAGE_BYTES // 2
 # Log probabilities of the prompt's tokens in an answer, candidates included: some 5 MB.
@@ -63,8 +66,9 @@ class InputProcessor:
         self._renderer = PromptRenderer(engine.model, engine.tokenizer)
         self.tool_syntax = self._renderer.tool_syntax or ToolSyntax.LLAMA3_JSON
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="prompt")
+        self._large_thread = low_priority_thread("large prompt")
         # Of its own, so that texts that are only counted delay no prompt.
-        self._count_thread = ThreadPoolExecutor(1, thread_name_prefix="count")
+        self._count_thread = low_priority_thread("count")
         self._counting = 0
         self._grammars = GrammarCompiler(engine.tokenizer)
         self._history = PromptHistory()
@@ -82,7 +86,7 @@ class InputProcessor:
         if self._is_small(request):
             made = self._input(request, caller)
         else:
-            made = await self._in_thread(self._input, request, caller)
+            made = await self._in_thread(request, self._input, request, caller)
         if made.grammar is not None:
             made = replace(made, grammar=await self._enforceable(request, made.grammar))
         return made
@@ -117,8 +121,8 @@ class InputProcessor:
 
     def close(self) -> None:
         """Stop the threads, and the process that tries grammars."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._count_thread.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._threads, self._large_thread, self._count_thread):
+            pool.shutdown(wait=False, cancel_futures=True)
         self._grammars.close()
 
     async def _enforceable(self, request: ChatRequest, grammar: Grammar) -> Grammar | None:
@@ -129,7 +133,7 @@ class InputProcessor:
         if not wrong or not loose:
             await self._grammars.check(grammar)
             return grammar
-        looser = await self._in_thread(grammar_of, request, self.tool_syntax, frozenset(loose))
+        looser = await self._in_thread(request, grammar_of, request, self.tool_syntax, frozenset(loose))
         if looser is not None:
             await self._grammars.check(looser)
         return looser
@@ -151,8 +155,10 @@ class InputProcessor:
         finally:
             self._counting -= 1
 
-    async def _in_thread(self, work: Callable[..., Result], *arguments: object) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+    async def _in_thread(self, request: ChatRequest, work: Callable[..., Result], *arguments: object) -> Result:
+        """Work on the request, in a thread for those of its size."""
+        pool = self._large_thread if request.ByteSize() > LARGE_BYTES else self._threads
+        return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
 
     # In the threads.
 

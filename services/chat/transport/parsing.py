@@ -7,13 +7,14 @@ thread it runs; counting them first holds it for a switch interval at a time.
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError
 
 from services.errors import InvalidValue
 from services.limits import MAX_MESSAGE_FIELDS
+from services.low_priority import low_priority_thread
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -28,7 +29,7 @@ class MessageParser:
     """Owns the thread in which large messages are parsed, one at a time."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="parse")
+        self._thread = low_priority_thread("parse")
 
     async def parse(self, data: bytes, kind: type[Message]) -> Message:
         """InvalidValue for bytes that are not a message of this kind, and for one with too many fields."""
@@ -60,19 +61,33 @@ def _has_more_fields(data: bytes, kind: Any, most: int) -> bool:
     try:
         while messages:
             at, end, kind = messages.pop()
+            inside = _messages_inside(kind)
             while at < end:
                 left -= 1
                 if left < 0:
                     return True
-                tag, at = _varint(data, at)
-                size, at = _size(data, at, tag & 7)
-                field = kind.fields_by_number.get(tag >> 3)
-                if tag & 7 == _BYTES and field is not None and field.message_type is not None:
-                    messages.append((at, at + size, field.message_type))
+                # Without a call for the tags and lengths of one byte that nearly all have.
+                tag = data[at]
+                at += 1
+                if tag >= 0x80:
+                    tag, at = _varint(data, at - 1)
+                if tag & 7 == _BYTES and data[at] < 0x80:
+                    size = data[at]
+                    at += 1
+                else:
+                    size, at = _size(data, at, tag & 7)
+                if size and tag in inside:
+                    messages.append((at, at + size, inside[tag]))
                 at += size
     except (IndexError, DecodeError):
         pass
     return False
+
+
+@cache
+def _messages_inside(kind: Any) -> dict[int, Any]:
+    """The descriptors of the messages that are fields of a message, by the tags that such fields begin with."""
+    return {field.number << 3 | _BYTES: field.message_type for field in kind.fields if field.message_type is not None}
 
 
 def _size(data: bytes, at: int, wire_type: int) -> tuple[int, int]:

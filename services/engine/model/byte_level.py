@@ -1,8 +1,9 @@
-"""Byte-level BPE tokenizers through the `tokenizers` library, which runs in parallel and outside the GIL."""
+"""Byte-level BPE tokenizers through the `tokenizers` library, which runs outside the GIL."""
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -120,6 +121,9 @@ def _added_tokens(described: Mapping[str, Any], templates: str) -> tuple[dict[st
 
 
 def _tokenizer(bpe: BpeTokenizer, vocabulary: Vocabulary, opening: tuple[int, ...] | list[int]) -> Tokenizer:
+    # Threads of the library's own gain nothing for one text, and have the priority of whoever uses them first.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
     def encode(text: str, most: int | None) -> list[int]:
         if len(text) <= _SHORT:
             ids: list[int] = bpe.encode(text, add_special_tokens=False).ids

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, tool_pb2
-from services.chat.request.input_processor import MAX_SCORES, MAX_TEXT_BYTES, SMALL_BYTES, InputProcessor
+from services.chat.request.input_processor import (
+    LARGE_BYTES,
+    MAX_SCORES,
+    MAX_TEXT_BYTES,
+    SMALL_BYTES,
+    InputProcessor,
+)
 from services.engine.factory import build_engine
 from services.engine.model.tokenizer import Tokenizer
 from services.engine.model.vocabulary import Vocabulary
@@ -80,6 +86,21 @@ async def test_other_requests_leave_the_loop_free(
 ) -> None:
     await processor.process(request_, "anyone")
     assert threading.get_ident() not in encoder.threads
+
+
+async def test_a_large_request_and_a_text_that_is_counted_delay_no_other(
+    processor: InputProcessor, encoder: Encoder
+) -> None:
+    used: list[set[int]] = []
+    for work in (
+        processor.process(chat("a" * SMALL_BYTES), "anyone"),
+        processor.process(chat("a" * LARGE_BYTES), "anyone"),
+        processor.text_tokens("a" * LARGE_BYTES, opened=False),
+    ):
+        encoder.threads.clear()
+        await work
+        used.append(set(encoder.threads))
+    assert len(set.union(*used)) == sum(map(len, used)) == 3
 
 
 async def test_the_largest_small_request_is_a_matter_of_its_bytes(

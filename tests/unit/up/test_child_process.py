@@ -165,3 +165,18 @@ async def test_a_blocked_signal_does_not_reach_it_and_its_own_stop_signal_does(a
     assert (starts.count, process.accepting.is_set()) == (1, True)
     await process.stop()
     await running
+
+
+async def test_a_signal_of_the_terminal_does_not_reach_it_and_it_shares_the_session(
+    address: str, tmp_path: Path
+) -> None:
+    script = (
+        f"import os, pathlib; pathlib.Path({str(tmp_path / 'ids')!r}).write_text(f'{{os.getpgrp()}} {{os.getsid(0)}}')"
+    )
+    process = child(f"{script}; {LISTEN}", address, Starts())
+    running = asyncio.create_task(process.keep_running())
+    await process.accepting.wait()
+    group, session = map(int, (tmp_path / "ids").read_text().split())
+    assert (group != os.getpgrp(), session) == (True, os.getsid(0))
+    await process.stop()
+    await running
