@@ -73,7 +73,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         deserializer: Any = handler.request_deserializer
         kind = deserializer and deserializer.__self__
         read = self._parts if handler.request_streaming else self._message
-        wrapped: Handler = _MAKERS[shape](self._wrap(method, behaviour, kind, read), None, handler.response_serializer)
+        serialize = _serializer(handler.response_serializer)
+        wrapped: Handler = _MAKERS[shape](self._wrap(method, behaviour, kind, read), None, serialize)
         return wrapped
 
     async def _message(self, data: bytes, kind: type[Message]) -> Message:
@@ -127,6 +128,11 @@ class AuthenticationInterceptor(grpc.aio.ServerInterceptor):
         except ChasquiError as error:
             return _refusal(handler, error, observed=ours)
         return handler
+
+
+def _serializer(serialize: Any) -> Callable[[Any], bytes]:
+    """The same, for messages of which some are serialized already."""
+    return lambda message: message if isinstance(message, bytes) else serialize(message)
 
 
 def metadata_of(pairs: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:

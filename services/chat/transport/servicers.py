@@ -16,9 +16,9 @@ from chasqui.v1 import (
 )
 from services.chat.answer.outbox import AwaitedOutbox
 from services.chat.transport.interceptors import metadata_of
+from services.chat.transport.serialized_response import SerializedResponse
 from services.chat.transport.time_limit import remaining_seconds
 from services.errors import AnswerTooLarge, DeadlineExceeded, InvalidValue, SlowReader
-from services.fold import ResponseFold
 from services.settings import MAX_MESSAGE_BYTES
 from services.telemetry.call import current_call
 from services.telemetry.server_timing import server_timing
@@ -51,24 +51,22 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
         self._authentication = authentication
         self._reader_timeout = reader_timeout
 
-    async def Chat(  # noqa: N802 - the contract's name
+    async def Chat(  # type: ignore[override]  # noqa: N802 - the contract's name; the interceptor takes bytes, too
         self, request: chat_service_pb2.ChatRequest, context: Context
-    ) -> chat_service_pb2.ChatResponse:
-        """Answer in one message."""
+    ) -> bytes:
+        """Answer in one message, serialized."""
         outbox = AwaitedOutbox(streamed=False)
         async with self._owned(request, context, outbox) as call:
-            fold = ResponseFold()
-            size = 0
-            while not fold.complete:
+            response = SerializedResponse()
+            while not response.complete:
                 for event in await outbox.take():
-                    size += event.ByteSize()
-                    if size > MAX_ANSWER_BYTES:
+                    response.add(event)
+                    if response.size > MAX_ANSWER_BYTES:
                         error = AnswerTooLarge(MAX_ANSWER_BYTES)
                         call.fail(error)
                         raise error
-                    fold.add(event)
-            _send_timings(context, fold.response.timings)
-            return fold.response
+            _send_timings(context, response.timings)
+            return response.data()
 
     async def StreamChat(  # type: ignore[override]  # noqa: N802 - grpc.aio takes coroutines that write too
         self, request: chat_service_pb2.StreamChatRequest, context: Context
