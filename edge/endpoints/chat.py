@@ -112,7 +112,7 @@ class Generation:
                 started = await call.started()
             await stream.open(started.rate_limits)
             self._keep_alive.add(stream)
-            sink = StreamSink(writer, stream, exchange)
+            sink = StreamSink(writer, stream, exchange, waits=asked.keeping is not None)
             try:
                 with self._upstream.calls, errors_named(asked.field_of):
                     await call.forward(sink)
