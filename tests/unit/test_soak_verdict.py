@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bench.soak_verdict import Failure, Kill, Sample, lateness_check, verdict
+from tests.bench.soak_verdict import Failure, Kill, Sample, gaps_check, lateness_check, verdict
 from tests.support.holdings import Holdings
 
 MIB = 2**20
@@ -61,11 +61,22 @@ def test_what_the_longest_life_of_a_part_gained_once_warm_is_a_leak(samples: lis
 def test_an_event_loop_is_judged_by_what_its_own_process_delayed() -> None:
     blocked = {0.02: 90, 0.05: 100, 0.25: 100}
     lag = {0.02: 80, 0.05: 95, 0.25: 100}
-    good = lateness_check("edge", lag, blocked, 0.05)
+    good = lateness_check("edge", lag, blocked, 0.05, strict=False)
     assert good.passed
     assert good.figure == (
         "0 of 100 timers delayed by more than 50 ms, none by more than 50 ms; "
         "5 and 250 ms with what it waited for a CPU"
     )
-    assert not lateness_check("edge", lag, lag, 0.05).passed
-    assert not lateness_check("edge", {}, {}, 0.05).passed
+    assert not lateness_check("edge", lag, blocked, 0.05, strict=True).passed
+    assert not lateness_check("edge", lag, lag, 0.05, strict=False).passed
+    assert not lateness_check("edge", {}, {}, 0.05, strict=False).passed
+
+
+@pytest.mark.parametrize(("late", "passed"), [(0, True), (2, True), (3, False), (200, False)])
+def test_one_in_a_hundred_streams_may_have_a_longer_gap(late: int, passed: bool) -> None:
+    gaps = [0.055] * (200 - late) + [0.3] * late
+    assert gaps_check(gaps, [0.01], 0.055, 0.0).passed is passed
+
+
+def test_without_streams_nothing_is_known_of_their_gaps() -> None:
+    assert not gaps_check([], [], 0.055, 0.0).passed
