@@ -46,7 +46,8 @@ class ResponseFold:
             self.response.created.CopyFrom(started.created)
             self.response.system_fingerprint = started.system_fingerprint
             self.response.service_tier = started.service_tier
-            self.response.rate_limits.update(started.rate_limits)
+            if started.HasField("rate_limits"):
+                self.response.rate_limits.CopyFrom(started.rate_limits)
         elif kind == "completed":
             self.response.usage.CopyFrom(event.completed.usage)
             self.response.timings.CopyFrom(event.completed.timings)

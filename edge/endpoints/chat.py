@@ -15,6 +15,7 @@ from edge.http.event_stream import EventStream
 from edge.http.exchange import current_exchange
 from edge.http.ignored import ignored_header
 from edge.http.json_body import send_json
+from edge.http.rate_limits import limit_headers
 from edge.http.shared_prompt import shared_prompt_header
 from edge.upstream.several_calls import SeveralCalls
 from services.errors import ChasquiError
@@ -74,7 +75,7 @@ class Generation:
             headers |= {
                 "server-timing": server_timing(response.timings),
                 **shared_prompt_header(response),
-                **response.rate_limits,
+                **limit_headers(response.rate_limits),
             }
             await send_json(send, answer.json(), headers)
 
@@ -110,7 +111,7 @@ class Generation:
         try:
             with self._upstream.calls:
                 started = await call.started()
-            await stream.open(started.rate_limits)
+            await stream.open(limit_headers(started.rate_limits))
             self._keep_alive.add(stream)
             sink = StreamSink(writer, stream, exchange, waits=asked.keeping is not None)
             try:

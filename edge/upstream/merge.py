@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from chasqui.v1 import chat_pb2, stream_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-_REMAINING: Final = ("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens")
 
 
 def begun(events: Sequence[stream_pb2.Started]) -> stream_pb2.Started:
@@ -20,13 +17,13 @@ def begun(events: Sequence[stream_pb2.Started]) -> stream_pb2.Started:
     """
     first = stream_pb2.Started()
     first.CopyFrom(events[0])
-    first.rate_limits.clear()
-    first.rate_limits.update(min(events, key=_left).rate_limits)
+    if first.HasField("rate_limits"):
+        first.rate_limits.CopyFrom(min((event.rate_limits for event in events), key=_left))
     return first
 
 
-def _left(started: stream_pb2.Started) -> list[int]:
-    return [int(started.rate_limits.get(name, "0")) for name in _REMAINING]
+def _left(limits: chat_pb2.RateLimits) -> tuple[int, int]:
+    return limits.requests.remaining, limits.tokens.remaining
 
 
 def longest(timings: Sequence[chat_pb2.Timings]) -> chat_pb2.Timings:

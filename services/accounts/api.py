@@ -35,20 +35,18 @@ class Accounts(Protocol):
     def key_store(self) -> KeyStore:
         """The keys for the operator."""
 
-    def key(self, secret: str) -> Key:
-        """The key of a secret; InvalidApiKey if there is none, or it has expired or is revoked."""
+    @property
+    def ledger(self) -> CallLedger:
+        """Takes the rows of calls."""
+
+    def key(self, secret: str) -> Key | None:
+        """The key of a secret, None if there is none; InvalidApiKey if it has expired or is revoked."""
 
     def key_named(self, name: str) -> Key:
         """The key with that name; InvalidApiKey if there is none, or it has expired or is revoked."""
 
     def prices(self) -> Sequence[ListedPrice]:
         """All prices by the time from which they are valid; the same object until they change."""
-
-    def begin(self, entry: LedgerEntry) -> None:
-        """Note the row that a call shall have if this server dies before the call has ended."""
-
-    def forget(self, call_id: str) -> None:
-        """A call that has begun shall have no row."""
 
     def token(self, text: str) -> tuple[Key, ScopedToken]:
         """A scoped token and the key that signed it; InvalidApiKey, or PermissionDenied if the key may sign none."""
@@ -57,10 +55,7 @@ class Accounts(Protocol):
         """Whether a credential is a scoped token, valid or not, and no key."""
 
     def sign(self, secret: str, token: ScopedToken) -> str:
-        """The text of a token that the key of a secret signs; raises what `key` raises."""
-
-    def record(self, entry: LedgerEntry) -> None:
-        """Write a row of the ledger, within a second; of a call's rows, the first one counts."""
+        """The text of a token that the key of a secret signs; InvalidApiKey if that is not valid."""
 
     def usage(self, query: UsageQuery) -> Sequence[UsageRow]:
         """Sums over the ledger. Waits for the database: AccountsError if it is away."""
@@ -71,11 +66,24 @@ class Accounts(Protocol):
     def spent(self) -> Mapping[str, tuple[Decimal, Decimal]]:
         """USD of this day and of this month by key. Waits for the database: AccountsError if it is away."""
 
-    def ledger_state(self) -> LedgerState:
-        """How far the ledger is."""
-
     def close(self) -> None:
         """Write what is left of the ledger, end the threads and close the connections."""
+
+
+class CallLedger(Protocol):
+    """The ledger of a running server. Nothing waits for the database."""
+
+    def begin(self, entry: LedgerEntry) -> None:
+        """Note the row that a call shall have if this server dies before the call has ended."""
+
+    def forget(self, call_id: str) -> None:
+        """A call that has begun shall have no row."""
+
+    def record(self, entry: LedgerEntry) -> None:
+        """Write a row, within a second; of a call's rows, the first one counts."""
+
+    def state(self) -> LedgerState:
+        """How far the ledger is."""
 
 
 class KeyStore(Protocol):

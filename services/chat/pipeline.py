@@ -109,7 +109,7 @@ class ChatPipeline:
                 tier=tier,
                 received=clock.received,
                 tokenize_seconds=clock.elapsed,
-                rate_limits=allowance.standing.headers(),
+                limits=allowance.standing,
                 shared_prompt=processed.shared,
             )
             call = self._queue(

@@ -120,7 +120,7 @@ def _of_batches(watch: BatchWatch | None, value: Callable[[BatchWatch], float]) 
 
 
 def _of_ledger(accounts: Accounts | None, value: Callable[[LedgerState], float]) -> Callable[[], float]:
-    return lambda: 0 if accounts is None else value(accounts.ledger_state())
+    return lambda: 0 if accounts is None else value(accounts.ledger.state())
 
 
 def _observed(value: Callable[[], float | None]) -> Callable[[CallbackOptions], Iterator[Observation]]:

@@ -23,6 +23,8 @@ from services.accounts.sql.accounts import SqlAccounts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from services.accounts.api import CallLedger
+
 ROUNDS: Final = 20
 CALLS: Final = 500
 _PRICE: Final = price_of("0.055,0.02,0.1")
@@ -37,7 +39,9 @@ def parts() -> dict[str, list[float]]:
         accounts = SqlAccounts(f"{folder}/accounts.db", Path(folder) / "journal")
         found = {
             "limits": [_microseconds(lambda: asyncio.run(_limited(limiter, key))) for _ in range(ROUNDS)],
-            "row, into SQLite": [_microseconds(partial(_recorded, accounts, number)) for number in range(ROUNDS)],
+            "row, into SQLite": [
+                _microseconds(partial(_recorded, accounts.ledger, number)) for number in range(ROUNDS)
+            ],
         }
         accounts.close()
     return found
@@ -59,14 +63,14 @@ async def _limited(limiter: Limiter, key: Key) -> None:
         allowance.settle(250, _PRICE.cost(200, 0, 50))
 
 
-def _recorded(accounts: SqlAccounts, round_: int) -> None:
+def _recorded(ledger: CallLedger, round_: int) -> None:
     """What the ledger does for a call, until its row is in the database."""
     at = datetime.now(UTC)
     for number in range(CALLS):
         call_id = f"chatcmpl-{number:016x}{round_:016x}"
         usual = "bench", "team", "", "simulated", "chat/completions"
-        accounts.begin(LedgerEntry(call_id, at, *usual, LOST, 0, 0, 0, _PRICE.version, 0, 0.0, 0.0))
+        ledger.begin(LedgerEntry(call_id, at, *usual, LOST, 0, 0, 0, _PRICE.version, 0, 0.0, 0.0))
         cost = _PRICE.cost(200, 0, 50)
-        accounts.record(LedgerEntry(call_id, at, *usual, "completed", 200, 0, 50, _PRICE.version, cost, 0.5, 0.1))
-    while accounts.ledger_state().waiting:
+        ledger.record(LedgerEntry(call_id, at, *usual, "completed", 200, 0, 50, _PRICE.version, cost, 0.5, 0.1))
+    while ledger.state().waiting:
         time.sleep(0.01)

@@ -17,7 +17,7 @@ ENGINES = ("services.engine.llama_cpp", "services.engine.simulated", "services.e
 # Each module belongs to the longest name that it begins with; names in one line do not import each other.
 LAYERS = (
     (
-        *("services.errors", "services.garbage", "services.low_priority"),
+        *("services.errors", "services.garbage", "services.low_priority", "services.rate_limit_headers"),
         *("services.service_links", "services.service_tier"),
         *("services.setting_values", "services.stop_signals", "services.tasks"),
     ),
@@ -58,6 +58,7 @@ LAYERS = (
 SHARED = (
     "services.garbage",
     "services.low_priority",
+    "services.rate_limit_headers",
     "services.service_links",
     "services.service_tier",
     "services.stop_signals",

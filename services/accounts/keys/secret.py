@@ -8,6 +8,8 @@ import secrets
 import string
 from typing import Final
 
+from services.errors import InvalidApiKey
+
 _ALPHABET: Final = string.ascii_letters + string.digits
 _PREFIX_LENGTH: Final = 8
 # Of 62 characters: 333 bits, which no slow hash needs to protect. The whole is longer than 64 bytes, and a longer key
@@ -42,6 +44,11 @@ def is_prefix(text: str) -> bool:
 def hash_of(secret: str) -> bytes:
     """The SHA-256 hash that is kept."""
     return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
+
+
+def unknown_key() -> InvalidApiKey:
+    """The refusal of a secret that no key has."""
+    return InvalidApiKey("Incorrect API key provided: the key is not known here.")
 
 
 def _random(length: int) -> str:

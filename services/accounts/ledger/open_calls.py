@@ -21,8 +21,10 @@ log = logging.getLogger(__name__)
 SLOT_BYTES: Final = 1024
 MOST_CALLS: Final = 65_536
 """Calls in the file; others are in the ledger as long as the server lives to write them."""
-_FREE: Final = b"\n"
+_END: Final = b"\n"
+_FREE: Final = _END[0]  # the first byte of a slot without a row
 _GROWTH: Final = 1024  # slots
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class OpenCalls:
@@ -51,18 +53,26 @@ class OpenCalls:
 
     def write(self, entry: LedgerEntry) -> None:
         """Keep the row that the call has now, in place of an earlier one."""
-        data = msgspec.json.encode(entry) + b"\n"
+        data = _encode(entry)
+        length = len(data)
         slot = self._slots.get(entry.call_id)
-        if slot is None and len(data) <= SLOT_BYTES and (slot := self._slot()) is not None:
+        if slot is None:
+            slot = self._slot() if length < SLOT_BYTES else None
+            if slot is None:
+                return
             self._slots[entry.call_id] = slot
-        if slot is not None:
-            self._write(slot, data if len(data) <= SLOT_BYTES else _FREE)
+        # The first byte last: whenever the process is killed, a slot is free or whole, and never a mix of two rows.
+        start = slot * SLOT_BYTES
+        self._map[start] = _FREE
+        if length < SLOT_BYTES:
+            self._map[start + 1 : start + length + 1] = data[1:] + _END
+            self._map[start] = data[0]
 
     def forget(self, call_id: str) -> None:
         """The row is in the database or in the journal, or there shall be none. May be called in another thread."""
         slot = self._slots.pop(call_id, None)
         if slot is not None:
-            self._write(slot, _FREE)
+            self._map[slot * SLOT_BYTES] = _FREE
             self._free.append(slot)
 
     def close(self) -> None:
@@ -106,18 +116,11 @@ class OpenCalls:
             os.posix_fallocate(self._fd, 0, size)
         return mmap.mmap(self._fd, size)
 
-    def _write(self, slot: int, data: bytes) -> None:
-        # The first byte last: whenever the process is killed, a slot is free or whole, and never a mix of two rows.
-        start = slot * SLOT_BYTES
-        self._map[start] = _FREE[0]
-        self._map[start + 1 : start + len(data)] = data[1:]
-        self._map[start] = data[0]
-
     def _read(self) -> list[LedgerEntry]:
         left = []
         data = self._path.read_bytes()
         for start in range(0, len(data), SLOT_BYTES):
-            line, _, _ = data[start : start + SLOT_BYTES].partition(b"\n")
+            line, _, _ = data[start : start + SLOT_BYTES].partition(_END)
             slot, self._used = self._used, self._used + 1
             if not line.strip(b"\0"):
                 self._free.append(slot)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from services.rate_limit_headers import rate_limit_headers
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
@@ -49,7 +51,7 @@ class Gauge(NamedTuple):
 
     limit: int
     remaining: int
-    reset: float
+    reset_seconds: float
 
 
 class Standing(NamedTuple):
@@ -60,13 +62,7 @@ class Standing(NamedTuple):
 
     def headers(self) -> dict[str, str]:
         """The headers by which OpenAI's API says the same."""
-        headers = {}
-        for name, gauge in (("requests", self.calls), ("tokens", self.tokens)):
-            if gauge is not None:
-                headers[f"x-ratelimit-limit-{name}"] = str(gauge.limit)
-                headers[f"x-ratelimit-remaining-{name}"] = str(gauge.remaining)
-                headers[f"x-ratelimit-reset-{name}"] = f"{gauge.reset:.2f}s"
-        return headers
+        return rate_limit_headers(self.calls, self.tokens)
 
 
 class Grant(NamedTuple):

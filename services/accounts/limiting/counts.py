@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 
 class Counts:
-    """To be moved to the present with `advance` before anything is asked of it."""
+    """To be moved to the present with `advance` before anything is asked of it, unless `step` is the present one."""
 
-    __slots__ = ("_day", "_month", "calls", "running", "spent", "tokens")
+    __slots__ = ("_day", "_month", "calls", "running", "spent", "step", "tokens")
 
     def __init__(self) -> None:
+        self.step = -1
         self.calls = Window()
         self.tokens = Window()
         self.running = 0
@@ -25,9 +26,9 @@ class Counts:
 
     def advance(self, step: int, day: str, month: str) -> None:
         """It is this step, day and month now."""
-        if step != self.calls.step:
-            self.calls.advance(step)
-            self.tokens.advance(step)
+        self.step = step
+        self.calls.advance(step)
+        self.tokens.advance(step)
         if day != self._day:  # days before it are over, and calls that began then are settled there no more
             self.spent = {day: self.spent.get(day, 0), month: self.spent.get(month, 0)}
             self._day, self._month = day, month
@@ -44,12 +45,12 @@ class Counts:
         limit = limits.concurrent_calls
         if limit is not None and running and self.running + running > limit:
             return "concurrent_calls"
-        for name, period, limit in (
-            ("usd_per_day", self._day, limits.per_day),
-            ("usd_per_month", self._month, limits.per_month),
-        ):
-            if limit is not None and (self.spent[period] >= limit or self.spent[period] + cost > limit):
-                return name
+        limit = limits.per_day
+        if limit is not None and not cost <= limit - self.spent[self._day] > 0:
+            return "usd_per_day"
+        limit = limits.per_month
+        if limit is not None and not cost <= limit - self.spent[self._month] > 0:
+            return "usd_per_month"
         return None
 
     def take(self, amounts: Amounts) -> None:

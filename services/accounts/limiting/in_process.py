@@ -39,13 +39,17 @@ class InProcess:
         self._clock = clock
         self._now = now
         self._periods = Periods()
+        self._step = -1  # the last one at which something was counted, and the day and month that it was then
+        self._day = self._month = ""
         self._counts: defaultdict[str, Counts] = defaultdict(Counts)
         self._spending = Spending()
 
     async def take(self, subjects: Sequence[Subject], amounts: Amounts) -> Grant:
         """Count the amounts for every subject; Shortage if a limit of one does not allow it, SpendingUnknown."""
-        step, now = int(self._clock() / STEP), self._now()
-        day, month = self._periods.of(now)
+        step = int(self._clock() / STEP)
+        if step != self._step:
+            self._step = step
+            self._day, self._month = self._periods.of(self._now())
         counted, tokens = [], []
         for subject in subjects:
             if subject.budget is not None:
@@ -53,20 +57,22 @@ class InProcess:
                 tokens.append(subject)
                 continue
             counts = self._counts[subject.name]
-            counts.advance(step, day, month)
+            if counts.step != step:
+                counts.advance(step, self._day, self._month)
             limit = counts.exceeded(subject.limits, amounts)
             if limit is not None:
-                raise Shortage(subject, limit, _wait(limit, subject, counts, amounts, now), self._stand([subject]))
+                wait = _wait(limit, subject, counts, amounts, self._now())
+                raise Shortage(subject, limit, wait, self._standing([subject]))
             counted.append(counts)
         for counts in counted:
             counts.take(amounts)
         for subject in tokens:
             self._spending.add(subject, amounts)
-        return Grant(subjects, amounts, step, day, month)
+        return Grant(subjects, amounts, step, self._day, self._month)
 
     def standing(self, grant: Grant) -> Standing:
         """How the limits stand now."""
-        return self._stand(grant.subjects)
+        return self._standing(grant.subjects)
 
     async def begin(self, subject: Subject, spent: int) -> None:
         """Count a subject with a budget from what it has spent, unless it is counted already."""
@@ -105,7 +111,7 @@ class InProcess:
     async def close(self) -> None:
         """There are no connections."""
 
-    def _stand(self, subjects: Sequence[Subject]) -> Standing:
+    def _standing(self, subjects: Sequence[Subject]) -> Standing:
         calls: Gauge | None = None
         tokens: Gauge | None = None
         for subject in reversed(subjects):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from services.accounts.keys.caller import Caller
+    from services.accounts.keys.key import Key
     from services.accounts.keys.limits import Limits
     from services.accounts.limiting.api import Grant, LimitStore, Spent, TokenSpent
     from services.accounts.prices.price import Price
@@ -41,6 +42,7 @@ MOST_REFUSED: Final = 200
 """Pairs of a key and a limit that refusals are counted for; those of further ones are counted together."""
 _AWAY_SECONDS: Final = 1.0
 _NO_STANDING: Final = Standing()
+_ONE_CALL: Final = Amounts(calls=1, running=1)
 
 
 class Limiter:
@@ -48,9 +50,10 @@ class Limiter:
 
     def __init__(self, store: LimitStore, total: Limits, *, opens: bool, token_spent: TokenSpent) -> None:
         """`total` are the limits of all calls together. While the store is away, calls are let in if it `opens`."""
+        self.store = store
         self._token_spent = token_spent
-        self._store = store
         self._of_all = [Subject(TOTAL, total)] if total else []
+        self._of_keys: dict[str, tuple[Limits, Sequence[Subject]]] = {}  # those who have called, by name
         self._opens = opens
         # Calls, by who was at which limit.
         self.refused = {(TOTAL, limit): 0 for limit in LIMIT_NAMES}
@@ -61,41 +64,42 @@ class Limiter:
     @property
     def available(self) -> bool:
         """Whether calls are let in: not while the store is away, unless they are then, too."""
-        return self._opens or self._store.available
+        return self._opens or self.store.available
 
     @property
     def store_available(self) -> bool:
         """Whether the store can be reached."""
-        return self._store.available
+        return self.store.available
 
     async def admit(self, caller: Caller) -> Allowance:
         """Count a call that has arrived; its owner settles the returned allowance when it has ended.
 
         RateLimitExceeded or InsufficientQuota if a limit is exceeded, Unavailable while the store is away.
         """
-        subjects = []
+        subjects = self._of_all if caller.key is None else self._of_key(caller.key)
         token = caller.token
         if token is not None and token.spending_limit is not None:
             budget = Budget(picodollars_of(token.spending_limit), token.expires_at)
-            subjects.append(Subject(token.name(caller.account), NO_LIMITS, budget))
-        if caller.key is not None and caller.key.limits:
-            subjects.append(Subject(caller.key.name, caller.key.limits))
-        subjects += self._of_all
-        for subject in subjects:
-            self._budgets.note(subject)
-        allowance = Allowance(self, subjects)
-        if subjects:
-            await allowance.take(Amounts(calls=1, running=1))
-        return allowance
+            subjects = [Subject(token.name(caller.account), NO_LIMITS, budget), *subjects]
+        return Allowance(self, subjects, await self.take(subjects, _ONE_CALL) if subjects else None)
+
+    def _of_key(self, key: Key) -> Sequence[Subject]:
+        """Whom a call of a key is counted for: found once, until the limits of the key change."""
+        known = self._of_keys.get(key.name)
+        if known is None or known[0] is not key.limits:
+            own = Subject(key.name, key.limits)
+            self._budgets.note(own)
+            known = self._of_keys[key.name] = key.limits, [own, *self._of_all] if key.limits else self._of_all
+        return known[1]
 
     async def take(self, subjects: Sequence[Subject], amounts: Amounts) -> Grant | None:
         """A grant, None while the store is away and calls are let in; raises what `admit` raises."""
         try:
             try:
-                return await self._store.take(subjects, amounts)
+                return await self.store.take(subjects, amounts)
             except SpendingUnknown as unknown:
                 await self._begin(unknown.subject)
-                return await self._store.take(subjects, amounts)
+                return await self.store.take(subjects, amounts)
         except Shortage as shortage:
             self._count_refusal(shortage)
             raise _refusal(shortage) from None
@@ -110,11 +114,11 @@ class Limiter:
         """Give the store what the ledger has of a token; AccountsError or StoreAway if either is away."""
         key, _, token_id = token.name.partition(":")
         spent = await asyncio.to_thread(self._token_spent, key, token_id)
-        await self._store.begin(token, picodollars_of(spent))
+        await self.store.begin(token, picodollars_of(spent))
 
     def budgets(self) -> Sequence[tuple[str, str, float]]:
         """Who, which budget and its spent share, for those budgets of which most is spent."""
-        return self._budgets.shares(self._store)
+        return self._budgets.shares(self.store)
 
     def _count_refusal(self, shortage: Shortage) -> None:
         name = shortage.subject.name
@@ -124,17 +128,9 @@ class Limiter:
             who = OTHERS, shortage.limit
         self.refused[who] = self.refused.get(who, 0) + 1
 
-    def standing(self, grant: Grant) -> Standing:
-        """How the limits per minute of those who have a grant stand."""
-        return self._store.standing(grant)
-
-    def give_back(self, grant: Grant, amounts: Amounts) -> None:
-        """Give back some of what was taken."""
-        self._store.give_back(grant, amounts)
-
     async def close(self) -> None:
         """Close the store's connections."""
-        await self._store.close()
+        await self.store.close()
 
     async def run(self, spent: Spent) -> None:
         """Keep the store up to date until cancelled; `spent` reads what the ledger has by key."""
@@ -144,53 +140,49 @@ class Limiter:
             of_all = [sum((amounts[period] for amounts in of_keys.values()), Decimal(0)) for period in (0, 1)]
             return {**of_keys, TOTAL: (of_all[0], of_all[1])}
 
-        await self._store.run(with_total)
+        await self.store.run(with_total)
 
 
 @dataclass(slots=True)
 class Allowance:
-    """What one call has taken from the limits; nothing where there are none."""
+    """What one call has taken from the limits: the first grant counts the call, the last one what it uses at most.
+
+    There is none without limits, nor of what was asked for while the store was away.
+    """
 
     limiter: Limiter
     subjects: Sequence[Subject]
-    _grants: list[Grant] = field(default_factory=list)
-    _running: int = 0
+    _first: Grant | None
+    _last: Grant | None = None
     _settled: bool = False
 
     @property
     def standing(self) -> Standing:
         """How the limits per minute stand since the last of it was taken."""
-        return self.limiter.standing(self._grants[-1]) if self._grants else _NO_STANDING
+        grant = self._last or self._first
+        return _NO_STANDING if grant is None else self.limiter.store.standing(grant)
 
     async def reserve(self, prompt_tokens: int, completion_tokens: int, price: Price) -> None:
         """Take what the call uses at most, before it is queued; raises what `Limiter.admit` raises."""
         if not self.subjects:
             return
         highest = price.highest_cost(prompt_tokens, completion_tokens)
-        await self.take(Amounts(tokens=prompt_tokens + completion_tokens, cost=highest))
+        amounts = Amounts(0, 0, prompt_tokens + completion_tokens, highest)
+        self._last = await self.limiter.take(self.subjects, amounts)
 
     def settle(self, tokens: int = 0, cost: int = 0) -> None:
         """The call has ended after so many tokens and picodollars: give back the rest. Idempotent."""
         if self._settled:
             return
         self._settled = True
-        if not self._grants:
+        grant = self._last or self._first
+        if grant is None:
             return
         # At once: tokens and money are all of the last grant, and what is running belongs to no moment.
-        last = self._grants[-1]
-        rest = Amounts(
-            running=self._running,
-            tokens=last.amounts.tokens - tokens if last.amounts.tokens else 0,
-            cost=last.amounts.cost - cost if last.amounts.cost else 0,
-        )
-        self.limiter.give_back(last, rest)
-
-    async def take(self, amounts: Amounts) -> None:
-        """Take more from the subjects, of which there is at least one; raises what `Limiter.admit` raises."""
-        grant = await self.limiter.take(self.subjects, amounts)
-        if grant is not None:
-            self._grants.append(grant)
-            self._running += amounts.running
+        running = 0 if self._first is None else 1
+        _, _, most_tokens, highest = grant.amounts
+        rest = Amounts(0, running, most_tokens - tokens if most_tokens else 0, highest - cost if highest else 0)
+        self.limiter.store.give_back(grant, rest)
 
 
 def _refusal(shortage: Shortage) -> ChasquiError:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from services.accounts.limiting.api import STEP, STEPS, Gauge
 
 
 class Window:
     """A sum over the steps of the last minute. Steps are numbered; time never runs backwards."""
 
-    __slots__ = ("_amounts", "step", "total")
+    __slots__ = ("_amounts", "_newest", "step", "total")
 
     def __init__(self) -> None:
-        self.step = 0
+        self.step = -1
         self.total = 0
-        self._amounts: dict[int, int] = {}  # by step, the oldest first
+        self._amounts = defaultdict[int, int](int)  # by step, the oldest first
+        self._newest = -STEPS  # the last step at which something was counted
 
     def advance(self, step: int) -> None:
         """It is this step now: forget what is older than a minute."""
@@ -23,7 +26,8 @@ class Window:
 
     def add(self, amount: int) -> None:
         """Count an amount now."""
-        self._amounts[self.step] = self._amounts.get(self.step, 0) + amount
+        self._amounts[self.step] += amount
+        self._newest = self.step
         self.total += amount
 
     def give_back(self, step: int, amount: int) -> None:
@@ -42,6 +46,5 @@ class Window:
 
     def gauge(self, limit: int) -> Gauge:
         """How a limit stands."""
-        left = limit - self.total
-        newest = next(reversed(self._amounts), self.step - STEPS)
-        return Gauge(limit, left if left > 0 else 0, (newest + STEPS - self.step) * STEP)
+        left, steps = limit - self.total, self._newest + STEPS - self.step
+        return Gauge(limit, left if left > 0 else 0, steps * STEP if steps > 0 else 0.0)

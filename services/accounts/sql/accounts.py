@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from services.accounts.api import LedgerState
 from services.accounts.keys.scoped_token import MARK
+from services.accounts.keys.secret import unknown_key
 from services.accounts.keys.token_signature import signed, signer_of
 from services.accounts.ledger.journal import Journal
 from services.accounts.ledger.usage import UsageQuery
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from services.accounts.api import KeyStore
     from services.accounts.keys.key import Key
     from services.accounts.keys.scoped_token import ScopedToken
-    from services.accounts.ledger.entry import LedgerEntry
     from services.accounts.ledger.usage import UsageRow
     from services.accounts.prices.listed_price import ListedPrice
 
@@ -41,10 +40,10 @@ class SqlAccounts:
         self._keys = KeyRing(self._engine)
         self._prices = PriceBook(self._engine)
         self._changes = Changes(self._engine, (self._keys.read, self._prices.read))
-        self._ledger = Ledger(self._engine, Journal(journal))
+        self.ledger = Ledger(self._engine, Journal(journal))
 
-    def key(self, secret: str) -> Key:
-        """The key of a secret; InvalidApiKey if there is none, or it has expired or is revoked."""
+    def key(self, secret: str) -> Key | None:
+        """The key of a secret, None if there is none; InvalidApiKey if it has expired or is revoked."""
         return self._keys.find(secret)
 
     def key_named(self, name: str) -> Key:
@@ -55,14 +54,6 @@ class SqlAccounts:
         """All prices by the time from which they are valid; the same object until they change."""
         return self._prices.prices
 
-    def begin(self, entry: LedgerEntry) -> None:
-        """Note the row that a call shall have if this server dies before the call has ended."""
-        self._ledger.begin(entry)
-
-    def forget(self, call_id: str) -> None:
-        """A call that has begun shall have no row."""
-        self._ledger.forget(call_id)
-
     def token(self, text: str) -> tuple[Key, ScopedToken]:
         """A scoped token and the key that signed it; InvalidApiKey, or PermissionDenied if the key may sign none."""
         return self._keys.token(text)
@@ -72,13 +63,10 @@ class SqlAccounts:
         return text.startswith(MARK) or signer_of(text) is not None
 
     def sign(self, secret: str, token: ScopedToken) -> str:
-        """The text of a token that the key of a secret signs; raises what `key` raises."""
-        self._keys.find(secret)
+        """The text of a token that the key of a secret signs; InvalidApiKey if that is not valid."""
+        if self._keys.find(secret) is None:
+            raise unknown_key()
         return signed(secret, token)
-
-    def record(self, entry: LedgerEntry) -> None:
-        """Write a row of the ledger, within a second; of a call's rows, the first one counts."""
-        self._ledger.record(entry)
 
     @or_away
     def usage(self, query: UsageQuery) -> Sequence[UsageRow]:
@@ -98,13 +86,8 @@ class SqlAccounts:
         )
         return {key: (of_day.get(key, Decimal(0)), cost) for key, cost in of_month.items()}
 
-    def ledger_state(self) -> LedgerState:
-        """How far the ledger is."""
-        ledger = self._ledger
-        return LedgerState(ledger.written, ledger.waiting, ledger.journalled, ledger.dropped)
-
     def close(self) -> None:
         """End the threads and close the connections."""
         self._changes.close()
-        self._ledger.close()
+        self.ledger.close()
         self._engine.dispose()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
 from services.accounts.keys.key import SIGNING, is_past
-from services.accounts.keys.secret import hash_of, prefix_of
+from services.accounts.keys.secret import hash_of
 from services.accounts.keys.token_signature import signer_of, unknown_token, verified
 from services.accounts.sql.key_store import key_of
 from services.accounts.sql.tables import KEYS, SECRETS
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
     from services.accounts.keys.key import Key
     from services.accounts.keys.scoped_token import ScopedToken
-
-_NO_HASH: Final = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +38,18 @@ class KeyRing:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._no_hash = secrets.token_bytes(32)  # stands for an unknown key; random, so that nobody can sign with it
-        self._secrets: Mapping[str, _Secret] = {}
+        self._by_prefix: Mapping[str, _Secret] = {}
+        self._by_hash: Mapping[bytes, _Secret] = {}
+        self._keys: Mapping[str, Key] = {}  # by name
 
-    def find(self, secret: str) -> Key:
-        """The key of a secret; InvalidApiKey if there is none, or it has expired or is revoked.
+    def find(self, secret: str) -> Key | None:
+        """The key of a secret, None if there is none; InvalidApiKey if it has expired or is revoked.
 
-        A wrong secret takes as long whether or not there is one with its prefix.
+        It is looked up by the hash of the whole secret: how long that takes says nothing about other secrets.
         """
-        known = self._secrets.get(prefix_of(secret) or "")
-        same = hmac.compare_digest(hash_of(secret), _NO_HASH if known is None else known.hash)
-        if known is None or not same:
-            raise InvalidApiKey("Incorrect API key provided: the key is not known here.")
+        known = self._by_hash.get(hash_of(secret))
+        if known is None:
+            return None
         if is_past(known.expires_at):
             raise InvalidApiKey("The API key has expired.")
         return _valid(known.key)
@@ -61,7 +59,7 @@ class KeyRing:
 
         A wrong signature takes as long whether or not there is a key with the prefix that the token names.
         """
-        known = self._secrets.get(signer_of(text) or "")
+        known = self._by_prefix.get(signer_of(text) or "")
         token = verified(text, self._no_hash if known is None else known.hash)
         if known is None:
             raise unknown_token()
@@ -74,7 +72,7 @@ class KeyRing:
 
     def named(self, name: str) -> Key:
         """The key with that name; InvalidApiKey if there is none, or it has expired or is revoked."""
-        known = next((known.key for known in self._secrets.values() if known.key.name == name), None)
+        known = self._keys.get(name)
         if known is None:
             raise InvalidApiKey("The API key is not known here.")
         return _valid(known)
@@ -85,7 +83,9 @@ class KeyRing:
             # In this order: a key that is created meanwhile has no secret among these.
             rows = connection.execute(select(SECRETS)).mappings().all()
             keys = {row["name"]: key_of(row) for row in connection.execute(select(KEYS)).mappings()}
-        self._secrets = {row["prefix"]: _Secret(row["hash"], row["expires_at"], keys[row["key"]]) for row in rows}
+        found = {row["prefix"]: _Secret(row["hash"], row["expires_at"], keys[row["key"]]) for row in rows}
+        self._by_prefix, self._by_hash = found, {secret.hash: secret for secret in found.values()}
+        self._keys = keys
 
 
 def _valid(key: Key, name: str = "API key") -> Key:

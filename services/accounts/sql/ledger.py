@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import DataError, IntegrityError
 
+from services.accounts.api import LedgerState
 from services.accounts.ledger.open_calls import OpenCalls
 from services.accounts.sql.database import writing
 from services.accounts.sql.entry_insert import EntryInsert
@@ -37,8 +38,8 @@ class Ledger:
 
     def __init__(self, engine: Engine, journal: Journal) -> None:
         """`journal` and the file beside it may hold what a server before has left; it is closed with the ledger."""
-        self.written = 0
-        self.dropped = 0  # entries that neither the database nor the journal can take; the log has them
+        self._written = 0
+        self._dropped = 0  # entries that neither the database nor the journal can take; the log has them
         self._engine = engine
         self._journal = journal
         self._open_calls = OpenCalls(journal.path.with_name(f"{journal.path.name}-calls"))
@@ -49,15 +50,9 @@ class Ledger:
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
-    @property
-    def waiting(self) -> int:
-        """Entries that are neither in the database nor in the journal yet."""
-        return len(self._waiting)
-
-    @property
-    def journalled(self) -> int:
-        """Entries in the journal."""
-        return self._journal.rows
+    def state(self) -> LedgerState:
+        """How far the ledger is."""
+        return LedgerState(self._written, len(self._waiting), self._journal.rows, self._dropped)
 
     def begin(self, entry: LedgerEntry) -> None:
         """Note the row that a call shall have if this server dies before the call has ended."""
@@ -116,7 +111,7 @@ class Ledger:
                 for entry in entries:
                     self._write([entry])
             return
-        self.written += len(entries)
+        self._written += len(entries)
 
     def _keep(self, entries: Sequence[LedgerEntry], error: Exception) -> None:
         """Journal entries that could not be written; some may be in the database already, where they count once."""
@@ -127,7 +122,7 @@ class Ledger:
             self._drop(entries, "the journal has no room")
 
     def _drop(self, entries: Sequence[LedgerEntry], reason: str) -> None:
-        self.dropped += len(entries)
+        self._dropped += len(entries)
         for entry in entries:
             log.error("a row of the ledger is lost: %s", reason, extra={"fields": {"entry": entry.to_json()}})
 

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from chasqui.v1 import chat_pb2
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from chasqui.v1.stream_pb2 import Started
     from services.accounts.keys.caller import Caller
+    from services.accounts.limiting.api import Standing
     from services.accounts.prices.price import Price
     from services.service_tier import ServiceTier
     from services.telemetry.call import CallContext
@@ -61,7 +60,7 @@ class CallFacts:
     tier: ServiceTier
     received: float  # when, by the monotonic clock
     tokenize_seconds: float  # from then on, until the prompt was tokenised and the grammar compiled
-    rate_limits: Mapping[str, str]  # the headers that say how limits stand
+    limits: Standing  # since it was counted
     shared_prompt: chat_pb2.SharedPrompt | None = None  # with an earlier prompt of the caller
 
 

@@ -57,7 +57,7 @@ class CallRecorder:
         With `traces_content` spans carry prompts and answers, which they otherwise never do.
         """
         self._metrics = CallMetrics(model)
-        self._accounts = accounts
+        self._ledger = None if accounts is None else accounts.ledger
         self._spans = spans
         self._call_spans = CallSpans(spans)
         self._traces_content = traces_content
@@ -75,29 +75,29 @@ class CallRecorder:
 
     def begin(self, origin: CallOrigin, model: ServedModel) -> None:
         """Note in the ledger that a call was admitted: its row, with nothing delivered, if this server dies."""
-        if self._accounts is not None:
-            self._accounts.begin(entry(origin, model, LOST, _NOTHING, 0, 0.0))
+        if self._ledger is not None:
+            self._ledger.begin(entry(origin, model, LOST, _NOTHING, 0, 0.0))
 
     def record_refusal(self, origin: CallOrigin, model: ServedModel, error: BaseException, seconds: float) -> None:
         """Record in the ledger that a call was admitted, but ended with `error` before it was queued."""
-        if self._accounts is None:
+        if self._ledger is None:
             return
         if isinstance(error, RateLimitExceeded):  # those who send too much do not fill the ledger
-            self._accounts.forget(origin.ids.chat_id)
+            self._ledger.forget(origin.ids.chat_id)
         else:
-            self._accounts.record(entry(origin, model, _outcome(error), _NOTHING, 0, seconds))
+            self._ledger.record(entry(origin, model, _outcome(error), _NOTHING, 0, seconds))
 
     def record_lost(self, origin: CallOrigin, model: ServedModel, usage: chat_pb2.Usage) -> None:
         """Record in the ledger a call whose server died; a record of that server's own replaces this one."""
-        if self._accounts is not None:
+        if self._ledger is not None:
             seconds = (datetime.now(UTC) - origin.arrived).total_seconds()
             cost = model.price.cost(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
-            self._accounts.record(entry(origin, model, LOST, usage, cost, seconds))
+            self._ledger.record(entry(origin, model, LOST, usage, cost, seconds))
 
     def record(self, record: UsageRecord, trace: CallTrace) -> None:
         """Record a call; once per call."""
-        if self._accounts is not None:  # first: what anyone can see of the call, the ledger has
-            self._accounts.record(entry_of(record))
+        if self._ledger is not None:  # first: what anyone can see of the call, the ledger has
+            self._ledger.record(entry_of(record))
         log_usage(record)
         self._metrics.record(record, trace.context or trace.parent)
         if trace.context is not None:

@@ -16,6 +16,7 @@ from services.chat.answer.deadline import Deadline
 from services.chat.answer.engine_run import EngineRun
 from services.chat.answer.logprobs import entry_of
 from services.chat.answer.outbox import MOST_UNREAD
+from services.chat.answer.rate_limits import show_rate_limits
 from services.chat.answer.usage import timings_of, usage_of
 from services.engine.api import End, EndReason, EngineTimings
 from services.errors import ChasquiError, EngineFailed, SlowReader, UnsupportedParameter
@@ -73,8 +74,8 @@ class ChatCall:
 
     @property
     def rate_limits(self) -> Mapping[str, str]:
-        """The headers that say how the limits of the caller's key stand."""
-        return self._facts.rate_limits
+        """The trailing metadata that says how the limits of the caller's key stand."""
+        return self._facts.limits.headers()
 
     def accept(self, prompt_tokens: int) -> None:
         """The call is queued: its caller gets Started, once, and the echo of the prompt if it asked for that."""
@@ -84,18 +85,16 @@ class ChatCall:
         model = self._facts.model
         if self._form.counted_prompt is not None:
             self.outbox.count_usage(self._form.counted_prompt)
-        self.outbox.start(
-            stream_pb2.Started(
-                id=self._facts.origin.ids.chat_id,
-                created=Timestamp(seconds=int(self._facts.origin.arrived.timestamp())),
-                model=model.name,
-                system_fingerprint=model.fingerprint,
-                service_tier=chat_pb2.ServiceTier.Value(f"SERVICE_TIER_{self._facts.tier.name}"),
-                prompt_tokens=prompt_tokens,
-                # protobuf takes as long for an empty map as for all other fields.
-                rate_limits=self._facts.rate_limits or None,
-            )
+        started = stream_pb2.Started(
+            id=self._facts.origin.ids.chat_id,
+            created=Timestamp(seconds=int(self._facts.origin.arrived.timestamp())),
+            model=model.name,
+            system_fingerprint=model.fingerprint,
+            service_tier=chat_pb2.ServiceTier.Value(f"SERVICE_TIER_{self._facts.tier.name}"),
+            prompt_tokens=prompt_tokens,
         )
+        show_rate_limits(started, self._facts.limits)
+        self.outbox.start(started)
         if self._form.echo and not self._form.scores_prompt:
             self.outbox.add_echo(self._form.echo, self._form.n)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import ipaddress
 from functools import lru_cache
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.accounts.keys.caller import Caller
-from services.accounts.keys.secret import prefix_of
+from services.accounts.keys.secret import hash_of, unknown_key
 from services.chat.transport.key_file import KeyFile
 from services.errors import InvalidApiKey
 from services.settings import SettingsError
@@ -35,7 +34,7 @@ class Authentication:
         keys = [] if self._file else [key.strip() for key in api_keys.split(",") if key.strip()]
         if api_keys and not keys and self._file is None:
             raise SettingsError(f"{setting} is {api_keys!r}, but has no key in it; unset it to do without.")
-        self._hashes: Sequence[bytes] = [_digest(key) for key in keys]
+        self._hashes: Sequence[bytes] = [hash_of(key) for key in keys]
         self._accounts = accounts
         self.required = bool(api_keys) or accounts is not None
 
@@ -53,7 +52,7 @@ class Authentication:
         if not secret:
             raise InvalidApiKey("There is no API key: send the header 'Authorization: Bearer KEY'.")
         key, token = self._stored(secret)
-        caller = Caller(key.name if key else _account(_digest(secret)), key, endpoint, token=token)
+        caller = Caller(key.name if key else _account(hash_of(secret)), key, endpoint, token=token)
         caller.check_endpoint(endpoint)
         return caller
 
@@ -88,21 +87,20 @@ class Authentication:
         InvalidApiKey if it is none of them.
         """
         if self._accounts is not None:
-            if prefix_of(secret):
-                return self._accounts.key(secret), None
+            key = self._accounts.key(secret)
+            if key is not None:
+                return key, None
             if self._accounts.is_token(secret):
                 return self._accounts.token(secret)
-            if not (self._file or self._hashes):
-                return self._accounts.key(secret), None
         self._check_listed(secret)
         return None, None
 
     def _check_listed(self, secret: str) -> None:
         """Takes the same time for every wrong key: all hashes are compared, each in constant time."""
-        given = _digest(secret)
+        given = hash_of(secret)
         matches = [hmac.compare_digest(given, known) for known in self._listed()]
         if not any(matches):
-            raise InvalidApiKey("Incorrect API key provided: the key is not known here.")
+            raise unknown_key()
 
 
 def _account(digest: bytes) -> str:
@@ -124,7 +122,3 @@ def _network(address: str) -> str:
     except ValueError:
         return address
     return str(parsed if parsed.version == 4 else ipaddress.ip_network((parsed, 64), strict=False))
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode(errors="surrogatepass")).digest()

@@ -80,7 +80,7 @@ def test_an_entry_is_in_the_database_soon_as_it_was_given(ledger: Ledger, databa
 def test_an_entry_that_comes_again_is_one_row(ledger: Ledger, database: Engine) -> None:
     for entry in (an_entry("a"), an_entry("a"), an_entry("a", completion_tokens=9), an_entry("z")):
         ledger.record(entry)
-        assert eventually(lambda: ledger.waiting == 0)
+        assert eventually(lambda: ledger.state().waiting == 0)
     assert rows(database) == [an_entry("a"), an_entry("z")]
 
 
@@ -92,7 +92,7 @@ def test_a_server_s_record_counts_and_not_what_an_edge_reports(
     lost = an_entry("a", outcome=LOST, completion_tokens=9, at=own.at + timedelta(seconds=1))
     for entry in (lost, own) if lost_first else (own, lost):
         ledger.record(entry)
-        assert eventually(lambda: ledger.waiting == 0)
+        assert eventually(lambda: ledger.state().waiting == 0)
     assert rows(database) == [own]
 
 
@@ -100,14 +100,14 @@ def test_while_the_database_is_away_entries_are_in_the_journal_and_afterwards_in
     ledger: Ledger, database: Engine, tmp_path: Path
 ) -> None:
     ledger.record(an_entry("before"))
-    assert eventually(lambda: ledger.written == 1)
+    assert eventually(lambda: ledger.state().written == 1)
     outage = Outage(database)
     for number in range(3):
         ledger.record(an_entry(f"during-{number}"))
-        assert eventually(lambda: ledger.journalled == number + 1)  # noqa: B023 - called at once
+        assert eventually(lambda: ledger.state().journalled == number + 1)  # noqa: B023 - called at once
     assert "during-2" in (tmp_path / "journal.0").read_text()
     outage.end()
-    assert eventually(lambda: ledger.journalled == 0)
+    assert eventually(lambda: ledger.state().journalled == 0)
     ledger.record(an_entry("zafter"))
     assert eventually(lambda: len(rows(database)) == 5)
     assert [row.call_id for row in rows(database)] == ["before", "during-0", "during-1", "during-2", "zafter"]
@@ -118,16 +118,16 @@ def test_a_row_that_the_database_cannot_take_is_logged_and_keeps_no_other_out(
 ) -> None:
     for entry in (an_entry("a"), an_entry("huge", prompt_tokens=2**63), an_entry("z")):
         ledger.record(entry)
-    assert eventually(lambda: ledger.waiting == 0)
+    assert eventually(lambda: ledger.state().waiting == 0)
     assert rows(database) == [an_entry("a"), an_entry("z")]
-    assert (ledger.written, ledger.dropped, ledger.journalled) == (2, 1, 0)
+    assert (ledger.state().written, ledger.state().dropped, ledger.state().journalled) == (2, 1, 0)
     assert '"call_id": "huge"' in caplog.records[-1].__dict__["fields"]["entry"]
 
 
 def test_an_error_that_nobody_foresaw_does_not_end_the_ledger(ledger: Ledger, database: Engine) -> None:
     outage = Outage(database, RuntimeError("a bug"))
     ledger.record(an_entry("a"))
-    assert eventually(lambda: ledger.journalled == 1)
+    assert eventually(lambda: ledger.state().journalled == 1)
     outage.end()
     assert eventually(lambda: rows(database) == [an_entry("a")])
 
@@ -173,9 +173,9 @@ def test_a_journal_that_is_full_says_what_is_lost(
     monkeypatch.setattr(journal_file, "MAX_BYTES", 600)
     outage = Outage(database)
     ledger.record(an_entry("kept"))
-    assert eventually(lambda: ledger.journalled == 1)
+    assert eventually(lambda: ledger.state().journalled == 1)
     ledger.record(an_entry("dropped"))
-    assert eventually(lambda: ledger.dropped == 1)
+    assert eventually(lambda: ledger.state().dropped == 1)
     assert "a row of the ledger is lost" in caplog.text
     outage.end()
     assert eventually(lambda: [row.call_id for row in rows(database)] == ["kept"])
@@ -205,7 +205,7 @@ def test_sums_are_exact(database: Engine, entries: list[tuple[str, str, int]]) -
 def test_sums_are_grouped_by_time_and_bounded_by_it(ledger: Ledger, database: Engine) -> None:
     for days in range(3):
         ledger.record(an_entry(f"d{days}", at=AT + timedelta(days=days)))
-    assert eventually(lambda: ledger.written == 3)
+    assert eventually(lambda: ledger.state().written == 3)
 
     def times(group: str, **bounds: object) -> list[str]:
         query = UsageQuery((group,), **bounds)  # type: ignore[arg-type]
@@ -224,7 +224,7 @@ def test_calls_are_selected_by_every_filter_and_a_token_s_by_its_id(ledger: Ledg
     for number, token in enumerate(("t", "t", "u")):
         ledger.record(an_entry(f"{number}", token=token))
     ledger.record(an_entry("other", key="ben", owner="o", user="f00", model="m", endpoint="e", outcome="failed"))
-    assert eventually(lambda: ledger.written == 5)
+    assert eventually(lambda: ledger.state().written == 5)
 
     def calls(**where: str) -> int:
         return usage_report(database, UsageQuery(where=where))[0].calls

@@ -14,6 +14,7 @@ import pytest
 
 from chasqui.v1 import chat_pb2
 from services.accounts.keys.caller import Caller
+from services.accounts.limiting.api import Gauge, Standing
 from services.accounts.prices.price import price_of
 from services.chat.accounting.call_facts import CallFacts, CallIds, CallOrigin, ServedModel
 from services.chat.answer.call import ChatCall
@@ -47,7 +48,10 @@ class Played:
     released: list[float]
 
 
-def facts(*, n: int = 1, price: str = "2,1,3") -> CallFacts:
+NO_STANDING = Standing()
+
+
+def facts(*, n: int = 1, price: str = "2,1,3", limits: Standing = NO_STANDING) -> CallFacts:
     """What is known of a call."""
     return CallFacts(
         origin=CallOrigin(
@@ -59,7 +63,7 @@ def facts(*, n: int = 1, price: str = "2,1,3") -> CallFacts:
         n=n,
         received=0.0,
         tokenize_seconds=0.5,
-        rate_limits={},
+        limits=limits,
     )
 
 
@@ -71,14 +75,20 @@ def form(
 
 
 def accept(
-    *, streamed: bool = True, n: int = 1, price: str = "2,1,3", keeps_output: bool = False, **fields: Any
+    *,
+    streamed: bool = True,
+    n: int = 1,
+    price: str = "2,1,3",
+    limits: Standing = NO_STANDING,
+    keeps_output: bool = False,
+    **fields: Any,
 ) -> Played:
     """A call that has been accepted and that the engine has not got yet."""
     records: list[UsageRecord] = []
     released: list[float] = []
     outbox = AwaitedOutbox(streamed=streamed)
     call = ChatCall(
-        facts(n=n, price=price),
+        facts(n=n, price=price, limits=limits),
         form(n=n, **fields),
         demo_tokenizer(),
         outbox,
@@ -95,6 +105,18 @@ def start(**fields: Any) -> Played:
     played = accept(**fields)
     played.call.attach(played.handle)
     return played
+
+
+@pytest.mark.parametrize("named", [("requests", "tokens"), ("requests",), ("tokens",), ()])
+async def test_the_first_event_shows_the_limits_that_there_are(named: Sequence[str]) -> None:
+    gauges = {"requests": Gauge(60, 59, 60.0), "tokens": Gauge(1000, 0, 12.25)}
+    limits = Standing(*(gauges[name] if name in named else None for name in gauges))
+    (started,) = [event.started for event in await accept(limits=limits).outbox.take()]
+    assert {field.name for field, _ in started.rate_limits.ListFields()} == set(named)
+    assert started.HasField("rate_limits") is bool(named)
+    for name in named:
+        limit = getattr(started.rate_limits, name)
+        assert (limit.limit, limit.remaining, limit.reset_seconds) == gauges[name]
 
 
 def _stop(choice: int = 0) -> ChoiceEnd:
