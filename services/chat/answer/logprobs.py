@@ -109,12 +109,8 @@ def _bytes_of(data: bytes, characters: int) -> int:
 
 def entry_of(token: TokenLogprob, data: bytes) -> chat_pb2.TokenLogprob:
     """The entry of a token of which these bytes are shown."""
-    return chat_pb2.TokenLogprob(
-        token=data.decode("utf-8", "replace"),
-        logprob=token.logprob,
-        bytes=data,
-        top_logprobs=[
-            chat_pb2.TopLogprob(token=other.decode("utf-8", "replace"), logprob=logprob, bytes=other)
-            for other, logprob in token.top
-        ],
-    )
+    entry = chat_pb2.TokenLogprob(token=data.decode("utf-8", "replace"), logprob=token.logprob, bytes=data)
+    add = entry.top_logprobs.add  # in place: a message that is made and then copied takes twice as long
+    for other, logprob in token.top:
+        add(token=other.decode("utf-8", "replace"), logprob=logprob, bytes=other)
+    return entry

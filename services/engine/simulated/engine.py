@@ -51,6 +51,7 @@ _SHORTEST_CHOICE = 16
 _LONGEST_CHOICE = 128
 # Successive positions are this far apart in the vocabulary; prime, so that all plain tokens occur.
 _STRIDE = 7919
+_HALF = -math.log(2)  # as a log probability
 
 
 @dataclass(slots=True)
@@ -124,6 +125,7 @@ class SimulatedEngine:
         )
         self.tokenizer = tokenizer_from_gguf(gguf)
         self._plain_ids = self.tokenizer.plain_ids()
+        self._plain_texts = [self.tokenizer.token_bytes(token) for token in self._plain_ids]
         self._gap = 1 / rate if rate else 0.0
         self._wake_per_call = wake_per_call
         self._slots = Slots[SimulatedHandle](parallel)
@@ -233,16 +235,15 @@ class SimulatedEngine:
 
     def _logprob(self, choice: _Choice, top: int) -> TokenLogprob:
         """Of the token just sent: it has a probability of 1/2, the token that follows it 1/4, the next 1/8..."""
-        plain = self._plain_ids
-        ids = (plain[(choice.offset + (choice.sent - 1 + rank) * _STRIDE) % len(plain)] for rank in range(max(top, 1)))
-        candidates = [(self.tokenizer.token_bytes(token), -math.log(2) * (rank + 1)) for rank, token in enumerate(ids)]
+        texts = self._plain_texts
+        first = choice.offset + (choice.sent - 1) * _STRIDE
+        candidates = [(texts[(first + rank * _STRIDE) % len(texts)], _HALF * (rank + 1)) for rank in range(max(top, 1))]
         return TokenLogprob(*candidates[0], candidates[:top])
 
     def _scores(self, prompt: Sequence[int], top: int) -> list[TokenLogprob]:
         """Of a prompt's tokens: each that follows another has a probability of 1/2, which is the largest."""
         data = [self.tokenizer.token_bytes(token) for token in prompt]
-        half = -math.log(2)
-        return [TokenLogprob(data[0], None), *(TokenLogprob(own, half, [(own, half)][:top]) for own in data[1:])]
+        return [TokenLogprob(data[0], None), *(TokenLogprob(own, _HALF, [(own, _HALF)][:top]) for own in data[1:])]
 
     def _end_choice(self, handle: SimulatedHandle, index: int, reason: EndReason) -> None:
         del handle.open_choices[index]
