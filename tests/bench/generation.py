@@ -1,9 +1,8 @@
 """Chasqui on llama.cpp beside llama.cpp's own HTTP server: same weights, slots, context, threads and requests.
 
-`make bench-generation` runs it alone, `make bench-peers` as part of the whole. The two take turns request by
-request. What is compared is the median time between two tokens of a stream, which a moment of other load on the machine
-does not move, the time to the first token of a prompt that neither has seen, and the time to the last one; each ratio
-is the median over rounds, and its spread the quartiles.
+`make bench-generation` runs it. The two take turns request by request. What is compared is the median time between two
+tokens of a stream, which a moment of other load on the machine does not move, the time to the first token of a prompt
+that neither has seen, and the time to the last one; each ratio is the median over rounds, and its spread the quartiles.
 """
 
 from __future__ import annotations

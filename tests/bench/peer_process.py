@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 import time
+from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,10 +17,10 @@ from tests.bench import load
 from tests.support.http import post
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
-_START_SECONDS = 60
+_START_SECONDS = 180
 
 
 class PeerError(Exception):
@@ -25,12 +28,26 @@ class PeerError(Exception):
 
 
 class Peer:
-    """A context manager: runs `commands` by the names of their parts, and serves OpenAI's chat API on `port`."""
+    """A context manager: runs `commands` by the names of their parts, and serves OpenAI's chat API on `port`.
 
-    def __init__(self, port: int, model: str, commands: Mapping[str, Sequence[object]]) -> None:
+    A process that a command starts belongs to its part, unless its title contains a key of `children`, whose value is
+    then the name of its part.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        model: str,
+        commands: Mapping[str, Sequence[object]],
+        *,
+        environ: Mapping[str, str] | None = None,
+        children: Mapping[str, str] | None = None,
+    ) -> None:
         self.port = port
         self.model = model
         self._commands = commands
+        self._environ = {**os.environ, **(environ or {})}
+        self._children = children or {}
         self._directory = tempfile.TemporaryDirectory(prefix="chasqui-bench-")
         self._parts: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -40,7 +57,7 @@ class Peer:
             for name, command in self._commands.items():
                 with self._output(name).open("wb") as output:
                     self._parts[name] = subprocess.Popen(  # noqa: S603 - the bench's own commands
-                        [str(word) for word in command], stdout=output, stderr=output
+                        [str(word) for word in command], env=self._environ, stdout=output, stderr=output
                     )
             self._wait_ready()
         except BaseException:
@@ -57,8 +74,17 @@ class Peer:
         return load.body(prompt, tokens, stream=stream) | {"model": self.model}
 
     def cpu(self) -> dict[str, float]:
-        """Seconds that each part has worked, with the processes that it started."""
-        return {name: _cpu(psutil.Process(part.pid)) for name, part in self._parts.items()}
+        """Seconds that each part has worked."""
+        seconds: defaultdict[str, float] = defaultdict(float)
+        for name, part in self._parts.items():
+            for process in _tree(part.pid):
+                with suppress(psutil.NoSuchProcess):
+                    seconds[self._part_of(process, name)] += sum(process.cpu_times()[:2])
+        return dict(seconds)
+
+    def _part_of(self, process: psutil.Process, parent: str) -> str:
+        title = " ".join(process.cmdline())
+        return next((part for words, part in self._children.items() if words in title), parent)
 
     def _wait_ready(self) -> None:
         end = time.monotonic() + _START_SECONDS
@@ -78,8 +104,12 @@ class Peer:
     def _stop(self) -> None:
         # The first part is what the others lean on.
         for part in reversed(self._parts.values()):
-            part.kill()
+            processes = [*_tree(part.pid)]
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
             part.wait()
+            psutil.wait_procs(processes)
         self._directory.cleanup()
 
     def _output(self, name: str) -> Path:
@@ -89,5 +119,9 @@ class Peer:
         return "\n".join(self._output(name).read_text(errors="replace")[-2000:] for name in self._parts)
 
 
-def _cpu(process: psutil.Process) -> float:
-    return float(sum(sum(one.cpu_times()[:2]) for one in (process, *process.children(recursive=True))))
+def _tree(pid: int) -> Iterator[psutil.Process]:
+    """The process and all that it started and that still run."""
+    with suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        yield root
+        yield from root.children(recursive=True)

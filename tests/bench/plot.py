@@ -18,8 +18,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS: Final = {"server": "#264653", "edge": "#2a9d8f", "envoy": "#e9c46a"}
-# The processes of peers: a worker does what our server does, a gateway or proxy what our edge does.
-_PEERS_COLOURS: Final = {**_COLOURS, "worker": "#264653", "smg": "#f4a261", "proxy": "#e76f51"}
+# The processes that count; what stands for a peer's engine does not.
+_PEERS_COLOURS: Final = {
+    **_COLOURS,
+    "API server": "#f4a261",
+    "detokenizer": "#8ab17d",
+    "worker": "#6d597a",
+    "gateway": "#b56576",
+    "proxy": "#e76f51",
+}
 
 
 def plot(result: dict[str, Any], path: Path) -> None:
@@ -50,47 +57,59 @@ def plot(result: dict[str, Any], path: Path) -> None:
 
 
 def plot_peers(result: dict[str, Any], path: Path) -> None:
-    """Medians over the rounds and their spread: llama.cpp's server by time per token, the others by CPU time."""
-    figure, (generation, *serving) = plt.subplots(1, 3, figsize=(13, 4.2), layout="constrained")
-    for number, (side, label) in enumerate((("chasqui", "Chasqui"), ("llama_cpp", "llama.cpp's own server"))):
-        for position, sides in enumerate(result["generation"].values()):
-            steps = [1e3 * timing["step"] for timing in sides[side]]
-            parts = [(label if position == 0 else "", ("#264653", "#f4a261")[number], steps)]
-            _bar(generation, position + (number - 0.5) * 0.4, parts, 0.38)
-    generation.set_xticks(range(len(result["generation"])), [str(count) for count in result["generation"]])
-    generation.set_title("from token to token, llama.cpp with the same weights", fontsize=10)
-    generation.set_ylabel("ms")
-    generation.set_xlabel("streams")
-    _legend(generation)
-    rounds = result.get("serving", [])  # without smg and LiteLLM there are none
-    for axes, peer in zip(serving if rounds else (), ("smg", "litellm"), strict=bool(rounds)):
-        for position, side in enumerate(("chasqui", peer)):
-            parts = [(part, _PEERS_COLOURS[part], [each[side][part] for each in rounds]) for part in rounds[0][side]]
-            _bar(axes, position, parts, 0.6)
-        axes.set_xticks((0, 1), ("Chasqui", peer))
-        axes.set_title("CPU time per token, 128 streams without a model", fontsize=10)
-        axes.set_ylabel("µs")
-        _legend(axes)
+    """CPU per token and per call by process, medians over the rounds, with the lowest and the highest sum."""
+    size, rounds = result["size"], result["rounds"]
+    figure, (tokens, calls) = plt.subplots(1, 2, figsize=(13, 1.6 + 0.5 * len(rounds)), layout="constrained")
+    for axes, kind in ((tokens, "cpu_per_token"), (calls, "cpu_per_call")):
+        sums = {name: [_counted(each[kind]) for each in done] for name, done in rounds.items()}
+        limit = _limit([statistics.median(values) for values in sums.values()])
+        for name, done in rounds.items():
+            _bar(axes, name, [each[kind] for each in done], sums[name], limit)
+        axes.set_xlim(0, limit)
+        axes.invert_yaxis()
+        axes.set_xlabel("µs")
+    tokens.set_title(f"CPU time per token, {size['streams']} streams of {size['tokens']} tokens at {result['pace']}/s")
+    calls.set_title("CPU time per call of one token")
+    _legend(figure, (tokens, calls))
     _save(figure, result["machine"], path)
 
 
-def _bar(axes: Axes, position: float, parts: Sequence[tuple[str, str, list[float]]], width: float) -> None:
-    """Medians of parts (name, colour, one value per round) on each other, and the lowest and highest sum."""
-    below = 0.0
-    for name, colour, values in parts:
-        height = statistics.median(values)
-        axes.bar(position, height, width, bottom=below, color=colour, label=name or None)
-        below += height
-    sums = [sum(each) for each in zip(*(values for _, _, values in parts), strict=True)]
-    spread = [[max(below - min(sums), 0.0)], [max(max(sums) - below, 0.0)]]
-    axes.errorbar(position, below, spread, color="black", capsize=3, linewidth=1)
-    axes.annotate(f"{below:.0f}", (position, max(sums)), ha="center", va="bottom", fontsize=9)
+def _counted(cpu: dict[str, float]) -> float:
+    return sum(value for process, value in cpu.items() if process in _PEERS_COLOURS)
 
 
-def _legend(axes: Axes) -> None:
-    """Above the bars."""
-    axes.set_ylim(top=1.5 * axes.get_ylim()[1])
-    axes.legend(loc="upper left")
+def _limit(sums: list[float]) -> float:
+    """Where the axis ends: a bar that is far longer than all others is cut, or those could not be told apart."""
+    *_, second, longest = sorted(sums)
+    return 1.4 * (second if longest > 2 * second else longest)
+
+
+def _bar(axes: Axes, name: str, rounds: list[dict[str, float]], sums: list[float], limit: float) -> None:
+    """The medians of the processes beside each other, and what they are together."""
+    left = 0.0
+    for process in rounds[0]:
+        if process in _PEERS_COLOURS:
+            width = statistics.median(each[process] for each in rounds)
+            axes.barh(name, width, left=left, color=_PEERS_COLOURS[process], label=process.replace("envoy", "Envoy"))
+            left += width
+    middle = statistics.median(sums)
+    if middle > limit:
+        text = f"{middle:.0f} (cut off)"
+        axes.annotate(text, (limit, name), (-6, 0), textcoords="offset points", ha="right", va="center", color="white")
+        return
+    spread = [[middle - min(sums)], [max(sums) - middle]]
+    axes.errorbar(middle, name, xerr=spread, color="black", capsize=3, linewidth=1)
+    axes.annotate(
+        f"{middle:.0f}", (max(max(sums), left), name), (4, 0), textcoords="offset points", va="center", fontsize=9
+    )
+
+
+def _legend(figure: Figure, all_axes: Sequence[Axes]) -> None:
+    """Below the panels, each process once."""
+    found = {
+        label: handle for axes in all_axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=len(found))
 
 
 def _save(figure: Figure, machine: dict[str, str], path: Path) -> None:

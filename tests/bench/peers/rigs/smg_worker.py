@@ -2,7 +2,7 @@
 
 `python smg_worker.py PORT TOKENISER_DIRECTORY PACE` runs in the peers' environment. All streams share one clock of PACE
 steps a second, as the sequences of a batch do, and each gets one message per token, as the protocol wants it: the least
-that such a worker costs in Python.
+that such a worker costs in Python. A request for one token is answered at once.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Worker(rpc.TrtllmServiceServicer):  # type: ignore[misc]
         prompt = len(request.tokenized.input_token_ids)
         tokens = [_FIRST_TOKEN + 7 * index % _TOKENS for index in range(request.max_tokens)]
         for count, token in enumerate(tokens, 1):
-            await self._clock.step()
+            if len(tokens) > 1:
+                await self._clock.step()
             chunk = pb.GenerateStreamChunk(token_ids=[token], prompt_tokens=prompt, completion_tokens=count)
             yield pb.GenerateResponse(request_id=request.request_id, chunk=chunk)
         end = pb.GenerateComplete(
