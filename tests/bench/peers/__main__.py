@@ -13,11 +13,12 @@ import json
 import time
 from contextlib import ExitStack
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 
+from tests.bench.load import WrongAnswerError
 from tests.bench.machine import describe
 from tests.bench.peer_process import PeerError
 from tests.bench.peers.contenders import PEERS, Contender, Stage
@@ -28,8 +29,8 @@ from tests.bench.serving import OUTPUT, PACE, SETTINGS
 from tests.support.service import Service
 from tests.support.tensorrt_llm.release import write_checkpoint
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+_WARM_UP = Size(streams=32, tokens=10, calls=64, singles=2)
+_FAILURES = (PeerError, WrongAnswerError, OSError)
 
 
 def main() -> None:
@@ -40,7 +41,7 @@ def main() -> None:
     began = time.monotonic()
     with Progress(console=console) as progress, ExitStack() as stack:
         contenders, skipped = _started(arguments.only, progress, stack)
-        rounds = _rounds(contenders, size, arguments.rounds, progress)
+        rounds = _rounds(contenders, skipped, size, arguments.rounds, progress)
     result: dict[str, Any] = {
         "machine": describe(),
         "pace": PACE,
@@ -54,7 +55,7 @@ def main() -> None:
     console.print(", ".join([*describe().values(), f"{time.monotonic() - began:.0f} s"]))
     console.print(table(result))
     for name, reason in skipped.items():
-        console.print(f"{name} is left out: {reason}")
+        console.print(f"{name} is left out: {reason.splitlines()[-1]}", markup=False)
     console.print(f"{OUTPUT / 'peers.json'} and {OUTPUT / 'peers.png'} are written.")
 
 
@@ -70,39 +71,45 @@ def _arguments() -> argparse.Namespace:
 
 
 def _started(names: list[str], progress: Progress, stack: ExitStack) -> tuple[dict[str, Contender], dict[str, str]]:
-    """Chasqui and the peers that serve until `stack` is closed, and why the others do not."""
+    """Chasqui and the peers, warm, until `stack` is closed; and why other peers are left out."""
     OUTPUT.mkdir(parents=True, exist_ok=True)
     directory = write_checkpoint((OUTPUT / "tokenizer").resolve())
     services = (Service(**SETTINGS, simulated_rate=rate, model_name=directory) for rate in (PACE, 0))
     stage = Stage(directory, *(stack.enter_context(service) for service in services))
     contenders, skipped = {"Chasqui": stage.chasqui}, {}
+    measure(stage.chasqui, _WARM_UP)
     task = progress.add_task("starting", total=len(names))
     for name in names:
-        entry = PEERS[name]
         progress.update(task, description=f"starting {name}")
-        skipped[name] = entry.missing()
-        if not skipped[name]:
-            try:
-                contenders[name] = entry.contender(stack.enter_context(entry.peer(stage)))
-            except PeerError as error:
-                skipped[name] = str(error)
+        try:
+            peer = PEERS[name].installed(stage)
+            contenders[name] = PEERS[name].contender(stack.enter_context(peer))
+            measure(contenders[name], _WARM_UP)
+        except _FAILURES as error:
+            contenders.pop(name, None)
+            skipped[name] = str(error)
         progress.advance(task)
-    return contenders, {name: reason for name, reason in skipped.items() if reason}
+    return contenders, skipped
 
 
-def _rounds(contenders: Mapping[str, Contender], size: Size, count: int, progress: Progress) -> dict[str, list[Round]]:
+def _rounds(
+    contenders: dict[str, Contender], skipped: dict[str, str], size: Size, count: int, progress: Progress
+) -> dict[str, list[Round]]:
+    """`count` rounds of each contender. A peer that fails in one goes from `contenders` to `skipped`."""
     rounds: dict[str, list[Round]] = {name: [] for name in contenders}
-    names = list(contenders)
-    task = progress.add_task("warming up", total=len(names) * (count + 1))
-    warm_up = Size(size.streams, 10, size.calls // 4, 2)
-    for name in names:
-        measure(contenders[name], warm_up)
-        progress.advance(task)
+    task = progress.add_task("measuring", total=len(contenders) * count)
     for number in range(count):
+        names = list(contenders)
         first = number % len(names)
         for name in names[first:] + names[:first]:
             progress.update(task, description=f"round {number + 1}: {name}")
-            rounds[name].append(measure(contenders[name], size))
+            try:
+                rounds[name].append(measure(contenders[name], size))
+            except _FAILURES as error:
+                if name == "Chasqui":
+                    raise
+                del contenders[name], rounds[name]
+                skipped[name] = f"failed in round {number + 1}: {error}"
             progress.advance(task)
     return rounds
 

@@ -14,7 +14,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.bench.peer_process import Peer
+from tests.bench.peer_process import Peer, PeerError
 from tests.bench.serving import OUTPUT, PACE, cpu_of
 from tests.support.ports import free_port
 
@@ -103,11 +103,12 @@ class Entry:
         found = {each.name.replace("_", "-").lower(): each.version for each in distributions(path=path)}
         return {name: found[name] for name in self.packages if name in found}
 
-    def missing(self) -> str:
-        """Why it cannot be measured here; empty if it can."""
-        versions = self.versions()
-        absent = [name for name in self.packages if name not in versions]
-        return f"{', '.join(absent)} not installed in {_ENVIRONMENTS / self.environment}" if absent else ""
+    def installed(self, stage: Stage) -> Peer:
+        """The peer, to be started. PeerError if it is not installed."""
+        absent = set(self.packages) - set(self.versions())
+        if absent:
+            raise PeerError(f"{', '.join(sorted(absent))} not installed in {_ENVIRONMENTS / self.environment}")
+        return self.peer(stage)
 
     def described(self) -> dict[str, Any]:
         """What `peers.json` has about it."""
