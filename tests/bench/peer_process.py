@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
-_START_SECONDS = 180
+_START_SECONDS = 300
 
 
 class PeerError(Exception):
