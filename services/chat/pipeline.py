@@ -12,6 +12,7 @@ from services.chat.accounting.call_facts import CallFacts, ServedModel, lost_ori
 from services.chat.accounting.call_spans import operation_of
 from services.chat.answer.call import ChatCall
 from services.chat.answer.form import form_of
+from services.chat.answer.kept_tokens import KeptTokens
 from services.chat.request.generation import generation_of
 from services.chat.request.tier import tier_of
 from services.chat.scheduling.call_time import CallTime
@@ -192,16 +193,18 @@ class ChatPipeline:
         self, call: ChatCall, generation: Generation, reservation: Reservation, remaining: float | None
     ) -> None:
         """Queue a call for the engine. A flex call is accepted when the engine takes it: before, it may be refused."""
-        tokens = len(generation.prompt) + generation.max_tokens
+        prompt, tokens = len(generation.prompt), len(generation.prompt) + generation.max_tokens
+        if reservation.tier is not ServiceTier.FLEX:
+            self._admission.queue(
+                reservation, tokens, lambda: call.attach(self._engine.submit(generation, call)), remaining=remaining
+            )
+            call.accept(prompt)
+            return
+        kept = KeptTokens(generation, call)
 
         def start() -> None:
-            call.accept(len(generation.prompt))
-            call.attach(self._engine.submit(generation, call))
-
-        if reservation.tier is not ServiceTier.FLEX:
-            self._admission.queue(reservation, tokens, start, remaining=remaining)
-            call.accept(len(generation.prompt))
-            return
+            call.accept(prompt)
+            call.attach(self._engine.submit(kept.generation, kept))
 
         def limit_wait() -> None:
             call.start_within(self._settings.flex_wait, lambda: self._admission.flex_unavailable(reservation))
@@ -215,7 +218,7 @@ class ChatPipeline:
             tokens,
             start,
             remaining=remaining,
-            preempt=lambda: call.preempt(queue_again),
+            preempt=lambda: call.preempt(kept, queue_again),
             streamed=call.outbox.streamed,
         )
         limit_wait()

@@ -53,6 +53,11 @@ class Sampling:
     seed: int | None = None
     logit_bias: Mapping[int, float] = field(default_factory=dict)
 
+    @property
+    def is_greedy(self) -> bool:
+        """Whether the most probable token is always taken, so that all choices are identical."""
+        return self.temperature == 0 or self.top_k == 1 or self.top_p == 0
+
 
 NORMAL_PRIORITY: Final = 0.5
 
@@ -75,6 +80,35 @@ class Generation:
     # Also of the prompt's tokens, and of one that ends a choice, with no data; with top_logprobs, where the engine can.
     prompt_logprobs: bool = False
     priority: float = NORMAL_PRIORITY  # 0 to 1; an engine that has priorities serves higher ones first
+    reports_ids: bool = False  # token deltas have the ids of their tokens, also where they have text
+    # Of an interrupted generation, the tokens that its choice has already: the engine pushes those that follow. Prompt,
+    # max_tokens and min_tokens are those of the whole.
+    generated: Sequence[int] = ()
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether it may be interrupted and resumed, with any answer as likely as without the interruption.
+
+        Not with several choices, which would go on from different tokens; nor with a grammar, which an engine enforces
+        from its beginning; nor with a seed that matters, because the random numbers begin anew.
+        """
+        seeded = self.sampling.seed is not None and not self.sampling.is_greedy
+        return self.n == 1 and self.grammar is None and not seeded and not self.prompt_logprobs
+
+    @property
+    def context(self) -> Sequence[int]:
+        """The tokens that the engine goes on behind: the prompt, and what is generated already."""
+        return [*self.prompt, *self.generated] if self.generated else self.prompt
+
+    @property
+    def tokens_left(self) -> int:
+        """Tokens of each choice that may still be generated."""
+        return self.max_tokens - len(self.generated)
+
+    @property
+    def min_tokens_left(self) -> int:
+        """Tokens of each choice that must still be generated before one that ends it."""
+        return max(self.min_tokens - len(self.generated), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +128,7 @@ class TokenLogprob:
 class TokenDelta:
     """The next tokens of a choice: as text, or as ids that the tokenizer's decoder turns into text.
 
+    With text, ids are there for generations that ask for them; fewer than `tokens` where the engine does not know all.
     With log probabilities asked for, `logprobs` holds all bytes of the delta, and text and ids are not read. Not
     frozen, because freezing makes construction three times as slow and this is made per token.
     """

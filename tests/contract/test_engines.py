@@ -129,6 +129,22 @@ async def test_a_cancelled_generation_ends_soon_and_releases_its_slot(engine: En
     assert engine.heartbeat().running == 0
 
 
+@pytest.mark.parametrize("there", [1, 5, 11])
+async def test_a_generation_that_was_interrupted_goes_on_behind_the_tokens_that_it_has(
+    engine: Engine, there: int
+) -> None:
+    wanted = generation(engine, "1 2 3 4 5 6", max_tokens=12, sampling=Sampling(temperature=0), reports_ids=True)
+    ids = [token for delta in (await run(engine, wanted)).deltas for token in delta.ids]
+    assert len(ids) == 12
+    resumed = await run(engine, replace(wanted, generated=ids[:there]))
+    assert (resumed.tokens(), resumed.ends[0].prompt_tokens) == (12 - there, len(wanted.prompt))
+    assert resumed.ends[0].cached_tokens <= len(wanted.prompt)
+    assert [end.reason for end in resumed.choice_ends] == [EndReason.LENGTH]
+    # The double of TensorRT-LLM answers by the length of its prompt.
+    if not engine.model.fingerprint.startswith("tensorrt-llm"):
+        assert [token for delta in resumed.deltas for token in delta.ids] == ids[there:]
+
+
 async def test_no_delta_follows_a_cancel(engine: Engine) -> None:
     sink = RecordingSink()
     handle = engine.submit(generation(engine, max_tokens=900), sink)

@@ -57,6 +57,19 @@ async def test_ignoring_the_end_of_the_answer_leaves_only_the_caller_s_stop_toke
     assert sink.tokens() == 200
 
 
+async def test_a_resumed_request_carries_what_is_generated_as_context_and_what_is_left_as_limits(
+    start: StartedEngines,
+) -> None:
+    engine = await start()
+    penalties = Sampling(temperature=0, presence_penalty=0.5)
+    sink = await run(engine, sampling=penalties, max_tokens=20, min_tokens=8, generated=(300, 301, 302))
+    context, params = list(start.submitted["prompt"]), start.submitted["params"]
+    assert context[-3:] == [300, 301, 302]
+    prompt = len(context) - 3
+    assert (params.max_tokens, params.min_tokens, params.prompt_ignore_length) == (17, 5, prompt)
+    assert (sink.ends[0].prompt_tokens, sink.tokens() <= 17) == (prompt, True)
+
+
 async def test_no_parameters_object_is_used_twice(start: StartedEngines) -> None:
     engine = await start()
     await run(engine, n=3)

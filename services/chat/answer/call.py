@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -18,7 +17,7 @@ from services.chat.answer.logprobs import entry_of
 from services.chat.answer.outbox import MOST_UNREAD
 from services.chat.answer.rate_limits import show_rate_limits
 from services.chat.answer.usage import timings_of, usage_of
-from services.engine.api import End, EndReason, EngineTimings
+from services.engine.api import ChoiceEnd, End, EndReason, EngineTimings
 from services.errors import ChasquiError, EngineFailed, SlowReader, UnsupportedParameter
 from services.telemetry import outcome
 
@@ -27,8 +26,9 @@ if TYPE_CHECKING:
 
     from services.chat.accounting.call_facts import CallFacts
     from services.chat.answer.form import AnswerForm
+    from services.chat.answer.kept_tokens import KeptTokens
     from services.chat.answer.outbox import Outbox
-    from services.engine.api import ChoiceEnd, Handle, TokenDelta, TokenLogprob
+    from services.engine.api import Handle, TokenDelta, TokenLogprob
     from services.engine.model.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,8 @@ class ChatCall:
         self._latest_start: Deadline | None = None
         self._unscored_echo = form.echo
         self._accepted = False
-        self._queue_again: Callable[[], None] | None = None  # while it gives up its slots
+        # While it gives up its slots: what it keeps, and what is called then.
+        self._preempted: tuple[KeptTokens, Callable[[], None]] | None = None
         self._closed = False  # no more events are for the caller
         self._recorded = False
 
@@ -104,15 +105,17 @@ class ChatCall:
             self._latest_start.cancel()
         self._run.submit(handle)
 
-    def preempt(self, queue_again: Callable[[], None]) -> bool:
+    def preempt(self, kept: KeptTokens, queue_again: Callable[[], None]) -> bool:
         """Give up the slots for a call that may not wait; `queue_again` is called when the engine has ended this one.
 
-        False, and nothing happens, if the caller may have some of the answer.
+        It then goes on behind the tokens that are `kept`, or begins again. False, and nothing happens, if it can do
+        neither: its caller may have some of the answer, and streams have no pauses.
         """
-        begun = self._form.echo or any(choice.ended for choice in self._choices)
-        if self._closed or begun or not self.outbox.can_begin_again:
+        resumes = kept.resumable and not self.outbox.streamed
+        begins_again = self.outbox.can_begin_again and not self._form.echo
+        if self._closed or any(choice.ended for choice in self._choices) or not (resumes or begins_again):
             return False
-        self._queue_again = queue_again
+        self._preempted = kept, queue_again
         self._run.cancel()
         return True
 
@@ -124,10 +127,15 @@ class ChatCall:
         self.end(End(prompt_tokens, 0, 0, EngineTimings()))
 
     def start_within(self, seconds: float, error: Callable[[], ChasquiError]) -> None:
-        """Fail with an error unless the engine has the call, or the call has ended, by then."""
+        """Fail with an error unless the engine has the call, or the call has ended, by then; nothing is billed then."""
         if self._run.submitted or self._recorded:
             return
-        self._latest_start = Deadline(seconds, lambda: self.fail(error()))
+
+        def give_up() -> None:
+            self._forget()
+            self.fail(error())
+
+        self._latest_start = Deadline(seconds, give_up)
 
     def expire_after(self, seconds: float, error: ChasquiError) -> None:
         """Fail with `error` unless the call has ended by then."""
@@ -185,35 +193,52 @@ class ChatCall:
 
     def end(self, end: End) -> None:
         """Complete the answer, unless the call has ended for the caller before, and record the usage."""
-        if self._queue_again is not None and not self._closed:
-            self._begin_again(self._queue_again)
-            return
-        timings = replace(end.timings, queue=self._run.queue_seconds + end.timings.queue)
+        if self._preempted is not None and not self._closed:
+            (kept, queue_again), self._preempted = self._preempted, None
+            if self._waits_again(kept, end):
+                queue_again()
+                return
+        end = self._run.total(end)
         seconds = time.monotonic() - self._facts.received
         try:
             tokens = self.outbox.tokens
             self._cost = self._facts.model.price.cost(end.prompt_tokens, end.cached_tokens, tokens)
             self.usage = usage_of(end, tokens, self._cost)
-            self._complete(end, timings, seconds)
+            self._complete(end, seconds)
         except Exception as error:  # noqa: BLE001 - logged
             self._recorded = True  # there is nothing left to cancel
             self._break(error)
         finally:
-            self._record(end.error, timings, seconds)
+            self._record(end, seconds)
 
-    def _begin_again(self, queue_again: Callable[[], None]) -> None:
-        """The slots are given up: drop what was generated, neither sent nor billed, and queue the call again."""
-        self._queue_again = None
+    def _waits_again(self, kept: KeptTokens, end: End) -> bool:
+        """Whether the engine has more to do for a call that gave its slots up: the rest, or all of it again.
+
+        It may have ended, or failed, before its cancellation.
+        """
+        if end.error is not None or all(choice.ended for choice in self._choices):
+            return False
+        if not (kept.resumable and self.outbox.tokens):
+            kept.drop()
+            self._forget()
+        elif kept.generation.tokens_left:
+            self._run.interrupt(end)
+        else:
+            self.choice_end(ChoiceEnd(0, EndReason.LENGTH))
+            return False
+        return True
+
+    def _forget(self) -> None:
+        """Drop what was generated, which was neither sent nor billed."""
         self.outbox.begin_again()
         self._choices = self._new_choices()
         self._run.begin_again()
-        queue_again()
 
     def _new_choices(self) -> list[Choice]:
         form, decoder = self._form, self._tokenizer.decoder
         return [Choice(index, form, decoder(), self.outbox, keeps_output=self._keeps_output) for index in range(form.n)]
 
-    def _complete(self, end: End, timings: EngineTimings, seconds: float) -> None:
+    def _complete(self, end: End, seconds: float) -> None:
         """The end of the answer, unless the call has ended for the caller before."""
         if self._closed:
             return
@@ -222,7 +247,7 @@ class ChatCall:
             self.outcome = outcome.FAILED
             self.outbox.fail(self._failure(end))
             return
-        measured = timings_of(timings, self._facts.tokenize_seconds, seconds)
+        measured = timings_of(end.timings, self._facts.tokenize_seconds, seconds)
         shared = self._facts.shared_prompt
         self.outbox.complete(stream_pb2.Completed(usage=self.usage, timings=measured, shared_prompt=shared))
         self._closed = True
@@ -250,7 +275,7 @@ class ChatCall:
             self._run.withdraw()
             self.end(End(0, 0, 0, EngineTimings()))
 
-    def _record(self, error: str | None, timings: EngineTimings, seconds: float) -> None:
+    def _record(self, end: End, seconds: float) -> None:
         """The one place where the usage of a call is recorded, on every way to its end."""
         self._recorded = True
         for timer in (self._deadline, self._latest_start):
@@ -261,11 +286,11 @@ class ChatCall:
             UsageRecord(
                 facts=self._facts,
                 outcome=self.outcome,
-                error=error,
+                error=end.error,
                 finish_reasons=[choice.finish_reason for choice in self._choices if choice.finish_reason is not None],
                 usage=self.usage,
                 cost=self._cost,
-                timings=timings,
+                timings=end.timings,
                 seconds=seconds,
                 output=["".join(choice.output) for choice in self._choices] if self._keeps_output else [],
             )

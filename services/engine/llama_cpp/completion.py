@@ -35,8 +35,10 @@ def completion_request(
         request["id_slot"] = slot
     if generation.grammar is not None:
         request["grammar"] = generation.grammar
-    elif generation.min_tokens and not generation.ignore_eos:
-        request["grammar"] = _at_least(generation.min_tokens, text_tokens, generation.stop_token_ids)
+    elif generation.min_tokens_left and not generation.ignore_eos:
+        request["grammar"] = _at_least(generation.min_tokens_left, text_tokens, generation.stop_token_ids)
+    if generation.reports_ids:
+        request["return_tokens"] = request["verbose"] = True
     if generation.top_logprobs is not None or generation.stop_token_ids:
         # At least 1: with 0, llama.cpp returns neither log probabilities nor token ids.
         request["n_probs"] = max(generation.top_logprobs or 0, 1)
@@ -47,9 +49,9 @@ def _sampled(generation: Generation) -> dict[str, Any]:
     """The prompt, the length, and how tokens are sampled."""
     sampling = generation.sampling
     request: dict[str, Any] = {
-        "prompt": list(generation.prompt),
+        "prompt": list(generation.context),
         "stream": True,
-        "max_tokens": generation.max_tokens,
+        "max_tokens": generation.tokens_left,
         "n": generation.n,
         "ignore_eos": generation.ignore_eos,
         "temperature": sampling.temperature,
@@ -129,10 +131,12 @@ class CompletionState:
         # A prompt that was scored is in the cache because all of it was computed for this call.
         self._cacheable_tokens = 0 if generation.prompt_logprobs else len(generation.prompt)
         self._top = generation.top_logprobs
-        self._min_tokens = generation.min_tokens
+        self._min_tokens = generation.min_tokens_left
         self._shows_ends = generation.prompt_logprobs
         self._stop_ids = generation.stop_token_ids
         self._counted = [0] * generation.n
+        self._reports_ids = generation.reports_ids
+        self._ids: list[int] = []  # of tokens that are not delivered yet
 
     def events(self, message: dict[str, Any]) -> Iterator[TokenDelta | ChoiceEnd]:
         """The events of a message. An error message fails the whole generation and sets `error`.
@@ -150,6 +154,8 @@ class CompletionState:
         predicted: int = timings["predicted_n"] if timings is not None else 0
         for choice in message.get("choices", ()):
             if choice["index"] in self.open_choices:
+                if self._reports_ids and predicted:  # reports of the prefill have an id, too
+                    self._ids += message["__verbose"]["tokens"]
                 yield from self._choice_events(choice, predicted)
             if self.error is not None:
                 return
@@ -176,7 +182,10 @@ class CompletionState:
         new = max(predicted - self._counted[index], 0)
         if new or text:
             self._counted[index] += new
-            yield TokenDelta(index, new, text=text, logprobs=self._logprobs(logprobs))
+            delta = TokenDelta(index, new, text=text, logprobs=self._logprobs(logprobs))
+            if self._reports_ids and text:  # ids without text would be decoded
+                delta.ids, self._ids = self._ids, []
+            yield delta
         if finish is not None:
             self.open_choices.discard(index)
             yield ChoiceEnd(index, EndReason.STOP if finish == "stop" else EndReason.LENGTH)

@@ -181,7 +181,7 @@ class LlamaCppEngine:
         """Start waiting generations while there are slots for all of their choices."""
         while (handle := self._slots.start_next()) is not None:
             handle.started = time.monotonic()
-            handle.core_slot = self._prompt_cache.take(handle.generation.prompt, handle.generation.n)
+            handle.core_slot = self._prompt_cache.take(handle.generation.context, handle.generation.n)
             self._pool.submit(self._run, handle)
 
     def _run(self, handle: LlamaCppHandle) -> None:

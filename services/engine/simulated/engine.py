@@ -1,7 +1,7 @@
 """The simulated engine: deterministic token ids at a fixed rate, for benchmarks and tests without inference.
 
 It uses the tokenizer, template and context of a real model file, and steps like TensorRT-LLM: each step adds one token
-to every running generation. Ids depend only on the prompt, the seed and the choice.
+to every running generation. Ids depend only on the prompt, the seed, the choice and the position.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class _Choice:
     offset: int
     length: int
     reason: EndReason
-    sent: int = 0
+    sent: int  # tokens
 
 
 @dataclass(slots=True, eq=False)
@@ -171,9 +171,10 @@ class SimulatedEngine:
         key = f"{generation.sampling.seed or 0}:{index}:{','.join(map(str, generation.prompt))}"
         offset = zlib.crc32(key.encode())
         natural = max(_SHORTEST_CHOICE + offset % (_LONGEST_CHOICE - _SHORTEST_CHOICE), generation.min_tokens)
+        there = len(generation.generated)
         if generation.ignore_eos or natural >= generation.max_tokens:
-            return _Choice(index, offset, generation.max_tokens, EndReason.LENGTH)
-        return _Choice(index, offset, natural, EndReason.STOP)
+            return _Choice(index, offset, generation.max_tokens, EndReason.LENGTH, there)
+        return _Choice(index, offset, natural, EndReason.STOP, there)
 
     def _schedule(self) -> None:
         if self._timer is None and self._slots:

@@ -18,7 +18,7 @@ from services.engine.tensorrt_llm.generation import (
     UnexplainedEndError,
 )
 from services.engine.tensorrt_llm.logprobs import LogprobsError
-from services.engine.tensorrt_llm.request import end_ids, is_greedy, sampling_params
+from services.engine.tensorrt_llm.request import end_ids, sampling_params
 from services.tasks import background_task
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Driver:
             self._cancel_soon,
             self.progress,
             self._token_bytes,
-            copies=generation.n > 1 and is_greedy(generation.sampling),
+            copies=generation.n > 1 and generation.sampling.is_greedy,
         )
         self.slots.queue(handle)
         self._loop.call_soon(self._dispatch)
@@ -141,7 +141,7 @@ class Driver:
         generation = handle.generation
         try:
             result = self._llm.generate_async(
-                {"prompt_token_ids": list(generation.prompt)},
+                {"prompt_token_ids": list(generation.context)},
                 sampling_params(self._runtime, generation, _seed(generation, submission), self._checkpoint),
                 streaming=True,
                 trace_headers=generation.trace_headers or None,
@@ -182,6 +182,8 @@ class Driver:
 
     def _cancel(self, handle: TensorRtLlmHandle, choice: int | None) -> None:
         """End choices for the caller, and abort the submissions that have no open choice left."""
+        for submission, result in handle.results.items():
+            handle.take_cached_tokens(submission, result)
         for index in sorted(handle.choices) if choice is None else [choice]:
             if index in handle.choices:
                 handle.end_choice(index, EndReason.CANCELLED)

@@ -94,7 +94,7 @@ class TensorRtLlmHandle:
                     reported = output.logprobs[sent : sent + length]
                     push(submission, shown, token_logprobs(shown, reported, top, self.token_bytes))
                 sent = count
-                if length < len(fresh) and self.generation.min_tokens:
+                if length < len(fresh) and self.generation.min_tokens_left:
                     self._stop(submission, result)
         if output is not None:
             self._take_metrics(submission, result, output)
@@ -102,14 +102,14 @@ class TensorRtLlmHandle:
 
     def _length_before_end(self, fresh: list[int], sent: int) -> int:
         """How many of the fresh ids come before one that ends the choice; none does before min_tokens."""
-        first = max(0, self.generation.min_tokens - sent)
+        first = max(0, self.generation.min_tokens_left - sent)
         return next((i for i, token in enumerate(fresh) if i >= first and token in self.end_ids), len(fresh))
 
     def _stop(self, submission: int, result: Any) -> None:
         """End choices at a token that the engine takes for an ordinary one, and have the submission aborted."""
         choices = self.open_choices(submission)
         if choices:
-            self._take_cached_tokens(submission, result)
+            self.take_cached_tokens(submission, result)
             for choice in choices:
                 self.end_choice(choice, EndReason.STOP)
             self.on_cancel(self, choices[0])
@@ -160,13 +160,13 @@ class TensorRtLlmHandle:
         end = End(prompt, min(self.cached_tokens, prompt), self.completion_tokens, self._timings(), error)
         deliver_end(self.sink, end)
 
-    def _take_cached_tokens(self, submission: int, result: Any) -> None:
+    def take_cached_tokens(self, submission: int, result: Any) -> None:
         """Only of the first submission: the others reuse the KV cache that it has just filled."""
         if not submission:
             self.cached_tokens = result.cached_tokens or 0
 
     def _take_metrics(self, submission: int, result: Any, output: Any) -> None:
-        self._take_cached_tokens(submission, result)
+        self.take_cached_tokens(submission, result)
         if submission or output.request_perf_metrics is None:
             return
         moments = output.request_perf_metrics.timing_metrics

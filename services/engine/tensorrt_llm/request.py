@@ -12,11 +12,6 @@ if TYPE_CHECKING:
     from services.engine.tensorrt_llm.runtime import Runtime
 
 
-def is_greedy(sampling: Sampling) -> bool:
-    """Whether all choices of a generation are identical by definition."""
-    return sampling.temperature == 0 or sampling.top_k == 1 or sampling.top_p == 0
-
-
 def end_ids(generation: Generation, checkpoint: Checkpoint) -> frozenset[int]:
     """The tokens that end a choice; they are neither pushed nor counted."""
     own = () if generation.ignore_eos else checkpoint.end_ids
@@ -36,7 +31,7 @@ def sampling_params(runtime: Runtime, generation: Generation, seed: int, checkpo
         "end_id": own,
         "pad_id": own,
         "ignore_eos": generation.ignore_eos,
-        "max_tokens": generation.max_tokens,
+        "max_tokens": generation.tokens_left,
         "seed": seed,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
@@ -61,8 +56,8 @@ def _ends(generation: Generation, checkpoint: Checkpoint) -> dict[str, Any]:
     With min_tokens the engine only masks `end_id`, so it is sent no other end token; TensorRtLlmHandle.read ends the
     choice at those. Without an end token it would mask the last token of the vocabulary (TensorRT-LLM#12358).
     """
-    if generation.min_tokens:
-        return {} if generation.ignore_eos else {"min_tokens": generation.min_tokens}
+    if generation.min_tokens_left:
+        return {} if generation.ignore_eos else {"min_tokens": generation.min_tokens_left}
     others = end_ids(generation, checkpoint) - (set() if generation.ignore_eos else {checkpoint.end_ids[0]})
     return {"stop_token_ids": sorted(others) or None}
 

@@ -19,7 +19,7 @@ from services.accounts.prices.price import price_of
 from services.chat.accounting.call_facts import CallFacts, CallIds, CallOrigin, ServedModel
 from services.chat.answer.call import ChatCall
 from services.chat.answer.form import AnswerForm, ToolUse
-from services.chat.answer.outbox import BATCH, MOST_UNREAD, AwaitedOutbox
+from services.chat.answer.outbox import MOST_UNREAD, AwaitedOutbox
 from services.engine.api import ChoiceEnd, EndReason, TokenDelta, deliver_end
 from services.errors import ChasquiError, DeadlineExceeded, EngineFailed, FlexUnavailable
 from services.service_tier import ServiceTier
@@ -443,74 +443,6 @@ async def test_a_call_that_the_engine_has_got_is_not_refused_any_more() -> None:
     played.call.start_within(0.0, lambda: FlexUnavailable(1.0))
     await asyncio.sleep(0.05)
     assert played.handle.cancels == []
-
-
-def _queued_again(played: Played) -> list[FakeHandle]:
-    """Preempt a call, and have the engine end it; the handles that it gets when it is queued again."""
-    handles: list[FakeHandle] = []
-    assert played.call.preempt(lambda: handles.append(FakeHandle()))
-    assert (played.handle.cancels, handles) == ([None], [])
-    played.call.choice_end(ChoiceEnd(0, EndReason.CANCELLED))
-    played.call.end(an_end())
-    assert played.records == []
-    [handle] = handles
-    played.call.attach(handle)
-    return handles
-
-
-async def test_a_preempted_call_begins_again_and_its_caller_gets_one_answer_and_pays_for_one() -> None:
-    played = start(streamed=False)
-    for text in ("An answer", " that is lost"):
-        played.call.token_delta(text_delta(text))
-    _queued_again(played)
-    played.call.token_delta(text_delta("Another"))
-    played.call.choice_end(_stop())
-    played.call.end(an_end())
-    [events] = await all_taken(played.outbox)
-    assert [event.WhichOneof("event") for event in events] == ["started", "delta", "finish", "completed"]
-    assert _texts(events) == {0: "Another"}
-    assert [(record.outcome, record.usage.completion_tokens) for record in played.records] == [("completed", 1)]
-
-
-async def test_a_streamed_call_can_be_preempted_until_its_first_token_only() -> None:
-    played = start(streamed=True)
-    await played.outbox.take()
-    _queued_again(played)
-    played.call.token_delta(text_delta("A"))
-    assert not played.call.preempt(lambda: None)
-    played.call.choice_end(_stop())
-    played.call.end(an_end())
-    [events] = await all_taken(played.outbox)
-    assert _texts(events) == {0: "A"}
-
-
-async def test_a_call_of_which_a_batch_was_sent_or_a_choice_is_complete_is_not_preempted() -> None:
-    long = start(streamed=False)
-    long.call.token_delta(text_delta("x" * BATCH))
-    assert not long.call.preempt(lambda: None)
-    await long.outbox.take()
-    assert not long.call.preempt(lambda: None)
-    two = start(streamed=False, n=2)
-    two.call.choice_end(_stop(1))
-    assert not two.call.preempt(lambda: None)
-    echoing = start(streamed=False, echo="Hello")
-    assert not echoing.call.preempt(lambda: None)
-
-
-@pytest.mark.parametrize("ended", [False, True])
-async def test_a_preempted_call_whose_caller_leaves_is_recorded_once_and_not_queued_again(ended: bool) -> None:
-    played = start(streamed=False)
-    played.call.token_delta(text_delta("A"))
-    again: list[str] = []
-    assert played.call.preempt(lambda: again.append("again"))
-    if ended:
-        played.call.end(an_end())
-    played.call.close()
-    if not ended:
-        played.call.end(an_end())
-    assert again == ["again"] * ended
-    assert [record.outcome for record in played.records] == ["cancelled"]
-    assert played.handle.cancels.count(None) <= 2
 
 
 @pytest.mark.parametrize(("seconds", "outcome"), [(0.02, "deadline"), (60.0, "cancelled")])

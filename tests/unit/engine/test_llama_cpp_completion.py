@@ -22,6 +22,35 @@ def message(
     }
 
 
+def with_ids(message: dict[str, Any], *ids: int) -> dict[str, Any]:
+    """The message with the ids that it has where they are asked for."""
+    return message | {"__verbose": {"tokens": list(ids)}}
+
+
+def test_a_resumed_generation_asks_for_what_is_left_behind_what_is_there() -> None:
+    wanted = Generation((1, 2), 20, min_tokens=5, generated=(3, 4, 5), reports_ids=True)
+    request = completion_request(wanted, text_tokens=[(0, 99)])
+    assert (request["prompt"], request["max_tokens"], request["repeat_last_n"]) == ([1, 2, 3, 4, 5], 17, 22)
+    assert "start: <[0-99]>{2} <[0-99]>*" in request["grammar"]
+    assert (request["return_tokens"], request["verbose"]) == (True, True)
+    assert "grammar" not in completion_request(Generation((1, 2), 20, min_tokens=2, generated=(3, 4)))
+    assert "return_tokens" not in completion_request(Generation((1, 2), 20))
+
+
+def test_ids_are_those_of_the_text_and_too_few_for_a_character_of_several_tokens() -> None:
+    state = state_of(reports_ids=True)
+    prefill = with_ids(message("", 0), 0)
+    deltas = _all(
+        state, prefill, with_ids(message("A", 1), 11), with_ids(message("", 2), 12), with_ids(message("B", 3), 13)
+    )
+    assert deltas == [TokenDelta(0, 1, "A", [11]), TokenDelta(0, 2, "B", [12, 13])]
+    assert _all(state, with_ids(message("é", 5), 15)) == [TokenDelta(0, 2, "é", [15])]
+    assert _all(state, with_ids(message("", 6, finish="length"))) == [
+        TokenDelta(0, 1),
+        ChoiceEnd(0, EndReason.LENGTH),
+    ]
+
+
 def state_of(**fields: Any) -> CompletionState:
     """The state of a generation with a prompt of ten tokens."""
     return CompletionState(Generation(prompt=[1] * 10, max_tokens=100, **fields))
