@@ -194,16 +194,21 @@ async def test_a_waiting_generation_can_be_cancelled_before_it_has_started(engin
 
 
 async def test_more_generations_than_slots_wait_and_all_get_their_tokens(engine: Engine) -> None:
-    sinks = [RecordingSink() for _ in range(32)]
+    running: list[int] = []
+
+    class Watching(RecordingSink):
+        def token_delta(self, delta: TokenDelta) -> None:
+            running.append(engine.heartbeat().running)
+            super().token_delta(delta)
+
+    sinks = [Watching() for _ in range(32)]
     handles = [
         engine.submit(generation(engine, f"Story number {index}", max_tokens=50), sink)
         for index, sink in enumerate(sinks)
     ]
-    most = 0
-    while not all(handle.released.done() for handle in handles):
-        most = max(most, engine.heartbeat().running)
-        await asyncio.sleep(0)
-    assert most == PARALLEL
+    for handle in handles:
+        await handle.released
+    assert max(running) == PARALLEL
     assert [sink.tokens() for sink in sinks] == [50] * 32
     assert [sink.ends[0].completion_tokens for sink in sinks] == [50] * 32
 

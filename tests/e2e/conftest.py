@@ -1,4 +1,4 @@
-"""Services that the end-to-end tests share: starting one takes longer than most tests."""
+"""Services that the end-to-end tests share, until the last of them: starting one takes longer than most tests."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 REFERENCE_MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def simulated() -> Iterator[Service]:
     with Service(engine="simulated", simulated_rate=0, parallel=64, model_name="simulated") as service:
         yield service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def llama_cpp() -> Iterator[Service]:
     with Service(engine="llama-cpp", parallel=8, context_length=1024, threads=1) as service:
         yield service

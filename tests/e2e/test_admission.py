@@ -35,7 +35,7 @@ SHORT = {**ENDLESS, "max_tokens": 10}
 FLOODER, OTHER = {"authorization": "Bearer flooder"}, {"authorization": "Bearer other"}
 
 
-@pytest.fixture(params=["simulated", "llama-cpp"])
+@pytest.fixture(params=["simulated", "llama-cpp"], scope="module")
 def keyed(request: pytest.FixtureRequest) -> Iterator[Service]:
     """A service with two callers that runs one answer at a time and lets eight wait."""
     with Service(

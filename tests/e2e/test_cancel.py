@@ -92,7 +92,8 @@ async def leave(rig: Rig, way: Way, fields: dict[str, object], phase: str, name:
 async def _leave_queue(rig: Rig, way: Way, fields: dict[str, object], name: str) -> None:
     before = len(rig.engine.submitted)
     admission = rig.front.server.admission
-    async with WAYS["HTTP/1.1 streamed"](rig.front.port, {**FIELDS, "n": SLOTS}, f"before-{name}") as end_other:
+    other: dict[str, object] = {**FIELDS, "messages": [{"role": "user", "content": "Hello!"}], "n": SLOTS}
+    async with WAYS["HTTP/1.1 streamed"](rig.front.port, other, f"before-{name}") as end_other:
         await rig.submitted(before + 1)
         async with way(rig.front.port, fields, name) as end:
             while not admission.queued:  # noqa: ASYNC110 - it has nothing to await

@@ -26,7 +26,7 @@ SETTINGS = [
 ]
 
 
-@pytest.fixture(params=SETTINGS, ids=["simulated", "llama-cpp"])
+@pytest.fixture(params=SETTINGS, ids=["simulated", "llama-cpp"], scope="module")
 def one_slot(request: pytest.FixtureRequest) -> Iterator[Service]:
     """A service that can run one call at a time."""
     with Service(**request.param) as service:
@@ -34,10 +34,10 @@ def one_slot(request: pytest.FixtureRequest) -> Iterator[Service]:
 
 
 def test_closing_the_socket_of_a_stream_frees_the_only_slot(one_slot: Service) -> None:
-    connection = open_stream(one_slot.url + CHAT, {**ENDLESS, "stream": True}, {"x-request-id": "gone"})
+    connection = open_stream(one_slot.url + CHAT, {**ENDLESS, "stream": True}, {"x-request-id": "streamed"})
     connection.close()
     assert post(one_slot.url + CHAT, SHORT).json()["usage"]["completion_tokens"] == 2
-    record = one_slot.usage_record("gone")
+    record = one_slot.usage_record("streamed")
     assert record["outcome"] == "cancelled"
     assert 0 < record["completion_tokens"] < 3900
     assert record["estimated_cost"] > 0

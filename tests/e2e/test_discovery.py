@@ -66,7 +66,7 @@ def settled(replicas: NamedReplicas, index: int) -> int:
 
 @pytest.fixture(scope="module")
 def three() -> Iterator[NamedReplicas]:
-    with NamedReplicas(3, simulated_rate=0, parallel=64) as replicas:
+    with NamedReplicas(3, simulated_rate=20, parallel=64) as replicas:
         wait_until(lambda: sessions_serving(replicas) == 3)
         yield replicas
 
@@ -91,35 +91,48 @@ def replica_of(replicas: NamedReplicas, request_id: str) -> int:
     return index
 
 
-def chat_of(replicas: NamedReplicas, session: str, request_id: str, **fields: object) -> int:
+def chat_of(replicas: NamedReplicas, session: str, request_id: str, tokens: int = 1) -> int:
     """A REST call of a session; the replica that has answered it."""
     headers = {"x_session_id": session, "x_request_id": request_id}
-    assert post(replicas.url + CHAT, {**BODY, **fields}, **headers).status == 200
+    assert post(replicas.url + CHAT, {**BODY, "max_tokens": tokens}, **headers).status == 200
     return replica_of(replicas, request_id)
 
 
+def places_of(replicas: NamedReplicas, turn: str) -> dict[str, int]:
+    """Which replica answers a REST call of each session."""
+    with ThreadPoolExecutor(8) as pool:
+        found = pool.map(lambda session: chat_of(replicas, session, f"{session}-{turn}"), SESSIONS)
+        return dict(zip(SESSIONS, found, strict=True))
+
+
 def test_every_call_of_a_session_goes_to_one_replica_and_sessions_to_all(three: NamedReplicas) -> None:
-    places = {session: {chat_of(three, session, f"{session}-rest-{turn}") for turn in range(4)} for session in SESSIONS}
-    assert [len(found) for found in places.values()] == [1] * len(SESSIONS)
-    assert set.union(*places.values()) == {0, 1, 2}
+    places = [places_of(three, f"rest-{turn}") for turn in range(4)]
+    assert places == [places[0]] * 4
+    assert set(places[0].values()) == {0, 1, 2}
 
 
 def test_so_does_every_call_over_grpc(three: NamedReplicas) -> None:
-    places: dict[str, set[int]] = {}
-    with grpc.insecure_channel(three.target) as channel:
+    request = chat_request()
+    request.max_tokens = 1
+    with grpc.insecure_channel(three.target) as channel, ThreadPoolExecutor(8) as pool:
         stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
-        for session in SESSIONS:
-            for turn in range(3):
-                request_id = f"{session}-grpc-{turn}"
-                stub.Chat(chat_request(), metadata=(("x-session-id", session), ("x-request-id", request_id)))
-                places.setdefault(session, set()).add(replica_of(three, request_id))
-    assert [len(found) for found in places.values()] == [1] * len(SESSIONS)
-    assert set.union(*places.values()) == {0, 1, 2}
+
+        def places(session: str) -> set[int]:
+            names = [f"{session}-grpc-{turn}" for turn in range(3)]
+            for name in names:
+                stub.Chat(request, metadata=(("x-session-id", session), ("x-request-id", name)))
+            return {replica_of(three, name) for name in names}
+
+        found = list(pool.map(places, SESSIONS))
+    assert [len(each) for each in found] == [1] * len(SESSIONS)
+    assert set.union(*found) == {0, 1, 2}
 
 
 @pytest.mark.parametrize("content_type", ["application/grpc-web+proto", "application/proto"])
 def test_so_does_every_call_of_a_web_client(three: NamedReplicas, content_type: str) -> None:
-    message = chat_request().SerializeToString()
+    request = chat_request()
+    request.max_tokens = 1
+    message = request.SerializeToString()
     body = message if content_type == "application/proto" else struct.pack(">?I", False, len(message)) + message
     for session in SESSIONS[:6]:
         places = set()
@@ -131,25 +144,23 @@ def test_so_does_every_call_of_a_web_client(three: NamedReplicas, content_type: 
         assert len(places) == 1
 
 
-def test_when_a_replica_goes_only_its_sessions_move() -> None:
+def test_a_busy_replica_is_passed_over(three: NamedReplicas) -> None:
+    # One session alone, 30 calls at a time. Twice the share of a replica are 20 of them; those that wait for Envoy's
+    # first connection do not count yet.
+    with ThreadPoolExecutor(30) as pool:
+        names = [f"busy-{number}" for number in range(30)]
+        places = Counter(pool.map(lambda name: chat_of(three, "one", name, tokens=40), names))
+    assert max(places.values()) < 30
+
+
+def test_when_a_replica_goes_only_its_sessions_move(three: NamedReplicas) -> None:
     known = [0, 1, 2]
-    with NamedReplicas(3, simulated_rate=0, parallel=64) as replicas:
-        wait_until(lambda: sessions_serving(replicas) == 3)
-        before = {session: chat_of(replicas, session, f"{session}-before") for session in SESSIONS}
-        asyncio.run(leave(replicas, known, 2))
-        after = {session: chat_of(replicas, session, f"{session}-after") for session in SESSIONS}
+    before = places_of(three, "before")
+    asyncio.run(leave(three, known, 2))
+    after = places_of(three, "after")
     assert {session: place for session, place in after.items() if before[session] != 2} == {
         session: place for session, place in before.items() if place != 2
     }
     assert set(after.values()) == {0, 1}
-
-
-def test_a_busy_replica_is_passed_over() -> None:
-    # One session alone, 30 calls at a time. Twice the share of a replica are 20 of them; those that wait for Envoy's
-    # first connection do not count yet.
-    with NamedReplicas(3, simulated_rate=20, parallel=64) as replicas:
-        wait_until(lambda: sessions_serving(replicas) == 3)
-        with ThreadPoolExecutor(30) as pool:
-            names = [f"busy-{number}" for number in range(30)]
-            places = Counter(pool.map(lambda name: chat_of(replicas, "one", name, max_tokens=40), names))
-    assert max(places.values()) < 30
+    asyncio.run(come(three, known, 2))
+    wait_until(lambda: sessions_serving(three) == 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,8 +39,12 @@ def imports_of(source: str, file: str) -> Iterator[Import]:
 def imports_under(*folders: str) -> list[Import]:
     """Every import of every Python file in the folders; generated stubs are left out."""
     files = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
-    names = [path.relative_to(ROOT).as_posix() for path in files]
-    return [found for path, name in zip(files, names, strict=True) for found in imports_of(path.read_text(), name)]
+    return [found for path in files for found in _of_file(path)]
+
+
+@cache
+def _of_file(path: Path) -> list[Import]:
+    return list(imports_of(path.read_text(), path.relative_to(ROOT).as_posix()))
 
 
 def module_imports(*folders: str) -> list[tuple[str, str]]:

@@ -146,7 +146,8 @@ def test_eagle3_without_a_draft_model_is_refused(release: Release, tmp_path: Pat
 
 
 def test_workers_that_were_found_are_killed_and_others_are_not() -> None:
-    script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1, flush=True); input()'])"
+    # The parent does not end by itself when its child is killed, which may be first.
+    script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1, flush=True); input()']); input()"
     command, other = [sys.executable, "-c", script], [sys.executable, "-c", "input()"]
     with ExitStack() as stack:
         earlier = stack.enter_context(subprocess.Popen(other, stdin=subprocess.PIPE))  # noqa: S603 - constant
