@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 _DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0)
 # Probes come every second or so, and are not recorded.
 _PROBES: Final = frozenset({"/healthz", "/readyz", "/health", "/ping"})
+_READ: Final = frozenset({b"traceparent", b"tracestate", b"x-request-id"})
 _LONGEST_USER_AGENT: Final = 256
 # Any other text that a caller sends as a method is counted as this: labels must have few values.
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
@@ -74,12 +75,14 @@ class Observer:
             return
         began = time.monotonic()
         headers = Headers(scope=scope)
+        # Of a header that is sent twice the first counts.
+        given = {name.decode(): value.decode("latin-1") for name, value in reversed(headers.raw) if name in _READ}
         method = scope["method"] if scope["method"] in _METHODS else _OTHER
-        span = self._spans.begin("HTTP" if method is _OTHER else method, remote_parent(headers))
+        span = self._spans.begin("HTTP" if method is _OTHER else method, remote_parent(given))
         if self._spans.records(span.context):
             span.attributes = _request_attributes(scope, headers)
         trace_id = trace.format_trace_id(span.context.trace_id)
-        exchange = Exchange(request_id_from(headers.get("x-request-id")), trace_id, span, send)
+        exchange = Exchange(request_id_from(given.get("x-request-id")), trace_id, span, send)
         current_exchange.set(exchange)
 
         def note(message: Message) -> Awaitable[None]:
@@ -107,9 +110,9 @@ class Observer:
             labels[error_attributes.ERROR_TYPE] = kind
         if word not in (outcome.COMPLETED, outcome.INVALID):
             span.status = Status(StatusCode.ERROR, kind)
-        span.attributes |= labels
-        span.attributes["chasqui.request_id"] = exchange.request_id
-        self._spans.end(span)
+        if self._spans.records(span.context):
+            span.attributes |= {**labels, "chasqui.request_id": exchange.request_id}
+            self._spans.end(span)
         self._duration.record(seconds, labels, span.context)
         usage = exchange.usage
         fields = {

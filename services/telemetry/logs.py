@@ -59,6 +59,8 @@ def configure_logging(settings: Settings, process: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
+    # Of a record's fields no line shows these.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     # Libraries report every request and every span export at info.
     for noisy in ("grpc", "httpx", "huggingface_hub", "opentelemetry", "_granian", "granian"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))

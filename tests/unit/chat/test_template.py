@@ -7,9 +7,10 @@ import weakref
 from typing import Any
 
 import pytest
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from services.chat.grammar.tool_syntax import ToolSyntax
-from services.chat.request.template import ChatTemplate
+from services.chat.request.template import ChatTemplate, Sandbox
 from services.engine.api import ModelInfo
 from services.engine.load_error import EngineLoadError
 from services.errors import InvalidValue, UnsupportedParameter
@@ -100,3 +101,13 @@ def test_a_model_without_a_template_refuses_a_chat_and_says_what_it_serves() -> 
 def test_a_template_cannot_leave_its_sandbox() -> None:
     with pytest.raises(InvalidValue):
         template("{{ messages.__class__.__mro__ }}{{ messages.append(1) }}").render(MESSAGES, None)
+
+
+@pytest.mark.parametrize("name", ["text", "items", "keys", "update", "__class__", "__init__", "missing"])
+@pytest.mark.parametrize("value", [{}, {"text": "a", "items": "b", "update": "c", "__class__": "d"}])
+def test_the_short_way_to_the_members_of_a_dict_is_that_of_jinjas_sandbox(name: str, value: dict[str, str]) -> None:
+    def of(environment: ImmutableSandboxedEnvironment) -> tuple[type, str]:
+        found = environment.getattr(value, name)
+        return type(found), repr(found)
+
+    assert of(Sandbox()) == of(ImmutableSandboxedEnvironment())
