@@ -182,7 +182,11 @@ class Settings(EngineSettings):
         "Origins of web pages that may call the service from a browser, as https://example.com, separated by "
         "commas; * for all. Empty: none.",
     )
-    tls_certificate: str = setting("", "PEM file with the certificate chain of the public port; empty: no TLS.")
+    tls_certificate: str = setting(
+        "",
+        "PEM file with the certificate chain of the public port, and of CHASQUI_ADMIN_ADDRESS if that is HOST:PORT. "
+        "Empty: no TLS.",
+    )
     tls_key: str = setting("", "PEM file with the private key of that certificate.")
     tls_client_ca: str = setting(
         "",

@@ -45,11 +45,12 @@ from services.chat.server_metrics import show_batches, show_ledger, show_limits,
 from services.chat.transport.authentication import Authentication
 from services.chat.transport.health import HealthMonitor
 from services.chat.transport.interceptors import AuthenticationInterceptor, CallInterceptor
+from services.chat.transport.listening import listen
 from services.chat.transport.reflection import add_reflection
 from services.chat.transport.relay import RelayServicer
 from services.chat.transport.servicers import AccountServicer, ChatServicer, ModelServicer
 from services.errors import Interrupted
-from services.settings import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, SettingsError
+from services.settings import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES
 from services.tasks import background_task
 from services.telemetry.rpc import RpcObserver
 
@@ -134,7 +135,7 @@ class ChatServer:
         self._relay = RelayServicer(pipeline, authentication, observer, settings.reader_timeout)
         self._relay_grpc: grpc.aio.Server = grpc.aio.server(options=_OPTIONS)
         relay_service_pb2_grpc.add_RelayServiceServicer_to_server(self._relay, self._relay_grpc)
-        self._admin_grpc = build_admin_server(settings, self._accounts, observer)
+        self._admin = build_admin_server(settings, self._accounts, observer)
         show_server(self.admission, engine, self._health, self._relay.traffic)
         show_limits(self._limiter)
         show_ledger(self._accounts)
@@ -165,13 +166,12 @@ class ChatServer:
 
         SettingsError if that cannot be. Without `relay_address` there is no Relay.
         """
-        port = _listen(self._grpc, address)
+        port = listen(self._grpc, address)
         if relay_address:
-            _listen(self._relay_grpc, relay_address)
+            listen(self._relay_grpc, relay_address)
             await self._relay_grpc.start()
-        if self._admin_grpc is not None:
-            _listen(self._admin_grpc, self._settings.admin_address)
-            await self._admin_grpc.start()
+        if self._admin is not None:
+            await self._admin.start()
         await self._grpc.start()
         self._watch = background_task(self._health.run(), "health")
         self._counting = background_task(self._limiter.run(self._spent), "limits")
@@ -202,7 +202,7 @@ class ChatServer:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.admission.drained(), _CLOSE_SECONDS)
         self._relay.close()
-        servers = (self._grpc, self._relay_grpc, self._admin_grpc)
+        servers = (self._grpc, self._relay_grpc, self._admin)
         await asyncio.gather(*(server.stop(_CLOSE_SECONDS) for server in servers if server is not None))
         self._inputs.close()
         try:
@@ -216,10 +216,3 @@ class ChatServer:
         if self._storage is not None:
             self._watching.cancel()
             await asyncio.to_thread(self._storage.close)
-
-
-def _listen(server: grpc.aio.Server, address: str) -> int:
-    try:
-        return server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise SettingsError(f"The chat server cannot listen on {address}: {error}.") from error

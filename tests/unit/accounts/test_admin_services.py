@@ -11,10 +11,12 @@ from typing import Any
 
 import grpc
 import pytest
+import trustme
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 from sqlalchemy import Engine, event
@@ -35,6 +37,7 @@ from tests.support.wording import is_one_sentence
 
 KEY = "operator-key"
 AUTHORIZED = (("authorization", f"Bearer {KEY}"),)
+SERVICES = ("chasqui.v1.KeyService", "chasqui.v1.UsageService")
 
 
 @pytest.fixture
@@ -51,7 +54,6 @@ async def channel(accounts: SqlAccounts, tmp_path: Path) -> AsyncIterator[grpc.a
     settings = Settings(admin_address=address, admin_keys=f"{KEY},second")
     server = build_admin_server(settings, accounts, RpcObserver(untraced()))
     assert server is not None
-    server.add_insecure_port(address)
     await server.start()
     async with grpc.aio.insecure_channel(address) as opened:
         yield opened
@@ -253,10 +255,66 @@ async def test_reflection_lists_these_services(channel: grpc.aio.Channel) -> Non
     call = stub.ServerReflectionInfo(iter([asked]), metadata=AUTHORIZED)
     answer = await call.read()
     names = {service.name for service in answer.list_services_response.service}
-    assert {name for name in names if name.startswith("chasqui")} == {
-        "chasqui.v1.KeyService",
-        "chasqui.v1.UsageService",
+    assert {name for name in names if name.startswith("chasqui")} == set(SERVICES)
+
+
+async def test_health_needs_no_key(channel: grpc.aio.Channel) -> None:
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    for service in ("", *SERVICES):
+        answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+@pytest.mark.parametrize("mutual", [False, True])
+async def test_the_address_has_tls_where_the_public_port_has_it(
+    accounts: SqlAccounts, tmp_path: Path, mutual: bool
+) -> None:
+    authority, issued = trustme.CA(), tmp_path / "issued"
+    issued.mkdir()
+    server_certificate, client = authority.issue_cert("localhost"), authority.issue_cert("program@example.com")
+    authority.cert_pem.write_to_path(issued / "ca")
+    server_certificate.private_key_pem.write_to_path(issued / "key")
+    for blob in server_certificate.cert_chain_pems:
+        blob.write_to_path(issued / "certificate", append=True)
+    settings = Settings(
+        admin_address="localhost:0",
+        admin_keys=KEY,
+        tls_certificate=str(issued / "certificate"),
+        tls_key=str(issued / "key"),
+        tls_client_ca=str(issued / "ca") if mutual else "",
+    )
+    server = build_admin_server(settings, accounts, RpcObserver(untraced()))
+    assert server is not None
+    target = f"localhost:{await server.start()}"
+    root = authority.cert_pem.bytes()
+    own = client.private_key_pem.bytes(), client.cert_chain_pems[0].bytes()
+    ways = {
+        "plain": grpc.aio.insecure_channel(target),
+        "tls": grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(root)),
+        "mutual": grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(root, *own)),
     }
+    let_in = set()
+    for name, way in ways.items():
+        async with way as opened:
+            stub: Any = key_service_pb2_grpc.KeyServiceStub(opened)
+            with suppress(grpc.aio.AioRpcError):
+                await stub.ListKeys(pb.ListKeysRequest(), metadata=AUTHORIZED)
+                let_in.add(name)
+    await server.stop(None)
+    assert let_in == ({"mutual"} if mutual else {"tls", "mutual"})
+
+
+def test_a_certificate_that_cannot_be_read_stops_the_server(accounts: SqlAccounts, tmp_path: Path) -> None:
+    for files in ({"tls_key": str(tmp_path / "none")}, {}):
+        settings = Settings(
+            admin_address="localhost:0",
+            admin_keys=KEY,
+            tls_certificate=str(tmp_path),
+            **files,  # type: ignore[arg-type]
+        )
+        with pytest.raises(SettingsError, match="CHASQUI_TLS_") as raised:
+            build_admin_server(settings, accounts, RpcObserver(untraced()))
+        assert is_one_sentence(str(raised.value))
 
 
 async def test_a_database_that_is_away_is_unavailable(keys: Any) -> None:
