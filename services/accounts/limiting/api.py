@@ -138,5 +138,5 @@ class LimitStore(Protocol):
     async def close(self) -> None:
         """Close the connections."""
 
-    async def run(self, spent: Spent) -> None:
-        """Keep what the store needs up to date until cancelled; `spent` reads what the ledger has."""
+    async def run(self, spent: Spent, token_spent: TokenSpent) -> None:
+        """Keep what the store needs up to date until cancelled; the arguments read what the ledger has."""

@@ -19,11 +19,13 @@ from services.accounts.prices.money import picodollars_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from services.accounts.limiting.api import Amounts, Gauge, Spent, Subject
+    from services.accounts.limiting.api import Amounts, Gauge, Spent, Subject, TokenSpent
 
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
+SHARED_SECONDS = 10.0
+"""How often the spending of tokens that have called is read from the ledger, to which other servers may add."""
 
 
 class InProcess:
@@ -84,7 +86,7 @@ class InProcess:
             if subject.budget is None:
                 self._counts[subject.name].give_back(grant, amounts)
             else:
-                self._spending.give_back(subject, amounts)
+                self._spending.settle(subject, grant.amounts.cost, amounts)
 
     def spent(self, names: Sequence[str]) -> Mapping[str, tuple[int, int]]:
         """Picodollars of this day and of this month by the subject's name, where they are known."""
@@ -92,8 +94,21 @@ class InProcess:
         known = {name: self._counts[name].spent for name in names if name in self._counts}
         return {name: (spent.get(day, 0), spent.get(month, 0)) for name, spent in known.items()}
 
-    async def run(self, spent: Spent) -> None:
-        """Count what was spent before this server began; then there is nothing to do."""
+    async def run(self, spent: Spent, token_spent: TokenSpent) -> None:
+        """Count what was spent before this server began, and from then on what tokens spend at other servers."""
+        await self._count(spent)
+        while True:
+            await asyncio.sleep(SHARED_SECONDS)
+            try:
+                for name in self._spending.used():
+                    key, _, token = name.partition(":")
+                    amount = await asyncio.to_thread(token_spent, key, token)
+                    self._spending.raise_to(name, picodollars_of(amount))
+            except AccountsError as error:
+                log.warning("what tokens have spent at other servers cannot be read: %s", error)
+
+    async def _count(self, spent: Spent) -> None:
+        """Add what the ledger has of this day and month."""
         while True:
             try:
                 before = await asyncio.to_thread(spent)
@@ -106,7 +121,6 @@ class InProcess:
             counts = self._counts[name].spent
             for period, amount in zip(self._periods.of(now), (of_day, of_month), strict=True):
                 counts[period] = counts.get(period, 0) + picodollars_of(amount)
-        await asyncio.Event().wait()
 
     async def close(self) -> None:
         """There are no connections."""

@@ -140,7 +140,7 @@ class Limiter:
             of_all = [sum((amounts[period] for amounts in of_keys.values()), Decimal(0)) for period in (0, 1)]
             return {**of_keys, TOTAL: (of_all[0], of_all[1])}
 
-        await self.store.run(with_total)
+        await self.store.run(with_total, self._token_spent)
 
 
 @dataclass(slots=True)

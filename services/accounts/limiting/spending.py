@@ -19,11 +19,13 @@ MOST_TOKENS: Final = 100_000
 
 @dataclass(slots=True)
 class _Spending:
-    """Picodollars, with what running calls have reserved; and how many calls run."""
+    """Picodollars, with what running calls have `reserved`; how many calls run; and whether any began of late."""
 
     cost: int
     budget: Budget
     running: int = 0
+    reserved: int = 0
+    used: bool = False
 
 
 class Spending:
@@ -50,15 +52,31 @@ class Spending:
         """Count the amounts."""
         found = self._tokens[subject.name]
         found.cost += amounts.cost
+        found.reserved += amounts.cost
         found.running += amounts.running
+        found.used = True
         self._tokens.move_to_end(subject.name)
 
-    def give_back(self, subject: Subject, amounts: Amounts) -> None:
-        """Give back some of what was counted."""
+    def settle(self, subject: Subject, reserved: int, amounts: Amounts) -> None:
+        """A call has ended: give back some of what was counted, and of its cost nothing is reserved any more."""
         found = self._tokens.get(subject.name)
         if found is not None:
             found.cost -= amounts.cost
+            found.reserved -= reserved
             found.running -= amounts.running
+
+    def used(self) -> list[str]:
+        """The names of those that have called since this was asked last."""
+        names = [name for name, found in self._tokens.items() if found.used]
+        for name in names:
+            self._tokens[name].used = False
+        return names
+
+    def raise_to(self, name: str, spent: int) -> None:
+        """All servers together have spent so much, and the calls that run here will be added to it."""
+        found = self._tokens.get(name)
+        if found is not None:
+            found.cost = max(found.cost, spent + found.reserved)
 
     def _forget(self, now: datetime) -> None:
         """Forget up to two subjects that can be: those that are over, or too many."""

@@ -23,7 +23,7 @@ from services.tasks import background_task
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from services.accounts.limiting.api import Amounts, Spent, Subject
+    from services.accounts.limiting.api import Amounts, Spent, Subject, TokenSpent
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class Valkey:
         self._watched = names
         return {name: self._spent[name] for name in names if name in self._spent}
 
-    async def run(self, spent: Spent) -> None:
+    async def run(self, spent: Spent, _: TokenSpent) -> None:
         """Tell the store that this server is alive; give it the spending of the ledger where it has none."""
         while True:
             try:

@@ -47,6 +47,8 @@ class Ledger:
         self._away = False
         self._closing = threading.Event()
         self._insert = EntryInsert(engine.dialect)
+        # What a server that died has left is in the database before the first call asks what was spent.
+        self._turn()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 

@@ -19,7 +19,7 @@ from services.accounts.keys.caller import Caller
 from services.accounts.keys.key import AccountsError, Key
 from services.accounts.keys.limits import LIMIT_NAMES, NO_LIMITS, Limits, total_limits
 from services.accounts.keys.scoped_token import ScopedToken
-from services.accounts.limiting import spending
+from services.accounts.limiting import in_process, spending
 from services.accounts.limiting.api import STEPS, Amounts, LimitStore, Shortage, Subject
 from services.accounts.limiting.budgets import MOST_SHOWN
 from services.accounts.limiting.in_process import InProcess
@@ -307,6 +307,44 @@ async def test_what_a_token_has_spent_elsewhere_is_counted_from_its_first_call(s
     assert (await refused(limiter_of(store, spent="1"), with_token("1"))).limit == "spending_limit"
     # It is read once: later it may be behind what is counted.
     assert (await refused(limiter_of(store, spent="0"), with_token("1"))).limit == "spending_limit"
+
+
+async def test_what_a_token_spends_at_other_servers_is_counted_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_process, "SHARED_SECONDS", 0.01)
+    ledger, reads = Decimal(0), 0
+
+    def token_spent(_: str, __: str) -> Decimal:
+        nonlocal reads
+        reads += 1
+        return ledger
+
+    limiter = Limiter(InProcess(), NO_LIMITS, opens=False, token_spent=token_spent)
+
+    async def fits(tokens: int) -> bool:
+        allowance = await limiter.admit(with_token("1"))
+        try:
+            await allowance.reserve(0, tokens, PRICE)
+        except InsufficientQuota:
+            return False
+        finally:
+            allowance.settle()
+        return True
+
+    running = await limiter.admit(with_token("1"))
+    await running.reserve(0, 200_000, PRICE)  # 0.4 USD
+    counting = asyncio.create_task(limiter.run(dict))
+    assert await fits(300_000)
+    ledger = Decimal("0.5")
+    while await fits(60_000):  # noqa: ASYNC110 - another task
+        await asyncio.sleep(0.01)
+    assert await fits(40_000)  # 0.08 of the 0.1 USD that are left
+    # The ledger may be behind what is counted here.
+    running.settle(200_000, 400_000 * PICODOLLARS // 10**6)
+    ledger, before = Decimal(0), reads
+    while reads < before + 2:
+        assert not await fits(60_000)
+        await asyncio.sleep(0.01)
+    counting.cancel()
 
 
 @pytest.mark.parametrize("opens", [True, False])
