@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime, timedelta
     from decimal import Decimal
 
@@ -44,6 +44,9 @@ class Accounts(Protocol):
 
     def key_named(self, name: str) -> Key:
         """The key with that name; InvalidApiKey if there is none, or it has expired or is revoked."""
+
+    def owners(self) -> Collection[str]:
+        """The owners of keys that are valid now."""
 
     def prices(self) -> Sequence[ListedPrice]:
         """All prices by the time from which they are valid; the same object until they change."""

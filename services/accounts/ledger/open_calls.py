@@ -108,7 +108,10 @@ class OpenCalls:
         return True
 
     def _mapped(self) -> mmap.mmap:
-        """The file of `_size` slots, its space allocated: a full disk is an error now, and not a SIGBUS later."""
+        """The file of `_size` slots, its space allocated: a full disk is an error now, and not a SIGBUS later.
+
+        Not so on a file system that writes every change elsewhere (btrfs, ZFS); docker/README.md says what helps.
+        """
         size = self._size * SLOT_BYTES
         if sys.platform == "darwin":  # which cannot allocate
             os.ftruncate(self._fd, size)

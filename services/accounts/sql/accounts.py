@@ -20,7 +20,7 @@ from services.accounts.sql.price_book import PriceBook
 from services.accounts.sql.usage_report import usage_report
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from services.accounts.api import KeyStore
@@ -49,6 +49,10 @@ class SqlAccounts:
     def key_named(self, name: str) -> Key:
         """The key with that name; InvalidApiKey if there is none, or it has expired or is revoked."""
         return self._keys.named(name)
+
+    def owners(self) -> Collection[str]:
+        """The owners of keys that are valid now."""
+        return self._keys.owners()
 
     def prices(self) -> Sequence[ListedPrice]:
         """All prices by the time from which they are valid; the same object until they change."""

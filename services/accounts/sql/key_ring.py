@@ -16,7 +16,7 @@ from services.accounts.sql.tables import KEYS, SECRETS
 from services.errors import InvalidApiKey, PermissionDenied
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from sqlalchemy import Engine
@@ -76,6 +76,10 @@ class KeyRing:
         if known is None:
             raise InvalidApiKey("The API key is not known here.")
         return _valid(known)
+
+    def owners(self) -> Collection[str]:
+        """The owners of keys that are valid now."""
+        return {key.owner for key in self._keys.values() if key.owner and key.status == "active"}
 
     def read(self) -> None:
         """Read all keys; SQLAlchemyError if that cannot be."""

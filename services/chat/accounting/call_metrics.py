@@ -21,7 +21,7 @@ from services.telemetry import outcome
 from services.telemetry.histogram import histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from opentelemetry.metrics import CallbackOptions
     from opentelemetry.trace import SpanContext
@@ -48,8 +48,11 @@ class _Totals:
 class CallMetrics:
     """Histograms of calls, and sums of their usage, which are observed when a reader collects them."""
 
-    def __init__(self, model: str) -> None:
-        """Series that the first chat call of `model` would create exist from the start, at zero."""
+    def __init__(self, model: str, owners: Callable[[], Collection[str]]) -> None:
+        """Series that the first chat call of `model` would create exist from the start, at zero.
+
+        `owners` returns the owners of keys.
+        """
         meter = metrics.get_meter("chasqui.server")
         self._totals: defaultdict[tuple[str, str, ServiceTier, str], _Totals] = defaultdict(_Totals)
         self._duration = histogram(
@@ -81,7 +84,7 @@ class CallMetrics:
             "chasqui.tokens", [self._tokens], "{token}", "Tokens that were counted as usage; cached ones are input too."
         )
         meter.create_observable_counter("chasqui.cost", [self._costs], "USD", "Estimated cost of the calls.")
-        self._owners = OwnerCosts()
+        self._owners = OwnerCosts(owners)
         self._begin(model)
 
     def _begin(self, model: str) -> None:

@@ -10,7 +10,7 @@ from opentelemetry.metrics import Observation
 from services.accounts.prices.money import PICODOLLARS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from opentelemetry.metrics import CallbackOptions
 
@@ -24,7 +24,12 @@ OTHERS: Final = "others"
 class OwnerCosts:
     """Sums by owner; beyond `MOST_OWNERS` the others share one. Added to in one thread, observed in another."""
 
-    def __init__(self) -> None:
+    def __init__(self, owners: Callable[[], Collection[str]]) -> None:
+        """`owners` returns those who have keys: unless they are too many, each has a series before its first call.
+
+        The rate of a series says nothing about the value that it begins with.
+        """
+        self._owners = owners
         self._costs = {NO_OWNER: 0}  # in picodollars
         metrics.get_meter("chasqui.server").create_observable_counter(
             "chasqui.owner.cost", [self.observe], "USD", "Estimated cost of the calls, by the owner of their key."
@@ -39,5 +44,9 @@ class OwnerCosts:
 
     def observe(self, _: CallbackOptions) -> Iterator[Observation]:
         """The sums in USD."""
+        owners = self._owners()
+        if len(owners) < MOST_OWNERS:
+            for owner in owners:
+                self._costs.setdefault(owner, 0)
         for owner, cost in list(self._costs.items()):
             yield Observation(cost / PICODOLLARS, {"chasqui.owner": owner})

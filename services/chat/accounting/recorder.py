@@ -56,7 +56,7 @@ class CallRecorder:
 
         With `traces_content` spans carry prompts and answers, which they otherwise never do.
         """
-        self._metrics = CallMetrics(model)
+        self._metrics = CallMetrics(model, tuple if accounts is None else accounts.owners)
         self._ledger = None if accounts is None else accounts.ledger
         self._spans = spans
         self._call_spans = CallSpans(spans)

@@ -15,7 +15,7 @@ def shown(costs: OwnerCosts) -> dict[Any, float]:
 
 
 def test_the_cost_of_calls_is_summed_by_the_owner_of_their_key() -> None:
-    costs = OwnerCosts()
+    costs = OwnerCosts(tuple)
     assert shown(costs) == {"none": 0}
     for owner, cost in (("research", 10**12), ("", 5), ("research", 1)):
         costs.add(Caller("ana", Key("ana", owner, datetime.now(UTC))), cost)
@@ -23,8 +23,23 @@ def test_the_cost_of_calls_is_summed_by_the_owner_of_their_key() -> None:
     assert shown(costs) == {"none": 12e-12, "research": 1.000000000001}
 
 
+def test_an_owner_is_shown_from_the_key_on_and_not_from_its_first_call() -> None:
+    owners = ["research"]
+    costs = OwnerCosts(lambda: owners)
+    assert shown(costs) == {"none": 0, "research": 0}
+    owners = ["sales"]
+    costs.add(Caller("ana", Key("ana", "sales", datetime.now(UTC))), 10**12)
+    assert shown(costs) == {"none": 0, "research": 0, "sales": 1}
+
+
+def test_where_owners_are_too_many_those_who_call_are_shown() -> None:
+    costs = OwnerCosts(lambda: [f"idle-{number}" for number in range(MOST_OWNERS)])
+    costs.add(Caller("ana", Key("ana", "research", datetime.now(UTC))), 10**12)
+    assert shown(costs) == {"none": 0, "research": 1}
+
+
 def test_owners_beyond_the_bound_share_one_series() -> None:
-    costs = OwnerCosts()
+    costs = OwnerCosts(tuple)
     for number in range(MOST_OWNERS + 3):
         costs.add(Caller("ana", Key("ana", f"owner-{number}", datetime.now(UTC))), 1)
     assert len(shown(costs)) == MOST_OWNERS + 1
