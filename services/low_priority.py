@@ -9,22 +9,22 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
-# Added to the niceness of the process: beside a thread of that, one of these has a tenth of a CPU (weight 110 against
-# 1,024 in Documentation/scheduler/sched-nice-design.rst of the Linux kernel), and all of one that nobody else uses.
+# Added to the niceness of the process. Beside another thread, one of niceness 10 has a tenth of a CPU, of 5 a quarter
+# (sched_prio_to_weight in kernel/sched/core.c of Linux); of a CPU that nobody else uses each has all.
 _NICENESS: Final = 10
+# While a thread waits for a CPU with the GIL, the event loop waits for both.
+_NICENESS_WITH_GIL: Final = 5
 
 
-def low_priority_thread(name: str) -> ThreadPoolExecutor:
-    """A pool of one thread that has a lower priority than the others of the process.
-
-    One, because several would take the interpreter from the event loop several times as long.
-    """
-    return ThreadPoolExecutor(1, thread_name_prefix=name, initializer=_lower_priority)
+def low_priority_threads(count: int, name: str, *, need_gil: bool) -> ThreadPoolExecutor:
+    """A pool of threads that have a lower priority than the others of the process."""
+    niceness = _NICENESS_WITH_GIL if need_gil else _NICENESS
+    return ThreadPoolExecutor(count, thread_name_prefix=name, initializer=_lower_priority, initargs=(niceness,))
 
 
-def _lower_priority() -> None:
+def _lower_priority(niceness: int) -> None:
     """Lower the calling thread's priority, where threads have one of their own and the system allows it."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
         with suppress(OSError):  # without it, the thread works all the same
-            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS)
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + niceness)

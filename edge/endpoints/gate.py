@@ -13,7 +13,7 @@ from edge.http.body import discard_body, read_json_body
 from edge.http.call_options import CallOptions
 from edge.upstream.upstream_error import not_connected
 from services.errors import ChasquiError, Unavailable
-from services.low_priority import low_priority_thread
+from services.low_priority import low_priority_threads
 from services.tasks import awaited_task
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class Gate:
         self._upstream = upstream
         self._accepted: OrderedDict[bytes, float] = OrderedDict()  # by a hash of endpoint and key; until when
         self._checks: dict[bytes, asyncio.Task[None]] = {}  # under way, by the same hash
-        self._thread = low_priority_thread("decode")
+        # One thread: several would take the interpreter from the event loop several times as long.
+        self._thread = low_priority_threads(1, "decode", need_gil=True)
         self._waiting_bytes = 0
 
     async def decoded(self, request: Request, options: CallOptions, decode: Callable[[bytes], Result]) -> Result:

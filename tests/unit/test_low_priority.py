@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from services.low_priority import low_priority_thread
+from services.low_priority import low_priority_threads
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a niceness for each thread")
 
@@ -17,10 +17,13 @@ def niceness() -> int:
     return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
 
-def test_a_thread_has_a_lower_priority_than_its_process() -> None:
-    with low_priority_thread("work") as pool:
+@pytest.mark.parametrize(("need_gil", "lower"), [(True, 5), (False, 10)])
+def test_a_thread_has_a_lower_priority_than_its_process_and_a_little_if_others_wait_for_it(
+    need_gil: bool, lower: int
+) -> None:
+    with low_priority_threads(1, "work", need_gil=need_gil) as pool:
         before = niceness()
-        assert pool.submit(niceness).result() == min(before + 10, 19)
+        assert pool.submit(niceness).result() == min(before + lower, 19)
         assert niceness() == before
 
 
@@ -29,5 +32,5 @@ def test_a_thread_that_may_not_lower_its_priority_works_all_the_same(monkeypatch
         raise PermissionError
 
     monkeypatch.setattr(os, "setpriority", forbidden)
-    with low_priority_thread("work") as pool:
+    with low_priority_threads(1, "work", need_gil=True) as pool:
         assert pool.submit(lambda: "done").result() == "done"

@@ -17,7 +17,7 @@ from services.chat.request.prompt_history import PromptHistory
 from services.chat.request.validation import check_size, check_tokens, validate, validate_input
 from services.engine.model.tokenizer import TooManyTokensError
 from services.errors import ContextLengthExceeded, InvalidValue, Unavailable, UnsupportedParameter
-from services.low_priority import low_priority_thread
+from services.low_priority import low_priority_threads
 from services.settings import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 # Bytes of a request up to which its prompt is rendered and tokenized on the event loop, in less than a millisecond: the
 # way to a thread and back would cost 0.15 ms of CPU time more.
 SMALL_BYTES: Final = 1024
-# Of a request beyond which that may wait for others: some 20 ms of work.
+# Of a request that waits for no others of its size: some 20 ms of work.
 LARGE_BYTES: Final = 64 * 1024
 # Of the prompt in all choices of an answer, and of the text of token ids: half of the largest message.
 MAX_TEXT_BYTES: Final = MAX_MESSAGE_BYTES // 2
@@ -66,9 +66,9 @@ class InputProcessor:
         self._renderer = PromptRenderer(engine.model, engine.tokenizer)
         self.tool_syntax = self._renderer.tool_syntax or ToolSyntax.LLAMA3_JSON
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="prompt")
-        self._large_thread = low_priority_thread("large prompt")
-        # Of its own, so that texts that are only counted delay no prompt.
-        self._count_thread = low_priority_thread("count")
+        # Of their own, so that large prompts delay no others, and texts that are only counted no prompt.
+        self._large_thread = low_priority_threads(1, "large prompt", need_gil=True)
+        self._count_thread = low_priority_threads(1, "count", need_gil=True)
         self._counting = 0
         self._grammars = GrammarCompiler(engine.tokenizer)
         self._history = PromptHistory()

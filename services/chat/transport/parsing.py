@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 
 from services.errors import InvalidValue
 from services.limits import MAX_MESSAGE_FIELDS
-from services.low_priority import low_priority_thread
+from services.low_priority import low_priority_threads
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -29,7 +29,7 @@ class MessageParser:
     """Owns the thread in which large messages are parsed, one at a time."""
 
     def __init__(self) -> None:
-        self._thread = low_priority_thread("parse")
+        self._thread = low_priority_threads(1, "parse", need_gil=True)
 
     async def parse(self, data: bytes, kind: type[Message]) -> Message:
         """InvalidValue for bytes that are not a message of this kind, and for one with too many fields."""

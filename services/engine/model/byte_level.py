@@ -20,6 +20,7 @@ from services.engine.model.vocabulary import (
     is_marker,
     vocabulary_of,
 )
+from services.low_priority import low_priority_threads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +53,9 @@ _PRE_TOKENIZERS: Final = {
 FAMILIES: Final = tuple(_PRE_TOKENIZERS)
 # Characters that are encoded without letting other threads run, in at most 2 ms.
 _SHORT: Final = 4096
+# Characters that are encoded with a low priority, in 20 ms and more; and how many such texts at a time.
+_LONG: Final = 65_536
+_LONG_AT_A_TIME: Final = 2
 
 
 def is_known(model: GgufModel) -> bool:
@@ -123,12 +127,16 @@ def _added_tokens(described: Mapping[str, Any], templates: str) -> tuple[dict[st
 def _tokenizer(bpe: BpeTokenizer, vocabulary: Vocabulary, opening: tuple[int, ...] | list[int]) -> Tokenizer:
     # Threads of the library's own gain nothing for one text, and have the priority of whoever uses them first.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    threads = low_priority_threads(_LONG_AT_A_TIME, "tokenize", need_gil=False)
 
     def encode(text: str, most: int | None) -> list[int]:
         if len(text) <= _SHORT:
             ids: list[int] = bpe.encode(text, add_special_tokens=False).ids
             return ids
-        [encoded] = bpe.encode_batch_fast([text], add_special_tokens=False)
+        if len(text) < _LONG:
+            [encoded] = bpe.encode_batch_fast([text], add_special_tokens=False)
+        else:
+            [encoded] = threads.submit(bpe.encode_batch_fast, [text], add_special_tokens=False).result()
         # Before they become a list, which holds the GIL.
         if most is not None and len(encoded) > most:
             raise TooManyTokensError(len(encoded))

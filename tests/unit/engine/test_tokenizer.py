@@ -180,6 +180,16 @@ def test_while_a_large_text_is_encoded_other_threads_run(unit: str) -> None:
     assert turns > 20
 
 
+def test_only_a_long_text_is_encoded_in_a_thread_of_low_priority(tmp_path: Path) -> None:
+    tokenizer = tokenizer_from_gguf(read_gguf(write_gguf(tmp_path / "tiny.gguf")))
+    before = set(threading.enumerate())
+    tokenizer.encode("a" * 65_535)
+    assert set(threading.enumerate()) <= before
+    tokenizer.encode("a" * 65_536)
+    [thread] = set(threading.enumerate()) - before
+    assert thread.name.startswith("tokenize")
+
+
 def test_a_text_far_too_long_is_not_encoded_to_its_end() -> None:
     with pytest.raises(TooManyTokensError) as raised:
         demo_tokenizer().encode("runners " * 500_000, 1000)
