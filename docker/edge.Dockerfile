@@ -7,7 +7,7 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt ./
 RUN pip install --quiet --no-cache-dir uv && \
     uv venv --quiet /venv && \
-    uv pip install --quiet --no-cache --compile-bytecode --python /venv --requirement pyproject.toml --extra edge --extra accounts --constraint constraints.txt
+    uv pip install --quiet --no-cache --compile-bytecode --python /venv --requirement pyproject.toml --extra edge --extra bucket --constraint constraints.txt
 COPY README.md LICENSE ./
 COPY proto proto
 COPY services services
@@ -28,7 +28,7 @@ ENV PATH=/app/bin:/venv/bin:$PATH PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTH
     CHASQUI_RELAY_ADDRESS=unix:/run/chasqui/relay.sock
 # Everything that it needs can be loaded; what it uses of the standard library is compiled on the way.
 RUN PYTHONDONTWRITEBYTECODE= python -c \
-    'import edge.batches.worker, edge.envoy.config, edge.worker, services.cli, uvloop'
+    'import edge.batches.worker, edge.envoy.config, edge.worker, s3fs, services.cli, uvloop'
 USER 10001:10001
 EXPOSE 8000
 # Whether it listens. Whether calls get through is what Envoy asks each worker every half second.

@@ -6,7 +6,7 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt ./
 RUN pip install --quiet --no-cache-dir uv && \
     uv venv --quiet /venv && \
-    uv pip install --quiet --no-cache --compile-bytecode --python /venv --requirement pyproject.toml --extra llama-cpp --extra accounts --constraint constraints.txt
+    uv pip install --quiet --no-cache --compile-bytecode --python /venv --requirement pyproject.toml --extra llama-cpp --extra bucket --constraint constraints.txt
 COPY README.md LICENSE ./
 COPY proto proto
 COPY services services
@@ -30,7 +30,7 @@ ENV PATH=/app/bin:/venv/bin:$PATH PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTH
     CHASQUI_SERVER_ADDRESS=0.0.0.0:50051 CHASQUI_RELAY_ADDRESS=unix:/run/chasqui/relay.sock
 # Everything that it needs can be loaded; what it uses of the standard library is compiled on the way.
 RUN PYTHONDONTWRITEBYTECODE= python -c \
-    'import services.accounts.sql.accounts, services.batches.storage, services.chat.server, services.cli, services.engine.llama_cpp.engine, services.probe, uvloop, xllamacpp'
+    'import services.accounts.sql.accounts, services.batches.storage, services.chat.server, services.cli, services.engine.llama_cpp.engine, services.probe, s3fs, uvloop, xllamacpp'
 USER 10001:10001
 EXPOSE 50051
 HEALTHCHECK --interval=10s --timeout=6s --start-period=60s --start-interval=1s CMD ["chasqui", "probe"]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from edge.upstream.transport import Transport
-    from services.batches.record import ClaimedLine
+    from services.batches.record import Batch, ClaimedLine
     from services.batches.storage import BatchStorage
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ class BatchRunner:
         self._file_age = file_age
         self._worker = uuid4().hex
         self._tasks: dict[asyncio.Task[None], ClaimedLine] = {}
+        self._stuck: set[str] = set()  # batches that could not be led on when that was last tried
         self._renewed = self._swept = 0.0
 
     @property
@@ -84,12 +85,24 @@ class BatchRunner:
         batches = await asyncio.to_thread(self._storage.batches.unfinished)
         self._drop({batch.id for batch in batches if batch.status is Status.IN_PROGRESS})
         for batch in batches:
-            await asyncio.to_thread(lead, self._storage, batch)
+            await self._lead(batch)
         free = self._parallel - len(self._tasks)
         if batches and free and self._transport.connected:
             for claimed in await asyncio.to_thread(self._storage.lines.claim, self._worker, free):
                 name = f"line {claimed.line.number} of {claimed.line.batch}"
                 self._tasks[awaited_task(self._run(claimed), name)] = claimed
+
+    async def _lead(self, batch: Batch) -> None:
+        """Lead a batch on. One that cannot be is logged once and tried again in every turn; the others go on."""
+        try:
+            await asyncio.to_thread(lead, self._storage, batch)
+            self._stuck.discard(batch.id)
+        except (SQLAlchemyError, Unavailable):
+            raise
+        except Exception:
+            if batch.id not in self._stuck:
+                log.exception("a batch cannot be led on", extra={"fields": {"batch": batch.id}})
+            self._stuck.add(batch.id)
 
     def _drop(self, running: set[str]) -> None:
         """End the calls of batches that no longer run."""

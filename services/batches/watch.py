@@ -24,11 +24,13 @@ _SECONDS: Final = 5.0
 class BatchWatch:
     """Looks at all batches that have not ended every five seconds; without any, everything is 0."""
 
-    def __init__(self, batches: Batches) -> None:
+    def __init__(self, batches: Batches, pause: float = _SECONDS) -> None:
+        """`pause` are the seconds between two looks."""
         self.unfinished = 0  # batches
         self.open_lines = 0  # lines of them without a result
         self.oldest = 0.0  # seconds since the oldest of them was created
         self._batches = batches
+        self._pause = pause
         self._seen: object = None
         self._moved = time.monotonic()
 
@@ -38,13 +40,19 @@ class BatchWatch:
         return time.monotonic() - self._moved if self.unfinished else 0.0
 
     async def run(self) -> None:
-        """Look until cancelled; while the database is away, the last state stays."""
+        """Look until cancelled; while that fails, the last state stays, and the first of several failures is logged."""
+        failing = False
         while True:
             try:
                 self.look(await asyncio.to_thread(self._batches.unfinished))
+                failing = False
             except Unavailable as error:
                 log.debug("the batches cannot be counted: %s", error)
-            await asyncio.sleep(_SECONDS)
+            except Exception:
+                if not failing:
+                    log.exception("the batches cannot be counted")
+                failing = True
+            await asyncio.sleep(self._pause)
 
     def look(self, batches: Sequence[Batch]) -> None:
         """Take the state of all batches that have not ended."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
+import itertools
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from edge.batches.runner import BatchRunner
 from edge.batches.stages import lead
 from services.accounts.sql.database import writing
 from services.accounts.sql.tables import BATCHES, FILES
@@ -174,6 +178,54 @@ def test_a_watch_counts_what_is_open_and_how_long_nothing_has_moved(storage: Bat
         connection.execute(update(BATCHES).values(created_at=datetime.now(UTC) - timedelta(hours=21)))
     watch.look([storage.batches.find("ana", batch.id)])
     assert watch.oldest == pytest.approx(21 * 3600, abs=60)
+
+
+async def test_a_watch_goes_on_after_an_error_that_nobody_expected(
+    storage: BatchStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    started(storage, 3)
+    looks, looked, loop = itertools.count(), asyncio.Event(), asyncio.get_running_loop()
+
+    class Failing:
+        def unfinished(self) -> Sequence[Batch]:
+            look = next(looks)
+            if look < 2:
+                raise ValueError("a fault")
+            if look > 2:
+                loop.call_soon_threadsafe(looked.set)
+            return storage.batches.unfinished()
+
+    watch = BatchWatch(Failing(), pause=0.0)  # type: ignore[arg-type] # of which it needs no more
+    running = asyncio.create_task(watch.run())
+    await looked.wait()
+    running.cancel()
+    assert watch.open_lines == 3
+    assert [record.getMessage() for record in caplog.records] == ["the batches cannot be counted"]
+
+
+async def test_a_batch_that_cannot_be_led_on_is_logged_once_and_keeps_no_other_from_going_on(
+    storage: BatchStorage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class NoServer:
+        connected = False
+
+    file = storage.files.create("ana", "batch", "in.jsonl", io.BytesIO(requests(1)))
+    batches = [storage.batches.create("ana", CHAT, file.id, {}) for _ in range(2)]
+
+    def broken(storage: BatchStorage, batch: Batch) -> None:
+        if batch.id == batches[0].id:
+            raise ValueError("a fault")
+        lead(storage, batch)
+
+    monkeypatch.setattr("edge.batches.runner.lead", broken)
+    runner = BatchRunner(storage, NoServer(), 1, timedelta(days=1))  # type: ignore[arg-type] # it makes no call
+    for _ in range(3):
+        await runner._turn()
+    assert [storage.batches.find("ana", batch.id).status for batch in batches] == [
+        Status.VALIDATING,
+        Status.IN_PROGRESS,
+    ]
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == ["a batch cannot be led on"]
 
 
 def test_old_files_are_removed_unless_a_batch_reads_them_and_so_is_what_an_interrupted_write_left(
