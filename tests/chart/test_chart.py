@@ -47,6 +47,10 @@ VALUES: dict[str, dict[str, Any]] = {
         "secrets": {"accounts": "database"},
         "batches": {"enabled": True, "existingClaim": "files", "parallel": 8},
     },
+    "batches in a bucket": {
+        "secrets": {"accounts": "database", "bucket": "storage"},
+        "batches": {"enabled": True, "bucket": "s3://requests/files"},
+    },
     "nothing kept": {"models": {"persistence": False}, "networkPolicy": {"enabled": False}},
 }
 
@@ -89,6 +93,12 @@ def test_every_object_is_valid_in_kubernetes(values: dict[str, Any], version: st
     [
         *({"replica": 3}, {"engine": "vllm"}, {"replicas": 0}, {"edge": {"worker": 1}}, {"settings": {"PARALLEL": 1}}),
         {"batches": {"enabled": True}},  # without accounts
+        # The image of that server lacks what reads buckets.
+        {
+            "engine": "tensorrt-llm",
+            "secrets": {"accounts": "database"},
+            "batches": {"enabled": True, "bucket": "s3://requests"},
+        },
     ],
     ids=str,
 )
@@ -119,7 +129,9 @@ def test_parts_get_settings_that_exist_and_find_each_other(values: dict[str, Any
             environ = {pair["name"]: pair.get("value", "") for pair in container["env"]}
             given[container["name"]] = environ
             mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-            assert ("CHASQUI_FILES" in environ) == ("files" in mounts)
+            in_bucket = environ.get("CHASQUI_FILES", "").startswith("s3://")
+            assert ("CHASQUI_FILES" in environ) == ("files" in mounts or in_bucket)
+            assert in_bucket == ("AWS_ACCESS_KEY_ID" in environ)
             if "files" in mounts:
                 assert {environ["CHASQUI_FILES"].rpartition("/")[0], environ["TMPDIR"]} == {mounts["files"]}
                 assert {"name": "CHASQUI_ACCOUNTS", "valueFrom": ACCOUNTS} in container["env"]

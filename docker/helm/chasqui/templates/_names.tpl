@@ -84,6 +84,11 @@ priorityClassName: {{ . }}
 {{ .Values.batches.existingClaim | default (printf "%s-files" (include "chasqui.name" .)) }}
 {{- end }}
 
+{{/* Not empty if the files of batches are on a claim: with batches, and without a bucket. */}}
+{{- define "chasqui.filesOnClaim" -}}
+{{- if and .Values.batches.enabled (not .Values.batches.bucket) }}true{{ end -}}
+{{- end }}
+
 {{/* Containers that show metrics, beside the server: the edge workers, and the runner of batches. */}}
 {{- define "chasqui.beside" -}}
 {{ add (int .Values.edge.workers) (ternary 1 0 .Values.batches.enabled) }}
@@ -100,9 +105,17 @@ priorityClassName: {{ . }}
 - { name: CHASQUI_ACCOUNTS_JOURNAL, value: /tmp/chasqui-ledger }
 {{- end }}
 {{- if .Values.batches.enabled }}
-- { name: CHASQUI_FILES, value: /var/lib/chasqui/files }
+- { name: CHASQUI_FILES, value: {{ .Values.batches.bucket | default "/var/lib/chasqui/files" | quote }} }
+{{- if include "chasqui.filesOnClaim" . }}
 # Uploads are kept there until their lines are checked.
 - { name: TMPDIR, value: /var/lib/chasqui }
+{{- end }}
+{{- with .Values.secrets.bucket }}
+{{- range $name := list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" "AWS_DEFAULT_REGION" "AWS_ENDPOINT_URL" }}
+- name: {{ $name }}
+  valueFrom: { secretKeyRef: { name: {{ $.Values.secrets.bucket }}, key: {{ $name }}, optional: true } }
+{{- end }}
+{{- end }}
 {{- end }}
 {{- with .Values.tracesEndpoint }}
 - { name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ quote . }} }
