@@ -211,7 +211,7 @@ def test_a_call_over_grpc_that_is_cancelled_or_too_late_is_in_the_ledger(service
         next(stream)
         stream.cancel()
         with pytest.raises(grpc.RpcError):
-            stub.Chat(endless.chat, metadata=metadata, timeout=0.2)
+            stub.Chat(endless.chat, metadata=metadata, timeout=1.5)
     rows = {row["outcome"]: row for row in ledger(operator, "gone", 4)}
     assert {outcome: row["calls"] for outcome, row in rows.items()} == {"completed": 2, "cancelled": 1, "deadline": 1}
 

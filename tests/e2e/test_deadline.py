@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -108,34 +109,39 @@ APIS = [over_rest, over_rest_streamed, over_grpc, over_grpc_by_its_own_timeout, 
 
 
 @pytest.fixture(params=["simulated", "llama-cpp"], scope="module")
-def one_slot(request: pytest.FixtureRequest) -> Iterator[Service]:
+def a_slot_each(request: pytest.FixtureRequest) -> Iterator[Service]:
     with Service(
-        engine=request.param, simulated_rate=100, parallel=1, threads=1, context_length=4096, price=1000
+        engine=request.param, simulated_rate=100, parallel=len(APIS), threads=1, context_length=4096, price=1000
     ) as service:
         yield service
 
 
-@pytest.mark.parametrize("api", APIS)
-def test_a_call_that_runs_when_its_time_ends_is_ended_and_billed_so_far(one_slot: Service, api: Api) -> None:
-    name = f"running-{api.__name__}"
-    late = api(one_slot, name, 0.5, LONG)
-    assert late.status == "DEADLINE_EXCEEDED"
-    assert late.reason in ("DEADLINE_EXCEEDED", None if api is over_grpc_by_its_own_timeout else "DEADLINE_EXCEEDED")
-    record = one_slot.usage_record(name)
-    assert record["outcome"] == "deadline"
-    assert record["prompt_tokens"] > 0
-    assert 0 < record["completion_tokens"] < LONG
-    assert record["estimated_cost"] == (record["prompt_tokens"] + record["completion_tokens"]) * 1000 / 1e6
-    assert bool(late.text) is ("streamed" in api.__name__)
+def all_late(service: Service, name: str, seconds: float, tokens: int) -> list[tuple[Api, str, Late]]:
+    """A call over each API, all at once: the API, the request's id, and how it ended."""
+    names = [f"{name}-{api.__name__}" for api in APIS]
+    with ThreadPoolExecutor(len(APIS)) as pool:
+        calls = [pool.submit(api, service, each, seconds, tokens) for api, each in zip(APIS, names, strict=True)]
+        return [(api, each, call.result()) for api, each, call in zip(APIS, names, calls, strict=True)]
+
+
+def test_a_call_that_runs_when_its_time_ends_is_ended_and_billed_so_far(a_slot_each: Service) -> None:
+    # Long enough for a busy machine to begin all of them.
+    for api, name, late in all_late(a_slot_each, "running", 2.0, LONG):
+        assert (api, late.status) == (api, "DEADLINE_EXCEEDED")
+        assert late.reason == "DEADLINE_EXCEEDED" or (api is over_grpc_by_its_own_timeout and late.reason is None)
+        record = a_slot_each.usage_record(name)
+        assert (api, record["outcome"]) == (api, "deadline")
+        assert record["prompt_tokens"] > 0
+        assert 0 < record["completion_tokens"] < LONG
+        assert record["estimated_cost"] == (record["prompt_tokens"] + record["completion_tokens"]) * 1000 / 1e6
+        assert bool(late.text) is ("streamed" in api.__name__)
 
 
 def test_a_call_whose_time_ends_in_the_queue_is_dropped_before_it_costs_anything() -> None:
     # No call has ended here yet, so how long the wait will be cannot be estimated.
     with Service(engine="simulated", simulated_rate=20, parallel=1) as service:
         running = open_stream(service.url + CHAT, {**request(LONG), "stream": True}, {"x-request-id": "running"})
-        for api in APIS:
-            name = f"queued-{api.__name__}"
-            late = api(service, name, 0.3, 5)
+        for api, name, late in all_late(service, "queued", 2.0, 5):
             assert (api, late.status, late.text) == (api, "DEADLINE_EXCEEDED", "")
             record = service.usage_record(name)
             assert (record["outcome"], record["prompt_tokens"], record["completion_tokens"]) == ("deadline", 0, 0)
@@ -156,5 +162,5 @@ def test_a_call_that_the_queue_cannot_serve_in_time_is_refused_without_being_acc
         assert '"hasty-' not in "".join(line for line in service.output().splitlines() if "chat call ended" in line)
 
 
-def test_a_call_with_enough_time_is_answered(one_slot: Service) -> None:
-    assert post(one_slot.url + CHAT, request(3), x_request_timeout="600").json()["usage"]["completion_tokens"] == 3
+def test_a_call_with_enough_time_is_answered(a_slot_each: Service) -> None:
+    assert post(a_slot_each.url + CHAT, request(3), x_request_timeout="600").json()["usage"]["completion_tokens"] == 3

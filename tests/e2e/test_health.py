@@ -22,7 +22,7 @@ from tests.support.recording_engine import RecordingEngine
 CHAT = "/v1/chat/completions"
 SERVICE = "chasqui.v1.ChatService"
 SERVING = health_pb2.HealthCheckResponse.SERVING
-STALL = 0.6  # seconds
+STALL = 1.5  # seconds
 BODY: dict[str, object] = {
     "model": REFERENCE_MODEL,
     "messages": [{"role": "user", "content": "Hello!"}],
@@ -116,7 +116,7 @@ async def test_a_saturated_engine_stays_ready_however_long_its_queue_is(rig: Rig
     while admission.queued < len(calls) - 1:  # noqa: ASYNC110 - nobody is page
         await asyncio.sleep(0.001)
     loop = asyncio.get_running_loop()
-    end = loop.time() + 4 * STALL
+    end = loop.time() + 2 * STALL
     while loop.time() < end:
         assert set((await rig.views()).values()) == {True}
     assert admission.queued > 0

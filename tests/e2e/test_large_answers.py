@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from tests.support.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.support.http import Reply
 
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
@@ -49,15 +52,26 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @contextmanager
 def stream_beside(service: Service) -> Iterator[None]:
-    """A stream of another caller, which must be whole: it begins before the block and ends after it."""
-    body = {"model": MODEL, "messages": HELLO, "max_tokens": 1800, "ignore_eos": True, "stream": True}
+    """Streams of another caller, one after the other, who begins before the block and ends after it: all are whole."""
+    body = {"model": MODEL, "messages": HELLO, "max_tokens": 300, "ignore_eos": True, "stream": True}
+    over = threading.Event()
+
+    def stream_until_over() -> list[Reply]:
+        replies = [post(service.url + CHAT, body)]
+        while not over.is_set():
+            replies.append(post(service.url + CHAT, body))
+        return replies
+
     with ThreadPoolExecutor(1) as pool:
-        reply = pool.submit(post, service.url + CHAT, body)
-        yield
-        assert not reply.done()
-        events = reply.result().body.decode().split("\n\n")
-    assert events[-2:] == ["data: [DONE]", ""]
-    assert json.loads(events[-3].removeprefix("data: "))["usage"]["completion_tokens"] == 1800
+        beside = pool.submit(stream_until_over)
+        try:
+            yield
+        finally:
+            over.set()
+    for reply in beside.result():
+        events = reply.body.decode().split("\n\n")
+        assert events[-2:] == ["data: [DONE]", ""]
+        assert json.loads(events[-3].removeprefix("data: "))["usage"]["completion_tokens"] == 300
 
 
 @contextmanager

@@ -19,13 +19,16 @@ REFUSED: dict[str, Any] = {"drain_delay": 0, "grace_period": 20}
 async def roll(replicas: Replicas, load: Load) -> None:
     """The procedure: stop one, start it again, wait until it gets calls, take the next."""
     for index in range(2):
-        before = settled(replicas, index)
-        assert before, "no call has reached the replica that is to be restarted"
+        assert settled(replicas, index), "no call has reached the replica that is to be restarted"
         assert await asyncio.to_thread(replicas.stop, index) == [0, 0]
-        replicas.start(index)
-        await asyncio.to_thread(wait_until, lambda: replicas.serving() == 2)
-        await load.more()
-        assert settled(replicas, index) > before, "no call has reached the replica since"
+        await come(replicas, index)
+
+
+async def come(replicas: Replicas, index: int) -> None:
+    """Start a replica, and wait until it has answered a call since."""
+    before = settled(replicas, index)
+    replicas.start(index)
+    await asyncio.to_thread(wait_until, lambda: settled(replicas, index) > before)
 
 
 def settled(replicas: Replicas, index: int) -> int:

@@ -27,7 +27,7 @@ SCALED = {
     "request_timeout: 120s": "request_timeout: 1.5s",
     "request_headers_timeout: 15s": "request_headers_timeout: 1.5s",
     "connection_keepalive: { interval: 30s, timeout: 20s }": "connection_keepalive: { interval: 0.5s, timeout: 1s }",
-    "connection_keepalive: { interval: 30s, timeout: 10s }": "connection_keepalive: { interval: 5s, timeout: 1s }",
+    "connection_keepalive: { interval: 30s, timeout: 10s }": "connection_keepalive: { interval: 5s, timeout: 4s }",
 }
 SETTINGS: Mapping[str, Any] = {"simulated_rate": 1 / 3, "model_name": "simulated", "parallel": 1}
 BODY = {
