@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException, IncompleteRead
@@ -22,12 +23,21 @@ CHAT = "/v1/chat/completions"
 _SECONDS = 60
 
 
+@dataclass(frozen=True)
+class Credential:
+    """A key, or a scoped token of it by its id."""
+
+    secret: str
+    token: str = ""
+
+
 @dataclass
 class Seen:
     """What a caller knows of a call.
 
-    `ended` is completed, left, late, refused, or broken: it got another error, or its connection ended. `tokens` are
-    those that arrived, which only a caller of a REST stream counts.
+    `ended` is completed, left, late, refused, spent (the token's spending limit), or broken: it got another error, or
+    its connection ended. `tokens` are those that arrived, which only a caller of a REST stream counts; `token` is the
+    id of the scoped token that made the call.
     """
 
     ended: str
@@ -35,6 +45,7 @@ class Seen:
     usage: dict[str, Any] = field(default_factory=dict)
     tokens: int = 0
     request_id: str = ""
+    token: str = ""
 
     @property
     def counted(self) -> tuple[int, int, int, float]:
@@ -44,8 +55,8 @@ class Seen:
         return usage["prompt_tokens"], usage["completion_tokens"], cached, usage["estimated_cost"]
 
 
-def call(service: Service, key: str, number: int) -> Seen:
-    """One call, whose request id is `call-NUMBER`."""
+def call(service: Service, credentials: Sequence[Credential], number: int) -> Seen:
+    """One call with one of the credentials, whose request id is `call-NUMBER`."""
     rng = random.Random(number)  # noqa: S311 - a call
     body: dict[str, Any] = {
         "model": "simulated",
@@ -53,20 +64,21 @@ def call(service: Service, key: str, number: int) -> Seen:
         "max_tokens": rng.randrange(1, 60),
         "n": rng.choice([1, 1, 2]),
     }
-    headers = {"authorization": f"Bearer {key}", "x-request-id": f"call-{number}"}
+    credential = rng.choice(credentials)
+    headers = {"authorization": f"Bearer {credential.secret}", "x-request-id": f"call-{number}"}
     kind = rng.choice([_whole, _whole, _stream, _stream, _leave, _late, _grpc_whole, _grpc_stream])
     try:
         seen = kind(service, body, headers)
     except (OSError, HTTPException):
         seen = Seen("broken")
-    seen.request_id = f"call-{number}"
+    seen.request_id, seen.token = f"call-{number}", credential.token
     return seen
 
 
 def _whole(service: Service, body: dict[str, Any], headers: dict[str, str]) -> Seen:
     reply = _post(service, body, headers)
     if reply.status != 200:
-        return Seen({503: "refused", 504: "late"}.get(reply.status, "broken"))
+        return Seen({429: "spent", 503: "refused", 504: "late"}.get(reply.status, "broken"))
     answer = reply.json()
     return Seen("completed", answer["id"], answer["usage"])
 
@@ -74,7 +86,10 @@ def _whole(service: Service, body: dict[str, Any], headers: dict[str, str]) -> S
 def _stream(service: Service, body: dict[str, Any], headers: dict[str, str]) -> Seen:
     streamed = {**body, "stream": True, "stream_options": {"continuous_usage_stats": True}}
     try:
-        received = _post(service, streamed, headers).body
+        reply = _post(service, streamed, headers)
+        if reply.status == 429:
+            return Seen("spent")
+        received = reply.body
     except IncompleteRead as cut:
         received = cut.partial
     lines = [line for line in received.split(b"\n") if line.startswith(b"data: {") and line.endswith(b"}")]
@@ -97,7 +112,7 @@ def _leave(service: Service, body: dict[str, Any], headers: dict[str, str]) -> S
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     with socket.create_connection((service.host, service.port), timeout=_SECONDS) as connection:
         connection.sendall(
-            f"POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{head}"
+            f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n{head}"
             f"content-length: {len(data)}\r\n\r\n".encode()
             + data
         )
@@ -114,8 +129,8 @@ def _grpc_whole(service: Service, body: dict[str, Any], headers: dict[str, str])
         stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
         try:
             answer = stub.Chat(_request(body), metadata=tuple(headers.items()), timeout=_SECONDS)
-        except grpc.RpcError:
-            return Seen("broken")
+        except grpc.RpcError as error:
+            return Seen(_refusal(error))
     return Seen("completed", answer.id, _usage(answer.usage))
 
 
@@ -124,14 +139,20 @@ def _grpc_stream(service: Service, body: dict[str, Any], headers: dict[str, str]
     request = chat_service_pb2.StreamChatRequest(chat=_request(body))
     with grpc.insecure_channel(service.target, options=[("grpc.enable_retries", 0)]) as channel:
         stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
-        with suppress(grpc.RpcError):
+        try:
             for message in stub.StreamChat(request, metadata=tuple(headers.items()), timeout=_SECONDS):
                 for event in message.events:
                     if event.HasField("started"):
                         seen.call_id = event.started.id
                     if event.HasField("completed"):
                         seen.ended, seen.usage = "completed", _usage(event.completed.usage)
+        except grpc.RpcError as error:
+            seen.ended = _refusal(error)
     return seen
+
+
+def _refusal(error: grpc.RpcError) -> str:
+    return "spent" if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED else "broken"
 
 
 def _request(body: dict[str, Any]) -> chat_service_pb2.ChatRequest:

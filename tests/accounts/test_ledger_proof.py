@@ -22,7 +22,7 @@ from sqlalchemy import select
 
 from services.accounts.sql.database import open_database
 from services.accounts.sql.tables import CALLS
-from tests.accounts.callers import CHAT, Seen, call
+from tests.accounts.callers import CHAT, Credential, Seen, call
 from tests.support.http import get, post
 from tests.support.operator import Operator
 from tests.support.ports import free_row
@@ -41,6 +41,8 @@ SETTINGS: dict[str, Any] = {
     "parallel": 16,
     "price": "0.3,0.1,0.9",
 }
+# USD of the limited token: some twenty calls.
+SPENDING_LIMIT = Decimal("0.002")
 # What the row of a call that ended so for its caller may say.
 OUTCOMES = {
     "completed": {"completed"},
@@ -61,7 +63,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def service(place: str, tmp_path: Path) -> Iterator[Service]:
-    port = free_row(3)
+    port = free_row(4)
     given: dict[str, Any] = {
         "accounts": place,
         "accounts_journal": tmp_path / "journal",
@@ -73,14 +75,20 @@ def service(place: str, tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.fixture
-def key(service: Service, place: str) -> str:
-    """A key that the service takes."""
-    made = Operator(place).run("keys", "create", "proof")
+def credentials(service: Service, place: str) -> Sequence[Credential]:
+    """A key that the service takes, and scoped tokens of it: without a limit, and with one that is soon spent."""
+    operator = Operator(place)
+    made = operator.run("keys", "create", "proof")
     words = {"model": "simulated", "prompt": "x"}
     end = time.monotonic() + 30
     while post(service.url + "/tokenize", words, authorization=f"Bearer {made}").status != 200:
         assert time.monotonic() < end
-    return made
+    limited = operator.run("keys", "token", made, "--id", "limited", "--usd", str(SPENDING_LIMIT))
+    return [
+        Credential(made),
+        Credential(operator.run("keys", "token", made, "--id", "wide"), "wide"),
+        Credential(limited, "limited"),
+    ]
 
 
 def ledger(place: str) -> Rows:
@@ -107,6 +115,7 @@ def check_callers(seen: Sequence[Seen], rows: Rows) -> None:
         if one.call_id is None:
             continue
         row = rows[one.call_id]
+        assert (row["key"], row["token"]) == ("proof", one.token)
         assert row["outcome"] in OUTCOMES[one.ended], (one, row)
         assert row["completion_tokens"] >= one.tokens, (one, row)
         if one.ended == "completed":
@@ -150,6 +159,22 @@ def check_sums(place: str, seen: Sequence[Seen], rows: Rows) -> None:
     )
 
 
+def check_spending(place: str, seen: Sequence[Seen], rows: Rows) -> None:
+    """Both tokens have made calls, and the limited one has spent what it may and no more, lost calls aside.
+
+    What a server that died had begun is not counted by the next one: its cost is known later, from the edge.
+    """
+    report = json.loads(Operator(place).run("usage", "--by", "token", "--format", "json"))
+    costs: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for row in rows.values():
+        costs[row["token"]] += row["cost"]
+    assert {row["token"]: Decimal(row["cost_usd"]) for row in report} == costs
+    assert set(costs) == {"", "wide", "limited"}
+    assert {one.token for one in seen if one.ended == "spent"} == {"limited"}
+    settled = [row["cost"] for row in rows.values() if row["token"] == "limited" and row["outcome"] != "lost"]
+    assert 0 < sum(settled) <= SPENDING_LIMIT
+
+
 def check_metrics(service: Service, rows: Rows) -> None:
     """So do the metrics of a server that has lived all the time."""
     shown = get(service.environ["SERVER_METRICS"]).body.decode()
@@ -167,10 +192,10 @@ def check_metrics(service: Service, rows: Rows) -> None:
 
 
 def test_the_ledger_the_callers_and_the_metrics_agree(
-    service: Service, place: str, key: str, request: pytest.FixtureRequest
+    service: Service, place: str, credentials: Sequence[Credential], request: pytest.FixtureRequest
 ) -> None:
     with ThreadPoolExecutor(CALLERS) as threads:
-        futures = [threads.submit(call, service, key, number) for number in range(CALLS_MADE)]
+        futures = [threads.submit(call, service, credentials, number) for number in range(CALLS_MADE)]
         if "://" in place:
             database: PostgreSQL = request.getfixturevalue("database")
             time.sleep(3)
@@ -184,18 +209,19 @@ def test_the_ledger_the_callers_and_the_metrics_agree(
     check_callers(seen, rows)
     check_logged(service, rows)
     check_sums(place, seen, rows)
+    check_spending(place, seen, rows)
     check_metrics(service, rows)
     assert sum(row["outcome"] == "deadline" for row in rows.values()) == sum(one.ended == "late" for one in seen)
 
 
 def test_every_call_has_its_row_whatever_is_killed(
-    service: Service, place: str, key: str, request: pytest.FixtureRequest
+    service: Service, place: str, credentials: Sequence[Credential], request: pytest.FixtureRequest
 ) -> None:
     stopped, numbers, seen = Event(), count(), []
 
     def caller() -> None:
         while not stopped.is_set() and (number := next(numbers)) < MOST_CALLS:
-            one = call(service, key, number)
+            one = call(service, credentials, number)
             seen.append(one)
             if one.ended == "broken":
                 time.sleep(0.1)
@@ -223,18 +249,26 @@ def test_every_call_has_its_row_whatever_is_killed(
     check_callers(seen, rows)
     check_logged(service, rows)
     check_sums(place, seen, rows)
-    assert {one.ended for one in seen} >= {"completed", "left", "late", "broken"}
+    check_spending(place, seen, rows)
+    assert {one.ended for one in seen} >= {"completed", "left", "late", "broken", "spent"}
     lost = [row for row in rows.values() if row["outcome"] == "lost"]
     assert {bool(row["completion_tokens"]) for row in lost} == {True, False}
 
 
 def test_an_answer_that_arrived_is_in_the_ledger_though_its_server_is_killed_at_once(
-    service: Service, place: str, key: str
+    service: Service, place: str, credentials: Sequence[Credential]
 ) -> None:
     body = {"model": "simulated", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3}
-    answers = [post(service.url + CHAT, body, authorization=f"Bearer {key}").json() for _ in range(20)]
+    using = [credentials[number % 2] for number in range(20)]
+    answers = [post(service.url + CHAT, body, authorization=f"Bearer {one.secret}").json() for one in using]
     service.parts()["server"].kill()
     service.wait_ready()
     rows = ledger(place)
-    check_callers([Seen("completed", answer["id"], answer["usage"]) for answer in answers], rows)
+    check_callers(
+        [
+            Seen("completed", answer["id"], answer["usage"], token=one.token)
+            for one, answer in zip(using, answers, strict=True)
+        ],
+        rows,
+    )
     assert len(rows) == len(answers)

@@ -22,18 +22,17 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import uvloop
-from click.testing import CliRunner
 from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn
 from rich.table import Table
 
-from services.cli import main as chasqui
 from tests.bench.machine import describe
 from tests.bench.soak_ledger import costs_of, ledger_check
 from tests.bench.soak_traffic import Traffic
 from tests.bench.soak_verdict import Check, Kill, Sample, verdict
 from tests.support.holdings import Holdings
 from tests.support.http import get
+from tests.support.operator import Operator
 from tests.support.ports import free_row
 from tests.support.service import Service, ServiceError
 
@@ -44,6 +43,7 @@ OUTPUT = Path("build/bench/soak.json")
 CALLERS = 24
 ROUND = 8.0  # seconds of traffic
 PARTS = ("server", "edge", "envoy")
+TOKENS = ("first", "second")  # the scoped tokens that make calls beside the key
 _SETTLE = 30.0
 # In this time every row of the ledger is written.
 _WRITTEN = 2.0
@@ -114,7 +114,7 @@ class Soak:
         await asyncio.sleep(_WRITTEN)
         shown = await asyncio.to_thread(get, f"http://127.0.0.1:{self.metrics_port}/metrics")
         self.ledger.append(
-            ledger_check(self.accounts, self.traffic.counted, costs_of(shown.body.decode()), self.server_since)
+            ledger_check(self.accounts, self.traffic.counted, costs_of(shown.body.decode()), self.server_since, TOKENS)
         )
 
     async def _busy(self) -> float:
@@ -151,11 +151,14 @@ def soak(seconds: float, round_seconds: float, seed: int, advance: Callable[[flo
     settings: dict[str, Any] = {"engine": "simulated", "simulated_rate": 200, "parallel": 64, "log_level": "warning"}
     with TemporaryDirectory() as folder:
         accounts = Path(folder) / "accounts.db"
-        made = CliRunner().invoke(chasqui, ["keys", "create", "soak"], env={"CHASQUI_ACCOUNTS": str(accounts)})
+        operator = Operator(str(accounts))
+        key = operator.run("keys", "create", "soak")
+        tokens = [operator.run("keys", "token", key, "--id", name, "--usd", "1000") for name in TOKENS]
         given = {**settings, "accounts": accounts, "response_days": 1, "metrics_address": f"127.0.0.1:{port}"}
         with Service(**given) as service:
             chance = random.Random(seed)  # noqa: S311 - repeatable, guards nothing
-            running = Soak(service, accounts, port, Traffic(service.port, chance, made.stdout.strip(), stores=True))
+            traffic = Traffic(service.port, chance, key, stores=True, tokens=tokens)
+            running = Soak(service, accounts, port, traffic)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(running.run(seconds, round_seconds, advance))
     return running

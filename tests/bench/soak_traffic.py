@@ -23,7 +23,7 @@ from tests.support.leaving import WAYS
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from tests.bench.soak_ledger import Counted
 
@@ -50,13 +50,15 @@ class BrokenError(Exception):
 class Traffic:
     """Callers on a port, and what has become of their calls; `gaps` has the longest one of every streamed answer.
 
-    Some of them continue responses if the service `stores` them.
+    Each call is made with the key or with one of its scoped tokens. Some of them continue responses if the service
+    `stores` them.
     """
 
     port: int
     chance: random.Random
     key: str = "unused"
     stores: bool = False
+    tokens: Sequence[str] = ()
     right: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
@@ -129,7 +131,7 @@ class Traffic:
     async def streamed(self) -> str:
         """REST, streamed."""
         body = self._chosen()
-        [answer] = await load.stream_in_turn(self.port, {**body, "stream": True}, 1, key=self.key)
+        [answer] = await load.stream_in_turn(self.port, {**body, "stream": True}, 1, key=self._credential())
         self._compare(body, [answer.text])
         self.gaps.append(max((later - earlier for earlier, later in pairwise(answer.arrivals)), default=0.0))
         return "streamed"
@@ -143,7 +145,7 @@ class Traffic:
     async def tools(self) -> str:
         """REST, streamed, with tools in the prompt."""
         body = self._chosen(tools=True)
-        [answer] = await load.stream_in_turn(self.port, {**body, "stream": True}, 1, key=self.key)
+        [answer] = await load.stream_in_turn(self.port, {**body, "stream": True}, 1, key=self._credential())
         self._compare(body, [answer.text])
         return "tools"
 
@@ -156,7 +158,7 @@ class Traffic:
     async def api_streamed(self, name: str) -> str:
         """Another API, streamed."""
         body = self._chosen_of(APIS[name])
-        text, gap, _ = await other_apis.stream(self.port, APIS[name], body, self.key)
+        text, gap, _ = await other_apis.stream(self.port, APIS[name], body, self._credential())
         self._compare_text(body, text)
         self.gaps.append(gap)
         return f"{name} streamed"
@@ -171,9 +173,10 @@ class Traffic:
         """A response that is stored and continued: the answer is that to the whole conversation."""
         prompt = self.chance.choice(PROMPTS)
         asked = {**RESPONSES.body(prompt, TOKENS[1]), "store": True}
-        _, _, last = await other_apis.stream(self.port, RESPONSES, asked, self.key)
+        credential = self._credential()  # stored responses are those of one token, or of the key
+        _, _, last = await other_apis.stream(self.port, RESPONSES, asked, credential)
         goes_on = {**RESPONSES.body(_GO_ON, TOKENS[1]), "previous_response_id": last["response"]["id"]}
-        self._compare_text(self._conversation(prompt), await self._text(RESPONSES, goes_on))
+        self._compare_text(self._conversation(prompt), await self._text(RESPONSES, goes_on, credential))
         return "conversation"
 
     async def structured(self) -> str:
@@ -230,7 +233,10 @@ class Traffic:
         raise WrongAnswerError("bytes that are no message were answered")
 
     def _metadata(self) -> tuple[tuple[str, str], ...]:
-        return (("authorization", f"Bearer {self.key}"),)
+        return (("authorization", f"Bearer {self._credential()}"),)
+
+    def _credential(self) -> str:
+        return self.chance.choice((self.key, *self.tokens))
 
     def _chosen(self, *, n: int = 1, tools: bool = False) -> dict[str, Any]:
         return self._body(self.chance.choice(PROMPTS), self.chance.choice(TOKENS), n=n, tools=tools)
@@ -264,13 +270,13 @@ class Traffic:
         self._count(answer["id"], usage["prompt_tokens"], usage["completion_tokens"], usage["estimated_cost"])
         return answer
 
-    async def _text(self, api: Api, body: dict[str, Any]) -> str:
-        answer = await self._answered(body, api.path)
+    async def _text(self, api: Api, body: dict[str, Any], credential: str = "") -> str:
+        answer = await self._answered(body, api.path, credential)
         self._count(f"chatcmpl-{answer['id'].partition('_')[2]}", *api.counted(answer["usage"]))
         return api.whole(answer)
 
-    async def _answered(self, body: dict[str, Any], path: str) -> dict[str, Any]:
-        status, answer = await self._exchange(body, path)
+    async def _answered(self, body: dict[str, Any], path: str, credential: str = "") -> dict[str, Any]:
+        status, answer = await self._exchange(body, path, credential)
         if status != 200:
             raise BrokenError(f"{status}: {answer}")
         return answer
@@ -286,13 +292,15 @@ class Traffic:
         if (given, answer.get("error", {}).get("code")) != (status, code):
             raise WrongAnswerError(f"expected {status} {code}, got {given} {answer}")
 
-    async def _exchange(self, body: dict[str, Any], path: str = load.CHAT) -> tuple[int, dict[str, Any]]:
+    async def _exchange(
+        self, body: dict[str, Any], path: str = load.CHAT, credential: str = ""
+    ) -> tuple[int, dict[str, Any]]:
         """The status and the JSON of an answer that is not streamed, on a connection of its own."""
         data = json.dumps(body).encode()
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             head = f"POST {path} HTTP/1.1\r\nhost: soak\r\nconnection: close\r\ncontent-type: application/json\r\n"
-            head += f"authorization: Bearer {self.key}\r\n"
+            head += f"authorization: Bearer {credential or self._credential()}\r\n"
             writer.write(f"{head}content-length: {len(data)}\r\n\r\n".encode() + data)
             head, _, answer = (await reader.read(-1)).decode().partition("\r\n\r\n")
         finally:
