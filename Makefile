@@ -141,7 +141,7 @@ bench-telemetry: setup ## Measure what traces and metrics cost per token and cal
 	$(BIN)/python -m tests.bench.telemetry
 
 .PHONY: bench-accounts
-bench-accounts: setup ## Measure what a key, limits and the ledger cost per call, on against off (about two minutes).
+bench-accounts: setup ## Measure what a key, limits and the ledger cost per call, on against off (about eight minutes).
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
 	$(BIN)/python -m tests.bench.accounts
 
