@@ -123,8 +123,9 @@ bench-tiers: setup ## Measure the first token of each service tier while more ca
 	$(BIN)/python -m tests.bench.tiers
 
 .PHONY: bench-batches
-bench-batches: setup ## Measure what a batch takes from live calls, and what it takes of the idle slots (two minutes).
+bench-batches: setup ## Measure what a batch takes from live calls, and what it takes of the idle slots (six minutes).
 	$(BIN)/python -m tests.bench.live_beside_batch
+	$(BIN)/python -m tests.bench.live_beside_served_batch
 
 .PHONY: bench-sessions
 bench-sessions: setup ## Measure what it saves that a chat's calls stay at one replica (about a minute).

@@ -193,8 +193,9 @@ class ChatCall:
 
     def end(self, end: End) -> None:
         """Complete the answer, unless the call has ended for the caller before, and record the usage."""
-        if self._preempted is not None and not self._closed:
-            (kept, queue_again), self._preempted = self._preempted, None
+        preempted, self._preempted = self._preempted, None
+        if preempted is not None and not self._closed:
+            kept, queue_again = preempted
             if self._waits_again(kept, end):
                 queue_again()
                 return

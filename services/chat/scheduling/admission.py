@@ -60,8 +60,9 @@ class Admission:
     1998). The same holds for tokens.
 
     A flex call starts when there are more free slots than calls of other tiers that wait or are about to. When such a
-    call finds no free slot, flex calls are preempted: those that began last, which lose the least, and whose callers
-    have nothing of the answer yet. Streamed flex calls leave a tenth of the slots, at least one of several, to others.
+    call finds no free slot, flex calls are preempted: those that began last, which have the least to compute again, and
+    that can go on later or begin again. Streamed flex calls leave a tenth of the slots, at least one of several, to
+    others.
     """
 
     def __init__(self, parallel: int, max_queue: int, max_queue_tokens: int) -> None:

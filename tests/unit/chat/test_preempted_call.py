@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from services.engine.api import ChoiceEnd, End, EndReason, EngineTimings, Genera
 from services.errors import FlexUnavailable
 from tests.support.engines import FakeHandle, an_end
 from tests.support.events import all_taken
+from tests.support.garbage import nothing_collected
 from tests.support.gguf_files import demo_tokenizer
 from tests.unit.chat.test_call import Played, start
 
@@ -229,3 +231,14 @@ async def test_a_call_that_waits_too_long_for_its_slots_is_refused_and_pays_noth
 async def test_the_engine_reports_ids_of_calls_that_can_go_on_and_of_no_others() -> None:
     assert flex().kept.generation.reports_ids
     assert not flex(generation={"grammar": "start: /a*/"}).kept.generation.reports_ids
+
+
+async def test_a_call_that_is_closed_while_it_gives_up_its_slots_is_freed_without_the_garbage_collector() -> None:
+    call = flex()
+    assert call.preempt()
+    call.played.call.close()
+    call.kept.end(an_end())
+    freed = weakref.ref(call.played.call)
+    with nothing_collected():
+        del call
+        assert freed() is None
