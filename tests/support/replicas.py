@@ -21,7 +21,7 @@ from tests.support.service import ServiceError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 _CHASQUI = (sys.executable, "-m", "services")
 
 

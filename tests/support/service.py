@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-_START_SECONDS = 60
+_START_SECONDS = 180
 _STOP_SECONDS = 60
 
 
