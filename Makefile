@@ -11,8 +11,8 @@ export PYTHONDONTWRITEBYTECODE :=
 PYTHON ?= python3
 SOAK_SECONDS ?= 600
 # The tests of a file share services, so they stay in one process and in their order. Long files come first, or one of
-# them would run alone at the end.
-SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# them would run alone at the end. Many tests wait, so two cores have work for three processes.
+SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -50,7 +50,7 @@ run: setup ## Set up and serve on http://localhost:8080; MODEL=smollm2 or a GGUF
 	@exec $(BIN)/chasqui up $(if $(MODEL),--model '$(MODEL)')
 
 .PHONY: test
-test: setup $(if $(BROWSER),$(DRIVER_INSTALLED)) ## Set up and run all tests, two files side by side.
+test: setup $(if $(BROWSER),$(DRIVER_INSTALLED)) ## Set up and run all tests, three files side by side.
 	$(BIN)/pytest $(SIDE_BY_SIDE) --ignore tests/e2e/clients tests/e2e tests/contract tests/page/test_first_minutes.py tests/unit
 
 .PHONY: test-page
