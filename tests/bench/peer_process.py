@@ -46,9 +46,10 @@ class Peer:
         self.port = port
         self.model = model
         self._commands = commands
-        self._environ = {**os.environ, **(environ or {})}
         self._children = children or {}
         self._directory = tempfile.TemporaryDirectory(prefix="chasqui-bench-")
+        # Peers are killed, so what they leave behind has to be where it is removed.
+        self._environ = {**os.environ, "TMPDIR": self._directory.name, **(environ or {})}
         self._parts: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
