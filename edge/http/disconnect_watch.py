@@ -6,11 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, Self
 
 from edge.http.exchange import current_exchange
+from services.tasks import background_task
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from starlette.types import Message, Receive
+    from starlette.types import Receive
 
 
 class DisconnectWatch:
@@ -18,13 +19,13 @@ class DisconnectWatch:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._message: asyncio.Future[Message] | None = None  # the next one of the server
+        self._watcher: asyncio.Task[None] | None = None
         self._given_up = False
 
     def __enter__(self) -> Self:
         """Watch from now on."""
         self._task = asyncio.current_task()
-        self._listen()
+        self._watcher = background_task(self._watch(), "disconnect watch")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
@@ -48,19 +49,11 @@ class DisconnectWatch:
 
         A server reports that end as a disconnect, by way of another thread and the loop, if anybody still waits for it.
         """
-        if self._message is not None:
-            self._message.cancel()
-            self._message = None  # its callback holds this watch: breaks that reference cycle
+        if self._watcher is not None:
+            self._watcher.cancel()
+            self._watcher = None  # its coroutine holds this watch: breaks that reference cycle
 
-    def _listen(self) -> None:
-        # Without a task: what granian returns is a future.
-        self._message = asyncio.ensure_future(self._receive())
-        self._message.add_done_callback(self._received)
-
-    def _received(self, message: asyncio.Future[Message]) -> None:
-        if message is not self._message:  # the watch has ended
-            return
-        if message.result()["type"] == "http.disconnect":
-            self.give_up()
-        else:
-            self._listen()
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.give_up()

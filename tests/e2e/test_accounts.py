@@ -205,13 +205,14 @@ def test_a_call_over_grpc_that_is_cancelled_or_too_late_is_in_the_ledger(service
     metadata = (("authorization", f"Bearer {key}"),)
     endless = chat_service_pb2.StreamChatRequest(chat=grpc_chat())
     endless.chat.max_tokens = 100_000
+    endless.chat.ignore_eos = True
     with grpc.insecure_channel(service.target) as channel:
         stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
         stream = stub.StreamChat(endless, metadata=metadata)
         next(stream)
         stream.cancel()
         with pytest.raises(grpc.RpcError):
-            stub.Chat(endless.chat, metadata=metadata, timeout=1.5)
+            stub.Chat(endless.chat, metadata=metadata, timeout=1)
     rows = {row["outcome"]: row for row in ledger(operator, "gone", 4)}
     assert {outcome: row["calls"] for outcome, row in rows.items()} == {"completed": 2, "cancelled": 1, "deadline": 1}
 
