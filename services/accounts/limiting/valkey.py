@@ -54,6 +54,7 @@ class Valkey:
             raise SettingsError(f"CHASQUI_LIMITS_STORE is no redis:// or valkey:// URL: {error}") from None
         self._take = self._redis.register_script((_SCRIPTS / "take.lua").read_text(encoding="utf-8"))
         self._give_back = self._redis.register_script((_SCRIPTS / "give_back.lua").read_text(encoding="utf-8"))
+        self._add_ledger = self._redis.register_script((_SCRIPTS / "remember.lua").read_text(encoding="utf-8"))
         self._server = uuid4().hex
         self._periods = Periods()
         self._watched: Sequence[str] = ()  # names of subjects
@@ -123,11 +124,11 @@ class Valkey:
         return {name: self._spent[name] for name in names if name in self._spent}
 
     async def run(self, spent: Spent, _: TokenSpent) -> None:
-        """Tell the store that this server is alive; give it the spending of the ledger where it has none."""
+        """Tell the store that this server is alive; give it the spending of the ledger if it has begun with nothing."""
         while True:
             try:
-                # The field is new in a store that has begun with nothing.
-                if await self._redis.hset(f"{_PREFIX}alive", self._server, await self._now()):
+                await self._redis.hset(f"{_PREFIX}alive", self._server, await self._now())
+                if not await self._redis.exists(f"{_PREFIX}remembered"):
                     await self._remember(spent)
                 self._spent = await self._read_spent(self._watched)
                 self._found()
@@ -162,12 +163,14 @@ class Valkey:
         return int(seconds)
 
     async def _remember(self, spent: Spent) -> None:
-        now = datetime.now(UTC)
-        for name, (of_day, of_month) in (await asyncio.to_thread(spent)).items():
-            day, month = self._periods.of(now)
-            for period, amount, days in ((day, of_day, 3), (month, of_month, 40)):
-                nano = _nano(picodollars_of(amount))
-                await self._redis.set(f"{_PREFIX}{name}:usd:{period}", nano, nx=True, ex=days * _DAY_SECONDS)
+        """Give the spending of the ledger to a store that has begun with nothing, such as one that lost its memory."""
+        day, month = self._periods.of(datetime.now(UTC))
+        given = [
+            (name, period, _nano(picodollars_of(amount)), days)
+            for name, (of_day, of_month) in (await asyncio.to_thread(spent)).items()
+            for period, amount, days in ((day, of_day, 3), (month, of_month, 40))
+        ]
+        await self._add_ledger(keys=[_PREFIX], args=[json.dumps(given)])
 
     async def _read_spent(self, names: Sequence[str]) -> Mapping[str, tuple[int, int]]:
         if not names:

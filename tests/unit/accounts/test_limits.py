@@ -106,12 +106,13 @@ async def settled() -> None:
 
 async def soon_refused(limiter: Limiter, by: Caller) -> RateLimitExceeded:
     """The refusal of a call that is let in until the spending so far is known."""
-    while True:
-        try:
-            (await limiter.admit(by)).settle()
-        except RateLimitExceeded as error:
-            return error
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                (await limiter.admit(by)).settle()
+            except RateLimitExceeded as error:
+                return error
+            await asyncio.sleep(0.01)
 
 
 async def test_calls_of_a_minute_are_counted_and_the_next_is_refused_with_its_wait(store: LimitStore) -> None:
@@ -233,6 +234,20 @@ async def test_what_the_ledger_has_is_spent_when_a_server_begins(store: LimitSto
     ana = caller(usd_per_day=Decimal(1))
     assert (await soon_refused(limiter, ana)).limit == "usd_per_day"
     assert (await soon_refused(limiter, Caller("address:10.0.0.1"))).limit == "usd_per_month"
+    running.cancel()
+
+
+async def test_a_store_that_loses_its_memory_is_given_the_spending_again_while_calls_come(store: LimitStore) -> None:
+    if isinstance(store, InProcess):
+        pytest.skip("what a server counts by itself ends with it")
+    from redis.asyncio import Redis
+
+    limiter, ana = limiter_of(store), caller(usd_per_day=Decimal(1))
+    running = asyncio.create_task(limiter.run(lambda: {"ana": (Decimal(1), Decimal(2))}))
+    await soon_refused(limiter, ana)
+    async with Redis.from_url(SERVER) as client:
+        await client.flushall()
+    assert (await soon_refused(limiter, ana)).limit == "usd_per_day"
     running.cancel()
 
 
