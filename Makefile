@@ -123,7 +123,7 @@ bench-tiers: setup ## Measure the first token of each service tier while more ca
 	$(BIN)/python -m tests.bench.tiers
 
 .PHONY: bench-batches
-bench-batches: setup ## Measure what a batch takes from live calls, and what it takes of the idle slots (six minutes).
+bench-batches: setup ## Measure what a batch takes from live calls, and what it takes of the idle slots.
 	$(BIN)/python -m tests.bench.live_beside_batch
 	$(BIN)/python -m tests.bench.live_beside_served_batch
 
@@ -142,12 +142,12 @@ bench-telemetry: setup ## Measure what traces and metrics cost per token and cal
 	$(BIN)/python -m tests.bench.telemetry
 
 .PHONY: bench-accounts
-bench-accounts: setup ## Measure what a key, limits and the ledger cost per call, on against off (about eight minutes).
+bench-accounts: setup ## Measure what a key, limits and the ledger cost per call, on against off.
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
 	$(BIN)/python -m tests.bench.accounts
 
 .PHONY: bench-peers
-bench-peers: setup ## Measure Chasqui beside vLLM's, SGLang's and smg's servers and LiteLLM, without a model (nine minutes).
+bench-peers: setup ## Measure Chasqui beside vLLM's, SGLang's and smg's servers and LiteLLM, without a model.
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
 	for name in $(PEERS); do \
 	  $(PYTHON) -m venv build/bench/peers/$$name; \

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
-# Added to the niceness of the process. Beside another thread, one of niceness 10 has a tenth of a CPU, of 5 a quarter
-# (sched_prio_to_weight in kernel/sched/core.c of Linux); of a CPU that nobody else uses each has all.
+# Added to the niceness of the process. On a CPU shared with a thread of niceness 0, niceness 10 gets a tenth of the
+# time and niceness 5 a quarter (sched_prio_to_weight in kernel/sched/core.c of Linux); on an idle CPU both get all.
 _NICENESS: Final = 10
 # While a thread waits for a CPU with the GIL, the event loop waits for both.
 _NICENESS_WITH_GIL: Final = 5

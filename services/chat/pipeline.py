@@ -196,7 +196,10 @@ class ChatPipeline:
         prompt, tokens = len(generation.prompt), len(generation.prompt) + generation.max_tokens
         if reservation.tier is not ServiceTier.FLEX:
             self._admission.queue(
-                reservation, tokens, lambda: call.attach(self._engine.submit(generation, call)), remaining=remaining
+                reservation,
+                tokens,
+                lambda: call.submit(lambda: self._engine.submit(generation, call)),
+                remaining=remaining,
             )
             call.accept(prompt)
             return
@@ -204,7 +207,7 @@ class ChatPipeline:
 
         def start() -> None:
             call.accept(prompt)
-            call.attach(self._engine.submit(kept.generation, kept))
+            call.submit(lambda: self._engine.submit(kept.generation, kept))
 
         def limit_wait() -> None:
             call.start_within(self._settings.flex_wait, lambda: self._admission.flex_unavailable(reservation))

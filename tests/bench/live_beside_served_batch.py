@@ -19,6 +19,7 @@ from typing import Any, Final
 import click
 from openai import AsyncOpenAI
 
+from tests.bench.load import first_text
 from tests.support.operator import Operator
 from tests.support.ports import free_row
 from tests.support.service import Service
@@ -80,18 +81,7 @@ class _Caller:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _call(self, times: list[float]) -> None:
-        began = time.perf_counter()
-        stream = await self._client.chat.completions.create(
-            model=_MODEL,
-            messages=[{"role": "user", "content": "Hello!"}],
-            max_tokens=_LIVE_TOKENS,
-            stream=True,
-            extra_body={"ignore_eos": True},
-        )
-        first = None
-        async for chunk in stream:
-            if first is None and chunk.choices and chunk.choices[0].delta.content:
-                first = time.perf_counter() - began
+        first = await first_text(self._client, _LIVE_TOKENS)
         if first is not None:
             times.append(first)
 

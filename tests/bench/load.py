@@ -15,7 +15,10 @@ from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from openai import AsyncOpenAI
+
 CHAT = "/v1/chat/completions"
+_MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 # The longest time that one stream may take, in seconds.
 _LIMIT = 300.0
 
@@ -37,7 +40,7 @@ class Answer:
 def body(prompt: str, tokens: int, *, stream: bool = True) -> dict[str, Any]:
     """A request for exactly `tokens` tokens."""
     return {
-        "model": "meta-llama/Meta-Llama-3.1-8B-Instruct",
+        "model": _MODEL,
         "messages": [{"role": "user", "content": prompt}],
         "max_tokens": tokens,
         "ignore_eos": True,
@@ -84,6 +87,23 @@ async def first_tokens_over_grpc(target: str, prompt: str, count: int) -> list[f
     return seconds
 
 
+async def first_text(client: AsyncOpenAI, tokens: int, **fields: Any) -> float | None:
+    """Seconds to the first text of a streamed chat of so many tokens; None if it has no text."""
+    began, first = time.perf_counter(), None
+    stream: Any = await client.chat.completions.create(
+        model=_MODEL,
+        messages=[{"role": "user", "content": "Hello!"}],
+        max_tokens=tokens,
+        stream=True,
+        extra_body={"ignore_eos": True},
+        **fields,
+    )
+    async for chunk in stream:
+        if first is None and chunk.choices and chunk.choices[0].delta.content:
+            first = time.perf_counter() - began
+    return first
+
+
 async def preparation_over_grpc(target: str, prompt: str, count: int) -> list[float]:
     """Seconds that the server spends before it queues each of so many calls at once; they ask for no token."""
     async with grpc.aio.insecure_channel(target) as channel:
@@ -94,9 +114,7 @@ async def preparation_over_grpc(target: str, prompt: str, count: int) -> list[fl
 
 def _chat(prompt: str, tokens: int) -> chat_service_pb2.ChatRequest:
     message = chat_pb2.Message(role=chat_pb2.ROLE_USER, content=[chat_pb2.ContentPart(text=prompt)])
-    return chat_service_pb2.ChatRequest(
-        model="meta-llama/Meta-Llama-3.1-8B-Instruct", messages=[message], max_tokens=tokens, ignore_eos=True
-    )
+    return chat_service_pb2.ChatRequest(model=_MODEL, messages=[message], max_tokens=tokens, ignore_eos=True)
 
 
 def check(answers: list[Answer], expected: str, tokens: int) -> None:

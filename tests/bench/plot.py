@@ -79,7 +79,7 @@ def _counted(cpu: dict[str, float]) -> float:
 
 
 def _limit(sums: list[float]) -> float:
-    """Where the axis ends: a bar that is far longer than all others is cut, or those could not be told apart."""
+    """The largest value of the axis. A bar over twice as long as the next is cut, so that the others can be read."""
     *_, second, longest = sorted(sums)
     return 1.4 * (second if longest > 2 * second else longest)
 

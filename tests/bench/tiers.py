@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 from openai import APIStatusError, AsyncOpenAI
 
+from tests.bench.load import first_text
 from tests.support.service import Service
 
 # Four slots, of 0.2 s a call: 20 calls a second. 22 come, of which 16 are not flex.
@@ -22,20 +23,8 @@ _CALLS_PER_SECOND: Final = {"priority": 4.0, "default": 12.0, "flex": 6.0}
 
 async def call(client: AsyncOpenAI, tier: Any, times: dict[str, list[float]], refused: dict[str, int]) -> None:
     """One call; its time to the first token, or that it was refused."""
-    began = time.perf_counter()
     try:
-        stream = await client.chat.completions.create(
-            model="meta-llama/Meta-Llama-3.1-8B-Instruct",
-            messages=[{"role": "user", "content": "Hello!"}],
-            max_tokens=_TOKENS,
-            service_tier=tier,
-            stream=True,
-            extra_body={"ignore_eos": True},
-        )
-        first = None
-        async for chunk in stream:
-            if first is None and chunk.choices and chunk.choices[0].delta.content:
-                first = time.perf_counter() - began
+        first = await first_text(client, _TOKENS, service_tier=tier)
         if first is not None:
             times[tier].append(first)
     except APIStatusError:

@@ -21,7 +21,7 @@ class _Ports:
         self._next = self._end = 0
 
     def row(self, length: int) -> int:
-        """The first of so many ports in a row that nobody listens on."""
+        """The first of `length` consecutive free ports."""
         while True:
             if self._next + length > self._end:
                 self._keep_block()
@@ -50,7 +50,7 @@ _PORTS = _Ports()
 
 
 def free_port() -> int:
-    """A port that nobody listens on now, and that neither the system nor another test gives out meanwhile."""
+    """A free port, which neither the system nor another test process gives out."""
     return free_row(1)
 
 

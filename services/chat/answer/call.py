@@ -99,11 +99,11 @@ class ChatCall:
         if self._form.echo and not self._form.scores_prompt:
             self.outbox.add_echo(self._form.echo, self._form.n)
 
-    def attach(self, handle: Handle) -> None:
-        """The engine has the call; to be called right after the submission."""
+    def submit(self, submit: Callable[[], Handle]) -> None:
+        """The call's turn has come: `submit` gives it to the engine."""
+        self._run.submit(submit)
         if self._latest_start is not None:
             self._latest_start.cancel()
-        self._run.submit(handle)
 
     def preempt(self, kept: KeptTokens, queue_again: Callable[[], None]) -> bool:
         """Give up the slots for a call that may not wait; `queue_again` is called when the engine has ended this one.

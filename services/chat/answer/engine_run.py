@@ -33,10 +33,10 @@ class EngineRun:
         """Whether the engine has the call."""
         return self._handle is not None
 
-    def submit(self, handle: Handle) -> None:
-        """The engine has the call."""
-        self._handle = handle
+    def submit(self, submit: Callable[[], Handle]) -> None:
+        """Give the call to the engine, whose own timings begin in `submit`."""
         self._queue_seconds = time.monotonic() - self._queued
+        self._handle = submit()
 
     def withdraw(self) -> None:
         """The call ends before the engine had it."""

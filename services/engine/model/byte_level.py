@@ -125,7 +125,7 @@ def _added_tokens(described: Mapping[str, Any], templates: str) -> tuple[dict[st
 
 
 def _tokenizer(bpe: BpeTokenizer, vocabulary: Vocabulary, opening: tuple[int, ...] | list[int]) -> Tokenizer:
-    # Threads of the library's own gain nothing for one text, and have the priority of whoever uses them first.
+    # The library's own threads do not make one text faster, and inherit the priority of the thread that starts them.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     threads = low_priority_threads(_LONG_AT_A_TIME, "tokenize", need_gil=False)
 

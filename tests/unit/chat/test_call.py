@@ -103,7 +103,7 @@ def accept(
 def start(**fields: Any) -> Played:
     """An accepted and submitted call."""
     played = accept(**fields)
-    played.call.attach(played.handle)
+    played.call.submit(lambda: played.handle)
     return played
 
 
@@ -439,7 +439,7 @@ async def test_a_call_that_the_engine_has_not_got_in_time_fails_and_costs_nothin
 async def test_a_call_that_the_engine_has_got_is_not_refused_any_more() -> None:
     played = accept()
     played.call.start_within(0.01, lambda: FlexUnavailable(1.0))
-    played.call.attach(played.handle)
+    played.call.submit(lambda: played.handle)
     played.call.start_within(0.0, lambda: FlexUnavailable(1.0))
     await asyncio.sleep(0.05)
     assert played.handle.cancels == []
@@ -459,7 +459,7 @@ async def test_a_caller_who_leaves_at_its_own_deadline_was_late_and_is_not_count
 async def test_the_time_in_our_queue_is_added_to_the_engine_s() -> None:
     played = accept()
     await asyncio.sleep(0.02)
-    played.call.attach(played.handle)
+    played.call.submit(lambda: played.handle)
     played.call.choice_end(_stop())
     played.call.end(an_end())
     timings = (await played.outbox.take())[-1].completed.timings

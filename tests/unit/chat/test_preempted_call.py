@@ -54,7 +54,7 @@ class Flex:
     def go_on(self) -> Generation:
         """The engine gets it again; what it has to do."""
         self.played.handle = FakeHandle()
-        self.played.call.attach(self.played.handle)
+        self.played.call.submit(lambda: self.played.handle)
         return self.kept.generation
 
     async def finish(

@@ -1,4 +1,4 @@
-"""What stands in for the model and its accelerator in vLLM: an executor that yields a token per sequence and step.
+"""An executor for vLLM that computes nothing: it yields one token per sequence and step.
 
 `vllm serve --distributed-executor-backend vllm_engine.PacedExecutor` loads it, in the peers' environment; `PACE` in the
 environment is in steps per second. API server, engine core with its scheduler, and what goes between the two processes
