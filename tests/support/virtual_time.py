@@ -34,3 +34,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Seconds since the loop was made."""
         return self._clock.now
+
+    def block(self, seconds: float) -> None:
+        """Take so long, as a callback does that computes."""
+        self._clock.now += seconds

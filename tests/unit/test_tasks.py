@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import logging
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,10 @@ STARTERS = {"create_task", "ensure_future"}
 GROUP = "tasks"
 
 
+def logged(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.name == "services.tasks"]
+
+
 async def fail() -> None:
     raise LookupError("nobody is here")
 
@@ -23,7 +28,7 @@ async def fail() -> None:
 async def test_the_failure_of_a_background_task_is_logged_with_its_name(caplog: pytest.LogCaptureFixture) -> None:
     task = background_task(fail(), "search")
     await asyncio.wait([task])
-    (record,) = caplog.records
+    (record,) = logged(caplog)
     assert (record.levelname, record.getMessage()) == ("ERROR", "the task search has failed")
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], LookupError)
@@ -34,14 +39,14 @@ async def test_the_end_and_the_cancellation_of_a_background_task_are_not(caplog:
     await tasks[0]
     tasks[1].cancel()
     await asyncio.wait(tasks)
-    assert caplog.records == []
+    assert logged(caplog) == []
 
 
 async def test_the_failure_of_an_awaited_task_is_for_whoever_awaits_it(caplog: pytest.LogCaptureFixture) -> None:
     task = awaited_task(fail(), "search")
     with pytest.raises(LookupError):
         await task
-    assert (caplog.records, task.get_name()) == ([], "search")
+    assert (logged(caplog), task.get_name()) == ([], "search")
 
 
 def starts(file: Path) -> list[str]:

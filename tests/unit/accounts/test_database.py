@@ -46,8 +46,10 @@ def test_a_new_file_that_another_process_makes_meanwhile_is_waited_for(tmp_path:
     other = sqlite3.connect(place, isolation_level=None, check_same_thread=False)
     # A write that is not committed: the change to write-ahead logging fails at once beside it.
     other.executescript("CREATE TABLE other (x); BEGIN; SELECT * FROM other; INSERT INTO other VALUES (1);")
-    threading.Timer(0.2, lambda: other.execute("COMMIT")).start()
+    committing = threading.Timer(0.2, lambda: other.execute("COMMIT"))
+    committing.start()
     open_database(str(place)).dispose()
+    committing.join()
     other.close()
 
 

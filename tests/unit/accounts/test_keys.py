@@ -46,7 +46,7 @@ def accepts(ring: KeyRing, secret: str) -> bool:
 
 def becomes(ring: KeyRing, secret: str, accepted: bool) -> bool:
     """Whether the ring takes or refuses the secret, now or within the seconds that a slow machine may need."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while accepts(ring, secret) is not accepted and time.monotonic() < end:
         time.sleep(0.02)
     return accepts(ring, secret) is accepted
@@ -84,8 +84,9 @@ def test_running_servers_take_keys_changes_and_revocations(store: SqlKeyStore, r
 
 
 def test_a_key_expires_without_a_change(store: SqlKeyStore, ring: KeyRing) -> None:
-    lasting = store.create(new_key(expires_at=datetime.now(UTC) + timedelta(hours=1)))
     expired = store.create(new_key("ben", expires_at=datetime.now(UTC) - timedelta(seconds=1)))
+    # After the other: when the ring has this one, it has both.
+    lasting = store.create(new_key(expires_at=datetime.now(UTC) + timedelta(hours=1)))
     assert becomes(ring, lasting, accepted=True)
     with pytest.raises(InvalidApiKey, match="expired"):
         ring.find(expired)

@@ -48,7 +48,7 @@ def rows(database: Engine) -> list[LedgerEntry]:
 
 def eventually(condition: object) -> bool:
     """Whether a function becomes true, within the seconds that a slow machine may need."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     assert callable(condition)
     while not condition() and time.monotonic() < end:
         time.sleep(0.02)
@@ -121,7 +121,8 @@ def test_a_row_that_the_database_cannot_take_is_logged_and_keeps_no_other_out(
     assert eventually(lambda: ledger.state().waiting == 0)
     assert rows(database) == [an_entry("a"), an_entry("z")]
     assert (ledger.state().written, ledger.state().dropped, ledger.state().journalled) == (2, 1, 0)
-    assert '"call_id": "huge"' in caplog.records[-1].__dict__["fields"]["entry"]
+    [record] = [record for record in caplog.records if "a row of the ledger is lost" in record.message]
+    assert '"call_id": "huge"' in record.__dict__["fields"]["entry"]
 
 
 def test_an_error_that_nobody_foresaw_does_not_end_the_ledger(ledger: Ledger, database: Engine) -> None:
@@ -175,8 +176,8 @@ def test_a_journal_that_is_full_says_what_is_lost(
     ledger.record(an_entry("kept"))
     assert eventually(lambda: ledger.state().journalled == 1)
     ledger.record(an_entry("dropped"))
-    assert eventually(lambda: ledger.state().dropped == 1)
-    assert "a row of the ledger is lost" in caplog.text
+    assert eventually(lambda: "a row of the ledger is lost" in caplog.text)
+    assert ledger.state().dropped == 1
     outage.end()
     assert eventually(lambda: [row.call_id for row in rows(database)] == ["kept"])
 

@@ -60,10 +60,17 @@ def counted(clock: Clock) -> InProcess:
     return InProcess(clock.monotonic, clock.now)
 
 
+def stopped() -> InProcess:
+    """Counts at one moment in the middle of a month: no minute, day or month ends during a test."""
+    moment = datetime.now(UTC).replace(day=15, hour=12)
+    return InProcess(lambda: 1000.0, lambda: moment)
+
+
 @pytest.fixture(params=["in process", "valkey"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[LimitStore]:
+    """Valkey has a clock of its own: what is asserted holds unless a test takes half a minute."""
     if request.param == "in process":
-        yield InProcess()
+        yield stopped()
         return
     if not SERVER:
         pytest.skip("TEST_VALKEY names no server; `make test-accounts` has one")
@@ -84,7 +91,7 @@ def caller(**limits: Any) -> Caller:
 
 def with_token(usd: str, named: str = "t", **limits: Any) -> Caller:
     """A caller with a token of ana that may spend so much."""
-    token = ScopedToken(named, datetime.now(UTC) + timedelta(hours=1), (), Decimal(usd))
+    token = ScopedToken(named, datetime.now(UTC) + timedelta(days=300), (), Decimal(usd))
     return replace(caller(**limits), token=token)
 
 
@@ -123,13 +130,13 @@ async def test_calls_of_a_minute_are_counted_and_the_next_is_refused_with_its_wa
         headers = allowance.standing.headers()
         assert headers["x-ratelimit-limit-requests"] == "3"
         assert headers["x-ratelimit-remaining-requests"] == str(remaining)
-        assert 59 < float(headers["x-ratelimit-reset-requests"].removesuffix("s")) <= 60
+        assert 30 < float(headers["x-ratelimit-reset-requests"].removesuffix("s")) <= 60
     error = await refused(limiter, caller(calls_per_minute=3))
     assert error.reason == "RATE_LIMIT_EXCEEDED"
     assert "this API key is 3 calls per minute" in error.message
     assert is_one_sentence(error.message.replace("; try again in ", " ").replace(" s.", "."))
     assert error.retry_after is not None
-    assert 59 < error.retry_after <= 60
+    assert 30 < error.retry_after <= 60
     assert error.rate_limits["x-ratelimit-remaining-requests"] == "0"
     assert limiter.refused["ana", "calls_per_minute"] == 1
 
@@ -293,7 +300,7 @@ async def test_however_calls_overlap_neither_a_token_nor_its_key_spends_more_tha
     token_limit: int, key_limit: int, calls: list[tuple[bool, int, int, bool]]
 ) -> None:
     """Each call, of the token or of the key itself, reserves tokens of output, and ends at once or at the end."""
-    limiter = limiter_of(InProcess())
+    limiter = limiter_of(stopped())
     of_key = caller(usd_per_month=Decimal(key_limit).scaleb(-6))
     of_token = replace(with_token(f"{token_limit / 10**6:.6f}"), key=of_key.key)
     price = price_of("0,0,1")  # a millionth of a dollar for each token of output
@@ -464,10 +471,9 @@ async def test_what_budgets_have_spent_is_known_of_every_store(store: LimitStore
     await allowance.reserve(100_000, 0, PRICE)
     running = asyncio.create_task(limiter.run(dict))
     expected = [("ana", "usd_per_day", 0.1), ("ana", "usd_per_month", 0.05)]
-    end = asyncio.get_running_loop().time() + 20
-    while limiter.budgets() != expected and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 - nothing to await
-        await asyncio.sleep(0.05)
-    assert limiter.budgets() == expected
+    async with asyncio.timeout(60):
+        while limiter.budgets() != expected:  # noqa: ASYNC110 - nothing to await
+            await asyncio.sleep(0.01)
     running.cancel()
 
 

@@ -92,7 +92,7 @@ def test_the_tiers_are_multiples_of_a_listed_price() -> None:
 
 def test_a_running_server_takes_every_change(store: SqlPriceStore, book: PriceBook) -> None:
     later = store.add(price("0.3,0.1,0.9"), "demo", datetime.now(UTC) + HOUR)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not book.prices and time.monotonic() < end:
         time.sleep(0.02)
     assert list(book.prices) == [later]
@@ -114,7 +114,8 @@ def test_what_would_change_the_price_of_calls_that_were_billed_is_refused(store:
     with pytest.raises(AccountsError, match="in the past"):
         store.add(price("1"), "", datetime.now(UTC) - HOUR)
     added = store.add(price("1"), "", None)
-    time.sleep(max(0.0, (added.valid_from - datetime.now(UTC)).total_seconds()))
+    while (left := (added.valid_from - datetime.now(UTC)).total_seconds()) >= 0:
+        time.sleep(left + 0.001)
     with pytest.raises(AccountsError, match="has been valid"):
         store.withdraw(added.price.version)
     later = store.add(price("1"), "", datetime.now(UTC) + HOUR)

@@ -105,11 +105,11 @@ async def test_the_wait_of_a_resumed_call_counts_as_decoding_and_its_first_token
     call.give_up(End(3, 0, 1, EngineTimings(queue=1.0, prefill=2.0, decode=3.0)))
     call.go_on()
     call.push("B")
-    await call.finish(end=End(3, 0, 1, EngineTimings(queue=50.0, prefill=60.0, decode=70.0)))
+    await call.finish(end=End(3, 0, 1, EngineTimings(queue=5000.0, prefill=6000.0, decode=7000.0)))
     timings = call.played.records[0].timings
-    assert 1.0 <= timings.queue < 2.0
+    assert 1.0 <= timings.queue < 1000.0
     assert timings.prefill == 2.0
-    assert 3.0 <= timings.decode < 10.0
+    assert 3.0 <= timings.decode < 1000.0
 
 
 async def test_a_stop_sequence_is_found_across_an_interruption() -> None:

@@ -106,7 +106,7 @@ async def test_a_request_that_is_no_message_ends_its_call_alone() -> None:
 async def test_a_session_that_is_closed_before_it_runs_ends_at_once() -> None:
     closed = session(ScriptedStream([], stays_open=True), _answer)
     closed.close()
-    await asyncio.wait_for(closed.run(), 5)
+    await asyncio.wait_for(closed.run(), 60)
 
 
 async def test_echoes_of_any_size_make_no_message_larger_and_end_with_their_failures() -> None:

@@ -80,7 +80,7 @@ def test_a_first_token_is_generated_before_the_core_is_used() -> None:
 def test_the_devices_that_llama_cpp_found_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO"):
         load()
-    (record,) = caplog.records
+    (record,) = [record for record in caplog.records if record.name == "services.engine.llama_cpp.core"]
     assert record.__dict__["fields"]["devices"] == {"CUDA0": "NVIDIA L4", "CPU": "AMD EPYC"}
 
 

@@ -7,10 +7,13 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Self, cast
 
+from services.engine.llama_cpp import inbox
 from services.engine.llama_cpp.inbox import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import pytest
 
 
 class Deliveries:
@@ -32,7 +35,10 @@ class Deliveries:
         self.came.clear()
 
 
-async def test_what_a_step_of_all_sequences_posts_is_delivered_at_once_and_in_order() -> None:
+async def test_what_a_step_of_all_sequences_posts_is_delivered_at_once_and_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inbox, "_GATHER_SECONDS", 5.0)  # however slow the threads are
     deliveries = Deliveries(3)
     for step in range(5):
         # From a thread each, while the loop waits.
@@ -77,11 +83,11 @@ class ManualLoop:
 
 def test_the_last_item_of_a_step_ends_the_wait_for_it() -> None:
     loop, delivered = ManualLoop(), list[list[int]]()
-    inbox = Inbox[int](cast("asyncio.AbstractEventLoop", loop), lambda: 2, lambda items: delivered.append([*items]))
+    gathering = Inbox[int](cast("asyncio.AbstractEventLoop", loop), lambda: 2, lambda items: delivered.append([*items]))
     for item in range(0, 6, 2):
-        inbox.post(item)
+        gathering.post(item)
         loop.turn()
-        inbox.post(item + 1)
+        gathering.post(item + 1)
         loop.turn()
     assert delivered == [[0, 1], [2, 3], [4, 5]]
     assert loop.cancelled == 3

@@ -19,7 +19,7 @@ from services.responses.record import StoredResponse
 from services.responses.response_store import ResponseStore
 from services.settings import Settings, SettingsError
 
-RETRY = 10.0
+RETRY = 60.0
 
 
 def response(response_id: str, **fields: Any) -> StoredResponse:

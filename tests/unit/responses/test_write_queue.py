@@ -13,7 +13,7 @@ from services.responses import write_queue
 from services.responses.record import StoredResponse
 from services.responses.write_queue import WriteQueue
 
-LONG = 10.0
+LONG = 60.0
 
 
 class Database:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def short() -> Iterator[Path]:
     """A directory whose path leaves room for a socket's."""
-    path = Path(f"/tmp/chasqui-test-{os.getpid()}")  # noqa: S108 - tmp_path is too long
-    path.mkdir()
+    path = Path(tempfile.mkdtemp(prefix="chasqui-test-", dir="/tmp"))
     yield path
     for left in path.iterdir():
         left.rmdir()
