@@ -11,11 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import services
-from services.commands.batch import batch
-from services.commands.keys import keys
-from services.commands.prices import prices
-from services.commands.talk import ask, chat
-from services.commands.usage import usage
 from services.engine.load_error import EngineLoadError
 from services.inherited import leave_missing_directory, open_standard_streams, raise_file_limit
 from services.setting_values import text_of
@@ -33,17 +28,41 @@ _PROBE_SECONDS = 5.0
 # of its system calls; Python's default is 5 ms.
 _SWITCH_SECONDS = 0.0005
 _POSITIVE = click.IntRange(min=1)
+# Commands beside those that serve.
+_OTHERS = ("ask", "batch", "chat", "keys", "prices", "usage")
 
 
-@click.group(context_settings={"max_content_width": 120})
+class _Commands(click.Group):
+    """Imports the commands of `_OTHERS` when they are asked for: `probe` runs every few seconds, and needs none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return sorted([*super().list_commands(ctx), *_OTHERS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name, None if there is none."""
+        return _other(cmd_name) if cmd_name in _OTHERS else super().get_command(ctx, cmd_name)
+
+
+def _other(name: str) -> click.Command:
+    """One of those commands."""
+    from services.commands import batch, keys, prices, talk, usage
+
+    return {
+        "ask": talk.ask,
+        "batch": batch.batch,
+        "chat": talk.chat,
+        "keys": keys.keys,
+        "prices": prices.prices,
+        "usage": usage.usage,
+    }[name]
+
+
+@click.group(cls=_Commands, context_settings={"max_content_width": 120})
 @click.version_option(services.__version__, prog_name="chasqui")
 def main() -> None:
     """Chasqui serves Llama 3.1 chat over gRPC and an OpenAI-compatible REST API."""
     open_standard_streams()
-
-
-for _command in (keys, prices, usage, chat, ask, batch):
-    main.add_command(_command)
 
 
 def _takes_settings(command: Callable[[Settings], None]) -> Callable[..., None]:
