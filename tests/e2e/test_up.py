@@ -200,6 +200,20 @@ def test_the_page_is_there_while_the_server_is_not_and_is_told_why() -> None:
         assert get(service.url + "/").status == 200
 
 
+def test_the_supervisor_does_not_load_grpc_whose_handlers_of_a_fork_can_abort_its_children(simulated: Service) -> None:
+    if sys.platform != "linux":
+        pytest.skip("psutil has the libraries of another process on Linux alone")
+    libraries = {
+        part: {Path(file.path).name for file in process.memory_maps()}
+        for part, process in [
+            ("supervisor", psutil.Process(simulated.process.pid)),
+            ("server", simulated.parts()["server"]),
+        ]
+    }
+    loads_grpc = {part for part, names in libraries.items() if any("cygrpc" in name for name in names)}
+    assert loads_grpc == {"server"}
+
+
 def test_parts_do_not_outlive_a_supervisor_that_is_killed() -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux signals children at their parent's death")

@@ -44,7 +44,8 @@ class Service:
         self.host = "127.0.0.1"  # as callers write it
         self.port = free_port()
         given: dict[str, object] = {"port": self.port, "drain_delay": 0, "log_format": "json", **settings}
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHASQUI_")}
+        ours = ("CHASQUI_", "GRPC_")  # of the shell, and of the process that runs the tests
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.environ = {
             **inherited,
             **(environ or {}),
