@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import time
 from collections import Counter
 from contextlib import suppress
@@ -40,7 +41,6 @@ _LONGEST_REFUSAL = 16_384
 _LIMIT = 120.0
 # Seconds from one input of a caller to its next. All of them without a pause would only show that two cores are busy.
 PACE = 3.0
-_NICENESS = 10
 _MESSAGES: list[dict[str, object]] = [{"role": "user", "content": "Hello!"}]
 # The server refuses, or has no room; anything else is a fault.
 _JUDGED = frozenset({200, 400, 404, 413, 429, 503, 504})
@@ -323,11 +323,14 @@ class HostileTraffic:
 
 
 def hostile_traffic(port: int, longest: int, seconds: float) -> HostileTraffic:
-    """Traffic that has run for so many seconds; blocking, in a process of a lower priority.
+    """Traffic that has run for so many seconds; blocking, in a process that has the CPUs when nothing else needs them.
 
     Its callers would be on other machines: here they must not take the CPUs from the service and its normal callers.
     """
-    os.nice(_NICENESS)
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(19)
     traffic = HostileTraffic(port, longest)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(traffic.run(seconds))
