@@ -17,8 +17,11 @@ from services.settings import MAX_MESSAGE_BYTES
 from services.tasks import awaited_task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chasqui.v1 import chat_service_pb2
     from edge.http.call_options import CallOptions
+    from services.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +83,7 @@ class Relay:
                 self.connected = True
                 await self._carry(stream)
                 log.info("the chat server has ended the relay")
+                self._fail_all(not_connected)  # it ends its stream after every call that it has read
             except grpc.aio.AioRpcError as error:
                 if self.connected:
                     log.warning("the relay is broken: %s", error.details())
@@ -87,7 +91,7 @@ class Relay:
             finally:
                 self.connected = False
                 stream.cancel()
-                self._fail_all()
+                self._fail_all(unreachable)
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def close(self) -> None:
@@ -169,11 +173,10 @@ class Relay:
                 self._lost.append(lost)
                 self._wake.set()
 
-    def _fail_all(self) -> None:
-        """End every call: the server has forgotten them."""
-        calls = list(self._calls.values())
-        self._calls.clear()
-        self._submits.clear()
+    def _fail_all(self, error: Callable[[], Unavailable]) -> None:
+        """End every call: the server has forgotten them, but for those that were never sent."""
+        calls, unsent = self._calls, self._submits
+        self._calls, self._submits = {}, {}
         self._cancels.clear()
-        for call in calls:
-            call.fail(unreachable())
+        for call_id, call in calls.items():
+            call.fail(not_connected() if call_id in unsent else error())

@@ -121,24 +121,35 @@ class FakeRelayService(relay_service_pb2_grpc.RelayServiceServicer):
         self.sizes: list[int] = []  # of the messages that came, in bytes
         self.lost: list[relay_service_pb2.LostCall] = []
         self._writing = asyncio.Lock()
+        self._reader: asyncio.Task[None] | None = None
 
     async def Relay(self, _: object, context: Context) -> None:  # type: ignore[override]  # noqa: N802 - the contract's name, and grpc.aio takes coroutines that read and write
         """Carry the calls of one edge."""
         await context.send_initial_metadata(())
         calls: dict[int, asyncio.Task[None]] = {}
+        self._reader = asyncio.create_task(self._read(context, calls))
         try:
-            while (message := await context.read()) is not grpc.aio.EOF:
-                self.sizes.append(message.ByteSize())
-                self.lost += message.lost
-                for submit in message.submits:
-                    calls[submit.call_id] = asyncio.create_task(self._serve(submit, context))
-                for call_id in message.cancels:
-                    self.cancels.append(call_id)
-                    calls[call_id].cancel()
+            await asyncio.wait([self._reader])
         finally:
+            self._reader.cancel()
             for task in calls.values():
                 task.cancel()
-            await asyncio.gather(*calls.values(), return_exceptions=True)
+            await asyncio.gather(self._reader, *calls.values(), return_exceptions=True)
+
+    def end(self) -> None:
+        """End the stream in order, as if what was read of it had not been."""
+        if self._reader is not None:
+            self._reader.cancel()
+
+    async def _read(self, context: Context, calls: dict[int, asyncio.Task[None]]) -> None:
+        while (message := await context.read()) is not grpc.aio.EOF:
+            self.sizes.append(message.ByteSize())
+            self.lost += message.lost
+            for submit in message.submits:
+                calls[submit.call_id] = asyncio.create_task(self._serve(submit, context))
+            for call_id in message.cancels:
+                self.cancels.append(call_id)
+                calls[call_id].cancel()
 
     async def _serve(self, submit: relay_service_pb2.Submit, context: Context) -> None:
         chat = self._chat

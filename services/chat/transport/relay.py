@@ -45,6 +45,8 @@ class RelayServicer(relay_service_pb2_grpc.RelayServiceServicer):
             await session.run()
         except* TimeoutError:
             log.warning("an edge worker reads nothing and is cut off")
+            # Not the end of a stream whose calls have all ended.
+            context.set_code(grpc.StatusCode.UNAVAILABLE)
         except* grpc.aio.BaseError:
             pass  # the stream is broken, or its status has been sent
         finally:

@@ -11,6 +11,7 @@ from chasqui.v1 import chat_pb2, chat_service_pb2, relay_service_pb2, stream_pb2
 from edge.http.call_options import CallOptions
 from edge.upstream.relay import FULL, Relay
 from edge.upstream.relayed_call import RelayedCall
+from edge.upstream.upstream_error import unreachable
 from services.errors import ChasquiError, InvalidValue, SlowReader, Unavailable
 from services.fold import ResponseFold
 from services.settings import MAX_MESSAGE_BYTES
@@ -203,6 +204,33 @@ async def test_a_broken_stream_ends_its_calls_with_an_error_and_is_opened_again(
         assert await whole(relay, REQUEST, PLAIN) == again.chat.response
         # The streamed call that had begun, for the ledger.
         assert [lost.started for lost in again.relay.lost] == [events.started().started]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_call_that_a_server_has_not_read_at_the_end_of_its_stream_may_be_sent_elsewhere(
+    server: FakeChatServer, relay: Relay, streamed: bool
+) -> None:
+    server.chat.hangs, server.chat.batches = True, []
+    call = relay.submit(REQUEST, PLAIN, streamed=streamed)
+    await server.chat.begun.wait()
+    server.relay.end()
+    with pytest.raises(Unavailable) as ended:
+        await call.started()
+    assert ended.value.not_admitted
+
+
+async def test_a_call_that_was_sent_when_the_stream_broke_may_have_begun_and_one_that_was_not_may_be_sent_elsewhere(
+    server: FakeChatServer, relay: Relay
+) -> None:
+    server.chat.hangs, server.chat.batches = True, []
+    sent = relay.submit(REQUEST, PLAIN, streamed=True)
+    await server.chat.begun.wait()
+    unsent = relay.submit(REQUEST, PLAIN, streamed=True)
+    relay._fail_all(unreachable)  # before it is the writer's turn
+    for call, may_be_sent in ((sent, False), (unsent, True)):
+        with pytest.raises(Unavailable) as ended:
+            await call.started()
+        assert ended.value.not_admitted is may_be_sent
 
 
 async def test_what_came_before_the_break_is_delivered_before_the_error(server: FakeChatServer, relay: Relay) -> None:
