@@ -21,6 +21,8 @@ CHAT = "/v1/chat/completions"
 _MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 # The longest time that one stream may take, in seconds.
 _LIMIT = 300.0
+# Of no bytes, with the end of the one before it: a head may end in `max=100`.
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
 class WrongAnswerError(Exception):
@@ -138,20 +140,17 @@ async def receive(
         head += f"authorization: Bearer {key}\r\n"
         writer.write(f"{head}content-length: {len(data)}\r\n\r\n".encode() + data)
         pieces: list[tuple[float, bytes]] = []
+        tail = b""
         try:
             while True:
                 piece = await reader.read(262144)
                 pieces.append((time.perf_counter(), piece))
+                tail = (tail + piece)[-len(_LAST_CHUNK) :]
                 # The end of the chunked body, or of a refusal.
-                if not piece or _is_last(piece) or (len(pieces) == 1 and b" 200 OK" not in piece[:20]):
+                if not piece or tail == _LAST_CHUNK or (len(pieces) == 1 and b" 200 OK" not in piece[:20]):
                     return began, pieces
         finally:
             writer.close()
-
-
-def _is_last(piece: bytes) -> bool:
-    """Whether the chunk of no bytes ends it; a head may end in `max=100`, so its line must begin here, too."""
-    return piece == b"0\r\n\r\n" or piece.endswith(b"\r\n0\r\n\r\n")
 
 
 def _answer(began: float, pieces: list[tuple[float, bytes]]) -> Answer:

@@ -69,21 +69,14 @@ class Traffic:
     async def run(self, seconds: float, callers: int, *, leaving: bool = True) -> None:
         """So many callers at a time, each beginning its next call when its last has ended; some leave in the middle."""
         end = time.monotonic() + seconds
-        target = f"127.0.0.1:{self.port}"
-        async with grpc.aio.insecure_channel(target, options=[("grpc.enable_retries", 0)]) as channel:
-            stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
-            kinds: tuple[Callable[[], Awaitable[str]], ...] = (
-                *(self.streamed, self.streamed, self.whole, self.tools, self.choices, self.structured),
-                *(partial(call, name) for call in (self.api_streamed, self.api_whole) for name in APIS),
-                *((self.conversation,) if self.stores else ()),
-                *(self.bad_input, *((self.disconnect, self.disconnect) if leaving else ())),
-                *(
-                    lambda: self.grpc_whole(stub),
-                    lambda: self.grpc_streamed(stub),
-                    lambda: self.grpc_bad_input(channel),
-                ),
-            )
+        async with self._channel() as channel:
+            kinds = self._kinds(channel, leaving=leaving)
             await asyncio.gather(*(self._caller(kinds, end) for _ in range(callers)))
+
+    async def run_each(self) -> None:
+        """One call of every kind, all at once."""
+        async with self._channel() as channel:
+            await asyncio.gather(*(self._attempt(call) for call in self._kinds(channel, leaving=True)))
 
     async def learn(self) -> None:
         """Ask once for every answer that callers will compare with; to be done while nothing is killed."""
@@ -102,29 +95,50 @@ class Traffic:
             self._expected[_other_key(body)] = [await self._text(RESPONSES, body)]
 
     async def gets_through(self) -> bool:
-        """Whether a call does."""
+        """Whether a call does, over REST and over gRPC: Envoy looks after the edge and the chat server one by one."""
         try:
-            async with asyncio.timeout(_LIMIT):
-                await self._post(self._body(PROMPTS[0], 1, n=1, tools=False))
-        except (BrokenError, OSError, TimeoutError):
+            async with asyncio.timeout(_LIMIT), self._channel() as channel:
+                body = self._body(PROMPTS[0], 1, n=1, tools=False)
+                await self._post(body)
+                await _stub(channel).Chat(_chat(body), metadata=self._metadata())
+        except (BrokenError, OSError, grpc.aio.AioRpcError, TimeoutError):
             return False
         return True
 
-    async def _caller(self, kinds: tuple[Callable[[], Awaitable[str]], ...], end: float) -> None:
+    def _channel(self) -> grpc.aio.Channel:
+        """One that finds Envoy soon after a kill: by default it tries again after a second, then later and later."""
+        names = ("initial", "min", "max")
+        soon = [(f"grpc.{name}_reconnect_backoff_ms", 100) for name in names]
+        return grpc.aio.insecure_channel(f"127.0.0.1:{self.port}", options=[("grpc.enable_retries", 0), *soon])
+
+    def _kinds(self, channel: grpc.aio.Channel, *, leaving: bool) -> Sequence[Callable[[], Awaitable[str]]]:
+        """The calls of a caller, some kinds more often than others."""
+        stub = _stub(channel)
+        return (
+            *(self.streamed, self.streamed, self.whole, self.tools, self.choices, self.structured),
+            *(partial(call, name) for call in (self.api_streamed, self.api_whole) for name in APIS),
+            *((self.conversation,) if self.stores else ()),
+            *(self.bad_input, *((self.disconnect, self.disconnect) if leaving else ())),
+            *(partial(self.grpc_whole, stub), partial(self.grpc_streamed, stub), partial(self.grpc_bad_input, channel)),
+        )
+
+    async def _caller(self, kinds: Sequence[Callable[[], Awaitable[str]]], end: float) -> None:
         while time.monotonic() < end:
-            call = self.chance.choice(kinds)
-            began = time.monotonic()
-            # Any of these a caller may meet; what is none of them is a defect of the soak, and ends it.
-            try:
-                async with asyncio.timeout(_LIMIT):
-                    name = await call()
-            except WrongAnswerError as error:
-                self.failures.append(Failure(began, time.monotonic(), str(error), wrong=True))
-            except (BrokenError, load.WrongAnswerError, OSError, grpc.aio.AioRpcError, TimeoutError) as error:
-                self.failures.append(Failure(began, time.monotonic(), f"{type(error).__name__}: {error}"[:300]))
-                await asyncio.sleep(0.05)
-            else:
-                self.right[name] += 1
+            await self._attempt(self.chance.choice(kinds))
+
+    async def _attempt(self, call: Callable[[], Awaitable[str]]) -> None:
+        began = time.monotonic()
+        # Any of these a caller may meet; what is none of them is a defect of the soak, and ends it.
+        try:
+            async with asyncio.timeout(_LIMIT):
+                name = await call()
+        except WrongAnswerError as error:
+            self.failures.append(Failure(began, time.monotonic(), str(error), wrong=True))
+        except (BrokenError, load.WrongAnswerError, OSError, grpc.aio.AioRpcError, TimeoutError) as error:
+            self.failures.append(Failure(began, time.monotonic(), f"{type(error).__name__}: {error}"[:300]))
+            await asyncio.sleep(0.05)
+        else:
+            self.right[name] += 1
 
     # Each kind is one call; it raises what has gone wrong, and returns its name.
 
@@ -309,6 +323,10 @@ class Traffic:
             return int(head.split(" ", 2)[1]), json.loads(answer)
         except (ValueError, IndexError):
             raise BrokenError(f"cut off: {head[:100]!r} {answer[:100]!r}") from None
+
+
+def _stub(channel: grpc.aio.Channel) -> Any:
+    return chat_service_pb2_grpc.ChatServiceStub(channel)
 
 
 def _chat(body: dict[str, Any]) -> chat_service_pb2.ChatRequest:

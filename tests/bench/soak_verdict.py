@@ -6,13 +6,14 @@ import math
 import statistics
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tests.support.holdings import Holdings
 
+GAPS: Final = "longest gap between tokens of a normal stream"  # a check's name
 # What a call may still meet after a part serves again: Envoy's health checks of the other parts.
 _AFTERMATH = 1.0
 # In how many seconds everything serves again after a kill.
@@ -123,7 +124,7 @@ def gaps_check(gaps: Sequence[float], alone: Sequence[float], bound: float, read
         f"hostile traffic {_in_words(alone)}; their reader was late by up to {1000 * reader_late:.0f} ms itself"
     )
     passed = bool(gaps) and _of_a_hundred(gaps, 99) <= bound
-    return Check("longest gap between tokens of a normal stream", figure, passed)
+    return Check(GAPS, figure, passed)
 
 
 def _in_words(gaps: Sequence[float]) -> str:
