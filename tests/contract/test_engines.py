@@ -170,10 +170,16 @@ async def test_cancelling_twice_or_after_the_end_changes_nothing(engine: Engine)
 
 
 async def test_cancelling_one_choice_lets_the_other_finish(engine: Engine) -> None:
-    sink = RecordingSink()
+    class Cancelling(RecordingSink):
+        """At the first delta: a task that waits for it may run when a fast engine has ended both choices."""
+
+        def token_delta(self, delta: TokenDelta) -> None:
+            super().token_delta(delta)
+            if len(self.deltas) == 1:
+                handle.cancel(1)
+
+    sink = Cancelling()
     handle = engine.submit(generation(engine, n=2, max_tokens=200), sink)
-    await sink.first_delta.wait()
-    handle.cancel(1)
     await handle.released
     assert {end.choice: end.reason for end in sink.choice_ends} == {0: EndReason.LENGTH, 1: EndReason.CANCELLED}
     assert sink.tokens(0) == 200
@@ -216,14 +222,17 @@ async def test_more_generations_than_slots_wait_and_all_get_their_tokens(engine:
 
 
 async def test_progress_grows_while_there_is_work_and_the_state_is_idle_otherwise(engine: Engine) -> None:
+    during: list[EngineState] = []
+
+    class Watching(RecordingSink):
+        def token_delta(self, delta: TokenDelta) -> None:
+            during.append(engine.heartbeat().state)
+            super().token_delta(delta)
+
     before = engine.heartbeat()
-    sink = RecordingSink()
-    handle = engine.submit(generation(engine), sink)
-    await sink.first_delta.wait()
-    during = engine.heartbeat()
-    await handle.released
+    await engine.submit(generation(engine), Watching()).released
     assert before.state is engine.heartbeat().state is EngineState.IDLE
-    assert during.state is EngineState.WORKING
+    assert set(during) == {EngineState.WORKING}
     assert engine.heartbeat().progress > before.progress
 
 
@@ -240,6 +249,7 @@ async def test_the_same_seed_generates_the_same_text_again(engine: Engine) -> No
     if "seed" not in engine.capabilities.parameters:
         pytest.skip("the engine does not support seeds")
     wanted = generation(engine, sampling=Sampling(temperature=1.0, seed=7))
+    await run(engine, wanted)  # llama.cpp's arithmetic differs in the last digit when it finds the prompt in its cache
     first, second = await run(engine, wanted), await run(engine, wanted)
     assert first.text(engine.tokenizer) == second.text(engine.tokenizer)
 
@@ -350,8 +360,9 @@ async def test_a_stop_token_ends_no_choice_before_min_tokens(engine: Engine) -> 
     if "min_tokens" not in engine.capabilities.parameters or not engine.capabilities.guided:
         pytest.skip("the engine does not support min_tokens, or has no model")
     stop = engine.tokenizer.encode("a")[0]
+    # Always the same tokens: behind the first byte of a character llama.cpp reports the stop token two tokens later.
     fields: dict[str, Any] = {
-        "sampling": Sampling(logit_bias={stop: 100.0}),
+        "sampling": Sampling(logit_bias={stop: 100.0}, seed=1),
         "stop_token_ids": frozenset({stop}),
         "min_tokens": 7,
     }

@@ -144,7 +144,7 @@ async def test_llama_cpp_s_own_http_server_cannot_be_reached() -> None:
     before = listening()
     engine = build_engine(SETTINGS)
     await engine.start()
-    assert listening() == before
+    assert listening() <= before  # some that other tests have left may be closed meanwhile
     await engine.close()
 
 

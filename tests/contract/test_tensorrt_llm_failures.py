@@ -148,7 +148,7 @@ async def test_a_shutdown_that_hangs_is_given_up_and_the_process_told_to_end(
     ends: list[int] = []
     monkeypatch.setattr(shutdown_module, "_EXIT_SECONDS", 0.0)
     monkeypatch.setattr(os, "_exit", ends.append)
-    engine = await start()
+    engine = await start(close_seconds=0.5)
     start.llm.faults.hang_at_shutdown = True
     await engine.close()
     while not ends:  # noqa: ASYNC110 - a thread ends the process

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.support.tensorrt_llm.release import Release
 
 PARALLEL = 4
+# In which the double must shut down, or the tests' process would be ended.
+_CLOSE_SECONDS = 60.0
 # Special tokens: the double samples plain ones, and could otherwise end a choice by chance.
 END_IDS = (3068, 3069)
 STOP_ID = 3071
@@ -34,13 +36,16 @@ class StartedEngines:
         self._folder = folder
         self._engines: list[TensorRtLlmEngine] = []
 
-    async def __call__(self, *, from_engine: bool = False, **options: Any) -> TensorRtLlmEngine:
+    async def __call__(
+        self, *, from_engine: bool = False, close_seconds: float = _CLOSE_SECONDS, **options: Any
+    ) -> TensorRtLlmEngine:
         """Load a model with these options; with `from_engine` a compiled one."""
         path = write_checkpoint(self._folder / "model", end_ids=END_IDS)
         path = compiled(path, self._folder / "engine") if from_engine else path
         given: dict[str, Any] = {"context_length": 1024, "parallel": PARALLEL} | options
         runtime = load_runtime()
-        engine = TensorRtLlmEngine(runtime, loadable_model(path, runtime, Options(**given), read_gpus()), "demo", 1.0)
+        model = loadable_model(path, runtime, Options(**given), read_gpus())
+        engine = TensorRtLlmEngine(runtime, model, "demo", close_seconds)
         await engine.start()
         self._engines.append(engine)
         return engine
