@@ -53,6 +53,8 @@ def test_streamed_entries_are_the_new_ones_and_stop_sequences_keep_them_in_step(
 
 
 def test_over_responses_the_entries_are_the_same_whole_and_streamed(client: OpenAI) -> None:
+    # llama.cpp's arithmetic differs in the last digit when it finds the prompt in its cache: from here on it does.
+    client.chat.completions.create(**ASKED, logprobs=True, top_logprobs=2)
     choice = client.chat.completions.create(**ASKED, logprobs=True, top_logprobs=2).choices[0]
     assert choice.logprobs is not None
     expected = [entry.model_dump() for entry in choice.logprobs.content or ()]

@@ -28,7 +28,7 @@ from tests.support.leaving import leave_at_random
 COUNT = int(os.environ.get("DISCONNECTS", "300"))
 # What allocators and caches take while they find their size, and what may hide there: a tenth of a kilobyte per call.
 ALLOWANCE = 12 * 2**20 + 100 * COUNT
-LIMIT = 60 + COUNT * 0.2  # seconds
+LIMIT = 300 + COUNT * 0.2  # seconds
 FIELDS: dict[str, object] = {
     "model": REFERENCE_MODEL,
     "messages": [{"role": "user", "content": "Tell me a long story of the runners."}],
@@ -88,16 +88,16 @@ async def test_callers_who_leave_at_random_leave_nothing_behind(
     async with asyncio.timeout(LIMIT), front(engine, directory) as running:
         tasks = len(asyncio.all_tasks())
         # Pools, caches and connections that stay come with the first calls.
-        await leave_at_random(running.port, FIELDS, 150, seed=1)
+        names = await leave_at_random(running.port, FIELDS, 150, seed=1)
         await idle(running, tasks)
         gc.collect()
         before = {name: Holdings.of(process) for name, process in processes(running).items()}
-        records.counts.clear()
-        names = await leave_at_random(running.port, FIELDS, COUNT, seed=2)
+        names += await leave_at_random(running.port, FIELDS, COUNT, seed=2)
         await idle(running, tasks)
         gc.collect()
-        beat = engine.heartbeat()
-        assert (beat.running, beat.queued) == (0, 0)
+        # A call whose caller has left may still be on its way here, and come and go once more.
+        while (beat := engine.heartbeat()).running or beat.queued:  # noqa: ASYNC110 - it has nothing to await
+            await asyncio.sleep(0.01)
         leaks: dict[str, Any] = {"": ["not measured yet"]}
         while any("descriptors" in leak for found in leaks.values() for leak in found) or "" in leaks:
             # Sockets that are closed on one side are closed on the other a moment later.

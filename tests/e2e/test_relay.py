@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -13,10 +15,8 @@ from openai import OpenAI
 from tests.e2e.conftest import REFERENCE_MODEL
 from tests.support.gguf_files import write_gguf
 from tests.support.http import open_stream, post
+from tests.support.replicas import admin, wait_until
 from tests.support.service import Service
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CHAT = "/v1/chat/completions"
 HELLO: dict[str, Any] = {
@@ -60,13 +60,24 @@ def test_an_edge_that_is_killed_frees_the_engine_and_bills_what_it_carried() -> 
 def test_of_two_edges_one_that_is_killed_takes_only_its_own_calls() -> None:
     with Service(engine="simulated", simulated_rate=20, edge_workers=2, parallel=16) as service:
         edges = [part for part in psutil.Process(service.process.pid).children() if part.cmdline()[-1] == "edge"]
+        wait_until(lambda: healthy_edges(service) == 2)  # one is enough for the service to be ready
         names = [f"call-{number}" for number in range(16)]
-        connections = [open_stream(service.url + CHAT, {**LONG, "max_tokens": 100}, {"x-request-id": n}) for n in names]
+        # All at once, so that all are far from their end when one is killed.
+        with ThreadPoolExecutor(16) as pool:
+            url, body = service.url + CHAT, {**LONG, "max_tokens": 100}
+            connections = list(pool.map(lambda name: open_stream(url, body, {"x-request-id": name}), names))
         edges[0].kill()
         outcomes = [service.usage_record(name)["outcome"] for name in names]
         whole = [b"[DONE]" in read_all(connection) for connection in connections]
     assert [outcome == "completed" for outcome in outcomes] == whole
     assert set(outcomes) == {"completed", "cancelled"}
+
+
+def healthy_edges(service: Service) -> int:
+    """How many edge workers Envoy sends calls to."""
+    address = service.parts()["server"].environ()["CHASQUI_SERVER_ADDRESS"].removeprefix("unix:")
+    lines = admin(Path(address).with_name("envoy-admin.sock"), "/clusters").decode().splitlines()
+    return sum(line.startswith("edge::") and line.endswith("::health_flags::healthy") for line in lines)
 
 
 def test_a_caller_who_does_not_read_loses_the_call_and_keeps_nobody_else_waiting(tmp_path: Path) -> None:

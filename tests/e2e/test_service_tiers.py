@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,14 @@ import pytest
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
 from tests.e2e.conftest import REFERENCE_MODEL
-from tests.support.http import open_call, post
+from tests.support.gguf_files import write_gguf
+from tests.support.http import open_call, post, read_until
 from tests.support.ports import free_row
 from tests.support.replicas import wait_until
 from tests.support.service import Service
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
 CHAT = "/v1/chat/completions"
@@ -31,30 +33,36 @@ SHORT: dict[str, Any] = {
     "ignore_eos": True,
 }
 FLEX = {**SHORT, "service_tier": "flex"}
+ENDLESS = 200_000  # tokens, for a quarter of an hour
 FACTORS = {"priority": Decimal("1.5"), "default": Decimal(1), "flex": Decimal("0.8")}
 
 
-ONE_SLOT: dict[str, Any] = {"engine": "simulated", "simulated_rate": 200, "parallel": 1}
+@pytest.fixture(scope="module")
+def one_slot(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Settings: one slot, and a context in which a call runs for as long as a test may take."""
+    model = write_gguf(tmp_path_factory.mktemp("tiers") / "long.gguf", llama__context_length=ENDLESS + 1000)
+    length = {"model": model, "context_length": ENDLESS + 1000}
+    return {"engine": "simulated", "simulated_rate": 200, "parallel": 1, **length}
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
+def service(one_slot: dict[str, Any]) -> Iterator[Service]:
     """A service with one slot, for which flex calls wait as long as it takes."""
-    with Service(**ONE_SLOT, metrics_address=f"127.0.0.1:{free_row(4)}") as service:
+    with Service(**one_slot, metrics_address=f"127.0.0.1:{free_row(4)}") as service:
         yield service
 
 
 @pytest.fixture(scope="module")
-def hasty() -> Iterator[Service]:
+def hasty(one_slot: dict[str, Any]) -> Iterator[Service]:
     """The same, but flex calls are refused that have waited for a moment."""
-    with Service(**ONE_SLOT, flex_wait=0.2) as service:
+    with Service(**one_slot, flex_wait=0.2) as service:
         yield service
 
 
 @contextmanager
 def busy(service: Service) -> Iterator[None]:
     """The only slot is taken."""
-    endless = {**SHORT, "max_tokens": 3000, "stream": True}
+    endless = {**SHORT, "max_tokens": ENDLESS, "stream": True}
     with open_call(service.url + CHAT, endless, {"x-request-id": "endless"}) as running:
         running.recv(65536)
         yield
@@ -122,18 +130,24 @@ def test_a_flex_call_that_finds_no_idle_slot_is_refused_whole_and_streamed_alike
 
 
 def test_under_load_priority_calls_run_first_and_flex_calls_last(service: Service) -> None:
-    def call(tier: str, number: int) -> int:
-        body = {**SHORT, "service_tier": tier}
-        return post(service.url + CHAT, body, x_request_id=f"{tier}-{number}").status
+    def call(tier: str, number: int) -> socket.socket:
+        body = {**SHORT, "service_tier": tier, "stream": True}
+        return open_call(service.url + CHAT, body, {"x-request-id": f"{tier}-{number}"})
 
-    with ThreadPoolExecutor(6) as pool:
+    with ExitStack() as stack:
         with busy(service):
-            calls = [pool.submit(call, tier, i) for tier in ("flex", "default", "priority") for i in range(2)]
-            wait_until(lambda: service.metric("chasqui_calls_waiting") == len(calls))
-        assert [done.result() for done in calls] == [200] * 6
-    for tier in ("flex", "default", "priority"):
-        for number in range(2):
-            service.usage_record(f"{tier}-{number}")
+            calls = {
+                tier: [stack.enter_context(call(tier, number)) for number in range(2)]
+                for tier in ("flex", "default", "priority")
+            }
+            # A call that may wait has its first event when it is queued, a flex call when it runs.
+            for queued in (*calls["default"], *calls["priority"]):
+                assert queued.recv(65536).startswith(b"HTTP/1.1 200 ")
+            wait_until(lambda: service.metric("chasqui_calls_waiting") == 6)
+        for each in itertools.chain(*calls.values()):
+            assert "[DONE]" in read_until(each, "[DONE]")
+    for tier, number in itertools.product(calls, range(2)):
+        service.usage_record(f"{tier}-{number}")
     order = re.findall(r'"chat call ended","request_id":"(\w+)-\d"', service.output())
     assert order == ["priority"] * 2 + ["default"] * 2 + ["flex"] * 2
 

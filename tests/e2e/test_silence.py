@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 CHAT = "/v1/chat/completions"
 TOKENS = 2
-# Every timer of the public listener that can end a call, at 1.5 s, where comments come every 0.3 s and there are 3 s
-# between two tokens.
+# Every timer of the public listener that can end a call, at 3 s, where comments come every 0.3 s, and the first token
+# after 6 s: a process of a busy machine may stand still for more than two seconds.
 SCALED = {
-    "stream_idle_timeout: 3600s": "stream_idle_timeout: 1.5s",
-    "stream_flush_timeout: 300s": "stream_flush_timeout: 1.5s",
-    "request_timeout: 120s": "request_timeout: 1.5s",
-    "request_headers_timeout: 15s": "request_headers_timeout: 1.5s",
-    "connection_keepalive: { interval: 30s, timeout: 20s }": "connection_keepalive: { interval: 0.5s, timeout: 1s }",
+    "stream_idle_timeout: 3600s": "stream_idle_timeout: 3s",
+    "stream_flush_timeout: 300s": "stream_flush_timeout: 3s",
+    "request_timeout: 120s": "request_timeout: 3s",
+    "request_headers_timeout: 15s": "request_headers_timeout: 3s",
+    "connection_keepalive: { interval: 30s, timeout: 20s }": "connection_keepalive: { interval: 0.5s, timeout: 3s }",
     "connection_keepalive: { interval: 30s, timeout: 10s }": "connection_keepalive: { interval: 5s, timeout: 4s }",
 }
 SETTINGS: Mapping[str, Any] = {"simulated_rate": 1 / 3, "model_name": "simulated", "parallel": 1}

@@ -8,9 +8,11 @@ import shutil
 import signal
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from tests.support.http import get, open_stream, post, read_until
@@ -50,8 +52,9 @@ def chats(service: Service) -> bool:
 
 def send_to_all(service: Service, number: signal.Signals) -> None:
     """Signal every process, as systemd does with a control group."""
-    for pid in (*(process.pid for process in service.parts().values()), service.process.pid):
-        os.kill(pid, number)
+    for process in (*service.parts().values(), psutil.Process(service.process.pid)):
+        with suppress(psutil.NoSuchProcess):  # it may have started anew when another one had ended
+            process.send_signal(number)
 
 
 def close_standard_streams() -> None:

@@ -234,7 +234,7 @@ def test_a_refused_call_says_in_its_trace_who_refused_it(
 
 def test_a_call_whose_time_runs_out_in_mid_stream_is_an_error_everywhere_and_billed(traced: Traced) -> None:
     reply = post(
-        traced.service.url + CHAT, body(stream=True, max_tokens=500), x_request_id="late", x_request_timeout="1.5"
+        traced.service.url + CHAT, body(stream=True, max_tokens=1500), x_request_id="late", x_request_timeout="3"
     )
     assert b'"error"' in reply.body
     spans = trace_of(traced, "late")
@@ -243,7 +243,7 @@ def test_a_call_whose_time_runs_out_in_mid_stream_is_an_error_everywhere_and_bil
     assert named(spans, "chasqui.v1").attributes["rpc.response.status_code"] == "DEADLINE_EXCEEDED"
     chat = named(spans, "chat")
     assert (chat.status, chat.attributes["chasqui.outcome"]) == ("ERROR", "deadline")
-    assert 0 < chat.attributes["gen_ai.usage.output_tokens"] < 500
+    assert 0 < chat.attributes["gen_ai.usage.output_tokens"] < 1500
 
 
 def test_a_caller_who_hangs_up_is_a_cancelled_call_with_a_usage_record(traced: Traced) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import grpc
@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
+from tests.support.replicas import wait_until
 from tests.support.tensorrt_llm.modes import HOPPER, install_gpus
 from tests.support.tensorrt_llm.release import write_checkpoint
 
@@ -104,11 +105,17 @@ async def test_a_flex_call_gives_its_sequence_up_and_is_answered_later_whole(tmp
         stub = chat_service_pb2_grpc.ChatServiceStub(channel)
         await stub.Chat(request(max_tokens=1), wait_for_ready=True, timeout=LIMIT)
         flex = request(max_tokens=3000, ignore_eos=True, service_tier=chat_pb2.SERVICE_TIER_FLEX)
-        waiting = asyncio.ensure_future(stub.Chat(flex, timeout=LIMIT))
-        await asyncio.sleep(0.2)
-        urgent = await stub.Chat(request(max_tokens=3, ignore_eos=True), timeout=LIMIT)
-        assert (urgent.usage.completion_tokens, waiting.done()) == (3, False)
-        assert (await waiting).usage.completion_tokens == 3000
+        for _ in range(20):  # on a machine that is busy the first call may have ended before the second one arrives
+            waiting = asyncio.ensure_future(stub.Chat(flex, timeout=LIMIT))
+            await asyncio.sleep(0.2)
+            urgent = await stub.Chat(request(max_tokens=3, ignore_eos=True), timeout=LIMIT)
+            first = not waiting.done()
+            assert urgent.usage.completion_tokens == 3
+            assert (await waiting).usage.completion_tokens == 3000
+            if first:
+                break
+        else:
+            pytest.fail("no flex call has given its sequence up")
 
 
 async def test_a_server_that_is_stopped_while_it_loads_ends_and_leaves_no_worker(tmp_path: Path) -> None:
@@ -120,20 +127,26 @@ async def test_a_server_that_is_stopped_while_it_loads_ends_and_leaves_no_worker
         worker = psutil.Process(int(line.split()[-1]))
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), LIMIT) == 0
-        assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+        await asyncio.to_thread(wait_until, lambda: has_ended(worker))  # it is killed, which takes a moment
+
+
+def has_ended(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.status() == psutil.STATUS_ZOMBIE  # whoever has it now may not ask how it ended
+    return True
 
 
 async def test_a_broken_engine_fails_the_call_and_ends_the_process_with_status_1(tmp_path: Path) -> None:
     async with server(tmp_path) as (process, address), grpc.aio.insecure_channel(address) as channel:
         stub = chat_service_pb2_grpc.ChatServiceStub(channel)
-        call = request(max_tokens=4000, ignore_eos=True)
-        stream = stub.StreamChat(chat_service_pb2.StreamChatRequest(chat=call), wait_for_ready=True, timeout=LIMIT)
+        call = chat_service_pb2.StreamChatRequest(chat=request(max_tokens=4000, ignore_eos=True))
         broken = False
         with pytest.raises(grpc.aio.AioRpcError) as failure:
-            async for _ in stream:
-                if not broken:
-                    process.send_signal(signal.SIGUSR1)
-                    broken = True
+            while True:  # the first one may be over when the signal arrives
+                async for _ in stub.StreamChat(call, wait_for_ready=True, timeout=LIMIT):
+                    if not broken:
+                        process.send_signal(signal.SIGUSR1)
+                        broken = True
         assert failure.value.code() is grpc.StatusCode.INTERNAL
         assert await asyncio.wait_for(process.wait(), LIMIT) == 1
 

@@ -138,11 +138,16 @@ def test_what_a_token_does_not_allow_is_refused_as_of_a_key(service: Service, op
 def test_a_token_ends_with_its_time_and_with_its_key(service: Service, operator: Operator) -> None:
     key = operator.run("keys", "create", "ends")
     until(lambda: send(service, key).status == 200)
-    token = made(service, key, expires_delta=2)
     lasting = made(service, key)
-    assert send(service, token).status == 200
-    until(lambda: send(service, token).status == 401)
-    assert send(service, token).error["message"] == "The token has expired."
+    tokens: list[str] = []
+
+    def taken() -> bool:
+        tokens.append(made(service, key, expires_delta=2))
+        return send(service, tokens[-1]).status == 200
+
+    until(taken)  # a busy machine may send it when it has expired
+    until(lambda: send(service, tokens[-1]).status == 401)
+    assert send(service, tokens[-1]).error["message"] == "The token has expired."
     operator.run("keys", "revoke", "ends")
     until(lambda: send(service, lasting).status == 401)
     assert send(service, lasting).error["message"] == "The API key that signed the token is revoked."
@@ -281,7 +286,7 @@ def test_neither_keys_nor_tokens_are_in_the_output(service: Service, key: str) -
 
 def until(condition: Any) -> None:
     """Wait until it holds, for as long as a slow machine may need."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not condition() and time.monotonic() < end:
         time.sleep(0.05)
     assert condition()

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from tests.support.ports import free_port
 from tests.support.service import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 SETTINGS: dict[str, Any] = {"engine": "simulated", "simulated_rate": 200, "model_name": "simulated"}
 BODY = {
@@ -149,7 +150,7 @@ def test_a_server_that_dies_ends_its_streams_with_an_error_event() -> None:
     with Service(**{**SETTINGS, "simulated_rate": 5}) as service:
         with open_stream(service.url + CHAT, {**BODY, "stream": True}) as connection:
             service.parts()["server"].kill()
-            received = read_until(connection, '"error"')
+            received = read_until(connection, "\r\n0\r\n")
         assert "[DONE]" not in received
         event = received.split("data: ")[-1].split("\n")[0]
         assert json.loads(event)["error"]["type"] == "server_error"
@@ -180,10 +181,19 @@ def test_what_a_server_that_died_had_delivered_is_in_the_edges_log_call_by_call(
     assert all("[DONE]" not in text for text in received)
 
 
-def test_without_its_server_the_edge_answers_503_with_a_hint_when_to_retry() -> None:
-    with Service(**SETTINGS) as service:
-        service.parts()["server"].suspend()
+@contextmanager
+def without_server(service: Service) -> Iterator[None]:
+    """The chat server is dead, and its supervisor too busy to notice."""
+    service.process.send_signal(signal.SIGSTOP)
+    try:
         service.parts()["server"].kill()
+        yield
+    finally:
+        service.process.send_signal(signal.SIGCONT)
+
+
+def test_without_its_server_the_edge_answers_503_with_a_hint_when_to_retry() -> None:
+    with Service(**SETTINGS) as service, without_server(service):
         reply = post(service.url + CHAT, BODY)
         assert (reply.status, reply.error["type"]) == (503, "server_error")
         assert int(reply.headers["retry-after"]) >= 1

@@ -24,6 +24,7 @@ HOSTILE = """<script>window.ran = 1</script><img src=x onerror="window.ran = 2">
 
 
 def test_a_question_is_answered_and_its_code_answers_too(page: Page) -> None:
+    page.get_by_label("temperature", exact=True).fill("0")  # or the answer may be another
     page.get_by_label("Message", exact=True).fill("What is the capital of Peru?")
     page.keyboard.press("Enter")
     answer = page.locator("#turn-1")

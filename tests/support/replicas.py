@@ -103,13 +103,7 @@ class Replicas:
 
     def admin(self, path: str) -> bytes:
         """What Envoy's admin interface answers."""
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(_PATIENCE)
-            connection.connect(str(self.private / "admin.sock"))
-            connection.sendall(f"GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n".encode())
-            answer: HTTPResponse = HTTPConnection("admin").response_class(connection)
-            answer.begin()
-            return answer.read()
+        return admin(self.private / "admin.sock", path)
 
     def output(self, part: str) -> str:
         """Everything that a part, as `server-0` or `envoy`, has printed in all of its lives."""
@@ -165,6 +159,17 @@ class Replicas:
     def _run(self, part: str, environ: Mapping[str, str], *command: str) -> None:
         with (self.private / f"{part}.log").open("ab") as output:
             self.processes[part] = subprocess.Popen(command, env=environ, stdout=output, stderr=output)  # noqa: S603 - ours
+
+
+def admin(address: Path, path: str) -> bytes:
+    """What the admin interface of an Envoy answers that listens at a socket."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_PATIENCE)
+        connection.connect(str(address))
+        connection.sendall(f"GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n".encode())
+        answer: HTTPResponse = HTTPConnection("admin").response_class(connection)
+        answer.begin()
+        return answer.read()
 
 
 def wait_until(condition: Callable[[], object]) -> None:
