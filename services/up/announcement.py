@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from services.up.child_process import ChildProcess
 
 # Through Envoy, where each request is a span and a log line.
-_PUBLIC_POLL_SECONDS = 0.2
+_PUBLIC_POLL_SECONDS = 0.1
 
 
 class _Console(Console):

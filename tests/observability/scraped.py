@@ -20,7 +20,7 @@ class ScrapedReplica(Replicas):
         self._runs_batches = "accounts" in settings
         self._server = (sys.executable, *server)
         settings["metrics_address"] = f"127.0.0.1:{self._first + 2}"  # Envoy's
-        super().__init__(1, envoy_changes=None, envoy_wrapper=(), **settings)
+        super().__init__(1, envoy_changes=None, envoy_wrapper=(), server_metrics=False, **settings)
 
     @property
     def targets(self) -> dict[str, list[str]]:

@@ -43,7 +43,7 @@ def launched() -> Iterator[Browser]:
 def opened(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
     """A page in a context of its own; at the end it must have had no error and loaded nothing from elsewhere."""
     context = browser.new_context(**options)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(120_000)
     page = context.new_page()
     problems: list[str] = []
     own = urlsplit(url).netloc

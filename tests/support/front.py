@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edge.envoy.config import EnvoyConfig, render
 from services.chat.server import ChatServer
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from services.engine.api import Engine
+
+_START_SECONDS: Final = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,10 @@ class Front:
         return f"http://127.0.0.1:{self.port}"
 
     async def wait_ready(self) -> None:
-        """Wait until `/readyz` answers 200."""
-        await asyncio.to_thread(_wait_ready, self.url + "/readyz")
+        """Wait until `/readyz` answers 200; TimeoutError if it never does."""
+        async with asyncio.timeout(_START_SECONDS):
+            while not await asyncio.to_thread(_is_ready, self.url + "/readyz"):  # noqa: ASYNC110 - other processes
+                await asyncio.sleep(0.02)  # what is awaited needs the processor
 
 
 @asynccontextmanager
@@ -86,9 +89,7 @@ async def front(engine: Engine, directory: Path, **changes: object) -> AsyncIter
         await server.stop()
 
 
-def _wait_ready(url: str) -> None:
-    while True:
-        with suppress(OSError):
-            if get(url).status == 200:
-                return
-        time.sleep(0.02)  # what is awaited needs the processor
+def _is_ready(url: str) -> bool:
+    with suppress(OSError):
+        return get(url).status == 200
+    return False

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPSConnection
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
+
+_PATIENCE_SECONDS: Final = 180  # for the next bytes
+_CONTENT: Final = re.compile(rb'"content":"[^"]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,11 @@ def request(method: str, url: str, body: bytes | None = None, headers: dict[str,
     if parts.scheme == "https":
         # Whose certificate it is, is for other clients to see.
         context = ssl._create_unverified_context()  # noqa: S323
-        connection: HTTPConnection = HTTPSConnection(parts.hostname or "", parts.port, timeout=60, context=context)
+        connection: HTTPConnection = HTTPSConnection(
+            parts.hostname or "", parts.port, timeout=_PATIENCE_SECONDS, context=context
+        )
     else:
-        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=_PATIENCE_SECONDS)
     try:
         connection.request(method, parts.path + (f"?{parts.query}" if parts.query else ""), body, headers or {})
         answer = connection.getresponse()
@@ -65,7 +71,7 @@ def open_call(url: str, body: dict[str, object], headers: dict[str, str] | None 
     data = json.dumps(body).encode()
     lines = [f"POST {parts.path} HTTP/1.1", f"host: {parts.netloc}", "content-type: application/json"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-    connection = socket.create_connection((parts.hostname or "", parts.port or 80), timeout=60)
+    connection = socket.create_connection((parts.hostname or "", parts.port or 80), timeout=_PATIENCE_SECONDS)
     connection.sendall("\r\n".join([*lines, f"content-length: {len(data)}", "", ""]).encode() + data)
     return connection
 
@@ -74,7 +80,7 @@ def open_stream(url: str, body: dict[str, object], headers: dict[str, str] | Non
     """The same, when the first bytes of a streamed delta have arrived."""
     connection = open_call(url, body, headers)
     received = b""
-    while b'"content":"' not in received.replace(b'"content":""', b""):
+    while not _CONTENT.search(received):
         chunk = connection.recv(65536)
         if not chunk:
             raise ConnectionError(received.decode(errors="replace"))
@@ -84,7 +90,13 @@ def open_stream(url: str, body: dict[str, object], headers: dict[str, str] | Non
 
 def read_until(connection: socket.socket, mark: str) -> str:
     """What arrives until `mark` has, or the connection ends."""
-    received = ""
-    while mark not in received and (chunk := connection.recv(65536)):
-        received += chunk.decode()
-    return received
+    received = b""
+    while mark.encode() not in received and (chunk := connection.recv(65536)):
+        received += chunk
+    return received.decode(errors="replace")
+
+
+def read_error(connection: socket.socket) -> str:
+    """What arrives of a stream until its error event has arrived whole, or the connection ends."""
+    received = read_until(connection, '"error"')
+    return received if "\n\n" in received.partition('"error"')[2] else received + read_until(connection, "\n\n")

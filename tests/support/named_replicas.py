@@ -33,7 +33,7 @@ class NamedReplicas(Replicas):
             },
         }
         changes = {_FAMILY: f'"typed_dns_resolver_config": {json.dumps(resolver)}, {_FAMILY}'}
-        super().__init__(count, envoy_changes=changes, envoy_wrapper=(), **settings)
+        super().__init__(count, envoy_changes=changes, envoy_wrapper=(), server_metrics=False, **settings)
         self.know(range(count))
 
     def __enter__(self) -> Self:

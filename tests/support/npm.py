@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -32,8 +34,13 @@ def installed(packages: Sequence[str]) -> Path:
     folder = _CACHE / "+".join(package.replace("/", "-") for package in packages)
     if not (folder / "node_modules").is_dir():
         folder.mkdir(parents=True, exist_ok=True)
-        options = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)]
-        done = subprocess.run([npm, "install", *options, *packages], capture_output=True, timeout=300, check=False)  # noqa: S603
-        if done.returncode:
-            pytest.skip(f"npm cannot install {' '.join(packages)}: {done.stderr.decode()[-300:]}")
+        # Into a folder of its own, which is whole when it gets its name: other processes may install the same.
+        with tempfile.TemporaryDirectory(dir=_CACHE) as own:
+            options = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefix", own]
+            command = [npm, "install", *options, *packages]
+            done = subprocess.run(command, capture_output=True, timeout=300, check=False)  # noqa: S603
+            if done.returncode:
+                pytest.skip(f"npm cannot install {' '.join(packages)}: {done.stderr.decode()[-300:]}")
+            with suppress(OSError):  # another has been faster
+                (Path(own) / "node_modules").rename(folder / "node_modules")
     return folder

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from tests.support.http import get
 from tests.support.ports import free_port
+from tests.support.prometheus import metric
 from tests.support.service import ServiceError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Replicas:
 
     `settings` are names of settings without prefix, for all parts; `envoy_changes` replace texts in Envoy's
     configuration, for what no setting changes: the lengths of its timeouts, mostly. `envoy_wrapper` are words before
-    its command.
+    its command. With `server_metrics` the chat servers show how many calls they run.
     """
 
     def __init__(
@@ -39,10 +40,12 @@ class Replicas:
         *,
         envoy_changes: Mapping[str, str] | None = None,
         envoy_wrapper: Sequence[str] = (),
+        server_metrics: bool = False,
         **settings: object,
     ) -> None:
         self.port = free_port()
         self._count = count
+        self._metrics = [f"127.0.0.1:{free_port()}" for _ in range(count)] if server_metrics else []
         self._changes = dict(envoy_changes or {})
         self._wrapper = envoy_wrapper
         self._stack = ExitStack()
@@ -67,7 +70,8 @@ class Replicas:
             for index in range(self._count):
                 self.start(index)
             self._start_envoy()
-            wait_until(lambda: self.serving() == self._count)
+            # Envoy listens when it has checked every one of its clusters, which may be after those that are counted.
+            wait_until(lambda: self.serving() == self._count and self.answers())
         except BaseException:
             self.__exit__()
             raise
@@ -82,7 +86,8 @@ class Replicas:
 
     def start(self, index: int) -> None:
         """Start a replica's parts."""
-        self._run(f"server-{index}", self._environ(index), *_CHASQUI, "server")
+        metrics = {"CHASQUI_METRICS_ADDRESS": self._metrics[index]} if self._metrics else {}
+        self._run(f"server-{index}", self._environ(index) | metrics, *_CHASQUI, "server")
         self._run(f"edge-{index}", self._environ(index), *_CHASQUI, "edge")
 
     def stop(self, index: int) -> list[int]:
@@ -100,6 +105,10 @@ class Replicas:
             return 0
         well = [line.split("::")[0] for line in lines if line.endswith("::health_flags::healthy")]
         return min(well.count("edge"), well.count("chat_server"))
+
+    def running(self, index: int) -> int:
+        """How many calls a replica's engine runs; needs `server_metrics`."""
+        return int(metric(self._metrics[index], "chasqui_calls_running"))
 
     def admin(self, path: str) -> bytes:
         """What Envoy's admin interface answers."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.support.http import get
 from tests.support.ports import free_port
+from tests.support.prometheus import metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _START_SECONDS = 180
 _STOP_SECONDS = 60
+_PATIENCE_SECONDS = 120  # for what is printed
+# Arguments of Popen after which the service may print elsewhere, or nowhere.
+_REDIRECTIONS = frozenset({"stdout", "stderr", "preexec_fn"})
 
 
 class ServiceError(Exception):
@@ -67,10 +70,14 @@ class Service:
         return f"{self.host}:{self.port}"
 
     def __enter__(self) -> Self:
-        """Start, and wait until requests get through; ServiceError if that does not happen."""
+        """Start, and wait until requests get through and that is announced; ServiceError if that does not happen."""
         with self._output.open("wb") as output:
             self.process = self.launched(output)
         self.wait_ready()
+        # Start-up asks `/readyz` itself before its last words, and may have its 200 later than we.
+        if _REDIRECTIONS.isdisjoint(self.started) and not self.prints("Chasqui serves"):
+            self.process.kill()
+            raise ServiceError(f"not announced: {self.output()}")
         return self
 
     def launched(self, output: BinaryIO) -> subprocess.Popen[bytes]:
@@ -128,17 +135,24 @@ class Service:
         """Everything that the service printed so far."""
         return self._output.read_text(encoding="utf-8", errors="replace")
 
+    def lines(self) -> list[str]:
+        """Its lines so far, without one that is still being written."""
+        return self.output().split("\n")[:-1]
+
     def prints(self, words: str) -> bool:
-        """Whether the words are printed, now or soon: `/readyz` may answer before start-up has said its last word."""
-        end = time.monotonic() + _STOP_SECONDS
+        """Whether the words are printed, now or soon: a process may print after the response that is about them."""
+        end = time.monotonic() + _PATIENCE_SECONDS
         while words not in self.output() and time.monotonic() < end:
             time.sleep(0.02)
         return words in self.output()
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels, as the server shows it to Prometheus at the set `metrics_address`."""
-        text = get(f"http://{self.environ['CHASQUI_METRICS_ADDRESS']}/metrics").body.decode()
-        return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if re.match(rf"{name}[ {{]", line))
+        return metric(self.environ["CHASQUI_METRICS_ADDRESS"], name)
+
+    def calls(self) -> tuple[int, int]:
+        """Calls that run in the engine, and calls that wait; needs a `metrics_address`, as `metric` does."""
+        return int(self.metric("chasqui_calls_running")), int(self.metric("chasqui_calls_waiting"))
 
     def usage_record(self, request_id: str) -> dict[str, Any]:
         """The usage record of a call, from the log; waits for it."""
@@ -146,9 +160,9 @@ class Service:
 
     def logged(self, request_id: str, what: str) -> dict[str, Any]:
         """The log line that has both words in it; waits for it."""
-        end = time.monotonic() + _STOP_SECONDS
+        end = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < end:
-            for line in self.output().splitlines():
+            for line in self.lines():
                 if line.startswith("{") and f'"{request_id}"' in line and what in line:
                     record: dict[str, Any] = json.loads(line)
                     return record

@@ -9,6 +9,7 @@ import asyncio
 import random
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -137,9 +138,10 @@ class Executor:
                 if self._stopped:
                     return
                 posts = [] if self.faults.frozen else self._step()
-            if posts and self._loop is not None and not self._loop.is_closed():
-                # All queues are woken through one loop, in one call.
-                self._loop.call_soon_threadsafe(_deliver, posts)
+            if posts and self._loop is not None:
+                # All queues are woken through one loop, in one call; a loop that is closed has no use for them.
+                with suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(_deliver, posts)
             time.sleep(_STEP_SECONDS)
 
     def _step(self) -> list[tuple[RequestOutput, Response]]:
