@@ -39,7 +39,8 @@ class SqlAccounts:
         self.key_store: KeyStore = SqlKeyStore(self._engine)
         self._keys = KeyRing(self._engine)
         self._prices = PriceBook(self._engine)
-        self._changes = Changes(self._engine, (self._keys.read, self._prices.read))
+        # In this order: whoever uses a key that was made after a change of price is billed by it.
+        self._changes = Changes(self._engine, (self._prices.read, self._keys.read))
         self.ledger = Ledger(self._engine, Journal(journal))
 
     def key(self, secret: str) -> Key | None:
