@@ -7,7 +7,8 @@ import re
 import select
 import threading
 import time
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
@@ -17,18 +18,21 @@ from grpc_status import rpc_status
 from chasqui.v1 import chat_pb2, chat_service_pb2, chat_service_pb2_grpc
 from tests.e2e.conftest import REFERENCE_MODEL
 from tests.support.http import Reply, open_call, post
+from tests.support.ports import free_row
+from tests.support.replicas import wait_until
 from tests.support.service import Service
+from tests.support.siege import answer_on
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 CHAT = "/v1/chat/completions"
 MESSAGES = [{"role": "user", "content": "Hello!"}]
 ENDLESS = {
     "model": REFERENCE_MODEL,
     "messages": MESSAGES,
-    "max_tokens": 3000,
+    "max_tokens": 4000,
     "ignore_eos": True,
 }
 SHORT = {**ENDLESS, "max_tokens": 10}
@@ -38,15 +42,31 @@ FLOODER, OTHER = {"authorization": "Bearer flooder"}, {"authorization": "Bearer 
 @pytest.fixture(params=["simulated", "llama-cpp"], scope="module")
 def keyed(request: pytest.FixtureRequest) -> Iterator[Service]:
     """A service with two callers that runs one answer at a time and lets eight wait."""
-    with Service(
-        engine=request.param, simulated_rate=200, parallel=1, max_queue=8, threads=1, api_keys="flooder,other"
-    ) as service:
+    settings: dict[str, Any] = {
+        "engine": request.param,
+        "simulated_rate": 200,
+        "parallel": 1,
+        "max_queue": 8,
+        "threads": 1,
+    }
+    with Service(**settings, api_keys="flooder,other", metrics_address=f"127.0.0.1:{free_row(4)}") as service:
         yield service
 
 
-def records(service: Service) -> list[str]:
-    """The request ids of the calls that were settled, in that order."""
-    return re.findall(r'"chat call ended","request_id":"([^"]+)"', service.output())
+def served(service: Service, *names: str) -> list[str]:
+    """The request ids of these calls in the order in which they ended; waits for all of them."""
+    for name in names:
+        service.usage_record(name)
+    ended = re.findall(r'"chat call ended","request_id":"([^"]+)"', service.output())
+    return [name for name in ended if name in names]
+
+
+def refused(calls: Sequence[socket.socket], count: int) -> list[Reply]:
+    """The answers of so many calls, while the others have none."""
+    answered: list[socket.socket] = []
+    while len(answered) < count:
+        answered += select.select([call for call in calls if call not in answered], [], [])[0]
+    return [answer_on(call) for call in answered]
 
 
 def test_a_caller_who_floods_delays_another_by_one_call_and_leaves_room_for_it(keyed: Service) -> None:
@@ -64,6 +84,7 @@ def test_a_caller_who_floods_delays_another_by_one_call_and_leaves_room_for_it(k
             time.sleep(0.01)  # half of the queue is the flooder's, and the others are refused
         other = threading.Thread(target=call, args=("other", OTHER))
         other.start()
+        wait_until(lambda: keyed.calls() == (1, 4 + 1))
         probe = post(keyed.url + CHAT, SHORT, **OTHER, x_request_timeout="0.3")
         assert probe.status == 504
     for thread in (*flood, other):
@@ -71,14 +92,17 @@ def test_a_caller_who_floods_delays_another_by_one_call_and_leaves_room_for_it(k
     statuses = [reply.status for name, reply in replies.items() if name != "other"]
     assert (statuses.count(200), statuses.count(503)) == (4, 26)
     assert replies["other"].status == 200
-    served = [name for name in records(keyed) if name == "other" or name.startswith("flood")]
-    assert served.index("other") <= 1
+    answered = [name for name, reply in replies.items() if reply.status == 200]
+    assert served(keyed, *answered).index("other") <= 1
 
 
 def test_a_refusal_is_a_503_with_a_hint_when_to_retry_on_both_roads(keyed: Service) -> None:
+    wait_until(lambda: keyed.calls() == (0, 0))
     fill = [open_call(keyed.url + CHAT, ENDLESS, FLOODER) for _ in range(9)]
-    while (reply := post(keyed.url + CHAT, SHORT, **FLOODER, x_request_timeout="0.2")).status != 503:
-        time.sleep(0.01)
+    # One runs, and four wait, which is the share of one caller.
+    assert [reply.status for reply in refused(fill, 4)] == [503] * 4
+    reply = post(keyed.url + CHAT, SHORT, **FLOODER)
+    assert reply.status == 503
     assert reply.error["code"] == "overloaded"
     assert 1 <= int(reply.headers["retry-after"]) <= 60
     assert "x-should-retry" not in reply.headers
@@ -98,7 +122,7 @@ def test_a_refusal_is_a_503_with_a_hint_when_to_retry_on_both_roads(keyed: Servi
     assert 1 <= retry.retry_delay.ToTimedelta().total_seconds() <= 60
     for connection in fill:
         connection.close()
-    assert post(keyed.url + CHAT, SHORT, **FLOODER).status in (200, 503)
+    wait_until(lambda: post(keyed.url + CHAT, SHORT, **FLOODER).status == 200)
 
 
 def test_without_keys_a_caller_cannot_pass_for_many_by_headers_of_its_own() -> None:
@@ -107,20 +131,21 @@ def test_without_keys_a_caller_cannot_pass_for_many_by_headers_of_its_own() -> N
         forged = [{"x-client-address": name, "x-forwarded-for": name} for name in names]
         calls = [open_call(service.url + CHAT, ENDLESS, headers) for headers in forged]
         # One runs, two wait, which is the share of one caller.
-        answered: set[socket.socket] = set()
-        while len(answered) < 3:
-            answered |= set(select.select(calls, [], [])[0])
-        refusals = [connection.recv(65536) for connection in answered]
-        assert all(b" 503 " in refusal.splitlines()[0] and b"your share" in refusal for refusal in refusals)
+        refusals = refused(calls, 3)
+        assert [(reply.status, "your share" in reply.error["message"]) for reply in refusals] == [(503, True)] * 3
         for connection in calls:
             connection.close()
 
 
 def test_the_time_in_the_queue_is_part_of_the_latency_report() -> None:
-    with Service(engine="simulated", simulated_rate=100, parallel=1) as service:
-        with open_call(service.url + CHAT, {**SHORT, "max_tokens": 100, "stream": True}) as running:
-            running.recv(65536)
-            reply = post(service.url + CHAT, SHORT)
+    address = f"127.0.0.1:{free_row(4)}"
+    with Service(engine="simulated", simulated_rate=100, parallel=1, metrics_address=address) as service:
+        with ThreadPoolExecutor() as pool, open_call(service.url + CHAT, ENDLESS):
+            wait_until(lambda: service.calls() == (1, 0))
+            waiting = pool.submit(post, service.url + CHAT, SHORT)
+            wait_until(lambda: service.calls() == (1, 1))
+            time.sleep(0.15)
+        reply = waiting.result()
         timing = dict(re.findall(r"(\w+);dur=([\d.]+)", reply.headers["server-timing"]))
         assert float(timing["queue"]) > 100
         assert json.loads(reply.body)["usage"]["completion_tokens"] == 10

@@ -34,7 +34,7 @@ def test_the_example_streams_an_answer_with_nothing_else_installed(
     environment: Environment, simulated: Service
 ) -> None:
     code = example().replace("localhost:8080", simulated.target)
-    done = subprocess.run([environment.python, "-I", "-c", code], capture_output=True, text=True, timeout=60)  # noqa: S603, PLW1510, RUF100
+    done = subprocess.run([environment.python, "-I", "-c", code], capture_output=True, text=True, timeout=180)  # noqa: S603, PLW1510, RUF100
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip()
 

@@ -16,7 +16,7 @@ from tests.support.ports import free_port
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-LIMIT = 60.0
+LIMIT = 180.0
 CHASQUI = (sys.executable, "-m", "services")
 
 

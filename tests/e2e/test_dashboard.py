@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import yaml
@@ -15,9 +16,13 @@ from tests.e2e.conftest import REFERENCE_MODEL
 from tests.support.http import get, open_stream, post
 from tests.support.ports import free_row
 from tests.support.promql import labels_of, metrics_of
-from tests.support.replicas import wait_until
 from tests.support.service import Service
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Each metric's labels, with the values that they have.
+Shown = dict[str, dict[str, set[str]]]
 OBSERVABILITY = Path(__file__).parents[2] / "docker" / "observability"
 CHAT = "/v1/chat/completions"
 # Given by Prometheus to everything that it scrapes.
@@ -44,8 +49,22 @@ def alerts() -> list[tuple[str, str]]:
 class Scraped(NamedTuple):
     """What all parts show before the first call, and after calls that end in different ways."""
 
-    before: str
-    after: str
+    before: Shown
+    after: Shown
+
+
+def scrape(port: int, lacks: Callable[[Shown, str], set[str]]) -> Shown:
+    """What all parts show once no expression lacks anything, or after a minute: some show a metric only after a while.
+
+    `lacks` gives what an expression does not find.
+    """
+    shown: Shown = {}
+    end = time.monotonic() + 60
+    while any(lacks(shown, expression) for _, expression in panels() + alerts()) and time.monotonic() < end:
+        with suppress(OSError):
+            pages = [get(f"http://127.0.0.1:{port + part}/metrics").body.decode() for part in range(PARTS)]
+            shown = labels_shown("\n".join(pages))
+    return shown
 
 
 @pytest.fixture(scope="module")
@@ -59,30 +78,17 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Scraped:
     }
     body = {"model": REFERENCE_MODEL, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 4}
     with Service(engine="simulated", simulated_rate=50, **given) as service:
-
-        def scrape() -> str:
-            return "\n".join(get(f"http://127.0.0.1:{port + part}/metrics").body.decode() for part in range(PARTS))
-
-        wait_until(lambda: listens(port + PARTS - 1))
-        before = scrape()
+        before = scrape(port, unset)
         post(service.url + CHAT, body, **key)
         post(service.url + CHAT, {**body, "temperature": -1}, **key)
         gone = {"x-request-id": "gone", **key}
         open_stream(service.url + CHAT, {**body, "stream": True, "max_tokens": 500, "ignore_eos": True}, gone).close()
         service.usage_record("gone")
-        return Scraped(before, scrape())
+        return Scraped(before, scrape(port, missing))
 
 
-def listens(port: int) -> bool:
-    """Whether a part shows its metrics."""
-    with suppress(OSError):
-        return get(f"http://127.0.0.1:{port}/metrics").status == 200
-    return False
-
-
-def labels_shown(text: str) -> dict[str, dict[str, set[str]]]:
-    """Each metric's labels, with the values that they have."""
-    found: dict[str, dict[str, set[str]]] = {}
+def labels_shown(text: str) -> Shown:
+    found: Shown = {}
     for name, labels in re.findall(r"^(\w+)(?:\{(.*)\})? ", text, flags=re.MULTILINE):
         metric = found.setdefault(name, {})
         for label, value in re.findall(r'(\w+)="([^"]*)"', labels):
@@ -92,22 +98,29 @@ def labels_shown(text: str) -> dict[str, dict[str, set[str]]]:
 
 @pytest.mark.parametrize(("title", "expression"), panels() + alerts())
 def test_an_expression_asks_for_what_there_is(scraped: Scraped, title: str, expression: str) -> None:
+    assert metrics_of(expression)
+    assert missing(scraped.after, expression) == set()
+
+
+def missing(shown: Shown, expression: str) -> set[str]:
+    """The metrics and labels of an expression that are not shown."""
     names = metrics_of(expression)
-    assert names
-    shown = labels_shown(scraped.after)
-    assert names - NOT_SHOWN <= set(shown)
     known = OF_PROMETHEUS.union(*(shown.get(name, {}) for name in names))
-    assert labels_of(expression) <= known
+    return (names - NOT_SHOWN - set(shown)) | (labels_of(expression) - known)
 
 
 @pytest.mark.parametrize(("title", "expression"), panels() + alerts())
 def test_what_an_expression_counts_is_at_zero_before_the_first_call(
     scraped: Scraped, title: str, expression: str
 ) -> None:
-    shown = labels_shown(scraped.before)
-    assert metrics_of(expression) - NOT_SHOWN <= set(shown)
+    assert unset(scraped.before, expression) == set()
+
+
+def unset(shown: Shown, expression: str) -> set[str]:
+    """The metrics of an expression, and the outcomes that it counts, that are not shown."""
     counted = re.findall(r'(\w+)\{chasqui_outcome="(\w+)"\}', expression)
-    assert [pair for pair in counted if pair[1] not in shown[pair[0]]["chasqui_outcome"]] == []
+    outcomes = {word for name, word in counted if word not in shown.get(name, {}).get("chasqui_outcome", ())}
+    return (metrics_of(expression) - NOT_SHOWN - set(shown)) | outcomes
 
 
 def test_the_operator_s_questions_have_a_row_each() -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import socket
 from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.conftest import REFERENCE_MODEL
-from tests.support.http import open_stream, post
+from tests.support.http import open_call, open_stream, post
+from tests.support.ports import free_row
+from tests.support.replicas import wait_until
 from tests.support.service import Service
 
 CHAT = "/v1/chat/completions"
@@ -29,7 +29,7 @@ SETTINGS = [
 @pytest.fixture(params=SETTINGS, ids=["simulated", "llama-cpp"], scope="module")
 def one_slot(request: pytest.FixtureRequest) -> Iterator[Service]:
     """A service that can run one call at a time."""
-    with Service(**request.param) as service:
+    with Service(**request.param, metrics_address=f"127.0.0.1:{free_row(4)}") as service:
         yield service
 
 
@@ -44,21 +44,12 @@ def test_closing_the_socket_of_a_stream_frees_the_only_slot(one_slot: Service) -
 
 
 def test_closing_the_socket_of_an_unstreamed_call_frees_the_slot_too(one_slot: Service) -> None:
-    connection = send(one_slot, "gone")
-    # The place is taken as soon as a short call does not get through in time.
-    while post(one_slot.url + CHAT, SHORT, x_request_timeout="0.5").status == 200:
-        pass
-    waiting = send(one_slot, "queued")
-    waiting.close()
-    connection.close()
+    with open_call(one_slot.url + CHAT, ENDLESS, {"x-request-id": "gone"}) as running:
+        wait_until(lambda: one_slot.calls() == (1, 0))
+        with open_call(one_slot.url + CHAT, ENDLESS, {"x-request-id": "queued"}):
+            wait_until(lambda: one_slot.calls() == (1, 1))
+        wait_until(lambda: one_slot.calls() == (1, 0))
+        running.close()
     assert post(one_slot.url + CHAT, SHORT).json()["usage"]["completion_tokens"] == 2
-    assert one_slot.usage_record("gone")["outcome"] == "cancelled"
-
-
-def send(service: Service, request_id: str) -> socket.socket:
-    """An unstreamed call whose answer nobody reads."""
-    body = json.dumps(ENDLESS).encode()
-    head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nx-request-id: {request_id}\r\ncontent-type: application/json\r\n"
-    connection = socket.create_connection(("127.0.0.1", service.port))
-    connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
-    return connection
+    for name in ("gone", "queued"):
+        assert one_slot.usage_record(name)["outcome"] == "cancelled"

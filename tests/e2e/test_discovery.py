@@ -148,7 +148,8 @@ def test_so_does_every_call_of_a_web_client(three: NamedReplicas, content_type: 
 
 def test_a_busy_replica_is_passed_over(three: NamedReplicas) -> None:
     # One session alone, 30 calls at a time. Twice the share of a replica are 20 of them; those that wait for Envoy's
-    # first connection do not count yet.
+    # first connection would not count yet.
+    chat_of(three, "one", "connected")
     with ThreadPoolExecutor(30) as pool:
         names = [f"busy-{number}" for number in range(30)]
         places = Counter(pool.map(lambda name: chat_of(three, "one", name, tokens=40), names))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCRIPT = Path(__file__).parents[2] / "docker" / "envoy.sh"
-LIMIT = 60
+LIMIT = 120
 CHAT = "/v1/chat/completions"
 BODY = {
     "model": REFERENCE_MODEL,
@@ -51,11 +51,13 @@ def replicas() -> Iterator[Replicas]:
 
 def test_running_calls_end_by_themselves_after_sigterm_and_then_envoy_does(replicas: Replicas) -> None:
     envoy = replicas.processes["envoy"]
-    with open_stream(replicas.url + CHAT, BODY) as running:
-        envoy.terminate()
-        wait_until(lambda: refused(replicas.port))
+    with open_stream(replicas.url + CHAT, {**BODY, "max_tokens": 4000}) as endless:
+        with open_stream(replicas.url + CHAT, BODY) as running:
+            envoy.terminate()
+            wait_until(lambda: refused(replicas.port))
+            assert "data: [DONE]" in read_until(running, "[DONE]")
         assert envoy.poll() is None
-        assert "data: [DONE]" in read_until(running, "[DONE]")
+        endless.close()
     assert envoy.wait(LIMIT) == 0
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-PATIENCE = 60
+PATIENCE = 180
 CHASQUI = ("-m", "services")
 CHAT = """
 import sys, grpc

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import socket
+from typing import Any
 
 import pytest
 
 from services.settings import MAX_BODY_BYTES
-from tests.support.http import get, post, request
+from tests.support.http import get, open_call, open_stream, post, read_until, request
 from tests.support.service import Service
 
 CHAT = "/v1/chat/completions"
@@ -135,10 +136,17 @@ def test_the_deadline_of_an_unstreamed_call_is_504_and_not_to_be_retried() -> No
 
 
 def test_a_silent_stream_carries_keep_alive_comments() -> None:
-    with Service(engine="simulated", simulated_rate=2, keep_alive=0.1, model_name="simulated") as service:
-        reply = post(service.url + CHAT, {**BODY, "stream": True})
-        assert reply.body.count(b": keep-alive\n\n") >= 3
-        assert reply.body.endswith(b"data: [DONE]\n\n")
+    settings: dict[str, Any] = {"engine": "simulated", "simulated_rate": 50, "model_name": "simulated"}
+    with Service(**settings, keep_alive=0.1, parallel=1) as service:
+        endless = {**BODY, "max_tokens": 4000, "ignore_eos": True, "stream": True}
+        with open_stream(service.url + CHAT, endless):
+            silent = open_call(service.url + CHAT, {**BODY, "stream": True})  # queued behind the other
+            received = b""
+            while received.count(b": keep-alive\n\n") < 3 and (part := silent.recv(65536)):
+                received += part
+        with silent:
+            assert received.count(b": keep-alive\n\n") >= 3
+            assert "data: [DONE]\n\n" in read_until(silent, "data: [DONE]\n\n")
 
 
 def test_liveness_and_readiness_are_open(simulated: Service) -> None:
