@@ -43,6 +43,29 @@ def test_a_slot_that_is_in_use_is_not_given_twice() -> None:
     assert cache.take(BEN, 1) == 1
 
 
+def test_slots_that_are_busy_at_the_same_time_are_neighbours() -> None:
+    cache = PromptCache(8)
+    for number in range(6):  # slots 0 to 5 have been used, slot 6 was unused for the longest time
+        run(cache, [number])
+    taken = [cache.take([100 + number], 1) for number in range(4)]
+    assert sorted(slot for slot in taken if slot is not None) == [4, 5, 6, 7]
+    cache.give_back(5, 5)
+    assert cache.take([200], 1) == 5, "the slot that joins two groups"
+
+
+def test_a_conversation_goes_back_to_its_slot_away_from_busy_ones_only_if_it_saves_enough() -> None:
+    cache = PromptCache(8)
+    long, short = [1] * 1000, [2] * 100
+    for prompt in (long, short, [3], [4], [5]):
+        run(cache, prompt)
+    assert cache.take([6], 1) == 5
+    assert cache.take([*long, 9], 1) == 0
+    assert cache.take([*short, 9], 1) == 1, "next to the slot that the long one is in"
+    cache.give_back(0, 5)
+    cache.give_back(1, 5)
+    assert cache.take([*short, 9, 9], 1) in {4, 6}, "next to the slot that is busy"
+
+
 @pytest.mark.parametrize("n", [2, 3])
 def test_llama_cpp_chooses_while_a_generation_has_several_choices_and_what_it_chose_is_unknown(n: int) -> None:
     cache = PromptCache(3)
