@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
 from sqlalchemy import delete, func, insert, select, update
 
 from services.accounts.sql.database import writing
@@ -96,7 +97,7 @@ class LineStore:
                 update(BATCH_LINES).where(same, _OPEN).values(succeeded=succeeded, result=result, worker=None)
             )
             if written.rowcount and calls:
-                self._insert_call(connection, [call._replace(owner=_owner(connection, call)) for call in calls])
+                self._insert_call(connection, [replace(call, owner=_owner(connection, call)) for call in calls])
         return bool(written.rowcount)
 
     def open_lines(self, batch: Batch) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from services.accounts.ledger.entry import LedgerEntry
 
 AT = datetime(2027, 1, 31, 12, 30, 15, 250_000, tzinfo=UTC)
@@ -29,4 +31,4 @@ def an_entry(call_id: str = "chatcmpl-1", **changes: Any) -> LedgerEntry:
         seconds=0.5,
         queue_seconds=0.1,
     )
-    return usual._replace(**changes)
+    return replace(usual, **changes)

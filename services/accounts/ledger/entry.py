@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from services.accounts.prices.money import picodollars_of, usd_of
 
@@ -13,7 +15,9 @@ from services.accounts.prices.money import picodollars_of, usd_of
 LOST: Final = "lost"
 
 
-class LedgerEntry(NamedTuple):
+# A struct in place of a tuple or a dataclass: it is made twice a call, which takes a sixth of the time. It refers to
+# nothing that could refer to it, so that the garbage collector need not look at those that wait to be written.
+class LedgerEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A call that was admitted and has ended; `call_id` is the id of its response, which is unique.
 
     Times are in seconds, `seconds` from the arrival `at` until the engine had ended the call. `key` is a key's name,
@@ -40,7 +44,7 @@ class LedgerEntry(NamedTuple):
 
     def to_json(self) -> str:
         """One line of the journal."""
-        return json.dumps({**self._asdict(), "at": self.at.isoformat(), "cost": f"{usd_of(self.cost):f}"})
+        return json.dumps({**msgspec.structs.asdict(self), "at": self.at.isoformat(), "cost": f"{usd_of(self.cost):f}"})
 
     @classmethod
     def from_json(cls, line: str) -> LedgerEntry:

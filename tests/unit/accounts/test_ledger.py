@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 from sqlalchemy import Engine, event, select
 from sqlalchemy.exc import OperationalError
 
@@ -19,7 +20,8 @@ from services.accounts.ledger.journal import Journal
 from services.accounts.ledger.usage import UsageQuery
 from services.accounts.prices.money import picodollars_of, usd_of
 from services.accounts.sql import ledger as ledger_thread
-from services.accounts.sql.database import open_database
+from services.accounts.sql.database import open_database, writing
+from services.accounts.sql.entry_insert import EntryInsert
 from services.accounts.sql.ledger import Ledger
 from services.accounts.sql.tables import CALLS
 from services.accounts.sql.usage_report import usage_report
@@ -82,6 +84,15 @@ def test_an_entry_that_comes_again_is_one_row(ledger: Ledger, database: Engine) 
         ledger.record(entry)
         assert eventually(lambda: ledger.state().waiting == 0)
     assert rows(database) == [an_entry("a"), an_entry("z")]
+
+
+def test_of_many_rows_that_are_inserted_at_once_each_call_has_the_one_that_counts(database: Engine) -> None:
+    own = [an_entry(f"{number:03}", prompt_tokens=number) for number in range(200)]
+    lost = [an_entry(one.call_id, outcome=LOST, completion_tokens=0) for one in own]
+    given = [entry for pair in zip(lost, own, strict=True) for entry in pair]
+    with writing(database) as connection:
+        EntryInsert(database.dialect)(connection, [*given, *lost, *own[:7], *given])
+    assert rows(database) == own
 
 
 @pytest.mark.parametrize("lost_first", [True, False])
@@ -192,7 +203,7 @@ def test_sums_are_exact(database: Engine, entries: list[tuple[str, str, int]]) -
     with database.begin() as connection:
         connection.execute(CALLS.delete())
         for one in made:
-            connection.execute(CALLS.insert().values(**{**one._asdict(), "cost": usd_of(one.cost)}))
+            connection.execute(CALLS.insert().values(**{**asdict(one), "cost": usd_of(one.cost)}))
     report = usage_report(database, UsageQuery(("key", "model")))
     assert [tuple(row.groups.values()) for row in report] == sorted({(key, model) for key, model, _ in entries})
     for row in report:
