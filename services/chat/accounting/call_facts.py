@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 if TYPE_CHECKING:
     from chasqui.v1 import chat_pb2
@@ -84,4 +85,12 @@ def user_hash(request: ChatRequest) -> str:
 def ids_of(request: ChatRequest, context: CallContext, call_id: str = "") -> CallIds:
     """The ids of a new call; that of its response has OpenAI's form."""
     prefix = "cmpl-" if request.HasField("prompt") else "chatcmpl-"
-    return CallIds(context.request_id, context.trace_id, f"{prefix}{call_id or uuid4().hex}")
+    return CallIds(context.request_id, context.trace_id, f"{prefix}{call_id or _new_id()}")
+
+
+def _new_id() -> str:
+    """32 hexadecimal digits: the milliseconds of the time, as those of a UUID of version 7 begin, and 80 random bits.
+
+    So the ledger adds its rows at the end of their index. Of random ids each row changes a page of its own.
+    """
+    return f"{time.time_ns() // 1_000_000:012x}{token_hex(10)}"

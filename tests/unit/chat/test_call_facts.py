@@ -27,3 +27,11 @@ def test_two_calls_have_different_ids_of_openais_form(request_: chat_service_pb2
     assert first.chat_id != second.chat_id
     assert re.fullmatch(form, first.chat_id)
     assert (first.request_id, first.trace_id) == ("request-1", "0" * 32)
+
+
+def test_the_id_of_a_later_call_is_behind_that_of_an_earlier_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    for milliseconds in (1_900_000_000_000, 1_900_000_000_001, 1_900_000_004_096):
+        monkeypatch.setattr("time.time_ns", lambda: milliseconds * 10**6)  # noqa: B023 - called at once
+        made.append(ids_of(chat_service_pb2.ChatRequest(), CONTEXT).chat_id)
+    assert made == sorted(made)
