@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS: Final = 0.3
+_STATEMENT: Final = str(select(REVISION.c.number))
 
 
 def raise_revision(connection: Connection) -> None:
@@ -31,6 +32,7 @@ class Changes:
     def __init__(self, engine: Engine, readers: Sequence[Callable[[], None]]) -> None:
         """Calls the readers now and after every change; SQLAlchemyError if the database cannot be read."""
         self._engine = engine
+        self._connection: Connection | None = None
         self._readers = readers
         self._stopped = threading.Event()
         self._away = False
@@ -43,6 +45,8 @@ class Changes:
         """Read no more changes."""
         self._stopped.set()
         self._thread.join()
+        if self._connection is not None:
+            self._connection.close()
 
     def _watch(self) -> None:
         while not self._stopped.wait(_POLL_SECONDS):
@@ -56,9 +60,20 @@ class Changes:
 
     def _read(self) -> None:
         # The revision first: a change in between is read again.
-        with self._engine.connect() as connection:
-            revision = int(connection.execute(select(REVISION.c.number)).scalar_one())
+        revision = self._current()
         if revision != self._revision:
             for read in self._readers:
                 read()
             self._revision = revision
+
+    def _current(self) -> int:
+        """The revision, by a connection that is kept: to take it from the pool costs several times the statement."""
+        connection, self._connection = self._connection or self._engine.connect(), None
+        try:
+            revision = int(connection.exec_driver_sql(_STATEMENT).scalar_one())
+            connection.rollback()  # so that the next statement sees what is new
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return revision
