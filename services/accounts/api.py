@@ -45,6 +45,9 @@ class Accounts(Protocol):
     def key_named(self, name: str) -> Key:
         """The key with that name; InvalidApiKey if there is none, or it has expired or is revoked."""
 
+    def is_over(self, name: str) -> bool:
+        """Whether the key with that name is revoked or has expired."""
+
     def owners(self) -> Collection[str]:
         """The owners of keys that are valid now."""
 

@@ -48,8 +48,13 @@ def build_limiter(settings: Settings, accounts: Accounts | None) -> Limiter:
         except ImportError as error:
             raise _not_installed(error) from error
         store = Valkey(settings.limits_store)
-    token_spent = _nothing_spent if accounts is None else accounts.token_spent
-    return Limiter(store, total_limits(settings.total_limits), opens=settings.limits_fail_open, token_spent=token_spent)
+    return Limiter(
+        store,
+        total_limits(settings.total_limits),
+        opens=settings.limits_fail_open,
+        token_spent=_nothing_spent if accounts is None else accounts.token_spent,
+        is_over=_none_is_over if accounts is None else accounts.is_over,
+    )
 
 
 def sign_token(secret: str, token: ScopedToken) -> str:
@@ -114,6 +119,11 @@ def _opened(settings: Settings) -> Iterator[Any]:
 def _nothing_spent(_: str, __: str) -> Decimal:
     """Without accounts there are no tokens."""
     return Decimal(0)
+
+
+def _none_is_over(_: str) -> bool:
+    """Without accounts there are no keys."""
+    return False
 
 
 def _journal(settings: Settings) -> Path:

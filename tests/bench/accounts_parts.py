@@ -34,7 +34,9 @@ _LIMITS: Final = Limits(10**6, 10**9, None, Decimal(1000), Decimal(10_000))
 def parts() -> dict[str, list[float]]:
     """Microseconds per call of each round, by part."""
     key = Key("bench", "team", datetime.now(UTC), limits=_LIMITS)
-    limiter = Limiter(InProcess(), NO_LIMITS, opens=False, token_spent=lambda _, __: Decimal(0))
+    limiter = Limiter(
+        InProcess(), NO_LIMITS, opens=False, token_spent=lambda _, __: Decimal(0), is_over=lambda _: False
+    )
     with tempfile.TemporaryDirectory() as folder:
         accounts = SqlAccounts(f"{folder}/accounts.db", Path(folder) / "journal")
         found = {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+from msgspec import Struct
 
 from services.rate_limit_headers import rate_limit_headers
 
@@ -21,15 +23,16 @@ STEP: Final = 0.25
 STEPS: Final = int(MINUTE / STEP)
 
 
-# Tuples, because every call makes several: they cost a third of frozen dataclasses.
-class Budget(NamedTuple):
+# Structs, because every call makes several: they take a quarter of the time of named tuples, and the garbage collector
+# need not look at them.
+class Budget(Struct, frozen=True, gc=False):
     """Picodollars for all time, which is over at a moment; the store may forget it then."""
 
     cost: int
     expires_at: datetime
 
 
-class Subject(NamedTuple):
+class Subject(Struct, frozen=True, gc=False):
     """Who is counted: a key by its name, all calls together, or a token, which has a `budget` and no limits."""
 
     name: str
@@ -37,7 +40,7 @@ class Subject(NamedTuple):
     budget: Budget | None = None
 
 
-class Amounts(NamedTuple):
+class Amounts(Struct, frozen=True, gc=False):
     """What is taken from the limits, or given back; the cost is in picodollars."""
 
     calls: int = 0
@@ -46,7 +49,7 @@ class Amounts(NamedTuple):
     cost: int = 0
 
 
-class Gauge(NamedTuple):
+class Gauge(Struct, frozen=True, gc=False):
     """A limit per minute as it stands: what is left of it, and the seconds until all of it is there again."""
 
     limit: int
@@ -54,7 +57,7 @@ class Gauge(NamedTuple):
     reset_seconds: float
 
 
-class Standing(NamedTuple):
+class Standing(Struct, frozen=True, gc=False):
     """The limits per minute of the first subject that has them; None without one."""
 
     calls: Gauge | None = None
@@ -65,7 +68,7 @@ class Standing(NamedTuple):
         return rate_limit_headers(self.calls, self.tokens)
 
 
-class Grant(NamedTuple):
+class Grant(Struct, frozen=True, gc=False):
     """What was taken: for whom, when (the number of a step, a day, a month), and how the limits stand since then."""
 
     subjects: Sequence[Subject]
@@ -107,6 +110,8 @@ SPENDING: Final = "spending_limit"
 TokenSpent = Callable[[str, str], "Decimal"]
 # Reads from the ledger the USD of this day and month by subject. Waits for the database: AccountsError if it is away.
 Spent = Callable[[], "Mapping[str, tuple[Decimal, Decimal]]"]
+# Whether the key with a name is revoked or has expired.
+KeyIsOver = Callable[[str], bool]
 
 
 class LimitStore(Protocol):

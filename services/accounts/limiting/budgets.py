@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from services.accounts.keys.limits import Limits
-    from services.accounts.limiting.api import LimitStore, Subject
+    from services.accounts.limiting.api import KeyIsOver, LimitStore, Subject
 
 _MOST_SUBJECTS: Final = 1000
 MOST_SHOWN: Final = 20
@@ -16,9 +16,10 @@ MOST_SHOWN: Final = 20
 
 
 class Budgets:
-    """The budgets of those who have called since this server began."""
+    """The budgets of those who have called since this server began, and whose key is not over."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_over: KeyIsOver) -> None:
+        self._is_over = is_over
         self._limits: dict[str, Limits] = {}  # by the subject's name
 
     def note(self, subject: Subject) -> None:
@@ -29,9 +30,13 @@ class Budgets:
         elif name in self._limits or len(self._limits) < _MOST_SUBJECTS:
             self._limits[name] = limits
 
+    def forget(self, name: str) -> None:
+        """Who has that name will not call again."""
+        self._limits.pop(name, None)
+
     def shares(self, store: LimitStore) -> Sequence[tuple[str, str, float]]:
         """Name, limit and spent share of the budgets that are spent most; may be called in another thread."""
-        known = dict(self._limits)
+        known = {name: limits for name, limits in dict(self._limits).items() if not self._is_over(name)}
         found = []
         for name, spent in store.spent(tuple(known)).items():
             limits = known[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from services.accounts.limiting.api import STEPS
 from services.accounts.limiting.window import Window
 
 if TYPE_CHECKING:
@@ -33,18 +34,22 @@ class Counts:
             self.spent = {day: self.spent.get(day, 0), month: self.spent.get(month, 0)}
             self._day, self._month = day, month
 
+    def is_empty(self, step: int, month: str) -> bool:
+        """Whether new counts would be the same at this step: nothing runs, and nothing of the month was spent."""
+        return not self.running and not self.spent.get(month) and step - self.step >= STEPS
+
     def exceeded(self, limits: Limits, amounts: Amounts) -> str | None:
         """The name of the limit that does not allow the amounts, or of a budget that is spent."""
-        calls, running, tokens, cost = amounts
         limit = limits.calls_per_minute
-        if limit is not None and calls and self.calls.total + calls > limit:
+        if limit is not None and amounts.calls and self.calls.total + amounts.calls > limit:
             return "calls_per_minute"
         limit = limits.tokens_per_minute
-        if limit is not None and tokens and self.tokens.total + tokens > limit:
+        if limit is not None and amounts.tokens and self.tokens.total + amounts.tokens > limit:
             return "tokens_per_minute"
         limit = limits.concurrent_calls
-        if limit is not None and running and self.running + running > limit:
+        if limit is not None and amounts.running and self.running + amounts.running > limit:
             return "concurrent_calls"
+        cost = amounts.cost
         limit = limits.per_day
         if limit is not None and not cost <= limit - self.spent[self._day] > 0:
             return "usd_per_day"
@@ -55,25 +60,23 @@ class Counts:
 
     def take(self, amounts: Amounts) -> None:
         """Count the amounts."""
-        calls, running, tokens, cost = amounts
-        if calls:
-            self.calls.add(calls)
-        if tokens:
-            self.tokens.add(tokens)
-        self.running += running
-        if cost:
-            self.spent[self._day] += cost
-            self.spent[self._month] += cost
+        if amounts.calls:
+            self.calls.add(amounts.calls)
+        if amounts.tokens:
+            self.tokens.add(amounts.tokens)
+        self.running += amounts.running
+        if amounts.cost:
+            self.spent[self._day] += amounts.cost
+            self.spent[self._month] += amounts.cost
 
     def give_back(self, grant: Grant, amounts: Amounts) -> None:
         """Give back some of what was taken."""
-        calls, running, tokens, cost = amounts
-        if calls:
-            self.calls.give_back(grant.step, calls)
-        if tokens:
-            self.tokens.give_back(grant.step, tokens)
-        self.running -= running
-        if cost:
+        if amounts.calls:
+            self.calls.give_back(grant.step, amounts.calls)
+        if amounts.tokens:
+            self.tokens.give_back(grant.step, amounts.tokens)
+        self.running -= amounts.running
+        if amounts.cost:
             for period in (grant.day, grant.month):
                 if period in self.spent:
-                    self.spent[period] -= cost
+                    self.spent[period] -= amounts.cost

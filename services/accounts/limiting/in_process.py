@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import defaultdict
+from collections import OrderedDict
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from services.accounts.keys.key import AccountsError
@@ -29,7 +30,7 @@ SHARED_SECONDS = 10.0
 
 
 class InProcess:
-    """Implements `LimitStore`. Keys are remembered for ever, for there are few."""
+    """Implements `LimitStore`. Remembered are the subjects of the last minute, and those that spent in this month."""
 
     def __init__(
         self,
@@ -43,7 +44,7 @@ class InProcess:
         self._periods = Periods()
         self._step = -1  # the last one at which something was counted, and the day and month that it was then
         self._day = self._month = ""
-        self._counts: defaultdict[str, Counts] = defaultdict(Counts)
+        self._counts = OrderedDict[str, Counts]()  # by the subject's name; those with calls stay
         self._spending = Spending()
 
     async def take(self, subjects: Sequence[Subject], amounts: Amounts) -> Grant:
@@ -58,7 +59,7 @@ class InProcess:
                 self._spending.check(subject, amounts)
                 tokens.append(subject)
                 continue
-            counts = self._counts[subject.name]
+            counts = self._counts.get(subject.name) or self._new(subject.name)
             if counts.step != step:
                 counts.advance(step, self._day, self._month)
             limit = counts.exceeded(subject.limits, amounts)
@@ -91,8 +92,8 @@ class InProcess:
     def spent(self, names: Sequence[str]) -> Mapping[str, tuple[int, int]]:
         """Picodollars of this day and of this month by the subject's name, where they are known."""
         day, month = self._periods.of(self._now())
-        known = {name: self._counts[name].spent for name in names if name in self._counts}
-        return {name: (spent.get(day, 0), spent.get(month, 0)) for name, spent in known.items()}
+        known = [(name, self._counts.get(name)) for name in names]
+        return {name: (one.spent.get(day, 0), one.spent.get(month, 0)) for name, one in known if one is not None}
 
     async def run(self, spent: Spent, token_spent: TokenSpent) -> None:
         """Count what was spent before this server began, and from then on what tokens spend at other servers."""
@@ -118,12 +119,23 @@ class InProcess:
                 await asyncio.sleep(_RETRY_SECONDS)
         now = self._now()
         for name, (of_day, of_month) in before.items():
-            counts = self._counts[name].spent
+            counts = (self._counts.get(name) or self._new(name)).spent
             for period, amount in zip(self._periods.of(now), (of_day, of_month), strict=True):
                 counts[period] = counts.get(period, 0) + picodollars_of(amount)
 
     async def close(self) -> None:
         """There are no connections."""
+
+    def _new(self, name: str) -> Counts:
+        """Begin to count a subject, and forget up to two others that need not be remembered."""
+        step, (_, month) = int(self._clock() / STEP), self._periods.of(self._now())
+        for oldest in tuple(islice(self._counts, 2)):
+            if self._counts[oldest].is_empty(step, month):
+                del self._counts[oldest]
+            else:
+                self._counts.move_to_end(oldest)
+        counts = self._counts[name] = Counts()
+        return counts
 
     def _standing(self, subjects: Sequence[Subject]) -> Standing:
         calls: Gauge | None = None

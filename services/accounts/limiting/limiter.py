@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from services.accounts.keys.key import AccountsError
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from services.accounts.keys.caller import Caller
     from services.accounts.keys.key import Key
     from services.accounts.keys.limits import Limits
-    from services.accounts.limiting.api import Grant, LimitStore, Spent, TokenSpent
+    from services.accounts.limiting.api import Grant, KeyIsOver, LimitStore, Spent, TokenSpent
     from services.accounts.prices.price import Price
     from services.errors import ChasquiError
 
@@ -48,7 +49,9 @@ _ONE_CALL: Final = Amounts(calls=1, running=1)
 class Limiter:
     """Takes from a store what calls may use, and gives back what they did not."""
 
-    def __init__(self, store: LimitStore, total: Limits, *, opens: bool, token_spent: TokenSpent) -> None:
+    def __init__(
+        self, store: LimitStore, total: Limits, *, opens: bool, token_spent: TokenSpent, is_over: KeyIsOver
+    ) -> None:
         """`total` are the limits of all calls together. While the store is away, calls are let in if it `opens`."""
         self.store = store
         self._token_spent = token_spent
@@ -57,7 +60,8 @@ class Limiter:
         self._opens = opens
         # Calls, by who was at which limit.
         self.refused = {(TOTAL, limit): 0 for limit in LIMIT_NAMES}
-        self._budgets = Budgets()
+        self._is_over = is_over
+        self._budgets = Budgets(is_over)
         for subject in self._of_all:
             self._budgets.note(subject)
 
@@ -87,10 +91,20 @@ class Limiter:
         """Whom a call of a key is counted for: found once, until the limits of the key change."""
         known = self._of_keys.get(key.name)
         if known is None or known[0] is not key.limits:
+            self._forget()
             own = Subject(key.name, key.limits)
             self._budgets.note(own)
             known = self._of_keys[key.name] = key.limits, [own, *self._of_all] if key.limits else self._of_all
         return known[1]
+
+    def _forget(self) -> None:
+        """Forget up to two keys that are over."""
+        for name in tuple(islice(self._of_keys, 2)):
+            known = self._of_keys.pop(name)
+            if self._is_over(name):
+                self._budgets.forget(name)
+            else:
+                self._of_keys[name] = known
 
     async def take(self, subjects: Sequence[Subject], amounts: Amounts) -> Grant | None:
         """A grant, None while the store is away and calls are let in; raises what `admit` raises."""
@@ -180,8 +194,8 @@ class Allowance:
             return
         # At once: tokens and money are all of the last grant, and what is running belongs to no moment.
         running = 0 if self._first is None else 1
-        _, _, most_tokens, highest = grant.amounts
-        rest = Amounts(0, running, most_tokens - tokens if most_tokens else 0, highest - cost if highest else 0)
+        most = grant.amounts
+        rest = Amounts(0, running, most.tokens - tokens if most.tokens else 0, most.cost - cost if most.cost else 0)
         self.limiter.store.give_back(grant, rest)
 
 

@@ -51,6 +51,10 @@ class SqlAccounts:
         """The key with that name; InvalidApiKey if there is none, or it has expired or is revoked."""
         return self._keys.named(name)
 
+    def is_over(self, name: str) -> bool:
+        """Whether the key with that name is revoked or has expired."""
+        return self._keys.is_over(name)
+
     def owners(self) -> Collection[str]:
         """The owners of keys that are valid now."""
         return self._keys.owners()

@@ -77,6 +77,11 @@ class KeyRing:
             raise InvalidApiKey("The API key is not known here.")
         return _valid(known)
 
+    def is_over(self, name: str) -> bool:
+        """Whether the key with that name is revoked or has expired."""
+        known = self._keys.get(name)
+        return known is not None and known.status != "active"
+
     def owners(self) -> Collection[str]:
         """The owners of keys that are valid now."""
         return {key.owner for key in self._keys.values() if key.owner and key.status == "active"}

@@ -14,12 +14,13 @@ def show_rate_limits(started: stream_pb2.Started, standing: Standing) -> None:
 
     In place, since protobuf copies every message that is put into another: that takes four times as long.
     """
-    calls, tokens = standing
-    if calls is not None:
-        _set(started.rate_limits.requests, calls)
-    if tokens is not None:
-        _set(started.rate_limits.tokens, tokens)
+    if standing.calls is not None:
+        _set(started.rate_limits.requests, standing.calls)
+    if standing.tokens is not None:
+        _set(started.rate_limits.tokens, standing.tokens)
 
 
 def _set(limit: chat_pb2.RateLimit, gauge: Gauge) -> None:
-    limit.limit, limit.remaining, limit.reset_seconds = gauge
+    limit.limit = gauge.limit
+    limit.remaining = gauge.remaining
+    limit.reset_seconds = gauge.reset_seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -95,9 +95,16 @@ def with_token(usd: str, named: str = "t", **limits: Any) -> Caller:
     return replace(caller(**limits), token=token)
 
 
-def limiter_of(store: LimitStore, total: Limits = NO_LIMITS, *, opens: bool = False, spent: str = "0") -> Limiter:
-    """A limiter beside a ledger in which every token has spent so much."""
-    return Limiter(store, total, opens=opens, token_spent=lambda _, __: Decimal(spent))
+def limiter_of(
+    store: LimitStore,
+    total: Limits = NO_LIMITS,
+    *,
+    opens: bool = False,
+    spent: str = "0",
+    over: Collection[str] = (),
+) -> Limiter:
+    """A limiter beside a ledger in which every token has spent so much, and keys of which some are over."""
+    return Limiter(store, total, opens=opens, token_spent=lambda _, __: Decimal(spent), is_over=over.__contains__)
 
 
 async def refused(limiter: Limiter, by: Caller) -> RateLimitExceeded:
@@ -340,7 +347,7 @@ async def test_what_a_token_spends_at_other_servers_is_counted_soon(monkeypatch:
         reads += 1
         return ledger
 
-    limiter = Limiter(InProcess(), NO_LIMITS, opens=False, token_spent=token_spent)
+    limiter = Limiter(InProcess(), NO_LIMITS, opens=False, token_spent=token_spent, is_over=lambda _: False)
 
     async def fits(tokens: int) -> bool:
         allowance = await limiter.admit(with_token("1"))
@@ -374,7 +381,7 @@ async def test_a_token_whose_spending_cannot_be_read_is_refused_unless_it_is_set
     def away(_: str, __: str) -> Decimal:
         raise AccountsError("The accounts' database is away.")
 
-    limiter = Limiter(InProcess(), NO_LIMITS, opens=opens, token_spent=away)
+    limiter = Limiter(InProcess(), NO_LIMITS, opens=opens, token_spent=away, is_over=lambda _: False)
     if opens:
         (await limiter.admit(with_token("1"))).settle()
         return
@@ -463,6 +470,53 @@ async def test_a_budget_that_was_lifted_is_not_shown(counted: InProcess) -> None
     await limiter.admit(caller(usd_per_day=Decimal(1)))
     await limiter.admit(caller(calls_per_minute=9))
     assert limiter.budgets() == []
+
+
+async def test_the_budget_of_a_key_that_is_over_is_shown_no_more(counted: InProcess) -> None:
+    over = set[str]()
+    limiter = limiter_of(counted, Limits(usd_per_day=Decimal(9)), over=over)
+    await (await limiter.admit(caller(usd_per_day=Decimal(1)))).reserve(100_000, 0, PRICE)
+    assert {name for name, _, _ in limiter.budgets()} == {"ana", ":total"}
+    over.add("ana")
+    assert {name for name, _, _ in limiter.budgets()} == {":total"}
+
+
+async def test_keys_that_are_over_are_forgotten_when_others_call(counted: InProcess) -> None:
+    over = set[str]()
+    limiter = limiter_of(counted, over=over)
+    for number in range(100):
+        key = Key(f"key-{number}", "", datetime.now(UTC), limits=Limits(usd_per_day=Decimal(1)))
+        (await limiter.admit(Caller(key.name, key))).settle()
+        over.add(key.name)
+    assert len(limiter._of_keys) < 3
+    assert len(limiter._budgets._limits) < 3
+
+
+async def test_counts_are_forgotten_unless_they_still_limit_something(counted: InProcess, clock: Clock) -> None:
+    clock.start = datetime(2027, 1, 30, 12, 0, tzinfo=UTC)
+    spender, runner = (Subject(name, Limits(usd_per_month=Decimal(1), concurrent_calls=1)) for name in ("ana", "ben"))
+    limited = Subject("eva", Limits(calls_per_minute=1))
+    await counted.take([spender], Amounts(cost=PICODOLLARS))
+    grant = await counted.take([runner], Amounts(running=1))
+    await counted.take([limited], Amounts(calls=1))
+
+    async def others_call() -> None:
+        for number in range(50):
+            await counted.take([Subject(f"{clock.seconds}-{number}", Limits(calls_per_minute=9))], Amounts(calls=1))
+
+    clock.seconds += 59
+    await others_call()
+    for subject, amounts in ((spender, Amounts()), (runner, Amounts(running=1)), (limited, Amounts(calls=1))):
+        with pytest.raises(Shortage):
+            await counted.take([subject], amounts)
+    clock.seconds += 61
+    await others_call()
+    assert {"ana", "ben"} < set(counted._counts)
+    assert "eva" not in counted._counts
+    counted.give_back(grant, Amounts(running=1))
+    clock.seconds += 48 * 3600  # another month
+    await others_call()
+    assert len(counted._counts) == 50
 
 
 async def test_what_budgets_have_spent_is_known_of_every_store(store: LimitStore) -> None:

@@ -117,7 +117,7 @@ async def test_the_first_event_shows_the_limits_that_there_are(named: Sequence[s
     assert started.HasField("rate_limits") is bool(named)
     for name in named:
         limit = getattr(started.rate_limits, name)
-        assert (limit.limit, limit.remaining, limit.reset_seconds) == gauges[name]
+        assert Gauge(limit.limit, limit.remaining, limit.reset_seconds) == gauges[name]
 
 
 def _stop(choice: int = 0) -> ChoiceEnd:
