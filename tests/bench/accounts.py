@@ -2,8 +2,9 @@
 
 Two services run beside each other and take turns, many and short ones, each as often first, so that both see the same
 machine. What accounts cost is the difference of two turns in a row: of all such pairs the mean of the middle half, with
-the interval in which that is with 95 % confidence. Then the same of the chat server in one process, without gRPC, which
-other load on the machine disturbs less; and what limits and ledger take by themselves.
+the interval in which that is with 95 % confidence. Then bursts of many calls at once, which take turns as well; then
+the chat server in one process, without gRPC, which other load on the machine disturbs less; and what limits and ledger
+take by themselves.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from tests.support.service import Service
 
 ROUNDS = 200
 CALLS = 128
+BURSTS = 24
+BURST_CALLS = 2000
 # Of a turn, before and after its calls: the ledger's last batch is among the costs.
 PAUSE_SECONDS = 0.4
 LOOP = "event loop"
@@ -40,7 +43,7 @@ def main() -> None:
     """Measure and print a table."""
     console = Console()
     with tempfile.TemporaryDirectory() as folder, Progress(console=console) as progress:
-        task = progress.add_task("measuring", total=2 * (ROUNDS + 1))
+        task = progress.add_task("measuring", total=2 * (ROUNDS + 1 + BURSTS))
         place = str(Path(folder) / "accounts.db")
         made = CliRunner().invoke(chasqui, ["keys", "create", "bench", *LIMITS], env={"CHASQUI_ACCOUNTS": place})
         key = made.stdout.strip()
@@ -49,6 +52,7 @@ def main() -> None:
             Service(**SETTINGS, simulated_rate=0, accounts=place) as on,
         ):
             figures: dict[str, list[dict[str, float]]] = {"off": [], "on": []}
+            bursts: dict[str, list[float]] = {"off": [], "on": []}
             turns = [("off", off), ("on", on)]
             for number in range(ROUNDS + 1):
                 turns.reverse()
@@ -57,7 +61,12 @@ def main() -> None:
                     if number:  # the first round warms up
                         figures[name].append(measured)
                     progress.advance(task)
-    console.print(_table(figures))
+            for _ in range(BURSTS):
+                turns.reverse()
+                for name, service in turns:
+                    bursts[name].append(_burst(service, key))
+                    progress.advance(task)
+    console.print(_table(figures, bursts))
     console.print(f"difference by thread of the chat server: {_threads(figures)}")
     more, others = loop_costs(LIMITS)
     for name, values in more.items():
@@ -67,21 +76,24 @@ def main() -> None:
         console.print(f"{part}, by itself in one process: {_confident(values)} µs of CPU per call")
 
 
-def _table(figures: dict[str, list[dict[str, float]]]) -> Table:
-    """CPU per call by part, and seconds of a turn: the middle of all turns, and of the differences of two in a row."""
+def _table(figures: dict[str, list[dict[str, float]]], bursts: dict[str, list[float]]) -> Table:
+    """CPU per call by part, and seconds of a turn and of a burst: the middle, and that of the differences of pairs."""
     table = Table(
         f"{CALLS} calls of one token, {CALLERS} callers, {ROUNDS} turns",
         *(f"{part}, CPU µs" for part in PARTS),
         "seconds",
+        f"{BURST_CALLS} calls at once, {BURSTS} turns, seconds",
     )
     for name, rounds in figures.items():
         cpu = [_middle([one[part] for one in rounds]) for part in PARTS]
         seconds = _middle([one["seconds"] for one in rounds])
-        table.add_row(f"accounts {name}", *(f"{1e6 * value / CALLS:.0f}" for value in cpu), f"{seconds:.3f}")
+        shown = (*(f"{1e6 * value / CALLS:.0f}" for value in cpu), f"{seconds:.3f}", f"{_middle(bursts[name]):.2f}")
+        table.add_row(f"accounts {name}", *shown)
     pairs = list(zip(figures["off"], figures["on"], strict=True))
     more = [[1e6 * (on[part] - off[part]) / CALLS for off, on in pairs] for part in PARTS]
     slower = [100 * (on["seconds"] / off["seconds"] - 1) for off, on in pairs]
-    table.add_row("difference", *map(_confident, more), f"{_confident(slower)} %")
+    slower_bursts = [100 * (on / off - 1) for off, on in zip(bursts["off"], bursts["on"], strict=True)]
+    table.add_row("difference", *map(_confident, more), f"{_confident(slower)} %", f"{_confident(slower_bursts)} %")
     return table
 
 
@@ -119,6 +131,15 @@ def _round(service: Service, key: str) -> dict[str, float]:
     seconds = time.monotonic() - began
     time.sleep(PAUSE_SECONDS)
     return {**{part: used - before[part] for part, used in _cpu(service).items()}, "seconds": seconds}
+
+
+def _burst(service: Service, key: str) -> float:
+    """Seconds until so many calls at once are answered."""
+    began = time.monotonic()
+    run(load.stream_by_callers(service.port, load.body(PROMPT, 1), BURST_CALLS, BURST_CALLS, key))
+    seconds = time.monotonic() - began
+    time.sleep(PAUSE_SECONDS)
+    return seconds
 
 
 def _cpu(service: Service) -> dict[str, float]:
