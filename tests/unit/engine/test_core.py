@@ -26,7 +26,11 @@ class FakeServer:
         self.requests.append(request)
 
 
-def binding() -> Any:
+CPU = {"name": "CPU", "description": "AMD EPYC", "type": "cpu"}
+GPU = {"name": "CUDA0", "description": "NVIDIA L4", "type": "gpu"}
+
+
+def binding(*devices: dict[str, str]) -> Any:
     def params() -> SimpleNamespace:
         return SimpleNamespace(model=SimpleNamespace(), cpuparams=SimpleNamespace())
 
@@ -35,21 +39,26 @@ def binding() -> Any:
         Server=FakeServer,
         ggml_type=SimpleNamespace(GGML_TYPE_Q8_0="q8_0 of the binding"),
         llama_flash_attn_type=SimpleNamespace(LLAMA_FLASH_ATTN_TYPE_ENABLED=1, LLAMA_FLASH_ATTN_TYPE_DISABLED=0),
-        get_device_info=lambda: [
-            {"name": "CUDA0", "description": "NVIDIA L4"},
-            {"name": "CPU", "description": "AMD EPYC"},
-        ],
+        ggml_backend_dev_type=SimpleNamespace(
+            GGML_BACKEND_DEVICE_TYPE_GPU="gpu", GGML_BACKEND_DEVICE_TYPE_IGPU="integrated gpu"
+        ),
+        get_device_info=lambda: devices,
     )
 
 
 def load(
-    path: str = "model", threads: int = 0, kv_cache_dtype: str = "auto", flash_attention: str = "auto"
+    *devices: dict[str, str],
+    path: str = "model",
+    parallel: int = 3,
+    threads: int = 0,
+    kv_cache_dtype: str = "auto",
+    flash_attention: str = "auto",
 ) -> FakeServer:
     listener = PrivateListener()
     listener.open()
-    options = CoreOptions(Path(path), 100, 3, threads, kv_cache_dtype, flash_attention)
+    options = CoreOptions(Path(path), 100, parallel, threads, kv_cache_dtype, flash_attention)
     try:
-        loaded: FakeServer = load_core(binding(), options, listener, 7)
+        loaded: FakeServer = load_core(binding(*devices), options, listener, 7)
     finally:
         listener.close()
     return loaded
@@ -60,6 +69,15 @@ def test_the_context_of_all_slots_is_allocated() -> None:
     assert (server.params.n_parallel, server.params.n_ctx) == (3, 300)
     assert not hasattr(server.params.cpuparams, "n_threads")
     assert load(threads=5).params.cpuparams.n_threads == 5
+
+
+@pytest.mark.parametrize(
+    ("devices", "parallel", "tokens"), [((CPU,), 3, 256), ((GPU, CPU), 3, 512), ((CPU,), 200, 400)]
+)
+def test_a_batch_is_short_on_cpus_and_has_room_for_prompts_when_all_slots_decode(
+    devices: tuple[dict[str, str], ...], parallel: int, tokens: int
+) -> None:
+    assert load(*devices, parallel=parallel).params.n_batch == tokens
 
 
 def test_the_kv_cache_has_16_bits_unless_a_type_is_set() -> None:
@@ -79,7 +97,7 @@ def test_a_first_token_is_generated_before_the_core_is_used() -> None:
 
 def test_the_devices_that_llama_cpp_found_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO"):
-        load()
+        load(GPU, CPU)
     (record,) = [record for record in caplog.records if record.name == "services.engine.llama_cpp.core"]
     assert record.__dict__["fields"]["devices"] == {"CUDA0": "NVIDIA L4", "CPU": "AMD EPYC"}
 
