@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from services.settings import PREFIX
-from services.tasks import background_task
+from services.tasks import awaited_task, background_task
+from services.up.whole_lines import copy_lines, write_to_standard_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +53,7 @@ class Command:
     """How a process is started. It accepts connections at `addresses`, `unix:PATH` or `HOST:PORT`, once it is ready.
 
     `prepare` is called before each start. `blocked` are signals that the process does not get, whoever sends them.
+    What it prints is copied in whole lines if it `cuts_lines` itself.
     """
 
     arguments: Sequence[str]
@@ -60,6 +62,7 @@ class Command:
     environ: Mapping[str, str] = field(default_factory=dict)  # its `CHASQUI_*` variables
     stop_signal: signal.Signals = signal.SIGTERM
     blocked: frozenset[signal.Signals] = frozenset()
+    cuts_lines: bool = False
 
 
 class ChildProcess:
@@ -113,6 +116,7 @@ class ChildProcess:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command.arguments,
                 stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE if self._command.cuts_lines else None,
                 env={**inherited, **self._command.environ},
                 process_group=0,
                 preexec_fn=self._before_exec,
@@ -120,13 +124,20 @@ class ChildProcess:
         except OSError as error:
             return str(error)
         watching = background_task(self._watch(), f"watch of {self.name}")
+        printing = awaited_task(self._print(self._process.stdout), f"output of {self.name}")
         try:
             status = await self._process.wait()
+            await printing
         finally:
             watching.cancel()
+            printing.cancel()
         if status == _REFUSED and not self._stopping.is_set():
             raise ChildError("", status)
         return f"exit status {status}" if status >= 0 else signal.Signals(-status).name
+
+    async def _print(self, source: asyncio.StreamReader | None) -> None:
+        if source is not None:
+            await copy_lines(source, write_to_standard_output)
 
     def _before_exec(self) -> None:
         """In the child: have Linux kill it when this process dies without having stopped it; set up its signals."""

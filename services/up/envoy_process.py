@@ -48,6 +48,7 @@ class EnvoyProcess(ChildProcess):
             prepare,
             stop_signal=signal.SIGINT,
             blocked=frozenset({signal.SIGTERM}),
+            cuts_lines=True,
         )
         super().__init__("Envoy", command, drain_seconds)
 
