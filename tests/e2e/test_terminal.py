@@ -127,7 +127,7 @@ def test_nobody_answers_at_the_address() -> None:
 
 
 def test_ctrl_c_stops_the_answer_and_not_the_chat(tmp_path: Path) -> None:
-    with Service(engine="simulated", simulated_rate=40, model_name="slow", api_keys="s3cret") as service:
+    with Service(engine="simulated", simulated_rate=5, model_name="slow", api_keys="s3cret") as service:
         terminal, ours = pty.openpty()
         command = [sys.executable, "-m", "services", "chat", "--url", service.url, "--key", "s3cret"]
         with subprocess.Popen(command, stdin=ours, stdout=ours, stderr=ours, start_new_session=True) as chat:  # noqa: S603

@@ -19,6 +19,7 @@ from services.errors import Code
 from services.settings import Settings
 from services.telemetry.spans import untraced
 from tests.support.events import fold
+from tests.support.gguf_files import write_gguf
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -113,8 +114,8 @@ class Rig:
         self._public = public
 
     @asynccontextmanager
-    async def worker(self) -> AsyncIterator[Worker]:
-        async with grpc.aio.insecure_channel(self._address) as channel:
+    async def worker(self, *options: tuple[str, int]) -> AsyncIterator[Worker]:
+        async with grpc.aio.insecure_channel(self._address, options) as channel:
             stub: Any = relay_service_pb2_grpc.RelayServiceStub(channel)
             stream = stub.Relay()
             await stream.wait_for_connection()
@@ -301,6 +302,23 @@ async def test_a_server_that_stops_finishes_the_calls_and_then_ends_the_stream(t
         await stopping
         assert await worker.stream.code() is grpc.StatusCode.OK
     assert [worker.ends[call][0].usage.completion_tokens for call in calls] == [40] * 5
+
+
+async def test_a_worker_that_reads_nothing_is_cut_off_and_not_as_if_its_calls_had_ended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = [f"{number}{'x' * 1000}" for number in range(1000)]
+    model = write_gguf(tmp_path / "long.gguf", words=words, llama__context_length=1_000_000)
+    settings = {"model": str(model), "context_length": 1_000_000, "simulated_rate": 100.0, "reader_timeout": 0.2}
+    async with serving(tmp_path, **settings) as rig, rig.worker(("grpc.http2.bdp_probe", 0)) as worker:
+        await worker.submit(chat={"model": "tiny-simulated", "n": 4, "max_tokens": 200_000})
+        while "is cut off" not in caplog.text:  # noqa: ASYNC110 - a log
+            await asyncio.sleep(0.01)
+        with pytest.raises(grpc.aio.AioRpcError) as cut_off:
+            while await worker.read():
+                pass
+        await rig.idle()
+    assert cut_off.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 async def test_an_id_that_was_used_before_breaks_the_stream(rig: Rig) -> None:
