@@ -65,7 +65,8 @@ class InProcess:
             limit = counts.exceeded(subject.limits, amounts)
             if limit is not None:
                 wait = _wait(limit, subject, counts, amounts, self._now())
-                raise Shortage(subject, limit, wait, self._standing([subject]))
+                standing = self.standing(Grant([subject], amounts, step, self._day, self._month))
+                raise Shortage(subject, limit, wait, standing)
             counted.append(counts)
         for counts in counted:
             counts.take(amounts)
@@ -75,7 +76,15 @@ class InProcess:
 
     def standing(self, grant: Grant) -> Standing:
         """How the limits stand now."""
-        return self._standing(grant.subjects)
+        calls: Gauge | None = None
+        tokens: Gauge | None = None
+        for subject in reversed(grant.subjects):
+            limits = subject.limits
+            if limits.calls_per_minute is not None:
+                calls = self._counts[subject.name].calls.gauge(limits.calls_per_minute)
+            if limits.tokens_per_minute is not None:
+                tokens = self._counts[subject.name].tokens.gauge(limits.tokens_per_minute)
+        return Standing(calls, tokens)
 
     async def begin(self, subject: Subject, spent: int) -> None:
         """Count a subject with a budget from what it has spent, unless it is counted already."""
@@ -136,17 +145,6 @@ class InProcess:
                 self._counts.move_to_end(oldest)
         counts = self._counts[name] = Counts()
         return counts
-
-    def _standing(self, subjects: Sequence[Subject]) -> Standing:
-        calls: Gauge | None = None
-        tokens: Gauge | None = None
-        for subject in reversed(subjects):
-            limits = subject.limits
-            if limits.calls_per_minute is not None:
-                calls = self._counts[subject.name].calls.gauge(limits.calls_per_minute)
-            if limits.tokens_per_minute is not None:
-                tokens = self._counts[subject.name].tokens.gauge(limits.tokens_per_minute)
-        return Standing(calls, tokens)
 
 
 def _wait(limit: str, subject: Subject, counts: Counts, amounts: Amounts, now: datetime) -> float | None:

@@ -30,6 +30,7 @@ class _Secret:
     hash: bytes
     expires_at: datetime | None
     key: Key
+    lasts: bool  # neither it nor its key has an end
 
 
 class KeyRing:
@@ -50,6 +51,8 @@ class KeyRing:
         known = self._by_hash.get(hash_of(secret))
         if known is None:
             return None
+        if known.lasts:
+            return known.key
         if is_past(known.expires_at):
             raise InvalidApiKey("The API key has expired.")
         return _valid(known.key)
@@ -92,9 +95,14 @@ class KeyRing:
             # In this order: a key that is created meanwhile has no secret among these.
             rows = connection.execute(select(SECRETS)).mappings().all()
             keys = {row["name"]: key_of(row) for row in connection.execute(select(KEYS)).mappings()}
-        found = {row["prefix"]: _Secret(row["hash"], row["expires_at"], keys[row["key"]]) for row in rows}
+        found = {row["prefix"]: _secret(row["hash"], row["expires_at"], keys[row["key"]]) for row in rows}
         self._by_prefix, self._by_hash = found, {secret.hash: secret for secret in found.values()}
         self._keys = keys
+
+
+def _secret(hash_: bytes, expires_at: datetime | None, key: Key) -> _Secret:
+    lasts = expires_at is None and key.expires_at is None and key.revoked_at is None
+    return _Secret(hash_, expires_at, key, lasts)
 
 
 def _valid(key: Key, name: str = "API key") -> Key:
