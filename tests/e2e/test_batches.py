@@ -28,11 +28,11 @@ def line(custom_id: str, *, url: str = CHAT, **fields: Any) -> str:
 
 
 class Operator:
-    """The accounts of the service, with a key for each of two owners."""
+    """The accounts of the service, with a key for each of three owners."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        self.keys = [self.run("keys", "create", name) for name in ("alice", "bob")]
+        self.keys = [self.run("keys", "create", name) for name in ("alice", "bob", "carol")]
 
     def run(self, *words: str) -> str:
         """Run a command of `chasqui`."""
@@ -89,13 +89,14 @@ def results(client: OpenAI, file_id: str | None) -> list[dict[str, Any]]:
 
 
 def test_a_batch_answers_each_line_once_or_says_why_not_and_its_usage_is_in_the_ledger(
-    alice: OpenAI, operator: Operator
+    service: Service, operator: Operator
 ) -> None:
-    batch = run(alice, *(line(f"good-{number}") for number in range(20)), line("bad", temperature=9), "")
+    carol = OpenAI(base_url=f"{service.url}/v1", api_key=operator.keys[2], max_retries=0)  # has no other calls
+    batch = run(carol, *(line(f"good-{number}") for number in range(20)), line("bad", temperature=9), "")
     assert (batch.status, batch.endpoint, batch.metadata) == ("completed", CHAT, {"of": "a test"})
     counts = batch.request_counts
     assert (counts.total, counts.completed, counts.failed) == (21, 20, 1)
-    good, bad = results(alice, batch.output_file_id), results(alice, batch.error_file_id)
+    good, bad = results(carol, batch.output_file_id), results(carol, batch.error_file_id)
     assert [each["custom_id"] for each in good] == [f"good-{number}" for number in range(20)]
     assert {each["response"]["status_code"] for each in good} == {200}
     body = good[0]["response"]["body"]
@@ -106,7 +107,7 @@ def test_a_batch_answers_each_line_once_or_says_why_not_and_its_usage_is_in_the_
     tokens = sum(each["response"]["body"]["usage"]["total_tokens"] for each in good)
     calls = 0
     while calls < 21:  # those that were answered, and the one that was refused
-        rows = json.loads(operator.run("usage", "--format", "json", "--by", "key"))
+        rows = json.loads(operator.run("usage", "--format", "json", "--by", "key", "--key", "carol"))
         calls = sum(row["calls"] for row in rows)
         time.sleep(0.05)
     [row] = rows
