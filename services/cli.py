@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import services
+from services import garbage
 from services.engine.load_error import EngineLoadError
 from services.inherited import leave_missing_directory, open_standard_streams, raise_file_limit
 from services.setting_values import text_of
@@ -69,6 +70,7 @@ def _takes_settings(command: Callable[[Settings], None]) -> Callable[..., None]:
     """Give a command one flag per setting; the settings are read before it runs."""
 
     def run(**flags: str | None) -> None:
+        garbage.postpone()
         given = {name: text for name, text in flags.items() if text is not None}
         try:
             command(read_environment(given))

@@ -5,10 +5,15 @@ from __future__ import annotations
 import gc
 
 
-def spare_startup() -> None:
-    """Exempt all that exists now from garbage collection; to be called when the process begins to serve.
+def postpone() -> None:
+    """Collect nothing while a process starts: it keeps nearly all that it makes, and every collection looks at that."""
+    gc.disable()
 
-    What it has made until then, it keeps. A full collection of that stops the event loop for 20 to 30 ms.
+
+def spare_startup() -> None:
+    """Exempt all that exists now from garbage collection, and collect from now on; to be called when it serves.
+
+    A full collection of that stops the event loop for 20 to 30 ms. Of what is exempt, some hundred objects are garbage.
     """
-    gc.collect()
     gc.freeze()
+    gc.enable()

@@ -14,6 +14,7 @@ from edge.batches.runner import BatchRunner
 from edge.upstream.relay import Relay
 from services.batches.factory import has_batches
 from services.batches.storage import BatchStorage
+from services.garbage import spare_startup
 from services.settings import SettingsError
 from services.stop_signals import on_stop_signal
 from services.tasks import awaited_task, background_task
@@ -42,6 +43,7 @@ async def serve(settings: Settings) -> None:
     running = {"relay": relay.run(), "batches": runner.run(), "event loop metrics": watch_event_loop()}
     tasks = [awaited_task(work, name) for name, work in running.items()]
     stopping = background_task(stop.wait(), "stop signal")
+    spare_startup()
     log.info("running batches", extra={"fields": {"relay": settings.relay_address}})
     # None of these tasks ends by itself: one that does has failed, and awaiting it raises its error.
     await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)

@@ -14,6 +14,7 @@ from edge.envoy.config import EnvoyConfig, render
 from edge.envoy.telemetry import collector
 from edge.envoy.tls import check_files, tls
 from services.batches.factory import has_batches
+from services.garbage import spare_startup
 from services.settings import SettingsError
 from services.stop_signals import on_stop_signal
 from services.tasks import awaited_task, background_task
@@ -41,6 +42,7 @@ async def run(settings: Settings) -> int:
     private = PrivateDirectory(os.environ)
     try:
         service = Service(settings, private)
+        spare_startup()
         try:
             return await service.run()
         except ChildError as error:
