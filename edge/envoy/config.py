@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from edge.envoy import sessions, web_clients
 from edge.envoy.cors import cors
 from edge.envoy.local_replies import local_replies
-from edge.envoy.telemetry import admin_cluster, metrics_listener, otlp_cluster, tracing
+from edge.envoy.telemetry import admin_cluster, metrics_listener, otlp_cluster, runtime, tracing
 from edge.envoy.tls import refusals, transport_socket
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def render(config: EnvoyConfig) -> str:
         local_replies=json.dumps(local_replies()),
         cors=json.dumps(cors(config.cors_origins)),
         tracing="" if config.collector is None else f"tracing: {json.dumps(tracing(config.collector))}",
+        runtime="" if config.collector is None else f"layered_runtime: {json.dumps(runtime())}",
         transport_socket=_fields(transport_socket(config.tls)) if config.tls else "",
         web_client_routes=_routes(web_clients.routes()),
         refused_routes=_routes(refusals()) if config.tls and config.tls.client_ca else "",

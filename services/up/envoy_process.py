@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from edge.envoy.telemetry import OTLP_CLUSTER
 from services.settings import SettingsError
 from services.up.child_process import ChildProcess, Command
 
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 
 ADMIN_SOCKET: Final = "envoy-admin.sock"
 _ACTIVE: Final = "http.public.downstream_rq_active"
+# Only where spans are exported: how often it was time to, also if there were none, and exports on their way.
+_EXPORTS: Final = "tracing.opentelemetry.timer_flushed"
+_EXPORTING: Final = f"cluster.{OTLP_CLUSTER}.upstream_rq_active"
 _POLL_SECONDS = 0.05
 _ADMIN_SECONDS = 2.0
 
@@ -61,20 +65,34 @@ class EnvoyProcess(ChildProcess):
         await self._post("/drain_listeners")
 
     async def finish(self, limit: float) -> None:
-        """Wait until the last response has been delivered, at most `limit` seconds, and end the process."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._drained(), limit)
+        """Wait until the last response has been delivered and the last span exported, and end the process.
+
+        Each takes at most `limit` seconds.
+        """
+        for ended in (self._drained, self._exported):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended(), limit)
         await self.stop()
 
     async def _drained(self) -> None:
-        while await self._active():  # noqa: ASYNC110 - another process, which sends no notification
+        while await self._count(_ACTIVE):  # noqa: ASYNC110 - another process, which sends no notification
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def _active(self) -> int:
-        """The running requests; 0 if Envoy does not answer, as it does not once it has ended."""
-        answer = await self._request("GET", f"/stats?filter=^{_ACTIVE}$")
-        _, _, count = answer.partition(f"{_ACTIVE}: ")
-        return int(count.split()[0]) if count else 0
+    async def _exported(self) -> None:
+        """Wait until the spans that there are now have reached the collector."""
+        exports = await self._count(_EXPORTS)
+        if exports is None:
+            return
+        # The next export is counted just before it begins, and has begun when the one after it is counted.
+        end = exports + 2
+        while (await self._count(_EXPORTS) or end) < end or await self._count(_EXPORTING):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _count(self, name: str) -> int | None:
+        """One of Envoy's statistics; None if it has none of that name, or does not answer because it has ended."""
+        answer = await self._request("GET", f"/stats?filter=^{name}$")
+        _, _, count = answer.partition(f"{name}: ")
+        return int(count.split()[0]) if count else None
 
     async def _post(self, path: str) -> None:
         status, _, _ = (await self._request("POST", path)).partition("\r\n")
