@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from chasqui.v1.chat_pb2 import Usage
     from services.errors import ChasquiError
-    from services.telemetry.spans import BegunSpan
+    from services.telemetry.spans import RequestSpan
 
 # nginx's status for a caller who disconnected; only recorded, never sent.
 CLIENT_CLOSED_REQUEST: Final = 499
@@ -23,7 +23,7 @@ class Exchange:
 
     request_id: str
     trace_id: str
-    span: BegunSpan
+    span: RequestSpan
     send: Send  # the server's own, without middleware around it
     route: str | None = None  # the path pattern that matched
     endpoint: str = ""  # the pattern without its prefix, by which a key may be allowed to use it

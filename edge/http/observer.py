@@ -17,7 +17,6 @@ from opentelemetry.semconv.attributes import (
 )
 from opentelemetry.semconv.metrics import http_metrics
 from opentelemetry.trace import Status, StatusCode
-from starlette.datastructures import Headers
 
 from edge.http.exchange import CLIENT_CLOSED_REQUEST, Exchange, current_exchange
 from services.telemetry import outcome
@@ -26,7 +25,7 @@ from services.telemetry.histogram import histogram
 from services.telemetry.tracing import remote_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator, Sequence
+    from collections.abc import Awaitable, Iterator, Mapping, Sequence
 
     from opentelemetry.metrics import CallbackOptions
     from opentelemetry.util.types import AttributeValue
@@ -40,7 +39,7 @@ log = logging.getLogger(__name__)
 _DURATIONS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0)
 # Probes come every second or so, and are not recorded.
 _PROBES: Final = frozenset({"/healthz", "/readyz", "/health", "/ping"})
-_READ: Final = frozenset({b"traceparent", b"tracestate", b"x-request-id"})
+_READ: Final = frozenset({b"traceparent", b"tracestate", b"x-request-id", b"x-forwarded-proto", b"user-agent"})
 _LONGEST_USER_AGENT: Final = 256
 # Any other text that a caller sends as a method is counted as this: labels must have few values.
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
@@ -74,13 +73,12 @@ class Observer:
             await self._app(scope, receive, send)
             return
         began = time.monotonic()
-        headers = Headers(scope=scope)
         # Of a header that is sent twice the first counts.
-        given = {name.decode(): value.decode("latin-1") for name, value in reversed(headers.raw) if name in _READ}
+        given = {name.decode(): value.decode("latin-1") for name, value in reversed(scope["headers"]) if name in _READ}
         method = scope["method"] if scope["method"] in _METHODS else _OTHER
         span = self._spans.begin("HTTP" if method is _OTHER else method, remote_parent(given))
         if self._spans.records(span.context):
-            span.attributes = _request_attributes(scope, headers)
+            span.attributes = _request_attributes(scope, given)
         trace_id = trace.format_trace_id(span.context.trace_id)
         exchange = Exchange(request_id_from(given.get("x-request-id")), trace_id, span, send)
         current_exchange.set(exchange)
@@ -111,7 +109,8 @@ class Observer:
         if word not in (outcome.COMPLETED, outcome.INVALID):
             span.status = Status(StatusCode.ERROR, kind)
         if self._spans.records(span.context):
-            span.attributes |= {**labels, "chasqui.request_id": exchange.request_id}
+            span.attributes.update(labels)
+            span.attributes["chasqui.request_id"] = exchange.request_id
             self._spans.end(span)
         self._duration.record(seconds, labels, span.context)
         usage = exchange.usage
@@ -143,7 +142,7 @@ def _labels(method: str, status: int, word: str) -> dict[str, str | int]:
     }
 
 
-def _request_attributes(scope: Scope, headers: Headers) -> dict[str, AttributeValue]:
+def _request_attributes(scope: Scope, headers: Mapping[str, str]) -> dict[str, AttributeValue]:
     attributes: dict[str, AttributeValue] = {
         url_attributes.URL_PATH: scope["path"],
         url_attributes.URL_SCHEME: headers.get("x-forwarded-proto", scope["scheme"]),

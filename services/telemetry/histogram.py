@@ -75,11 +75,11 @@ class Histogram:
 class _Series:
     """The series of one set of labels."""
 
-    __slots__ = ("_counts", "_exemplars", "_largest", "_smallest", "_sum")
+    __slots__ = ("_counts", "_examples", "_largest", "_smallest", "_sum")
 
     def __init__(self, buckets: int) -> None:
         self._counts = [0] * buckets
-        self._exemplars: list[Exemplar | None] = [None] * buckets
+        self._examples: list[tuple[float, int, int, int] | None] = [None] * buckets  # the last fields of an Exemplar
         self._sum = 0.0
         self._smallest = float("inf")
         self._largest = float("-inf")
@@ -90,7 +90,7 @@ class _Series:
         self._smallest = min(self._smallest, value)
         self._largest = max(self._largest, value)
         if span is not None and span.trace_flags.sampled:
-            self._exemplars[bucket] = Exemplar({}, value, time.time_ns(), span.span_id, span.trace_id)
+            self._examples[bucket] = (value, time.time_ns(), span.span_id, span.trace_id)
 
     def point(
         self, attributes: dict[str, str | int], began: int, now: int, bounds: Sequence[float]
@@ -106,7 +106,7 @@ class _Series:
             explicit_bounds=bounds,
             min=self._smallest if count else 0.0,
             max=self._largest if count else 0.0,
-            exemplars=[example for example in self._exemplars if example is not None],
+            exemplars=[Exemplar({}, *example) for example in self._examples if example is not None],
         )
 
 

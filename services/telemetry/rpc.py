@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import CallbackOptions
 
-    from services.telemetry.spans import BegunSpan, Spans
+    from services.telemetry.spans import RequestSpan, Spans
 
 Response = TypeVar("Response")
 
@@ -84,7 +84,7 @@ class RpcObserver:
         return response
 
     def _end(
-        self, span: BegunSpan, labels: dict[str, str], call: CallContext, seconds: float, error: ChasquiError | None
+        self, span: RequestSpan, labels: dict[str, str], call: CallContext, seconds: float, error: ChasquiError | None
     ) -> None:
         """Record the end of an RPC in span, metric and log; an accepted chat call is logged by its usage record."""
         word = outcome.COMPLETED if error is None else outcome.outcome_of(error)

@@ -1,83 +1,125 @@
-"""OpenTelemetry's span exporter with an encoding that takes a fifth of the time of the package's own.
+"""OpenTelemetry's span exporter with an encoding that takes a tenth of the time of the package's own.
 
-Encoding is half the cost of a traced call, so the messages of opentelemetry/proto/trace/v1/trace.proto are filled in
-place here; connection, credentials, retries and `OTEL_*` variables are handled by the package.
+The messages of opentelemetry/proto/trace/v1/trace.proto are filled in place here, and what many spans have in common is
+serialized once and merged into each. Connection, credentials, retries and `OTEL_*` variables are the package's.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1 import trace_pb2
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanKind, StatusCode
+
+import services
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+    from opentelemetry.sdk.resources import Resource
     from opentelemetry.trace import SpanContext
     from opentelemetry.util.types import AttributeValue
 
-_KINDS: Final = {kind: trace_pb2.Span.SpanKind.Value(f"SPAN_KIND_{kind.name}") for kind in SpanKind}
+    from services.telemetry.spans import SpanData, SpanRecord
+
+MOST_SPANS: Final = 512
+"""Spans of one message: OpenTelemetry's default for a batch, in which a record counts as one."""
+_SCOPE: Final = InstrumentationScope("chasqui", services.__version__)
+_KINDS: Final = {kind.value: trace_pb2.Span.SpanKind.Value(f"SPAN_KIND_{kind.name}") for kind in SpanKind}
 _CODES: Final = {code: trace_pb2.Status.StatusCode.Value(f"STATUS_CODE_{code.name}") for code in StatusCode}
 _KNOWN_ORIGIN: Final = trace_pb2.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
 _REMOTE: Final = trace_pb2.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
+# No floats: 0.0 equals -0.0.
+_WHOLE: Final = frozenset({int, bool})
+# Longer texts are mostly ids, which never come again; 36 characters are a UUID.
+_LONGEST_REPEATED: Final = 35
 
 
 class SpanExporter(OTLPSpanExporter):
-    """Exports the spans of this process; they share a resource and have no links."""
+    """Exports the records of this process, whose spans have no links."""
+
+    def __init__(self, resource: Resource) -> None:
+        super().__init__()
+        self._encoder = Encoder(resource)
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Export the spans of records, in as many messages as they need."""
+        records = cast("Sequence[SpanRecord]", spans)
+        found = [(record.context, span) for record in records for span in record.spans()]
+        messages = [cast("Sequence[ReadableSpan]", found[i : i + MOST_SPANS]) for i in range(0, len(found), MOST_SPANS)]
+        results = [super(SpanExporter, self).export(message) for message in messages]
+        return SpanExportResult.FAILURE if SpanExportResult.FAILURE in results else SpanExportResult.SUCCESS
 
     def _translate_data(self, data: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
-        return encoded(data)
+        return self._encoder.encoded(cast("Sequence[tuple[SpanContext, SpanData]]", data))
 
 
-def encoded(spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
-    """One message for at least one span; the package encodes resource and scopes."""
-    by_scope = defaultdict(list)
-    for span in spans:
-        by_scope[span.instrumentation_scope].append(span)
-    request = encode_spans([group[0] for group in by_scope.values()])
-    for message, group in zip(request.resource_spans[0].scope_spans, by_scope.values(), strict=True):
-        del message.spans[:]
-        for span in group:
-            _fill(message.spans.add(), span)
-    return request
+class Encoder:
+    """Makes messages of the spans of one resource."""
+
+    def __init__(self, resource: Resource) -> None:
+        # The package encodes resource and scope.
+        span = ReadableSpan("", INVALID_SPAN_CONTEXT, resource=resource, instrumentation_scope=_SCOPE)
+        self._empty = encode_spans([span])
+        del self._empty.resource_spans[0].scope_spans[0].spans[:]
+
+    def encoded(self, spans: Sequence[tuple[SpanContext, SpanData]]) -> ExportTraceServiceRequest:
+        """One message for spans, each with the context of a span of its trace."""
+        request = ExportTraceServiceRequest()
+        request.CopyFrom(self._empty)
+        add = request.resource_spans[0].scope_spans[0].spans.add
+        for context, span in spans:
+            message = add()
+            message.trace_id = context.trace_id.to_bytes(16, "big")
+            if context.trace_state:
+                message.trace_state = context.trace_state.to_header()
+            _fill(message, span)
+        return request
 
 
-def _fill(message: trace_pb2.Span, span: ReadableSpan) -> None:
-    context, parent, status = cast("SpanContext", span.context), span.parent, span.status
-    message.trace_id = context.trace_id.to_bytes(16, "big")
-    message.span_id = context.span_id.to_bytes(8, "big")
-    message.flags = _KNOWN_ORIGIN
-    if context.trace_state:
-        message.trace_state = context.trace_state.to_header()
-    if parent is not None:
-        message.parent_span_id = parent.span_id.to_bytes(8, "big")
-        if parent.is_remote:
-            message.flags = _KNOWN_ORIGIN | _REMOTE
-    message.name = span.name
-    message.kind = _KINDS[span.kind]
-    message.start_time_unix_nano = span.start_time or 0
-    message.end_time_unix_nano = span.end_time or 0
-    _add(message.attributes, span.attributes)
-    for event in span.events:
-        _add(message.events.add(name=event.name, time_unix_nano=event.timestamp).attributes, event.attributes)
-    message.status.code = _CODES[status.status_code]
-    message.status.message = status.description or ""
+def _fill(message: trace_pb2.Span, span: SpanData) -> None:
+    span_id, parent_id, name, start, end, attributes, events, status, kind, has_remote_parent = span
+    serialized = [_head(name, kind.value, has_remote_parent)]
+    for key, value in attributes.items():
+        if type(value) in _WHOLE or (isinstance(value, str) and len(value) <= _LONGEST_REPEATED):
+            serialized.append(_attribute(key, value))
+        else:
+            _set(message.attributes.add(key=key).value, value)
+    message.MergeFromString(b"".join(serialized))
+    message.span_id = span_id.to_bytes(8, "big")
+    if parent_id:
+        message.parent_span_id = parent_id.to_bytes(8, "big")
+    message.start_time_unix_nano = start
+    message.end_time_unix_nano = end
+    for event in events:
+        added = message.events.add(name=event.name, time_unix_nano=event.time)
+        for key, value in event.attributes.items():
+            _set(added.attributes.add(key=key).value, value)
+    if status.status_code is not StatusCode.UNSET:
+        message.status.code = _CODES[status.status_code]
+        message.status.message = status.description or ""
 
 
-def _add(messages: RepeatedCompositeFieldContainer[KeyValue], attributes: Mapping[str, AttributeValue] | None) -> None:
-    for key, value in (attributes or {}).items():
-        message = messages.add()
-        message.key = key
-        _set(message.value, value)
+@lru_cache(maxsize=1024)
+def _head(name: str, kind: int, has_remote_parent: bool) -> bytes:
+    """A span that has these and an empty status; `kind` is the value of a SpanKind, whose own hash is slow."""
+    flags = _KNOWN_ORIGIN | _REMOTE if has_remote_parent else _KNOWN_ORIGIN
+    return trace_pb2.Span(name=name, kind=_KINDS[kind], flags=flags, status=trace_pb2.Status()).SerializeToString()
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _attribute(key: str, value: AttributeValue) -> bytes:
+    """A span that has this attribute alone."""
+    span = trace_pb2.Span()
+    _set(span.attributes.add(key=key).value, value)
+    return span.SerializeToString()
 
 
 def _set(message: AnyValue, value: AttributeValue) -> None:

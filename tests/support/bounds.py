@@ -390,6 +390,13 @@ BOUNDS: Final = (
         "unit/chat/test_status.py::test_a_long_message_is_cut_and_says_so",
     ),
     Bound(
+        "spans in one message to a collector",
+        "services.telemetry.span_exporter:MOST_SPANS",
+        "",
+        "sent in several messages",
+        "unit/telemetry/test_span_exporter.py::test_a_message_has_no_more_spans_than_a_batch_whatever_a_record_holds",
+    ),
+    Bound(
         "label combinations of a metric",
         "services.telemetry.histogram:MOST_SERIES",
         "",

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from opentelemetry.sdk.trace import Event
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.semconv._incubating.attributes import openai_attributes, user_attributes
 from opentelemetry.semconv.attributes import error_attributes
@@ -15,22 +14,20 @@ from opentelemetry.trace import Status, StatusCode
 from chasqui.v1 import chat_pb2
 from services.chat.accounting.call_facts import user_hash
 from services.telemetry import outcome
-from services.telemetry.spans import UNSET, child_of
+from services.telemetry.spans import UNSET, SpanData, SpanEvent, new_span_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     from opentelemetry.trace import SpanContext
+    from opentelemetry.util.types import AttributeValue
 
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from services.chat.accounting.usage_record import UsageRecord
-    from services.telemetry.spans import Spans
-
-    Attributes = dict[str, str | int | float | bool | list[str]]
+    from services.telemetry.spans import Attributes
 
 PROVIDER: Final = "chasqui"
 _SAMPLING: Final = {
-    "max_tokens": gen_ai.GEN_AI_REQUEST_MAX_TOKENS,
     "temperature": gen_ai.GEN_AI_REQUEST_TEMPERATURE,
     "top_p": gen_ai.GEN_AI_REQUEST_TOP_P,
     "top_k": gen_ai.GEN_AI_REQUEST_TOP_K,
@@ -44,14 +41,16 @@ _DETAILS: Final = "gen_ai.client.inference.operation.details"
 
 def request_attributes(request: ChatRequest, *, streamed: bool, content: bool) -> Attributes:
     """What the request asks for; with `content` the conversation too, which otherwise is in no trace."""
-    attributes: Attributes = {
+    attributes: dict[str, AttributeValue] = {
         gen_ai.GEN_AI_OPERATION_NAME: operation_of(request),
         gen_ai.GEN_AI_PROVIDER_NAME: PROVIDER,
         gen_ai.GEN_AI_REQUEST_MODEL: request.model,
         gen_ai.GEN_AI_REQUEST_STREAM: streamed,
     }
-    for message in (request, request.sampling):
-        for field, value in message.ListFields():
+    if request.HasField("max_tokens"):
+        attributes[gen_ai.GEN_AI_REQUEST_MAX_TOKENS] = request.max_tokens
+    if request.HasField("sampling"):
+        for field, value in request.sampling.ListFields():
             if field.name in _SAMPLING:
                 attributes[_SAMPLING[field.name]] = value
     if request.n > 1:
@@ -72,63 +71,55 @@ def operation_of(request: ChatRequest) -> str:
     return "text_completion" if request.HasField("prompt") else "chat"
 
 
-class CallSpans:
-    """Writes the spans of calls that have ended."""
+@dataclass(frozen=True, slots=True)
+class EndedCall:
+    """The spans of a call: the call itself, and its phases below it."""
 
-    def __init__(self, spans: Spans) -> None:
-        self._spans = spans
+    record: UsageRecord
+    request: Attributes  # request_attributes
+    context: SpanContext
+    parent: SpanContext
+    end: int  # nanoseconds since 1970
 
-    def write(
-        self, record: UsageRecord, request: Mapping[str, object], context: SpanContext, parent: SpanContext
-    ) -> None:
-        """The call as `context`, below `parent`, and its phases below it; `request` has `request_attributes`."""
-        end = time.time_ns()
-        start = end - _nanoseconds(record.seconds)
-        attributes: dict[str, Any] = {**request, **_response_attributes(record)}
+    def spans(self) -> Iterator[SpanData]:
+        """The call's span, and one for each phase that it reached."""
+        record = self.record
+        start = self.end - _nanoseconds(record.seconds)
+        attributes = {**self.request, **_response_attributes(record)}
         messages = attributes.pop(gen_ai.GEN_AI_INPUT_MESSAGES, None)
         events = []
         if messages is not None:
             content = {gen_ai.GEN_AI_INPUT_MESSAGES: messages, gen_ai.GEN_AI_OUTPUT_MESSAGES: _output(record)}
-            events.append(Event(_DETAILS, content, end))
+            events.append(SpanEvent(_DETAILS, self.end, content))
         failed = record.outcome != outcome.COMPLETED
-        self._spans.add(
-            f"{record.facts.operation} {record.facts.model.name}",
-            context,
-            parent,
-            start=start,
-            end=end,
-            attributes=attributes,
-            events=events,
-            status=Status(StatusCode.ERROR, record.error or record.outcome) if failed else UNSET,
-        )
-        self._phases(record, context, start, end)
+        status = Status(StatusCode.ERROR, record.error or record.outcome) if failed else UNSET
+        name = f"{record.facts.operation} {record.facts.model.name}"
+        span_id = self.context.span_id
+        yield SpanData(span_id, self.parent.span_id, name, start, self.end, attributes, events, status)
+        yield from _phases(record, span_id, start, self.end)
 
-    def _phases(self, record: UsageRecord, parent: SpanContext, start: int, last: int) -> None:
-        """One span after the other, none beyond the call's end; a phase that the call never reached has none."""
-        timings, usage = record.timings, record.usage
-        cached = {gen_ai.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cached_tokens}
-        prompt = {gen_ai.GEN_AI_USAGE_INPUT_TOKENS: usage.prompt_tokens}
-        answer = {gen_ai.GEN_AI_USAGE_OUTPUT_TOKENS: usage.completion_tokens}
-        phases = (
-            ("tokenize", record.facts.tokenize_seconds, prompt),
-            ("queue", timings.queue, None),
-            ("prefill", timings.prefill, cached),
-            ("decode", timings.decode, answer),
-        )
-        for name, seconds, attributes in phases:
-            # Engine and server measure with clocks of their own, which may differ by some microseconds.
-            end = min(start + _nanoseconds(seconds), last)
-            if seconds > 0:
-                events = [Event("first_token", timestamp=start)] if name == "decode" else []
-                self._spans.add(
-                    name, child_of(parent), parent, start=start, end=end, attributes=attributes, events=events
-                )
-            start = end
+
+def _phases(record: UsageRecord, parent: int, start: int, last: int) -> Iterator[SpanData]:
+    """One span after the other, none beyond the call's end."""
+    timings, usage = record.timings, record.usage
+    phases: tuple[tuple[str, float, Attributes], ...] = (
+        ("tokenize", record.facts.tokenize_seconds, {gen_ai.GEN_AI_USAGE_INPUT_TOKENS: usage.prompt_tokens}),
+        ("queue", timings.queue, {}),
+        ("prefill", timings.prefill, {gen_ai.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cached_tokens}),
+        ("decode", timings.decode, {gen_ai.GEN_AI_USAGE_OUTPUT_TOKENS: usage.completion_tokens}),
+    )
+    for name, seconds, attributes in phases:
+        # Engine and server measure with clocks of their own, which may differ by some microseconds.
+        end = min(start + _nanoseconds(seconds), last)
+        if seconds > 0:
+            events = (SpanEvent("first_token", start),) if name == "decode" else ()
+            yield SpanData(new_span_id(), parent, name, start, end, attributes, events)
+        start = end
 
 
 def _response_attributes(record: UsageRecord) -> Attributes:
     usage = record.usage
-    attributes: Attributes = {
+    attributes: dict[str, AttributeValue] = {
         gen_ai.GEN_AI_RESPONSE_ID: record.facts.origin.ids.chat_id,
         gen_ai.GEN_AI_RESPONSE_MODEL: record.facts.model.name,
         gen_ai.GEN_AI_RESPONSE_FINISH_REASONS: list(record.finish_reasons),

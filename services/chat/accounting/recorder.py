@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from chasqui.v1 import chat_pb2
 from services.accounts.ledger.entry import LOST
 from services.chat.accounting.call_metrics import CallMetrics
-from services.chat.accounting.call_spans import CallSpans, request_attributes
+from services.chat.accounting.call_spans import EndedCall, request_attributes
 from services.chat.accounting.ledger_entries import entry, entry_of
 from services.chat.accounting.usage_record import log_usage
 from services.errors import ChasquiError, RateLimitExceeded
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from services.accounts.api import Accounts
     from services.chat.accounting.call_facts import CallOrigin, ServedModel
     from services.chat.accounting.usage_record import UsageRecord
-    from services.telemetry.spans import Spans
+    from services.telemetry.spans import Attributes, Spans
 
 
 _NOTHING: Final = chat_pb2.Usage()
@@ -39,7 +40,7 @@ class CallTrace:
 
     parent: SpanContext
     context: SpanContext | None
-    request: Mapping[str, object]  # attributes of the call's own span
+    request: Attributes  # of the call's own span
     keeps_output: bool  # whether the span is to carry the text of the answer
 
     @property
@@ -59,7 +60,6 @@ class CallRecorder:
         self._metrics = CallMetrics(model, tuple if accounts is None else accounts.owners)
         self._ledger = None if accounts is None else accounts.ledger
         self._spans = spans
-        self._call_spans = CallSpans(spans)
         self._traces_content = traces_content
 
     def trace(self, request: ChatRequest, parent: SpanContext, *, streamed: bool) -> CallTrace:
@@ -101,7 +101,7 @@ class CallRecorder:
         log_usage(record)
         self._metrics.record(record, trace.context or trace.parent)
         if trace.context is not None:
-            self._call_spans.write(record, trace.request, trace.context, trace.parent)
+            self._spans.record(EndedCall(record, trace.request, trace.context, trace.parent, time.time_ns()))
 
 
 def _outcome(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from tests.support.events import completed, delta, finish, started
 
 if TYPE_CHECKING:
     from edge.http.event_stream import EventStream
-    from services.telemetry.spans import BegunSpan
+    from services.telemetry.spans import RequestSpan
 
 
 class FakeStream:
@@ -32,7 +32,7 @@ async def unused_send(_: Any) -> None:
 
 
 def new_sink(stream: FakeStream, *, waits: bool) -> StreamSink:
-    exchange = Exchange("id", "0" * 32, cast("BegunSpan", None), unused_send)
+    exchange = Exchange("id", "0" * 32, cast("RequestSpan", None), unused_send)
     return StreamSink(ChunkWriter(ChunkSequence(n=1)), cast("EventStream", stream), exchange, waits=waits)
 
 
