@@ -8,7 +8,7 @@ from tests.support.imports import Import, circles, imports_of, imports_under, mo
 
 # A back end's package -> the one file that may import it, inside a function.
 BACK_ENDS = {
-    "xllamacpp": "services/engine/llama_cpp/engine.py",
+    "xllamacpp": "services/engine/llama_cpp/core.py",
     "llama_cpp": "services/engine/llama_cpp/engine.py",
     "tensorrt_llm": "services/engine/tensorrt_llm/runtime.py",
 }

@@ -32,7 +32,7 @@ from services.engine.llama_cpp.completion import (
     nothing_generated,
     token_ranges,
 )
-from services.engine.llama_cpp.core import load_core
+from services.engine.llama_cpp.core import import_xllamacpp, load_core
 from services.engine.llama_cpp.core_tokenizer import core_tokenizer
 from services.engine.llama_cpp.grammar_follower import GrammarFollower
 from services.engine.llama_cpp.inbox import Inbox
@@ -99,9 +99,7 @@ class LlamaCppEngine:
     """A GGUF model on llama.cpp."""
 
     def __init__(self, gguf: GgufModel, name: str, options: CoreOptions) -> None:
-        import xllamacpp  # heavy: it loads llama.cpp's libraries
-
-        self._xllamacpp: Any = xllamacpp
+        self._xllamacpp = import_xllamacpp()
         self._gguf = gguf
         self._options = options
         self._listener = PrivateListener()
@@ -120,7 +118,7 @@ class LlamaCppEngine:
         self.model = ModelInfo(
             name=name,
             quantization=gguf.quantization,
-            fingerprint=f"llama-cpp-{xllamacpp.__version__}-{gguf.digest}",
+            fingerprint=f"llama-cpp-{self._xllamacpp.__version__}-{gguf.digest}",
             chat_template=gguf.chat_template,
             bos_token=gguf.tokens[gguf.bos_id],
             eos_token=gguf.tokens[gguf.eos_id],

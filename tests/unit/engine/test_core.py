@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from services.engine.llama_cpp.core import CoreOptions, load_core
+from services.engine.llama_cpp.core import CoreOptions, import_xllamacpp, load_core
 from services.engine.llama_cpp.listener import PrivateListener
 from services.engine.load_error import EngineLoadError
 
@@ -100,6 +102,19 @@ def test_the_devices_that_llama_cpp_found_are_logged(caplog: pytest.LogCaptureFi
         load(GPU, CPU)
     (record,) = [record for record in caplog.records if record.name == "services.engine.llama_cpp.core"]
     assert record.__dict__["fields"]["devices"] == {"CUDA0": "NVIDIA L4", "CPU": "AMD EPYC"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "spins"),
+    [({}, "2000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "passive"}, None)],
+)
+def test_threads_that_wait_leave_the_cpu_soon_unless_the_operator_says_when(
+    environ: dict[str, str], spins: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "xllamacpp", ModuleType("xllamacpp"))
+    monkeypatch.setattr(os, "environ", environ)
+    assert import_xllamacpp() is sys.modules["xllamacpp"]
+    assert environ.get("GOMP_SPINCOUNT") == spins
 
 
 def test_what_llama_cpp_rejects_is_a_sentence() -> None:
