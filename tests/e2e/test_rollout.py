@@ -10,7 +10,7 @@ import pytest
 
 from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc
 from tests.support.callers import BODY, CHAT, Load, chat_request
-from tests.support.http import open_stream, post, read_until
+from tests.support.http import open_stream, post, read_error, read_until
 from tests.support.replicas import Replicas, wait_until
 
 REFUSED: dict[str, Any] = {"drain_delay": 0, "grace_period": 20}
@@ -81,7 +81,7 @@ async def test_a_call_that_outlasts_the_grace_period_ends_with_an_error_that_say
             await direct.read()
             with open_stream(replicas.url + CHAT, {**BODY, "stream": True}) as relayed:
                 replicas.processes["server-0"].terminate()
-                received = await asyncio.to_thread(read_until, relayed, "\r\n0\r\n")
+                received = await asyncio.to_thread(read_error, relayed)
                 with pytest.raises(grpc.aio.AioRpcError) as ended:
                     while await direct.read() is not grpc.aio.EOF:
                         pass

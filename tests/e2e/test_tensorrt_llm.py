@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-LIMIT = 60.0
+LIMIT = 180.0
+# To a server that starts: by default the pause between two attempts grows to two minutes.
+RECONNECT = [(f"grpc.{name}_reconnect_backoff_ms", 100) for name in ("initial", "min", "max")]
 
 
 @asynccontextmanager
@@ -63,7 +65,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 async def test_it_answers_and_ends_with_status_0_on_sigterm(tmp_path: Path) -> None:
-    async with server(tmp_path) as (process, address), grpc.aio.insecure_channel(address) as channel:
+    async with server(tmp_path) as (process, address), grpc.aio.insecure_channel(address, RECONNECT) as channel:
         stub = chat_service_pb2_grpc.ChatServiceStub(channel)
         call = request(max_tokens=12, ignore_eos=True)
         response = await stub.Chat(call, wait_for_ready=True, timeout=LIMIT)
@@ -78,7 +80,7 @@ async def test_log_probabilities_come_whole_and_streamed_and_are_refused_where_t
     fields: dict[str, object] = {"max_tokens": 12, "ignore_eos": True, "logprobs": True, "top_logprobs": 2, "n": 2}
     async with (
         server(tmp_path, CHASQUI_SAMPLER="torch") as (_, address),
-        grpc.aio.insecure_channel(address) as channel,
+        grpc.aio.insecure_channel(address, RECONNECT) as channel,
     ):
         stub = chat_service_pb2_grpc.ChatServiceStub(channel)
         response = await stub.Chat(request(**fields), wait_for_ready=True, timeout=LIMIT)
@@ -100,7 +102,7 @@ async def test_log_probabilities_come_whole_and_streamed_and_are_refused_where_t
 async def test_a_flex_call_gives_its_sequence_up_and_is_answered_later_whole(tmp_path: Path) -> None:
     async with (
         server(tmp_path, CHASQUI_PARALLEL="1") as (_, address),
-        grpc.aio.insecure_channel(address) as channel,
+        grpc.aio.insecure_channel(address, RECONNECT) as channel,
     ):
         stub = chat_service_pb2_grpc.ChatServiceStub(channel)
         await stub.Chat(request(max_tokens=1), wait_for_ready=True, timeout=LIMIT)
@@ -137,7 +139,7 @@ def has_ended(process: psutil.Process) -> bool:
 
 
 async def test_a_broken_engine_fails_the_call_and_ends_the_process_with_status_1(tmp_path: Path) -> None:
-    async with server(tmp_path) as (process, address), grpc.aio.insecure_channel(address) as channel:
+    async with server(tmp_path) as (process, address), grpc.aio.insecure_channel(address, RECONNECT) as channel:
         stub = chat_service_pb2_grpc.ChatServiceStub(channel)
         call = chat_service_pb2.StreamChatRequest(chat=request(max_tokens=4000, ignore_eos=True))
         broken = False

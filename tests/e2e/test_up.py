@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from tests.support.http import get, open_call, open_stream, post, read_until
+from tests.support.http import get, open_call, open_stream, post, read_error, read_until
 from tests.support.ports import free_port
 from tests.support.service import Service
 
@@ -150,7 +150,7 @@ def test_a_server_that_dies_ends_its_streams_with_an_error_event() -> None:
     with Service(**{**SETTINGS, "simulated_rate": 5}) as service:
         with open_stream(service.url + CHAT, {**BODY, "stream": True}) as connection:
             service.parts()["server"].kill()
-            received = read_until(connection, "\r\n0\r\n")
+            received = read_error(connection)
         assert "[DONE]" not in received
         event = received.split("data: ")[-1].split("\n")[0]
         assert json.loads(event)["error"]["type"] == "server_error"
@@ -169,10 +169,9 @@ def test_what_a_server_that_died_had_delivered_is_in_the_edges_log_call_by_call(
         assert read_until(whole, "error")
         for connection in (*streams, whole):
             connection.close()
-        while service.output().count("chat call lost") < 3:
+        while len(lines := [line for line in service.lines() if "chat call lost" in line]) < 3:
             time.sleep(0.01)
-        lines = [json.loads(line) for line in service.output().splitlines() if "chat call lost" in line]
-    logged = {line["request_id"]: line for line in lines}
+    logged = {line["request_id"]: line for line in map(json.loads, lines)}
     assert set(logged) == {"lost-a", "lost-b", "lost-whole"}
     for name in ("lost-a", "lost-b"):
         assert 0 < logged[name]["completion_tokens"] < 3000
@@ -202,12 +201,11 @@ def test_without_its_server_the_edge_answers_503_with_a_hint_when_to_retry() -> 
 def test_the_page_is_there_while_the_server_is_not_and_is_told_why() -> None:
     with Service(**SETTINGS) as service:
         assert service.output().index(f"open {service.url}") < service.output().index("✓ chat server")
-        service.parts()["server"].suspend()
-        service.parts()["server"].kill()
-        while (ready := get(service.url + "/web/readyz")).status == 200:
-            pass
-        assert ready.error["code"] == "not_ready"
-        assert get(service.url + "/").status == 200
+        with without_server(service):
+            while (ready := get(service.url + "/web/readyz")).status == 200:
+                time.sleep(0.01)
+            assert ready.error["code"] == "not_ready"
+            assert get(service.url + "/").status == 200
 
 
 def test_the_supervisor_does_not_load_grpc_whose_handlers_of_a_fork_can_abort_its_children(simulated: Service) -> None:
