@@ -2,8 +2,8 @@
 
 Two services run beside each other and take turns, many and short ones, each as often first, so that both see the same
 machine. What accounts cost is the difference of two turns in a row: of all such pairs the mean of the middle half, with
-the interval in which that is with 95 % confidence. Then bursts of many calls at once, which take turns as well; then
-the chat server in one process, without gRPC, which other load on the machine disturbs less; and what limits and ledger
+the interval in which that is with 95 % confidence. Bursts of many calls at once take turns as well, at first. Then the
+chat server in one process, without gRPC, which other load on the machine disturbs less; and what limits and ledger
 take by themselves.
 """
 
@@ -54,17 +54,17 @@ def main() -> None:
             figures: dict[str, list[dict[str, float]]] = {"off": [], "on": []}
             bursts: dict[str, list[float]] = {"off": [], "on": []}
             turns = [("off", off), ("on", on)]
-            for number in range(ROUNDS + 1):
+            for number in range(BURSTS + 1):
                 turns.reverse()
                 for name, service in turns:
-                    measured = _round(service, key)
-                    if number:  # the first round warms up
-                        figures[name].append(measured)
+                    seconds = _burst(service, key)
+                    if number:  # the first ones warm up
+                        bursts[name].append(seconds)
                     progress.advance(task)
-            for _ in range(BURSTS):
+            for _ in range(ROUNDS):
                 turns.reverse()
                 for name, service in turns:
-                    bursts[name].append(_burst(service, key))
+                    figures[name].append(_round(service, key))
                     progress.advance(task)
     console.print(_table(figures, bursts))
     console.print(f"difference by thread of the chat server: {_threads(figures)}")
@@ -135,8 +135,11 @@ def _round(service: Service, key: str) -> dict[str, float]:
 
 def _burst(service: Service, key: str) -> float:
     """Seconds until so many calls at once are answered."""
+    request = load.body(PROMPT, 1)
+    # The edge then knows the key, which it asks the server for at most every 5 s.
+    assert post(service.url + load.CHAT, request, authorization=f"Bearer {key}").status == 200
     began = time.monotonic()
-    run(load.stream_by_callers(service.port, load.body(PROMPT, 1), BURST_CALLS, BURST_CALLS, key))
+    run(load.stream_by_callers(service.port, request, BURST_CALLS, BURST_CALLS, key))
     seconds = time.monotonic() - began
     time.sleep(PAUSE_SECONDS)
     return seconds
