@@ -1,4 +1,4 @@
-"""OpenTelemetry's span exporter with an encoding that takes a tenth of the time of the package's own.
+"""OpenTelemetry's span exporter with an encoding that takes a sixth of the time of the package's own.
 
 The messages of opentelemetry/proto/trace/v1/trace.proto are filled in place here, and what many spans have in common is
 serialized once and merged into each. Connection, credentials, retries and `OTEL_*` variables are the package's.
@@ -6,7 +6,7 @@ serialized once and merged into each. Connection, credentials, retries and `OTEL
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, cast
 
@@ -22,9 +22,10 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanKind, StatusCode
 import services
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.trace import SpanContext
     from opentelemetry.util.types import AttributeValue
 
     from services.telemetry.spans import SpanData, SpanRecord
@@ -38,6 +39,7 @@ _KNOWN_ORIGIN: Final = trace_pb2.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
 _REMOTE: Final = trace_pb2.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
 # No floats: 0.0 equals -0.0.
 _WHOLE: Final = frozenset({int, bool})
+_LISTS: Final = (list, tuple)  # and not Sequence, which is slow to ask for
 # Longer texts are mostly ids, which never come again; 36 characters are a UUID.
 _LONGEST_REPEATED: Final = 35
 
@@ -51,14 +53,26 @@ class SpanExporter(OTLPSpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export the spans of records, in as many messages as they need."""
-        records = cast("Sequence[SpanRecord]", spans)
-        found = [(record.context, span) for record in records for span in record.spans()]
-        messages = [cast("Sequence[ReadableSpan]", found[i : i + MOST_SPANS]) for i in range(0, len(found), MOST_SPANS)]
-        results = [super(SpanExporter, self).export(message) for message in messages]
-        return SpanExportResult.FAILURE if SpanExportResult.FAILURE in results else SpanExportResult.SUCCESS
+        result = SpanExportResult.SUCCESS
+        for message in self._encoder.messages(cast("Sequence[SpanRecord]", spans)):
+            if super().export(cast("Sequence[ReadableSpan]", message)) is SpanExportResult.FAILURE:
+                result = SpanExportResult.FAILURE
+        return result
 
     def _translate_data(self, data: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
-        return self._encoder.encoded(cast("Sequence[tuple[SpanContext, SpanData]]", data))
+        return cast("Message", data).request
+
+
+@dataclass(slots=True)
+class Message:
+    """Encoded spans; its length is their number."""
+
+    request: ExportTraceServiceRequest
+    spans: int = 0
+
+    def __len__(self) -> int:
+        """For the package's own metrics."""
+        return self.spans
 
 
 class Encoder:
@@ -70,18 +84,25 @@ class Encoder:
         self._empty = encode_spans([span])
         del self._empty.resource_spans[0].scope_spans[0].spans[:]
 
-    def encoded(self, spans: Sequence[tuple[SpanContext, SpanData]]) -> ExportTraceServiceRequest:
-        """One message for spans, each with the context of a span of its trace."""
+    def messages(self, records: Iterable[SpanRecord]) -> Iterator[Message]:
+        """As few as can be, one after the other: spans are made and encoded one by one, while the caches hold them."""
+        message, add = self._begin()
+        for record in records:
+            context = record.context
+            trace_id = context.trace_id.to_bytes(16, "big")
+            state = context.trace_state.to_header() if context.trace_state else ""
+            for span in record.spans():
+                if message.spans == MOST_SPANS:
+                    yield message
+                    message, add = self._begin()
+                message.spans += 1
+                _fill(add(trace_id=trace_id, trace_state=state), span)
+        yield message
+
+    def _begin(self) -> tuple[Message, Callable[..., trace_pb2.Span]]:
         request = ExportTraceServiceRequest()
         request.CopyFrom(self._empty)
-        add = request.resource_spans[0].scope_spans[0].spans.add
-        for context, span in spans:
-            message = add()
-            message.trace_id = context.trace_id.to_bytes(16, "big")
-            if context.trace_state:
-                message.trace_state = context.trace_state.to_header()
-            _fill(message, span)
-        return request
+        return Message(request), request.resource_spans[0].scope_spans[0].spans.add
 
 
 def _fill(message: trace_pb2.Span, span: SpanData) -> None:
@@ -131,7 +152,7 @@ def _set(message: AnyValue, value: AttributeValue) -> None:
         message.int_value = value
     elif isinstance(value, float):
         message.double_value = value
-    elif isinstance(value, Sequence):
+    elif isinstance(value, _LISTS):
         message.array_value.SetInParent()
         for item in value:
             _set(message.array_value.values.add(), item)

@@ -58,14 +58,14 @@ SPANS = st.builds(
 
 
 class Record:
-    """Three spans of a trace."""
+    """Spans of a trace."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.context = SpanContext(number, 1, False, TraceFlags(1))
+    def __init__(self, context: SpanContext, spans: list[SpanData]) -> None:
+        self.context = context
+        self._spans = spans
 
     def spans(self) -> list[SpanData]:
-        return [SpanData(span_id, 0, "x", 0, 1) for span_id in (1, 2, 3)]
+        return self._spans
 
 
 def readable(context: SpanContext, span: SpanData) -> ReadableSpan:
@@ -96,18 +96,22 @@ def unordered(request: ExportTraceServiceRequest) -> bytes:
     return request.SerializeToString()
 
 
-@given(st.lists(st.tuples(CONTEXTS, SPANS), min_size=1, max_size=6))
-def test_the_encoding_is_that_of_the_package(spans: list[tuple[SpanContext, SpanData]]) -> None:
-    expected = encode_spans([readable(*span) for span in spans])
-    assert unordered(ENCODER.encoded(spans)) == unordered(expected)
+@given(st.lists(st.builds(Record, CONTEXTS, st.lists(SPANS, min_size=1, max_size=3)), min_size=1, max_size=3))
+def test_the_encoding_is_that_of_the_package(records: list[Record]) -> None:
+    expected = encode_spans([readable(record.context, span) for record in records for span in record.spans()])
+    [message] = ENCODER.messages(records)
+    assert unordered(message.request) == unordered(expected)
+    assert len(message) == len(expected.resource_spans[0].scope_spans[0].spans)
 
 
 def test_a_message_has_no_more_spans_than_a_batch_whatever_a_record_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = range(1, MOST_SPANS + 1)
+    spans = [SpanData(span_id, 0, "x", 0, 1) for span_id in (1, 2, 3)]
+    records = [Record(SpanContext(number, 1, False, TraceFlags(1)), spans) for number in numbers]
     with OtlpReceiver() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
         exporter = SpanExporter(RESOURCE)
-        records = [Record(number) for number in range(1, MOST_SPANS + 1)]
         assert exporter.export(cast("list[ReadableSpan]", records)) is SpanExportResult.SUCCESS
         exporter.shutdown()
     assert collector.sizes == [MOST_SPANS] * 3
-    assert {span.trace_id for span in collector.spans} == {trace.format_trace_id(record.number) for record in records}
+    assert {span.trace_id for span in collector.spans} == {trace.format_trace_id(number) for number in numbers}
