@@ -73,7 +73,7 @@ async def serve(settings: Settings) -> None:
     stop = asyncio.Event()
     on_stop_signal(stop.set)
     spans = configure_tracing("edge", settings)
-    meters = configure_metrics("edge", settings)
+    end_metrics = configure_metrics("edge", settings)
     relay_address = settings.relay_address if settings.edge_transport == "relay" else ""
     upstream = Upstream(settings.server_address, relay_address)
     health = Health(upstream)
@@ -101,7 +101,7 @@ async def serve(settings: Settings) -> None:
     if responses is not None:
         await asyncio.to_thread(responses.close)
     await asyncio.to_thread(spans.shutdown)
-    await asyncio.to_thread(meters.shutdown)
+    await asyncio.to_thread(end_metrics)
     log.info("stopped")
 
 

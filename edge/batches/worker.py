@@ -36,7 +36,7 @@ async def serve(settings: Settings) -> None:
     storage = await asyncio.to_thread(BatchStorage, settings)
     stop = asyncio.Event()
     on_stop_signal(stop.set)
-    meters = configure_metrics("batches", settings)
+    end_metrics = configure_metrics("batches", settings)
     relay = Relay(settings.relay_address)
     runner = BatchRunner(storage, relay, settings.batch_parallel, timedelta(days=settings.file_days))
     _show(runner)
@@ -56,7 +56,7 @@ async def serve(settings: Settings) -> None:
         task.cancel()
     await relay.close()
     storage.close()
-    await asyncio.to_thread(meters.shutdown)
+    await asyncio.to_thread(end_metrics)
 
 
 def _show(runner: BatchRunner) -> None:

@@ -36,7 +36,7 @@ async def serve(settings: Settings, address: str) -> int:
     on_stop_signal(stop.set)
     logging.getLogger("grpc._cython.cygrpc").addFilter(_is_failure)
     spans = configure_tracing("server", settings)
-    meters = configure_metrics("server", settings)
+    end_metrics = configure_metrics("server", settings)
     engine = build_engine(settings)
     if not await _started(engine, stop):
         return 0
@@ -54,7 +54,7 @@ async def serve(settings: Settings, address: str) -> int:
     await server.stop()
     lag.cancel()
     await asyncio.to_thread(spans.shutdown)
-    await asyncio.to_thread(meters.shutdown)
+    await asyncio.to_thread(end_metrics)
     log.info("stopped")
     return status
 

@@ -11,16 +11,6 @@ import time
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry.sdk.metrics import Exemplar
-from opentelemetry.sdk.metrics.export import (
-    AggregationTemporality,
-    HistogramDataPoint,
-    Metric,
-    MetricsData,
-    ResourceMetrics,
-    ScopeMetrics,
-)
-from opentelemetry.sdk.metrics.export import Histogram as HistogramData
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 import services
@@ -28,6 +18,7 @@ import services
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from opentelemetry.sdk.metrics.export import HistogramDataPoint, Metric, MetricsData
     from opentelemetry.trace import SpanContext
 
     Labels = tuple[tuple[str, str | int], ...]
@@ -66,10 +57,12 @@ class Histogram:
 
     def metric(self) -> Metric:
         """Everything that was recorded so far."""
+        from opentelemetry.sdk.metrics import export  # heavy, rarely needed
+
         now = time.time_ns()
         points = [series.point(dict(key), self._began, now, self._bounds) for key, series in list(self._series.items())]
-        data = HistogramData(points, AggregationTemporality.CUMULATIVE)
-        return Metric(self.name, self._description, "s", data)
+        data = export.Histogram(points, export.AggregationTemporality.CUMULATIVE)
+        return export.Metric(self.name, self._description, "s", data)
 
 
 class _Series:
@@ -95,8 +88,10 @@ class _Series:
     def point(
         self, attributes: dict[str, str | int], began: int, now: int, bounds: Sequence[float]
     ) -> HistogramDataPoint:
+        from opentelemetry.sdk.metrics import Exemplar, export
+
         counts = list(self._counts)
-        return HistogramDataPoint(
+        return export.HistogramDataPoint(
             attributes=attributes,
             start_time_unix_nano=began,
             time_unix_nano=now,
@@ -117,7 +112,9 @@ def histogram(name: str, description: str, bounds: Sequence[float]) -> Histogram
 
 def with_histograms(data: MetricsData) -> MetricsData:
     """The metrics that a reader collected, plus the process's histograms."""
+    from opentelemetry.sdk.metrics import export
+
     first, *others = data.resource_metrics
     recorded = [metric for metric in map(Histogram.metric, list(_histograms.values())) if metric.data.data_points]
-    ours = ScopeMetrics(_SCOPE, recorded, "")
-    return MetricsData([ResourceMetrics(first.resource, [*first.scope_metrics, ours], first.schema_url), *others])
+    scopes = [*first.scope_metrics, export.ScopeMetrics(_SCOPE, recorded, "")]
+    return export.MetricsData([export.ResourceMetrics(first.resource, scopes, first.schema_url), *others])
