@@ -93,6 +93,8 @@ _OPTIONS = (
     # Beyond 1,000 pending calls gRPC cancels some at random; admission control counts and refuses them with a reason.
     ("grpc.server.max_pending_requests", 65_536),
     ("grpc.server.max_pending_requests_hard_limit", 65_536),
+    # Seconds. A busy process that has not looked at a call after half a minute has not lost it: its caller says when.
+    ("grpc.server_max_unrequested_time_in_server", 3_600),
     ("grpc.so_reuseport", 0),
 )
 

@@ -148,7 +148,7 @@ def test_under_load_priority_calls_run_first_and_flex_calls_last(service: Servic
             assert "[DONE]" in read_until(each, "[DONE]")
     for tier, number in itertools.product(calls, range(2)):
         service.usage_record(f"{tier}-{number}")
-    order = re.findall(r'"chat call ended","request_id":"(\w+)-\d"', service.output())
+    order = re.findall(rf'"chat call ended","request_id":"({"|".join(calls)})-\d"', service.output())
     assert order == ["priority"] * 2 + ["default"] * 2 + ["flex"] * 2
 
 
