@@ -13,11 +13,12 @@ from services.telemetry.tracing import configure_tracing, remote_parent
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
-HEADERS = st.from_regex(r"[ \t]?(0[01]|ff|cc)-(0{32}|[0-9a-fA]{32})-(0{16}|[0-9a-f]{16})-[0-9a-f]{2}(-|-a)?[ \t]?\n?")
+ODD = st.from_regex(r"[ \t]?(0[01]|ff|cc)-(0{32}|[0-9a-f]{32}|[0-9A-F]{32})-(0{16}|[0-9a-f]{16})-[0-9a-f]{2}(-|-a)?\s?")
+HEADERS = st.sampled_from([PARENT, PARENT[:-2] + "ff"]) | ODD | st.text()
 STATES = st.sampled_from(["", "vendor=a,other=b", "vendor=a,vendor=b", "=", "a" * 600 + "=b"])
 
 
-@given(HEADERS | st.text(), st.none() | STATES)
+@given(HEADERS, st.none() | STATES)
 def test_a_caller_s_headers_are_read_as_the_propagator_reads_them(parent: str, state: str | None) -> None:
     carrier = {"traceparent": parent} | ({} if state is None else {"tracestate": state})
     expected = trace.get_current_span(TraceContextTextMapPropagator().extract(carrier)).get_span_context()
