@@ -47,7 +47,7 @@ async def private() -> AsyncIterator[PrivateDirectory]:
     ("values", "last"),
     [
         ({ACTIVE: [2, 1, 0], EXPORTS: [5, 7], EXPORTING: [1, 1, 0]}, {ACTIVE: [0], EXPORTS: [7], EXPORTING: [0]}),
-        ({ACTIVE: [0], EXPORTS: [5, 5, 6, 7], EXPORTING: [0]}, {ACTIVE: [0], EXPORTS: [7], EXPORTING: [0]}),
+        ({ACTIVE: [0], EXPORTS: [5, 5, 6, 7, 8], EXPORTING: [0]}, {ACTIVE: [0], EXPORTS: [8], EXPORTING: [0]}),
         ({ACTIVE: [1, 0], EXPORTING: [1, 0]}, {ACTIVE: [0], EXPORTING: [1, 0]}),
     ],
     ids=["a slow collector", "spans that are not on their way yet", "untraced"],
