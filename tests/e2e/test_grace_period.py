@@ -80,12 +80,12 @@ def test_an_edge_worker_that_stops_alone_ends_its_calls_with_an_error_on_either_
 
 
 def test_a_client_that_reads_nothing_does_not_keep_an_edge_worker_from_ending(tmp_path: Path) -> None:
-    # An answer of 40 MB, more than all buffers on its way to the client hold.
-    long: dict[str, Any] = {"llama__context_length": 1_000_100, "tokenizer__chat_template": "{{ messages[0].content }}"}
-    model = write_gguf(tmp_path / "long.gguf", words=["z" * 4000], **long)
-    fast = {**SETTINGS, "simulated_rate": 0, "context_length": 1_000_100, "model": model}
+    # An answer of some 20 MB, more than all buffers on its way to the client hold.
+    long: dict[str, Any] = {"llama__context_length": 30_100, "tokenizer__chat_template": "{{ messages[0].content }}"}
+    model = write_gguf(tmp_path / "long.gguf", words=[letter * 4000 for letter in "cdefghijklmnopqrstuvwxyz"], **long)
+    fast = {**SETTINGS, "simulated_rate": 0, "grace_period": 0.1, "context_length": 30_100, "model": model}
     with Replicas(1, server_metrics=True, **fast) as replicas:
-        with open_call(replicas.url + CHAT, {**BODY, "stream": True, "max_tokens": 1_000_000}) as unread:
+        with open_call(replicas.url + CHAT, {**BODY, "stream": True, "max_tokens": 30_000}) as unread:
             unread.recv(1, socket.MSG_PEEK)
             wait_until(lambda: replicas.running(0) == 0)
             replicas.processes["edge-0"].terminate()
