@@ -11,7 +11,6 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,9 +54,8 @@ class GrammarCompiler:
         """What keeps the grammar from being enforced, for each of its schemas; EngineFailed without a process."""
         key = sha256(grammar.text.encode()).digest()
         result = self._results.get(key)
-        if result is None:
+        if result is None or _has_failed(result):  # a check that could not be made is made again
             result = asyncio.get_running_loop().run_in_executor(self._thread, self._try, grammar)
-            result.add_done_callback(partial(self._forget_failed, key))
             self._results[key] = result
             if len(self._results) > _REMEMBERED:
                 self._results.popitem(last=False)
@@ -71,11 +69,6 @@ class GrammarCompiler:
             self._process.kill()
         self._thread.shutdown(cancel_futures=True)
         self._drop()
-
-    def _forget_failed(self, key: bytes, result: asyncio.Future[Sequence[Problem]]) -> None:
-        """A check that could not be made is made again when it is wanted again."""
-        if (result.cancelled() or result.exception() is not None) and self._results.get(key) is result:
-            del self._results[key]
 
     def _try(self, grammar: Grammar) -> Sequence[Problem]:
         """In the thread. EngineFailed if no process can make the check."""
@@ -118,6 +111,10 @@ class GrammarCompiler:
         if self._process is not None:
             _end(self._process)
             self._process = None
+
+
+def _has_failed(result: asyncio.Future[Sequence[Problem]]) -> bool:
+    return result.cancelled() or (result.done() and result.exception() is not None)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
