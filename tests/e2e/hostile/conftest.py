@@ -11,24 +11,22 @@ from tests.support.replicas import Replicas
 from tests.support.siege import CONTEXT, Siege
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-# An attack with time is the same attack with little of it; large bodies of other tests need some on a busy machine.
-TIMEOUTS = {
-    "request_headers_timeout: 15s": "request_headers_timeout: 0.5s",
-    "request_timeout: 120s": "request_timeout: 5s",
+SETTINGS: Mapping[str, Any] = {
+    "simulated_rate": 0,
+    "parallel": 16,
+    "model_name": "simulated",
+    "context_length": CONTEXT,
 }
+# An attack with time is the same attack with little of it.
+SHORT_HEADERS = {"request_headers_timeout: 15s": "request_headers_timeout: 0.5s"}
+SHORT_BODIES = {"request_timeout: 120s": "request_timeout: 1s"}
 
 
 @pytest.fixture(scope="package")
 def replicas() -> Iterator[Replicas]:
-    settings: dict[str, Any] = {
-        "simulated_rate": 0,
-        "parallel": 16,
-        "model_name": "simulated",
-        "context_length": CONTEXT,
-    }
-    with Replicas(1, envoy_changes=TIMEOUTS, **settings) as replicas:
+    with Replicas(1, envoy_changes=SHORT_HEADERS, **SETTINGS) as replicas:
         yield replicas
 
 
