@@ -22,10 +22,11 @@ log = logging.getLogger(__name__)
 # 200 million weights); GPUs need more tokens to be busy, and are done with them sooner.
 _BATCH_ON_CPUS: Final = 256
 _BATCH_ON_GPUS: Final = 512
-# How often a thread that waits for the others in an operation looks again before it sleeps: 50 us on an AMD EPYC.
-# libgomp's own 300,000 are 7 ms, for which the thread may keep the CPU from the very one that it waits for. On two
-# cores with much other work a token took 1,000 to 2,400 ms with those, 510 to 620 with 10,000, 42 to 110 with these.
-_SPINS: Final = "2000"
+# How often a thread that waits for the others in an operation looks again before it sleeps: 250 us on an AMD EPYC.
+# libgomp's own 300,000 are 7 ms, for which the thread may keep the CPU from the very one that it waits for: on two
+# cores with much other work a token took 1,000 to 2,400 ms with those, and 510 to 620 with these. With 2,000 it took 42
+# to 110 ms, but a machine without other work then lost 3 to 6 % of its speed.
+_SPINS: Final = "10000"
 
 
 @dataclass(frozen=True, slots=True)

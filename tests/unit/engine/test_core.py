@@ -106,7 +106,7 @@ def test_the_devices_that_llama_cpp_found_are_logged(caplog: pytest.LogCaptureFi
 
 @pytest.mark.parametrize(
     ("environ", "spins"),
-    [({}, "2000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "passive"}, None)],
+    [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "passive"}, None)],
 )
 def test_threads_that_wait_leave_the_cpu_soon_unless_the_operator_says_when(
     environ: dict[str, str], spins: str | None, monkeypatch: pytest.MonkeyPatch
