@@ -129,10 +129,10 @@ def test_a_batch_is_uploaded_run_and_downloaded_and_is_the_same_over_rest(alice:
     answers = [json.loads(each) for each in alice.content(batch.output_file_id).splitlines()]
     assert [each["custom_id"] for each in answers] == [f"good-{number}" for number in range(20)]
     assert json.loads(alice.content(batch.error_file_id))["custom_id"] == "bad"
-    rest = OpenAI(base_url=f"{service.url}/v1", api_key=alice.key)
-    same = rest.batches.retrieve(batch.id)
-    assert (same.status, same.output_file_id) == ("completed", batch.output_file_id)
-    assert rest.files.content(file.id).content == alice.content(file.id)
+    with OpenAI(base_url=f"{service.url}/v1", api_key=alice.key) as rest:
+        same = rest.batches.retrieve(batch.id)
+        assert (same.status, same.output_file_id) == ("completed", batch.output_file_id)
+        assert rest.files.content(file.id).content == alice.content(file.id)
 
 
 def test_a_batch_with_a_wrong_file_fails_and_names_its_lines(alice: Owner) -> None:

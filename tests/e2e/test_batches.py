@@ -54,13 +54,22 @@ def service(operator: Operator) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="module")
-def alice(service: Service, operator: Operator) -> OpenAI:
-    return OpenAI(base_url=f"{service.url}/v1", api_key=operator.keys[0], max_retries=0)
+def alice(service: Service, operator: Operator) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{service.url}/v1", api_key=operator.keys[0], max_retries=0) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
-def bob(service: Service, operator: Operator) -> OpenAI:
-    return OpenAI(base_url=f"{service.url}/v1", api_key=operator.keys[1], max_retries=0)
+def bob(service: Service, operator: Operator) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{service.url}/v1", api_key=operator.keys[1], max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+def carol(service: Service, operator: Operator) -> Iterator[OpenAI]:
+    """A client that one test has for itself."""
+    with OpenAI(base_url=f"{service.url}/v1", api_key=operator.keys[2], max_retries=0) as client:
+        yield client
 
 
 def upload(client: OpenAI, *lines: str) -> str:
@@ -89,9 +98,8 @@ def results(client: OpenAI, file_id: str | None) -> list[dict[str, Any]]:
 
 
 def test_a_batch_answers_each_line_once_or_says_why_not_and_its_usage_is_in_the_ledger(
-    service: Service, operator: Operator
+    carol: OpenAI, operator: Operator
 ) -> None:
-    carol = OpenAI(base_url=f"{service.url}/v1", api_key=operator.keys[2], max_retries=0)  # has no other calls
     batch = run(carol, *(line(f"good-{number}") for number in range(20)), line("bad", temperature=9), "")
     assert (batch.status, batch.endpoint, batch.metadata) == ("completed", CHAT, {"of": "a test"})
     counts = batch.request_counts

@@ -103,11 +103,12 @@ def chats(deployment: Deployment) -> bool:
 
 def stream_of(deployment: Deployment) -> str:
     """The finish reason of a long streamed answer; raises what the client raises if it is cut."""
-    chunks = list(
-        client(deployment).chat.completions.create(
-            model=MODEL, messages=MESSAGES, max_tokens=LONG, stream=True, extra_body={"ignore_eos": True}
+    with client(deployment) as caller:
+        chunks = list(
+            caller.chat.completions.create(
+                model=MODEL, messages=MESSAGES, max_tokens=LONG, stream=True, extra_body={"ignore_eos": True}
+            )
         )
-    )
     return str(chunks[-1].choices[0].finish_reason)
 
 
@@ -136,11 +137,12 @@ def test_images_are_small_and_have_no_secrets(report: Report) -> None:
 
 
 def test_a_chat_a_stream_and_the_page_are_served_through_the_published_port(deployment: Deployment) -> None:
-    answer = client(deployment).chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=8)
-    assert answer.choices[0].message.content
-    assert answer.model == "chasqui-demo"
-    stream = client(deployment).chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=8, stream=True)
-    assert [chunk.choices[0].finish_reason for chunk in stream][-1] is not None
+    with client(deployment) as caller:
+        answer = caller.chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=8)
+        assert answer.choices[0].message.content
+        assert answer.model == "chasqui-demo"
+        stream = caller.chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=8, stream=True)
+        assert [chunk.choices[0].finish_reason for chunk in stream][-1] is not None
     assert b"Chasqui" in get(f"{deployment.url}/docs").body
 
 
@@ -311,32 +313,32 @@ def test_a_batch_runs_in_a_container_of_its_own_and_its_results_outlive_all_of_t
     try:
         deployment.up()
         key = deployment.compose("exec", "server", "chasqui", "keys", "create", "ana").strip()
-        owner = OpenAI(base_url=f"{deployment.url}/v1", api_key=key, max_retries=5)
-        wait_until(lambda: is_known(owner))
-        body = {"model": MODEL, "messages": MESSAGES, "max_tokens": 40, "ignore_eos": True}
-        url: Any = "/v1/chat/completions"
-        line = {"method": "POST", "url": url, "body": body}
-        requests = "\n".join(json.dumps({"custom_id": f"{number}", **line}) for number in range(20))
-        file = owner.files.create(file=("requests.jsonl", requests.encode()), purpose="batch")
-        began = time.monotonic()
-        batch = owner.batches.create(input_file_id=file.id, endpoint=url, completion_window="24h")
-        state = deployment.state("batches")
-        assert state["HostConfig"]["ReadonlyRootfs"]
-        assert state["State"]["Health"]["Status"] == "healthy"
-        wait_until(lambda: answered(owner, batch.id) > 0)
-        docker("exec", state["Name"].strip("/"), "bash", "-c", "kill -9 -1", check=False)
-        wait_until(lambda: owner.batches.retrieve(batch.id).status == "completed")
-        report.seconds("a batch of 20 lines whose runner is killed", began)
-        deployment.compose("down")
-        deployment.up()
-        done = owner.batches.retrieve(batch.id)
-        answers = owner.files.content(str(done.output_file_id)).text.splitlines()
-        assert sorted(int(json.loads(answer)["custom_id"]) for answer in answers) == list(range(20))
-        with grpc.insecure_channel(deployment.target) as channel:
-            stub = batch_service_pb2_grpc.BatchServiceStub(channel)
-            request = batch_service_pb2.GetBatchRequest(id=batch.id)
-            found = stub.GetBatch(request, metadata=(("authorization", f"Bearer {key}"),)).batch
-        assert (found.status, found.completed) == (batch_service_pb2.BATCH_STATUS_COMPLETED, 20)
+        with OpenAI(base_url=f"{deployment.url}/v1", api_key=key, max_retries=5) as owner:
+            wait_until(lambda: is_known(owner))
+            body = {"model": MODEL, "messages": MESSAGES, "max_tokens": 40, "ignore_eos": True}
+            url: Any = "/v1/chat/completions"
+            line = {"method": "POST", "url": url, "body": body}
+            requests = "\n".join(json.dumps({"custom_id": f"{number}", **line}) for number in range(20))
+            file = owner.files.create(file=("requests.jsonl", requests.encode()), purpose="batch")
+            began = time.monotonic()
+            batch = owner.batches.create(input_file_id=file.id, endpoint=url, completion_window="24h")
+            state = deployment.state("batches")
+            assert state["HostConfig"]["ReadonlyRootfs"]
+            assert state["State"]["Health"]["Status"] == "healthy"
+            wait_until(lambda: answered(owner, batch.id) > 0)
+            docker("exec", state["Name"].strip("/"), "bash", "-c", "kill -9 -1", check=False)
+            wait_until(lambda: owner.batches.retrieve(batch.id).status == "completed")
+            report.seconds("a batch of 20 lines whose runner is killed", began)
+            deployment.compose("down")
+            deployment.up()
+            done = owner.batches.retrieve(batch.id)
+            answers = owner.files.content(str(done.output_file_id)).text.splitlines()
+            assert sorted(int(json.loads(answer)["custom_id"]) for answer in answers) == list(range(20))
+            with grpc.insecure_channel(deployment.target) as channel:
+                stub = batch_service_pb2_grpc.BatchServiceStub(channel)
+                request = batch_service_pb2.GetBatchRequest(id=batch.id)
+                found = stub.GetBatch(request, metadata=(("authorization", f"Bearer {key}"),)).batch
+            assert (found.status, found.completed) == (batch_service_pb2.BATCH_STATUS_COMPLETED, 20)
     finally:
         deployment.down()
 

@@ -59,8 +59,8 @@ def request(method: str, url: str, body: bytes | None = None, headers: dict[str,
         connection = HTTPConnection(parts.hostname or "", parts.port, timeout=_PATIENCE_SECONDS)
     try:
         connection.request(method, parts.path + (f"?{parts.query}" if parts.query else ""), body, headers or {})
-        answer = connection.getresponse()
-        return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+        with connection.getresponse() as answer:  # which keeps the socket open if the connection is to be closed
+            return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
     finally:
         connection.close()
 
@@ -72,7 +72,11 @@ def open_call(url: str, body: dict[str, object], headers: dict[str, str] | None 
     lines = [f"POST {parts.path} HTTP/1.1", f"host: {parts.netloc}", "content-type: application/json"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     connection = socket.create_connection((parts.hostname or "", parts.port or 80), timeout=_PATIENCE_SECONDS)
-    connection.sendall("\r\n".join([*lines, f"content-length: {len(data)}", "", ""]).encode() + data)
+    try:
+        connection.sendall("\r\n".join([*lines, f"content-length: {len(data)}", "", ""]).encode() + data)
+    except OSError:
+        connection.close()
+        raise
     return connection
 
 
@@ -83,6 +87,7 @@ def open_stream(url: str, body: dict[str, object], headers: dict[str, str] | Non
     while not _CONTENT.search(received):
         chunk = connection.recv(65536)
         if not chunk:
+            connection.close()
             raise ConnectionError(received.decode(errors="replace"))
         received += chunk
     return connection
