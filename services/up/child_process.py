@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from services.settings import PREFIX
-from services.tasks import awaited_task, background_task
+from services.tasks import background_task
 from services.up.whole_lines import copy_lines, write_to_standard_output
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ _POLL_SECONDS = 0.05
 # How often a process that has accepted connections is tried, and how many tries in a row must be refused.
 _WATCH_SECONDS = 1.0
 _REFUSED_CONNECTIONS = 3
+# How long the last lines of a process that has ended are waited for, if nobody reads the output.
+_LAST_LINES_SECONDS = 2.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -124,10 +126,10 @@ class ChildProcess:
         except OSError as error:
             return str(error)
         watching = background_task(self._watch(), f"watch of {self.name}")
-        printing = awaited_task(self._print(self._process.stdout), f"output of {self.name}")
+        printing = background_task(self._print(self._process.stdout), f"output of {self.name}")
         try:
             status = await self._process.wait()
-            await printing
+            await asyncio.wait([printing], timeout=_LAST_LINES_SECONDS)
         finally:
             watching.cancel()
             printing.cancel()

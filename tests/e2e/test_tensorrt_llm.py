@@ -134,7 +134,7 @@ async def test_a_server_that_is_stopped_while_it_loads_ends_and_leaves_no_worker
 
 def has_ended(process: psutil.Process) -> bool:
     with suppress(psutil.NoSuchProcess):
-        return process.status() == psutil.STATUS_ZOMBIE  # whoever has it now may not ask how it ended
+        return process.status() == psutil.STATUS_ZOMBIE  # its new parent may not collect its exit status
     return True
 
 

@@ -39,7 +39,7 @@ class SqlAccounts:
         self.key_store: KeyStore = SqlKeyStore(self._engine)
         self._keys = KeyRing(self._engine)
         self._prices = PriceBook(self._engine)
-        # In this order: whoever uses a key that was made after a change of price is billed by it.
+        # Prices first: calls of a key that was created after a change of price are billed by the new price.
         self._changes = Changes(self._engine, (self._prices.read, self._keys.read))
         self.ledger = Ledger(self._engine, Journal(journal))
 

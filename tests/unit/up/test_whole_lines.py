@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.up import child_process
 from services.up.child_process import ChildError, ChildProcess, Command
-from services.up.whole_lines import copy_lines
+from services.up.whole_lines import copy_lines, write_to_standard_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +24,11 @@ if TYPE_CHECKING:
 async def copied(pieces: Sequence[bytes]) -> list[bytes]:
     source = asyncio.StreamReader()
     writes: list[bytes] = []
-    copying = asyncio.create_task(copy_lines(source, writes.append))
+
+    async def write(lines: bytes) -> None:
+        writes.append(lines)
+
+    copying = asyncio.create_task(copy_lines(source, write))
     for piece in pieces:
         source.feed_data(piece)
         await asyncio.sleep(0)
@@ -57,3 +64,33 @@ async def test_of_a_process_that_cuts_its_lines_all_is_printed_before_it_counts_
     with pytest.raises(ChildError):
         await ChildProcess("child", command, 5.0).keep_running()
     assert capfd.readouterr().out == "one, two\nthree\n"
+
+
+async def test_output_that_nobody_reads_holds_up_neither_the_event_loop_nor_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(child_process, "_LAST_LINES_SECONDS", 0.2)
+    unread, output = os.pipe()
+    with open(unread, "rb", buffering=0) as reader, open(output, "w") as full:  # noqa: ASYNC230, PTH123 - pipes
+        fill(full.fileno())
+        monkeypatch.setattr(sys, "__stdout__", full)
+        command = Command((sys.executable, "-c", "print(1); raise SystemExit(2)"), (), lambda: None, cuts_lines=True)
+        with pytest.raises(ChildError):
+            await ChildProcess("child", command, 5.0).keep_running()
+        writing = asyncio.create_task(write_to_standard_output(b"x" * 9_999 + b"\n"))
+        await asyncio.sleep(0.1)
+        assert not writing.done()
+        received = b""
+        while not received.endswith(b"x\n"):
+            received += reader.read(4096)
+            await asyncio.sleep(0.01)
+        await writing
+    assert received.lstrip(b"-") == b"x" * 9_999 + b"\n"
+
+
+def fill(pipe: int) -> None:
+    os.set_blocking(pipe, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(pipe, b"-" * 4096)
+    os.set_blocking(pipe, True)
