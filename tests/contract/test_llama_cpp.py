@@ -14,6 +14,7 @@ from services.engine.factory import build_engine
 from services.engine.load_error import EngineLoadError
 from services.engine.model.gguf_file import read_gguf
 from services.settings import DEMO_MODEL, Settings
+from tests.support.own_process import run_in_own_process
 from tests.support.recording_sink import RecordingSink
 from tests.support.tiny_llama import CONTROL, UNKNOWN, write_sentence_piece_llama
 
@@ -77,9 +78,7 @@ async def test_text_cut_inside_a_character_still_counts_its_tokens(engine: Engin
     assert sink.tokens() == sink.ends[0].completion_tokens == 3
 
 
-async def test_tokens_of_the_same_bytes_are_scored_and_take_min_tokens_away(tmp_path: Path) -> None:
-    markers = {"<s>": CONTROL, "</s>": CONTROL, "<unk>": UNKNOWN}
-    path = write_sentence_piece_llama(tmp_path / "tiny.gguf", ["▁the", "th", "▁th", *"▁the,."], markers)
+async def _score_tokens_of_the_same_bytes(path: Path) -> None:
     engine = build_engine(SETTINGS.replace(model=str(path), context_length=128))
     await engine.start()
     prompt = [*engine.tokenizer.opening, *engine.tokenizer.encode("the, the. ")]
@@ -92,6 +91,24 @@ async def test_tokens_of_the_same_bytes_are_scored_and_take_min_tokens_away(tmp_
         assert entry.data == engine.tokenizer.token_bytes(token)
         assert entry.logprob in [logprob for data, logprob in entry.top if data == entry.data]
     assert "min_tokens" not in engine.capabilities.parameters
+
+
+@pytest.fixture
+def tiny_model(tmp_path: Path) -> Path:
+    """A model with several tokens of the same bytes."""
+    markers = {"<s>": CONTROL, "</s>": CONTROL, "<unk>": UNKNOWN}
+    return write_sentence_piece_llama(tmp_path / "tiny.gguf", ["▁the", "th", "▁th", *"▁the,."], markers)
+
+
+def test_tokens_of_the_same_bytes_are_scored_and_take_min_tokens_away(tiny_model: Path) -> None:
+    run_in_own_process(_score_tokens_of_the_same_bytes, tiny_model)
+
+
+async def test_a_second_model_in_the_process_is_refused_with_a_sentence(engine: Engine, tiny_model: Path) -> None:
+    await engine.close()
+    second = build_engine(SETTINGS.replace(model=str(tiny_model), context_length=128))
+    with pytest.raises(EngineLoadError, match=r"llama\.cpp has run another model in this process"):
+        await second.start()
 
 
 async def test_a_prompt_that_was_seen_before_is_cached(engine: Engine) -> None:
@@ -148,15 +165,18 @@ async def test_llama_cpp_s_own_http_server_cannot_be_reached() -> None:
     await engine.close()
 
 
-async def test_a_model_that_llama_cpp_does_not_know_is_refused_with_a_sentence(tmp_path: Path) -> None:
+async def _start(path: Path) -> None:
+    await build_engine(Settings(model=str(path), context_length=1024, parallel=1)).start()
+
+
+def test_a_model_that_llama_cpp_does_not_know_is_refused_with_a_sentence(tmp_path: Path) -> None:
     length = (5).to_bytes(8, "little")
     unknown = tmp_path / "unknown.gguf"
     data = DEMO_MODEL.read_bytes().replace(length + b"llama", length + b"lhama", 1)
     keys = rb"llama(?=\.(context|embedding|block|feed|attention|rope|vocab))"
     unknown.write_bytes(re.sub(keys, b"lhama", data))
-    engine = build_engine(Settings(model=str(unknown), context_length=1024, parallel=1))
     with pytest.raises(EngineLoadError, match=r"llama\.cpp cannot load"):
-        await engine.start()
+        run_in_own_process(_start, unknown)
 
 
 @pytest.mark.parametrize(

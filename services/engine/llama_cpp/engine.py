@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from services.engine.api import (
     Capabilities,
@@ -56,6 +56,10 @@ _PARAMETERS = frozenset(
         *("logprobs", "top_logprobs", "stop_token_ids", "min_tokens"),
     }
 )
+
+# Digests of the models that have run in this process, one at most. llama.cpp keeps the tokens of a model's grammars by
+# the address of its vocabulary. Another model that gets the same address gets those tokens, or llama.cpp aborts.
+_SERVED: Final = set[str]()
 
 
 class LlamaCppHandle:
@@ -136,7 +140,7 @@ class LlamaCppEngine:
         self._inbox: Inbox[_Posted]
 
     async def start(self) -> None:
-        """Load the weights in a thread; EngineLoadError if llama.cpp rejects them."""
+        """Load the weights in a thread; EngineLoadError if llama.cpp rejects them, or has run another model here."""
         self._loop = asyncio.get_running_loop()
         self._inbox = Inbox(self._loop, lambda: self._slots.held, self._take)
         self._server = await self._loop.run_in_executor(self._pool, self._load)
@@ -165,12 +169,15 @@ class LlamaCppEngine:
         self._pool.shutdown()
 
     def _load(self) -> Any:
+        if _SERVED - {self._gguf.digest}:
+            raise EngineLoadError("llama.cpp has run another model in this process; it can run one only.")
         self._listener.open()
         try:
             server = load_core(self._xllamacpp, self._options, self._listener, self._gguf.bos_id)
         except EngineLoadError:
             self._listener.close()
             raise
+        _SERVED.add(self._gguf.digest)
         if is_known(self._gguf):
             self._listener.close()
         return server
