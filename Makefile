@@ -161,9 +161,9 @@ bench-peers: setup ## Measure Chasqui beside vLLM's, SGLang's and smg's servers 
 	$(BIN)/python -m tests.bench.peers
 
 .PHONY: bench-generation
-bench-generation: setup ## Measure the llama.cpp engine beside llama.cpp's own server: time per token, first token.
+bench-generation: setup ## Measure the llama.cpp engine beside llama.cpp's own server, with THREADS or one per core.
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --editable '.[bench]'
-	$(BIN)/python -m tests.bench.generation
+	$(BIN)/python -m tests.bench.generation $(THREADS)
 
 .PHONY: bench-token-path
 bench-token-path: setup ## Measure what a token costs in the chat server, by part, without gRPC.

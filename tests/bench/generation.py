@@ -1,8 +1,9 @@
 """Chasqui on llama.cpp beside llama.cpp's own HTTP server: same weights, slots, context, threads and requests.
 
-`make bench-generation` runs it. The two take turns request by request. What is compared is the median time between two
-tokens of a stream, which a moment of other load on the machine does not move, the time to the first token of a prompt
-that neither has seen, and the time to the last one; each ratio is the median over rounds, and its spread the quartiles.
+`make bench-generation` runs it. Its argument is the number of threads that compute; without, each core has one. The two
+take turns request by request. What is compared is the median time between two tokens of a stream, which a moment of
+other load on the machine does not move, the time to the first token of a prompt that neither has seen, and the time to
+the last one; each ratio is the median over rounds, and its spread the quartiles.
 """
 
 from __future__ import annotations
@@ -81,10 +82,11 @@ def answers(port: int, request: dict[str, Any], streams: int, tokens: int) -> li
     return received
 
 
-def table(rounds: dict[int, Rounds]) -> Table:
+def table(rounds: dict[int, Rounds], threads: int) -> Table:
     """What `compare` measured, with a ratio above 1 where Chasqui is faster."""
     shown = Table(
-        title=f"195 M random weights, Q8_0, {TOKENS} tokens per stream, median of {ROUNDS} rounds (quartiles)"
+        title=f"195 M random weights, Q8_0, threads: {threads}, {TOKENS} tokens per stream, "
+        f"median of {ROUNDS} rounds (quartiles)"
     )
     shown.add_column("streams", justify="right")
     for measured in ("ms per token", "ms to the first", "ms to the last"):
@@ -114,7 +116,8 @@ def main() -> None:
     console = Console(width=140)
     machine = describe()
     console.print(", ".join(machine.values()))
-    console.print(table(compare(os.cpu_count() or 1, console)))
+    threads = int(sys.argv[1]) if len(sys.argv) > 1 else os.cpu_count() or 1
+    console.print(table(compare(threads, console), threads))
 
 
 if __name__ == "__main__":
