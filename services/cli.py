@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +30,12 @@ _PROBE_SECONDS = 5.0
 # of its system calls; Python's default is 5 ms.
 _SWITCH_SECONDS = 0.0005
 _POSITIVE = click.IntRange(min=1)
-# Commands beside those that serve.
-_OTHERS = ("ask", "batch", "chat", "keys", "prices", "usage")
+# Commands beside those that serve, each a function of its name in a module of `services.commands`.
+_OTHERS = {"ask": "talk", "batch": "batch", "chat": "talk", "keys": "keys", "prices": "prices", "usage": "usage"}
 
 
 class _Commands(click.Group):
-    """Imports the commands of `_OTHERS` when they are asked for: `probe` runs every few seconds, and needs none."""
+    """Imports a command of `_OTHERS` when it is asked for: `probe` runs every few seconds, and needs none."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all commands."""
@@ -42,21 +43,10 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of a name, None if there is none."""
-        return _other(cmd_name) if cmd_name in _OTHERS else super().get_command(ctx, cmd_name)
-
-
-def _other(name: str) -> click.Command:
-    """One of those commands."""
-    from services.commands import batch, keys, prices, talk, usage
-
-    return {
-        "ask": talk.ask,
-        "batch": batch.batch,
-        "chat": talk.chat,
-        "keys": keys.keys,
-        "prices": prices.prices,
-        "usage": usage.usage,
-    }[name]
+        if cmd_name not in _OTHERS:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module(f"services.commands.{_OTHERS[cmd_name]}"), cmd_name)
+        return command
 
 
 @click.group(cls=_Commands, context_settings={"max_content_width": 120})

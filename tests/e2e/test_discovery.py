@@ -56,7 +56,6 @@ async def test_no_call_fails_while_three_replicas_become_one_and_three_again_and
                 await come(replicas, known, index)
                 await asyncio.to_thread(wait_until, answered_since(replicas, index, before))
     assert load.failures == []
-    assert load.answered > 100
 
 
 def answered_since(replicas: NamedReplicas, index: int, before: int) -> Callable[[], bool]:
