@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from services.errors import ChasquiError
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from edge.api.whole_answer import WholeAnswer
     from edge.api.writer import Writer
+
+# A field that an error may name beside its own, and for which most callers have another name.
+_BESIDE: Final = "response_format"
 
 
 class Keeping(Protocol):
@@ -52,9 +55,9 @@ def errors_named(field_of: Callable[[str], str]) -> Iterator[None]:
         yield
     except ChasquiError as error:
         if error.param is not None:
-            field = field_of(error.param)
-            error.message = error.message.replace(error.param, field)
-            error.param = field
+            for path in (error.param, _BESIDE):
+                error.message = error.message.replace(path, field_of(path))
+            error.param = field_of(error.param)
         raise
 
 

@@ -317,6 +317,23 @@ def test_a_constraint_that_cannot_be_enforced_is_refused_by_the_callers_own_name
     assert reply.error["message"].startswith(f"{field} cannot be enforced: ")
 
 
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"guided_regex": "[a-z]+"}, "guided_regex"),
+        ({"structured_outputs": {"choice": ["yes"]}}, "structured_outputs.choice"),
+        ({"response_format": {"type": "json_object"}}, "response_format"),
+    ],
+    ids=str,
+)
+def test_a_field_that_cannot_be_beside_a_constraint_is_refused_by_the_callers_own_names(
+    llama_cpp: Service, fields: dict[str, Any], name: str
+) -> None:
+    reply = post(f"{llama_cpp.url}/v1/chat/completions", ASK | fields | {"ignore_eos": True})
+    assert (reply.status, reply.error["param"]) == (400, "ignore_eos")
+    assert reply.error["message"].startswith(f"ignore_eos is not supported together with {name}:")
+
+
 @pytest.mark.parametrize("field", ["grammar", "ebnf", "guided_grammar"])
 def test_an_answer_follows_a_grammar_in_gbnf(llama_cpp: Service, field: str) -> None:
     grammar = 'root ::= answer "!"\nanswer ::= "yes" | "no" [0-9]{2}'
