@@ -111,6 +111,26 @@ async def test_a_second_model_in_the_process_is_refused_with_a_sentence(engine: 
         await second.start()
 
 
+async def _follow_a_grammar_where_it_can(path: Path, size: int) -> None:
+    engine = build_engine(SETTINGS.replace(model=str(path), context_length=128))
+    await engine.start()
+    fits = size <= 1024  # of 1,025 bytes, a token would have llama.cpp abort the process
+    assert (engine.capabilities.guided, engine.capabilities.scores_prompts) == (fits, fits)
+    grammar = '%llguidance {}\nstart: "the"' if fits else None
+    prompt = [*engine.tokenizer.opening, *engine.tokenizer.encode("the, ")]
+    answer = await run(engine, Generation(prompt, 3, grammar=grammar))
+    await engine.close()
+    assert answer.ends[0].error is None
+    assert answer.text(engine.tokenizer) == "the" or not fits
+
+
+@pytest.mark.parametrize("size", [1024, 1025])
+def test_a_vocabulary_that_is_too_large_for_grammars_has_none(tmp_path: Path, size: int) -> None:
+    markers = {"<s>": CONTROL, "</s>": CONTROL, "<unk>": UNKNOWN}
+    path = write_sentence_piece_llama(tmp_path / "tiny.gguf", ["▁the", "x" * size, *"▁the,."], markers)
+    run_in_own_process(_follow_a_grammar_where_it_can, path, size)
+
+
 async def test_a_prompt_that_was_seen_before_is_cached(engine: Engine) -> None:
     wanted = Generation(prompt=engine.tokenizer.encode("Once upon a time " * 20), max_tokens=1)
     await run(engine, wanted)

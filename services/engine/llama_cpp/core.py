@@ -28,6 +28,12 @@ _BATCH_ON_GPUS: Final = 512
 # to 110 ms, but a machine without other work then lost 3 to 6 % of its speed.
 _SPINS: Final = "10000"
 
+# For its first grammar llama.cpp copies the bytes of all tokens to a buffer, in which each must find so many left. It
+# has 16 bytes for each token and 1 MiB more. Where that is too little, llama.cpp aborts the process.
+_TOKEN_ROOM: Final = 1024
+_BYTES_PER_TOKEN: Final = 16
+_MORE_BYTES: Final = 2**20
+
 
 @dataclass(frozen=True, slots=True)
 class CoreOptions:
@@ -48,6 +54,12 @@ def import_xllamacpp() -> Any:
     import xllamacpp
 
     return xllamacpp
+
+
+def can_have_grammars(sizes: Sequence[int]) -> bool:
+    """Whether llama.cpp's grammars can have a vocabulary whose tokens have so many bytes each."""
+    room = _BYTES_PER_TOKEN * len(sizes) + _MORE_BYTES
+    return max(sizes) <= _TOKEN_ROOM and sum(sizes) <= room - _TOKEN_ROOM
 
 
 def load_core(xllamacpp: Any, options: CoreOptions, listener: PrivateListener, first_token: int) -> Any:

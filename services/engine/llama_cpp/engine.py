@@ -32,7 +32,7 @@ from services.engine.llama_cpp.completion import (
     nothing_generated,
     token_ranges,
 )
-from services.engine.llama_cpp.core import import_xllamacpp, load_core
+from services.engine.llama_cpp.core import can_have_grammars, import_xllamacpp, load_core
 from services.engine.llama_cpp.core_tokenizer import core_tokenizer
 from services.engine.llama_cpp.grammar_follower import GrammarFollower
 from services.engine.llama_cpp.inbox import Inbox
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from services.engine.llama_cpp.core import CoreOptions
     from services.engine.model.gguf_file import GgufModel
+    from services.engine.model.tokenizer import Tokenizer
 
 _PARAMETERS = frozenset(
     {
@@ -108,14 +109,16 @@ class LlamaCppEngine:
         self._options = options
         self._listener = PrivateListener()
         self.tokenizer = tokenizer_from_gguf(gguf) if is_known(gguf) else core_tokenizer(gguf, self._listener)
+        guided = can_have_grammars([_bytes_of(gguf, self.tokenizer, token) for token in range(len(gguf.tokens))])
+        # min_tokens is a grammar of token ids, and llama.cpp's stop at one that shares its bytes with another.
+        has_min_tokens = guided and not self.tokenizer.duplicates
         self.capabilities = Capabilities(
             options.context_length,
             len(gguf.tokens),
-            # min_tokens is a grammar of token ids, and llama.cpp's stop at one that shares its bytes with another.
-            _PARAMETERS - {"min_tokens"} if self.tokenizer.duplicates else _PARAMETERS,
+            _PARAMETERS if has_min_tokens else _PARAMETERS - {"min_tokens"},
             options.parallel,
-            guided=True,
-            scores_prompts=True,
+            guided=guided,
+            scores_prompts=guided,
             # There can be only one grammar.
             exclusions=frozenset({("min_tokens", "response_format")}),
         )
@@ -276,3 +279,8 @@ class LlamaCppEngine:
         end = End(prompt, done.cached_tokens, done.delivered_tokens, timings, done.error, done.grammar_lost)
         deliver_end(handle.sink, end)
         self._slots.release(handle)
+
+
+def _bytes_of(gguf: GgufModel, tokenizer: Tokenizer, token: int) -> int:
+    """The bytes of a token as a grammar has them: a special token's are those of its spelling and a marker."""
+    return len(tokenizer.token_bytes(token)) or 1 + len(gguf.tokens[token].encode())

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from services.engine.llama_cpp.core import CoreOptions, import_xllamacpp, load_core
+from services.engine.llama_cpp.core import CoreOptions, can_have_grammars, import_xllamacpp, load_core
 from services.engine.llama_cpp.listener import PrivateListener
 from services.engine.load_error import EngineLoadError
 
@@ -120,3 +120,19 @@ def test_threads_that_wait_leave_the_cpu_soon_unless_the_operator_says_when(
 def test_what_llama_cpp_rejects_is_a_sentence() -> None:
     with pytest.raises(EngineLoadError, match=r"llama\.cpp cannot load broken: no tensors"):
         load(path="broken")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "fits"),
+    [
+        ([7] * 128_000, True),
+        ([1024], True),
+        ([1025], False),
+        ([1024] * 1039 + [256], True),
+        ([1024] * 1039 + [257], False),
+    ],
+)
+def test_a_vocabulary_has_grammars_where_its_tokens_fit_into_the_buffer_of_llama_cpp(
+    sizes: list[int], fits: bool
+) -> None:
+    assert can_have_grammars(sizes) == fits
