@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -13,6 +14,7 @@ import jinja2
 from jinja2 import nodes
 from jinja2.ext import Extension
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
 
 from services.chat.grammar.tool_syntax import tool_syntax_of
 from services.engine.load_error import EngineLoadError
@@ -108,12 +110,15 @@ def strftime_now(form: str) -> str:
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, with a short way to the members of dicts: `message.role` is most of what templates read."""
+    """Jinja's sandbox, with a short way for what templates do most: `message.role` and `namespace.text`."""
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """What `obj.attribute` is in a template: an attribute of every dict, such as `items`, goes before a member."""
         if type(obj) is dict and attribute in obj and attribute not in _OF_DICTS:
             return obj[attribute]
+        if type(obj) is Namespace and not attribute.startswith("_"):
+            with suppress(AttributeError):
+                return getattr(obj, attribute)
         return super().getattr(obj, attribute)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
 
 from services.chat.grammar.tool_syntax import ToolSyntax
 from services.chat.request.template import ChatTemplate, Sandbox
@@ -103,9 +104,15 @@ def test_a_template_cannot_leave_its_sandbox() -> None:
         template("{{ messages.__class__.__mro__ }}{{ messages.append(1) }}").render(MESSAGES, None)
 
 
-@pytest.mark.parametrize("name", ["text", "items", "keys", "update", "__class__", "__init__", "missing"])
-@pytest.mark.parametrize("value", [{}, {"text": "a", "items": "b", "update": "c", "__class__": "d"}])
-def test_the_short_way_to_the_members_of_a_dict_is_that_of_jinjas_sandbox(name: str, value: dict[str, str]) -> None:
+NAMES = ("text", "items", "keys", "update", "__class__", "__init__", "_Namespace__attrs", "missing")
+MEMBERS = {"text": "a", "items": "b", "update": "c", "__class__": "d", "__init__": "e"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", [{}, MEMBERS, Namespace(), Namespace(MEMBERS)], ids=repr)
+def test_the_short_way_to_the_members_of_dicts_and_namespaces_is_that_of_jinjas_sandbox(
+    name: str, value: dict[str, str] | Namespace
+) -> None:
     def of(environment: ImmutableSandboxedEnvironment) -> tuple[type, str]:
         found = environment.getattr(value, name)
         return type(found), repr(found)
