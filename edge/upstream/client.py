@@ -20,11 +20,11 @@ from chasqui.v1 import (
     usage_service_pb2,
     usage_service_pb2_grpc,
 )
+from edge.upstream.channel import open_channel
 from edge.upstream.interruptible_calls import InterruptibleCalls
 from edge.upstream.relay import Relay
 from edge.upstream.stream_chat import StreamChat
 from edge.upstream.upstream_error import error_of_rpc
-from services.settings import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,15 +38,6 @@ log = logging.getLogger(__name__)
 
 _CHAT_SERVICE: Final = chat_service_pb2.DESCRIPTOR.services_by_name["ChatService"].full_name
 _RECONNECT_SECONDS = 0.2
-_OPTIONS: Final = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.enable_http_proxy", 0),  # http_proxy is for the internet, not for the chat server
-)
 
 
 class Upstream:
@@ -57,7 +48,7 @@ class Upstream:
 
     def __init__(self, address: str, relay_address: str) -> None:
         """Addresses are `unix:PATH` or `HOST:PORT`; without one for the Relay, each call is an RPC."""
-        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        self._channel = open_channel(address)
         self.transport: Transport = Relay(relay_address) if relay_address else StreamChat(self._channel)
         self._models: Any = model_service_pb2_grpc.ModelServiceStub(self._channel)
         self._usage: Any = usage_service_pb2_grpc.UsageServiceStub(self._channel)

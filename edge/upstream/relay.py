@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 
 from chasqui.v1 import relay_service_pb2, relay_service_pb2_grpc
+from edge.upstream.channel import open_channel
 from edge.upstream.relayed_call import RelayedCall
 from edge.upstream.upstream_error import not_connected, unreachable
 from services.errors import InvalidValue
@@ -30,15 +31,6 @@ _RECONNECT_SECONDS: Final = 0.2
 FULL: Final = 256 * 1024
 # The server takes no larger message; one call beyond the first 256 KiB still fits.
 _LARGEST_REQUEST: Final = MAX_MESSAGE_BYTES - 2 * FULL
-_OPTIONS: Final = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.enable_http_proxy", 0),  # http_proxy is for the internet, not for the chat server
-)
 
 
 class Relay:
@@ -47,7 +39,7 @@ class Relay:
     def __init__(self, address: str) -> None:
         """`address` is `unix:PATH` or `HOST:PORT`."""
         self.connected = False
-        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        self._channel = open_channel(address)
         self._stub: Any = relay_service_pb2_grpc.RelayServiceStub(self._channel)
         self._last_id = 0
         self._calls: dict[int, RelayedCall] = {}

@@ -107,8 +107,7 @@ class Traffic:
 
     def _channel(self) -> grpc.aio.Channel:
         """One that finds Envoy soon after a kill: by default it tries again after a second, then later and later."""
-        names = ("initial", "min", "max")
-        soon = [(f"grpc.{name}_reconnect_backoff_ms", 100) for name in names]
+        soon = [(f"grpc.{name}_reconnect_backoff_ms", 100) for name in ("initial", "max")]
         return grpc.aio.insecure_channel(f"127.0.0.1:{self.port}", options=[("grpc.enable_retries", 0), *soon])
 
     def _kinds(self, channel: grpc.aio.Channel, *, leaving: bool) -> Sequence[Callable[[], Awaitable[str]]]:

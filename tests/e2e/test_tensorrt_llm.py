@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LIMIT = 180.0
 # To a server that starts: by default the pause between two attempts grows to two minutes.
-RECONNECT = [(f"grpc.{name}_reconnect_backoff_ms", 100) for name in ("initial", "min", "max")]
+RECONNECT = [(f"grpc.{name}_reconnect_backoff_ms", 100) for name in ("initial", "max")]
 
 
 @asynccontextmanager
