@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from edge.http.body import discard_body, read_json_body
 from edge.http.call_options import CallOptions
 from edge.upstream.upstream_error import not_connected
-from services.errors import ChasquiError, Unavailable
+from services.errors import ChasquiError, DeadlineExceeded, Unavailable
 from services.low_priority import low_priority_threads
 from services.tasks import awaited_task
 
@@ -25,12 +26,20 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-_SECONDS: Final = 5.0  # an accepted key is remembered, and at most so long the chat server is asked
+_SECONDS: Final = 5.0  # an accepted key is remembered
 _MOST_KEYS: Final = 1024
 # About what is decoded and translated in 1 ms.
 _LARGE_BYTES: Final = 32 * 1024
 # Of large bodies, among them the one that is being decoded: about 2 s of work.
 MAX_WAITING_BYTES: Final = 128 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Check:
+    """A question about a key that the chat server is asked, and how many calls wait for its end."""
+
+    task: asyncio.Task[None]
+    waiting: int = 0
 
 
 class Gate:
@@ -43,7 +52,7 @@ class Gate:
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
         self._accepted: OrderedDict[bytes, float] = OrderedDict()  # by a hash of endpoint and key; until when
-        self._checks: dict[bytes, asyncio.Task[None]] = {}  # under way, by the same hash
+        self._checks: dict[bytes, _Check] = {}  # under way, by the same hash
         # One thread: several would take the interpreter from the event loop several times as long.
         self._thread = low_priority_threads(1, "decode", need_gil=True)
         self._waiting_bytes = 0
@@ -82,25 +91,29 @@ class Gate:
         # Many calls of one caller may begin at once; one of them asks for all.
         check = self._checks.get(key)
         if check is None:
-            check = self._checks[key] = awaited_task(self._ask(key, options), "key check")
-            check.add_done_callback(partial(self._forget_check, key))
-        await asyncio.shield(check)
+            check = self._checks[key] = _Check(awaited_task(self._ask(key, options), "key check"))
+        check.waiting += 1
+        try:
+            # As long as the call itself may wait: a busy server is slow, and the connection says when there is none.
+            async with asyncio.timeout(options.remaining):
+                await asyncio.shield(check.task)
+        except TimeoutError:
+            raise DeadlineExceeded("The deadline passed before the key of the call was checked.") from None
+        finally:
+            check.waiting -= 1
+            if not check.waiting:
+                del self._checks[key]
+                check.task.cancel()
 
     async def _ask(self, key: bytes, options: CallOptions) -> None:
         """Remember the key if the chat server accepts it; raises its refusal."""
         # Without the deadline of the call that asks: others wait, too.
         untimed = CallOptions(tuple(pair for pair in options.given if pair[0] != "x-request-timeout"))
         try:
-            async with asyncio.timeout(_SECONDS):
-                await self._upstream.list_models(untimed)
-        except (Unavailable, TimeoutError):  # of the connection: the call itself was not begun
+            await self._upstream.list_models(untimed)
+        except Unavailable:  # of the connection: the call itself was not begun
             raise not_connected() from None
         self._accepted[key] = time.monotonic() + _SECONDS
         self._accepted.move_to_end(key)
         if len(self._accepted) > _MOST_KEYS:
             self._accepted.popitem(last=False)
-
-    def _forget_check(self, key: bytes, check: asyncio.Task[None]) -> None:
-        del self._checks[key]
-        if not check.cancelled():
-            check.exception()  # seen, even if every caller has disconnected meanwhile

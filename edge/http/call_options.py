@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
 # Envoy sets the last one and removes it from callers' requests.
-_FORWARDED: Final = ("authorization", "x-request-timeout", "x-client-address")
+_TIMEOUT: Final = "x-request-timeout"
+_FORWARDED: Final = ("authorization", _TIMEOUT, "x-client-address")
 _READ: Final = frozenset(name.encode() for name in (*_FORWARDED, "x-api-key"))
 # gRPC counts 32 bytes for each entry beyond its text, and adds entries of its own.
 _LONGEST_METADATA: Final = MAX_METADATA_BYTES - 4096
@@ -54,19 +55,19 @@ class CallOptions:
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """For a call that is sent now: the timeout is what is left of it; DeadlineExceeded if nothing is."""
-        return tuple(
-            (name, self._remaining(value) if name == "x-request-timeout" else value) for name, value in self.given
-        )
-
-    def _remaining(self, text: str) -> str:
-        """The timeout less the time since arrival (a slow upload counts); anything but a duration is unchanged."""
-        try:
-            seconds = float(text)
-        except ValueError:
-            return text
-        if not 0 < seconds < math.inf:
-            return text
-        left = seconds - (time.monotonic() - self.arrived)
+        left = self.remaining
+        if left is None:
+            return self.given
         if left <= 0:
             raise DeadlineExceeded("The deadline passed before the request had arrived.")
-        return f"{left:.6f}"
+        return tuple((name, f"{left:.6f}" if name == _TIMEOUT else value) for name, value in self.given)
+
+    @property
+    def remaining(self) -> float | None:
+        """The timeout less the time since arrival (a slow upload counts); None without one, or if it is no duration."""
+        given = next((value for name, value in self.given if name == _TIMEOUT), "")
+        try:
+            seconds = float(given)
+        except ValueError:
+            return None
+        return seconds - (time.monotonic() - self.arrived) if 0 < seconds < math.inf else None

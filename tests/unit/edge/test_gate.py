@@ -15,8 +15,9 @@ from chasqui.v1 import model_service_pb2
 from edge.endpoints.gate import MAX_WAITING_BYTES, Gate
 from edge.http.call_options import CallOptions
 from edge.openai.decode import decode_chat_request
-from services.errors import InvalidApiKey, InvalidValue, Unavailable
+from services.errors import DeadlineExceeded, InvalidApiKey, InvalidValue, Unavailable
 from services.limits import MAX_REQUEST_ITEMS
+from tests.support.virtual_time import VirtualTimeLoop
 
 if TYPE_CHECKING:
     from starlette.types import Message
@@ -34,10 +35,17 @@ class FakeUpstream:
         self.asked = 0
         self.given: dict[str, str] = {}
         self.failure: Exception | None = None
+        self.seconds = 0.0  # until it answers
+        self.given_up = 0  # of the questions
 
     async def list_models(self, options: CallOptions) -> model_service_pb2.ListModelsResponse:
         self.asked += 1
         self.given = dict(options.given)
+        try:
+            await asyncio.sleep(self.seconds)
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
         if self.failure is not None:
             raise self.failure
         if dict(options.given).get("authorization") not in self.accepted:
@@ -106,7 +114,7 @@ async def test_an_accepted_key_is_asked_about_once_in_a_while(monkeypatch: pytes
 async def test_calls_that_begin_at_once_with_one_key_ask_about_it_once(key: str, refused: int) -> None:
     upstream = FakeUpstream("good")
     gate = new_gate(upstream)
-    given = CallOptions((("authorization", key), ("x-request-timeout", "0.000001")))
+    given = CallOptions((("authorization", key), ("x-request-timeout", "1000")))
     bodies = [Body(json.dumps(HELLO).encode()) for _ in range(20)]
     results = await asyncio.gather(
         *(gate.decoded(body.request(), given, decode_chat_request) for body in bodies), return_exceptions=True
@@ -114,6 +122,40 @@ async def test_calls_that_begin_at_once_with_one_key_ask_about_it_once(key: str,
     assert [isinstance(result, InvalidApiKey) for result in results].count(True) == refused
     assert upstream.asked == 1
     assert upstream.given == {"authorization": key}  # the deadline of one call is not that of the others
+
+
+def test_a_busy_chat_server_is_waited_for_as_long_as_each_call_may_last() -> None:
+    upstream = FakeUpstream("good")
+    upstream.seconds = 600.0
+    gate = new_gate(upstream)
+    timeouts = ("10", "5000", "none", "")
+    given = [CallOptions((*options("good").given, ("x-request-timeout", text))) for text in timeouts]
+
+    async def calls() -> list[Any]:
+        calls = (gate.decoded(Body(b"{}").request(), options, json.loads) for options in given)
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        late, *others = runner.run(calls())
+    assert isinstance(late, DeadlineExceeded)
+    assert others == [{}, {}, {}]
+    assert (upstream.asked, upstream.given_up) == (1, 0)
+
+
+def test_a_question_that_nobody_waits_for_any_more_is_given_up_and_asked_again_for_the_next() -> None:
+    upstream = FakeUpstream("good")
+    upstream.seconds = 600.0
+    gate = new_gate(upstream)
+
+    async def calls() -> object:
+        with pytest.raises(DeadlineExceeded):
+            hurried = CallOptions((*options("good").given, ("x-request-timeout", "10")))
+            await gate.decoded(Body(b"{}").request(), hurried, forbidden)
+        return await gate.decoded(Body(b"{}").request(), options("good"), json.loads)
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        assert runner.run(calls()) == {}
+    assert (upstream.asked, upstream.given_up) == (2, 1)
 
 
 async def test_a_caller_who_disconnects_while_its_key_is_checked_takes_the_answer_from_nobody() -> None:
