@@ -97,7 +97,9 @@ class LineStore:
                 update(BATCH_LINES).where(same, _OPEN).values(succeeded=succeeded, result=result, worker=None)
             )
             if written.rowcount and calls:
-                self._insert_call(connection, [replace(call, owner=_owner(connection, call)) for call in calls])
+                self._insert_call(
+                    connection.exec_driver_sql, [replace(call, owner=_owner(connection, call)) for call in calls]
+                )
         return bool(written.rowcount)
 
     def open_lines(self, batch: Batch) -> int:

@@ -6,6 +6,7 @@ import logging
 import os
 import sqlite3
 import time
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
@@ -22,9 +23,10 @@ from services.accounts.keys.key import AccountsError
 from services.settings import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection, Engine
+    from sqlalchemy.engine.interfaces import DBAPICursor
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -40,6 +42,7 @@ _POSTGRESQL: Final = {
     "options": "-c statement_timeout=10000 -c lock_timeout=10000",
 }
 _SQLITE_SECONDS: Final = 10  # for another process to finish its write
+_BEGIN_WRITING: Final = "BEGIN IMMEDIATE"
 _MIGRATION_LOCK: Final = 0x63686173  # an arbitrary number: advisory locks of PostgreSQL are numbers
 
 
@@ -73,6 +76,26 @@ def or_away(method: Callable[Parameters, Result]) -> Callable[Parameters, Result
 def writing(engine: Engine) -> Any:
     """A transaction that writes. SQLite locks the file at once: a lock that is taken later may fail without waiting."""
     return engine.execution_options(writes=True).begin()
+
+
+@contextmanager
+def driver_writing(engine: Engine) -> Iterator[DBAPICursor]:
+    """The same, with the driver's cursor: SQLAlchemy's objects for a transaction take as long as 30 rows of a call."""
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        if engine.dialect.name == "sqlite":
+            cursor.execute(_BEGIN_WRITING)
+        yield cursor
+        connection.commit()
+    except BaseException:
+        try:
+            connection.rollback()
+        except Exception:  # noqa: BLE001 - the first error is raised, and this connection is used no more
+            connection.invalidate()
+        raise
+    finally:
+        connection.close()
 
 
 def _bring_up_to_date(engine: Engine) -> None:
@@ -134,7 +157,7 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    connection.exec_driver_sql(_BEGIN_WRITING if writes else "BEGIN")
 
 
 def _migrate(connection: Connection) -> None:

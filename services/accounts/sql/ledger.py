@@ -6,13 +6,11 @@ import logging
 import threading
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING, Final
-
-from sqlalchemy.exc import DataError, IntegrityError
+from typing import TYPE_CHECKING, Any, Final
 
 from services.accounts.api import LedgerState
 from services.accounts.ledger.open_calls import OpenCalls
-from services.accounts.sql.database import writing
+from services.accounts.sql.database import driver_writing
 from services.accounts.sql.entry_insert import EntryInsert
 
 if TYPE_CHECKING:
@@ -29,8 +27,6 @@ log = logging.getLogger(__name__)
 _BATCH_SECONDS: Final = 0.25
 _RETRY_SECONDS: Final = 1.0
 _BATCH_ROWS: Final = 1000
-# What a database raises for a row that it can never take: a number too large for it, a NUL in a text.
-_WRONG_ROW: Final = (DataError, IntegrityError, OverflowError, ValueError)
 
 
 class Ledger:
@@ -43,10 +39,16 @@ class Ledger:
         self._engine = engine
         self._journal = journal
         self._open_calls = OpenCalls(journal.path.with_name(f"{journal.path.name}-calls"))
+        # These two as they are: a method that calls another one would be a call more for each call.
+        self.begin = self._open_calls.write
+        self.forget = self._open_calls.forget
         self._waiting: deque[LedgerEntry] = deque(self._open_calls.left)
         self._away = False
         self._closing = threading.Event()
         self._insert = EntryInsert(engine.dialect)
+        driver: Any = engine.dialect.loaded_dbapi
+        # What it raises for a row that it can never take: a number too large for it, a NUL in a text.
+        self._wrong_row = driver.DataError, driver.IntegrityError, OverflowError, ValueError
         # What a server that died has left is in the database before the first call asks what was spent.
         self._turn()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
@@ -55,14 +57,6 @@ class Ledger:
     def state(self) -> LedgerState:
         """How far the ledger is."""
         return LedgerState(self._written, len(self._waiting), self._journal.rows, self._dropped)
-
-    def begin(self, entry: LedgerEntry) -> None:
-        """Note the row that a call shall have if this server dies before the call has ended."""
-        self._open_calls.write(entry)
-
-    def forget(self, call_id: str) -> None:
-        """A call that has begun shall have no row."""
-        self._open_calls.forget(call_id)
 
     def record(self, entry: LedgerEntry) -> None:
         """Write an entry, soon; never waits."""
@@ -103,9 +97,9 @@ class Ledger:
 
     def _write(self, entries: Sequence[LedgerEntry]) -> None:
         try:
-            with writing(self._engine) as connection:
-                self._insert(connection, entries)
-        except _WRONG_ROW as error:
+            with driver_writing(self._engine) as cursor:
+                self._insert(cursor.execute, entries)
+        except self._wrong_row as error:
             # One by one, so that one row keeps no other out.
             if len(entries) == 1:
                 self._drop(entries, str(error))

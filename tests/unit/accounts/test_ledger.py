@@ -58,18 +58,18 @@ def eventually(condition: object) -> bool:
 
 
 class Outage:
-    """Makes every transaction of a database fail until it is over."""
+    """Makes every connection to a database fail until it is over."""
 
     def __init__(self, database: Engine, error: Exception | None = None) -> None:
         self._database = database
-        self._error = error or OperationalError("BEGIN", {}, Exception("the server closed the connection"))
-        event.listen(database, "begin", self._fail)
+        self._error = error or OperationalError("", {}, Exception("the server closed the connection"))
+        event.listen(database, "checkout", self._fail)
 
-    def _fail(self, _: object) -> None:
+    def _fail(self, *_: object) -> None:
         raise self._error
 
     def end(self) -> None:
-        event.remove(self._database, "begin", self._fail)
+        event.remove(self._database, "checkout", self._fail)
 
 
 def test_an_entry_is_in_the_database_soon_as_it_was_given(ledger: Ledger, database: Engine) -> None:
@@ -91,7 +91,7 @@ def test_of_many_rows_that_are_inserted_at_once_each_call_has_the_one_that_count
     lost = [an_entry(one.call_id, outcome=LOST, completion_tokens=0) for one in own]
     given = [entry for pair in zip(lost, own, strict=True) for entry in pair]
     with writing(database) as connection:
-        EntryInsert(database.dialect)(connection, [*given, *lost, *own[:7], *given])
+        EntryInsert(database.dialect)(connection.exec_driver_sql, [*given, *lost, *own[:7], *given])
     assert rows(database) == own
 
 
