@@ -418,6 +418,13 @@ BOUNDS: Final = (
         "unit/accounts/test_tokens.py::test_a_token_that_is_not_valid_is_refused_with_the_reason",
     ),
     Bound(
+        "verified keys that a server remembers, each with an endpoint",
+        "services.chat.transport.known_callers:MOST_CALLERS",
+        "",
+        "verified again",
+        "unit/chat/test_authentication.py::test_the_memory_of_verified_keys_is_bounded",
+    ),
+    Bound(
         "valid scoped tokens that a server remembers",
         "services.accounts.keys.token_signature:MOST_REMEMBERED",
         "",

@@ -43,6 +43,15 @@ class SqlAccounts:
         self._changes = Changes(self._engine, (self._prices.read, self._keys.read))
         self.ledger = Ledger(self._engine, Journal(journal))
 
+    @property
+    def keys_version(self) -> int:
+        """Is another one as soon as keys have changed: what was found before may not be true any more."""
+        return self._keys.version
+
+    def lasts(self, secret: str) -> bool:
+        """Whether a secret is that of a key, and neither of them has an end, unless keys change."""
+        return self._keys.lasts(secret)
+
     def key(self, secret: str) -> Key | None:
         """The key of a secret, None if there is none; InvalidApiKey if it has expired or is revoked."""
         return self._keys.find(secret)

@@ -37,6 +37,7 @@ class KeyRing:
     """Finds the key of a secret, of those that were read last."""
 
     def __init__(self, engine: Engine) -> None:
+        self.version = 0  # of the keys: how often they were read
         self._engine = engine
         self._no_hash = secrets.token_bytes(32)  # stands for an unknown key; random, so that nobody can sign with it
         self._by_prefix: Mapping[str, _Secret] = {}
@@ -51,11 +52,14 @@ class KeyRing:
         known = self._by_hash.get(hash_of(secret))
         if known is None:
             return None
-        if known.lasts:
-            return known.key
         if is_past(known.expires_at):
             raise InvalidApiKey("The API key has expired.")
         return _valid(known.key)
+
+    def lasts(self, secret: str) -> bool:
+        """Whether a secret is that of a key, and neither of them has an end, unless keys change."""
+        known = self._by_hash.get(hash_of(secret))
+        return known is not None and known.lasts
 
     def token(self, text: str) -> tuple[Key, ScopedToken]:
         """A token and the key that signed it; InvalidApiKey if either is not valid, PermissionDenied for such a key.
@@ -98,6 +102,7 @@ class KeyRing:
         found = {row["prefix"]: _secret(row["hash"], row["expires_at"], keys[row["key"]]) for row in rows}
         self._by_prefix, self._by_hash = found, {secret.hash: secret for secret in found.values()}
         self._keys = keys
+        self.version += 1  # at last: whoever sees it finds these keys
 
 
 def _secret(hash_: bytes, expires_at: datetime | None, key: Key) -> _Secret:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from services.accounts.keys.caller import Caller
 from services.accounts.keys.secret import hash_of, unknown_key
 from services.chat.transport.key_file import KeyFile
+from services.chat.transport.known_callers import KnownCallers
 from services.errors import InvalidApiKey
 from services.settings import SettingsError
 
@@ -36,6 +37,7 @@ class Authentication:
             raise SettingsError(f"{setting} is {api_keys!r}, but has no key in it; unset it to do without.")
         self._hashes: Sequence[bytes] = [hash_of(key) for key in keys]
         self._accounts = accounts
+        self._known = None if accounts is None else KnownCallers(accounts)
         self.required = bool(api_keys) or accounts is not None
 
     def caller(self, metadata: Mapping[str, str], endpoint: str = "") -> Caller:
@@ -48,17 +50,23 @@ class Authentication:
         if not self.required:
             # An `authorization` that is not checked does not identify a caller.
             return Caller(f"address:{_network(metadata.get('x-client-address', ''))}", endpoint=endpoint)
-        secret = _secret(metadata.get("authorization"))
+        authorization = metadata.get("authorization", "")
+        known = None if self._known is None else self._known.find(authorization, endpoint)
+        if known is not None:
+            return known
+        secret = _secret(authorization)
         if not secret:
             raise InvalidApiKey("There is no API key: send the header 'Authorization: Bearer KEY'.")
         key, token = self._stored(secret)
         caller = Caller(key.name if key else _account(hash_of(secret)), key, endpoint, token=token)
         caller.check_endpoint(endpoint)
+        if self._known is not None and key is not None and token is None:
+            self._known.add(secret, authorization, endpoint, caller)
         return caller
 
     def secret(self, metadata: Mapping[str, str]) -> str:
         """The key in the metadata of a call that `caller` has let in."""
-        return _secret(metadata.get("authorization"))
+        return _secret(metadata.get("authorization", ""))
 
     def relayed(self, metadata: Mapping[str, str]) -> Caller:
         """Who makes a call over the Relay, whose other end is trusted: it may call for an account, `x-account`.
@@ -108,9 +116,9 @@ def _account(digest: bytes) -> str:
     return f"{_LISTED}{digest.hex()[:16]}"
 
 
-def _secret(authorization: str | None) -> str:
+def _secret(authorization: str) -> str:
     """The key of `Bearer KEY`; empty if it is anything else."""
-    scheme, _, key = (authorization or "").partition(" ")
+    scheme, _, key = authorization.partition(" ")
     return key.strip() if scheme.lower() == "bearer" else ""
 
 

@@ -19,10 +19,12 @@ from services.accounts.keys.scoped_token import ScopedToken
 from services.accounts.keys.secret import new_secret
 from services.chat.transport.authentication import Authentication
 from services.chat.transport.interceptors import AuthenticationInterceptor
+from services.chat.transport.known_callers import MOST_CALLERS
 from services.errors import InvalidApiKey, PermissionDenied
 from services.settings import SettingsError
 from tests.support.wording import is_one_sentence
 
+KEY = new_secret()
 # Later than any clock, so that every write of a test changes a file's time.
 _times = count(2_000_000_000)
 
@@ -232,31 +234,79 @@ def test_without_keys_a_caller_is_its_address_or_network_whatever_key_it_shows(
 class FakeAccounts:
     """Has one key, `chasqui_...`, and takes every text that begins with `jwt:` or `eyJ` as a token of it."""
 
-    def __init__(self) -> None:
-        self.stored = Key("ana", "", datetime.now(UTC))
+    def __init__(self, stored: Key | None = None) -> None:
+        self.stored: Key | None = stored or Key("ana", "", datetime.now(UTC))
         self.scope = ScopedToken("t", datetime.now(UTC) + timedelta(hours=1))
+        self.keys_version = 1
+        self.asked = 0  # for keys
 
     def key(self, secret: str) -> Key | None:
+        self.asked += 1
         return self.stored if secret == KEY else None
+
+    def lasts(self, secret: str) -> bool:
+        return secret == KEY and self.stored is not None and self.stored.expires_at is None
 
     def is_token(self, text: str) -> bool:
         return text.startswith(("jwt:", "eyJ"))
 
     def token(self, text: str) -> tuple[Key, ScopedToken]:
-        if "forged" in text:
+        if self.stored is None or "forged" in text:
             raise InvalidApiKey("Incorrect token provided.")
         return self.stored, self.scope
 
 
-KEY = new_secret()
 SERVICES = [
     import_module(f"chasqui.v1.{path.stem}").DESCRIPTOR
     for path in sorted(Path(chasqui.v1.__path__[0]).glob("*_service_pb2.py"))
 ]
 
 
-def authentication(api_keys: str = "") -> Authentication:
-    return Authentication(api_keys, FakeAccounts())  # type: ignore[arg-type]
+def authentication(api_keys: str = "", accounts: FakeAccounts | None = None) -> Authentication:
+    return Authentication(api_keys, accounts or FakeAccounts())  # type: ignore[arg-type]
+
+
+def test_a_key_is_verified_once_until_keys_change() -> None:
+    accounts = FakeAccounts()
+    checked = authentication(accounts=accounts)
+    assert len({checked.caller(shown(f"Bearer {KEY}")).account for _ in range(3)}) == accounts.asked == 1
+    accounts.stored = None
+    accounts.keys_version += 1
+    assert not _lets_in(checked, KEY)
+    accounts.stored = Key("bob", "", datetime.now(UTC))
+    accounts.keys_version += 1
+    assert checked.caller(shown(f"Bearer {KEY}")).account == "bob"
+
+
+def test_a_verified_key_opens_neither_for_another_text_nor_for_another_endpoint() -> None:
+    checked = authentication(accounts=FakeAccounts(Key("ana", "", datetime.now(UTC), endpoints=("tokenize",))))
+    metadata = shown(f"Bearer {KEY}") | {"x-endpoint": "tokenize"}
+    checked.caller(metadata)
+    for other in (KEY[:-1], KEY + "x", KEY.swapcase(), ""):
+        with pytest.raises(InvalidApiKey):
+            checked.caller(metadata | {"authorization": f"Bearer {other}"})
+    with pytest.raises(PermissionDenied):
+        checked.caller(metadata | {"x-endpoint": "messages"})
+
+
+@pytest.mark.parametrize("credential", [KEY, "jwt:a.b.c"], ids=["key", "token"])
+def test_what_may_end_by_itself_is_verified_every_time(credential: str) -> None:
+    accounts = FakeAccounts(Key("ana", "", datetime.now(UTC), expires_at=datetime.now(UTC) + timedelta(hours=1)))
+    checked = authentication(accounts=accounts)
+    for _ in range(2):
+        checked.caller(shown(f"Bearer {credential}"))
+    assert accounts.asked == 2
+
+
+def test_the_memory_of_verified_keys_is_bounded() -> None:
+    checked = authentication()
+    known = checked._known
+    assert known is not None
+    checked.caller(shown(f"Bearer {KEY}{' ' * 1000}"))
+    assert len(known._callers) == 0
+    for number in range(2 * MOST_CALLERS + 1):
+        checked.caller(shown(f"Bearer {KEY}") | {"x-endpoint": f"files/{number}"})
+        assert 0 < len(known._callers) <= MOST_CALLERS
 
 
 def test_a_token_is_its_key_s_and_narrower() -> None:
