@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
+
+_REQUESTS: Final = ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests")
+_TOKENS: Final = ("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens")
 
 
 class RateLimit(Protocol):
@@ -24,9 +27,10 @@ class RateLimit(Protocol):
 def rate_limit_headers(requests: RateLimit | None, tokens: RateLimit | None) -> dict[str, str]:
     """Three headers for each limit that there is."""
     headers = {}
-    for name, gauge in (("requests", requests), ("tokens", tokens)):
+    for names, gauge in ((_REQUESTS, requests), (_TOKENS, tokens)):
         if gauge is not None:
-            headers[f"x-ratelimit-limit-{name}"] = str(gauge.limit)
-            headers[f"x-ratelimit-remaining-{name}"] = str(gauge.remaining)
-            headers[f"x-ratelimit-reset-{name}"] = f"{gauge.reset_seconds:.2f}s"
+            limit, remaining, reset = names
+            headers[limit] = str(gauge.limit)
+            headers[remaining] = str(gauge.remaining)
+            headers[reset] = f"{gauge.reset_seconds:.2f}s"
     return headers

@@ -23,8 +23,9 @@ MOST_CALLS: Final = 65_536
 """Calls in the file; others are in the ledger as long as the server lives to write them."""
 _END: Final = b"\n"
 _FREE: Final = _END[0]  # the first byte of a slot without a row
+_ROW: Final = b"["[0]  # the first byte of a row
 _GROWTH: Final = 1024  # slots
-_encode: Final = msgspec.json.Encoder().encode
+_encode_into: Final = msgspec.json.Encoder().encode_into
 
 
 class OpenCalls:
@@ -46,6 +47,7 @@ class OpenCalls:
             self._full = False
             # What a server that died has left: the rows of calls that had ended, and LOST ones for the others.
             self.left = self._read()
+            self._line = bytearray()  # the row that is written: a new object for each takes longer than its encoding
             self._size = max(self._used, _GROWTH)  # slots of the file
             self._map = self._mapped()
         except OSError as error:
@@ -53,20 +55,24 @@ class OpenCalls:
 
     def write(self, entry: LedgerEntry) -> None:
         """Keep the row that the call has now, in place of an earlier one."""
-        data = _encode(entry)
-        length = len(data)
+        line = self._line
+        _encode_into(entry, line)
+        line += _END
+        length = len(line)
         slot = self._slots.get(entry.call_id)
         if slot is None:
-            slot = self._slot() if length < SLOT_BYTES else None
+            if length > SLOT_BYTES:
+                return
+            slot = self._free.pop() if self._free else self._new_slot()
             if slot is None:
                 return
             self._slots[entry.call_id] = slot
         # The first byte last: whenever the process is killed, a slot is free or whole, and never a mix of two rows.
         start = slot * SLOT_BYTES
-        self._map[start] = _FREE
-        if length < SLOT_BYTES:
-            self._map[start + 1 : start + length + 1] = data[1:] + _END
-            self._map[start] = data[0]
+        self._map[start] = line[0] = _FREE
+        if length <= SLOT_BYTES:
+            self._map[start : start + length] = line
+            self._map[start] = _ROW
 
     def forget(self, call_id: str) -> None:
         """The row is in the database or in the journal, or there shall be none. May be called in another thread."""
@@ -82,10 +88,8 @@ class OpenCalls:
         self._map.close()
         os.close(self._fd)
 
-    def _slot(self) -> int | None:
-        """A free slot."""
-        if self._free:
-            return self._free.pop()
+    def _new_slot(self) -> int | None:
+        """One that was never used; None if the file cannot grow."""
         if self._used == self._size and not self._grown():
             return None
         self._used += 1

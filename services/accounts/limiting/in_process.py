@@ -53,11 +53,10 @@ class InProcess:
         if step != self._step:
             self._step = step
             self._day, self._month = self._periods.of(self._now())
-        counted, tokens = [], []
+        counted = []
         for subject in subjects:
             if subject.budget is not None:
                 self._spending.check(subject, amounts)
-                tokens.append(subject)
                 continue
             counts = self._counts.get(subject.name) or self._new(subject.name)
             if counts.step != step:
@@ -70,8 +69,9 @@ class InProcess:
             counted.append(counts)
         for counts in counted:
             counts.take(amounts)
-        for subject in tokens:
-            self._spending.add(subject, amounts)
+        for subject in subjects:
+            if subject.budget is not None:
+                self._spending.add(subject, amounts)
         return Grant(subjects, amounts, step, self._day, self._month)
 
     def standing(self, grant: Grant) -> Standing:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from services.accounts.keys.key import AccountsError
 from services.accounts.keys.limits import LIMIT_NAMES, NO_LIMITS
@@ -157,8 +158,7 @@ class Limiter:
         await self.store.run(with_total, self._token_spent)
 
 
-@dataclass(slots=True)
-class Allowance:
+class Allowance(Struct, gc=False):
     """What one call has taken from the limits: the first grant counts the call, the last one what it uses at most.
 
     There is none without limits, nor of what was asked for while the store was away.

@@ -35,11 +35,13 @@ class Price:
     _prompt: int = field(init=False, repr=False, compare=False)
     _cached_prompt: int = field(init=False, repr=False, compare=False)
     _completion: int = field(init=False, repr=False, compare=False)
+    _highest_prompt: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Compute what every call asks for."""
         for name in ("prompt", "cached_prompt", "completion"):
             object.__setattr__(self, f"_{name}", picodollars_of(getattr(self, name)) // _MILLION)
+        object.__setattr__(self, "_highest_prompt", max(self._prompt, self._cached_prompt))
 
     def times(self, factor: float, name: str) -> Price:
         """The price multiplied by a factor, which the setting `name` has; amounts are rounded to six decimals."""
@@ -57,7 +59,7 @@ class Price:
 
     def highest_cost(self, prompt_tokens: int, completion_tokens: int) -> int:
         """The same, whether or not the cache has the prompt."""
-        return prompt_tokens * max(self._prompt, self._cached_prompt) + completion_tokens * self._completion
+        return prompt_tokens * self._highest_prompt + completion_tokens * self._completion
 
 
 def price_of(text: str) -> Price:

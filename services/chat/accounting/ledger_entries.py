@@ -16,7 +16,7 @@ def entry_of(record: UsageRecord) -> LedgerEntry:
     """The row of a call that was queued."""
     facts = record.facts
     return entry(
-        facts.origin, facts.model, record.outcome, record.usage, record.cost, record.seconds, record.timings.queue
+        facts.origin, facts.model, record.outcome, record.seconds, record.usage, record.cost, record.timings.queue
     )
 
 
@@ -24,13 +24,16 @@ def entry(
     origin: CallOrigin,
     model: ServedModel,
     outcome: str,
-    usage: Usage,
-    cost: int,
     seconds: float,
+    usage: Usage | None = None,
+    cost: int = 0,
     queue_seconds: float = 0.0,
 ) -> LedgerEntry:
-    """The row of any call that was admitted; the cost is in picodollars."""
+    """The row of any call that was admitted, without `usage` one that has used nothing; the cost is in picodollars."""
     key, token = origin.caller.key, origin.caller.token
+    prompt = cached = completion = 0
+    if usage is not None:
+        prompt, cached, completion = usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens
     return LedgerEntry(  # in the order of its fields: their names would take five times as long
         origin.ids.chat_id,
         origin.arrived,
@@ -40,9 +43,9 @@ def entry(
         model.name,
         origin.endpoint,
         outcome,
-        usage.prompt_tokens,
-        usage.cached_tokens,
-        usage.completion_tokens,
+        prompt,
+        cached,
+        completion,
         model.price.version,
         cost,
         seconds,

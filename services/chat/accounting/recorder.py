@@ -6,9 +6,8 @@ import asyncio
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from chasqui.v1 import chat_pb2
 from services.accounts.ledger.entry import LOST
 from services.chat.accounting.call_metrics import CallMetrics
 from services.chat.accounting.call_spans import EndedCall, request_attributes
@@ -24,14 +23,12 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import SpanContext
 
+    from chasqui.v1 import chat_pb2
     from chasqui.v1.chat_service_pb2 import ChatRequest
     from services.accounts.api import Accounts
     from services.chat.accounting.call_facts import CallOrigin, ServedModel
     from services.chat.accounting.usage_record import UsageRecord
     from services.telemetry.spans import Attributes, Spans
-
-
-_NOTHING: Final = chat_pb2.Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +73,7 @@ class CallRecorder:
     def begin(self, origin: CallOrigin, model: ServedModel) -> None:
         """Note in the ledger that a call was admitted: its row, with nothing delivered, if this server dies."""
         if self._ledger is not None:
-            self._ledger.begin(entry(origin, model, LOST, _NOTHING, 0, 0.0))
+            self._ledger.begin(entry(origin, model, LOST, 0.0))
 
     def record_refusal(self, origin: CallOrigin, model: ServedModel, error: BaseException, seconds: float) -> None:
         """Record in the ledger that a call was admitted, but ended with `error` before it was queued."""
@@ -85,14 +82,14 @@ class CallRecorder:
         if isinstance(error, RateLimitExceeded):  # those who send too much do not fill the ledger
             self._ledger.forget(origin.ids.chat_id)
         else:
-            self._ledger.record(entry(origin, model, _outcome(error), _NOTHING, 0, seconds))
+            self._ledger.record(entry(origin, model, _outcome(error), seconds))
 
     def record_lost(self, origin: CallOrigin, model: ServedModel, usage: chat_pb2.Usage) -> None:
         """Record in the ledger a call whose server died; a record of that server's own replaces this one."""
         if self._ledger is not None:
             seconds = (datetime.now(UTC) - origin.arrived).total_seconds()
             cost = model.price.cost(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens)
-            self._ledger.record(entry(origin, model, LOST, usage, cost, seconds))
+            self._ledger.record(entry(origin, model, LOST, seconds, usage, cost))
 
     def record(self, record: UsageRecord, trace: CallTrace) -> None:
         """Record a call; once per call."""

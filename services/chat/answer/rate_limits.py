@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chasqui.v1 import chat_pb2, stream_pb2
-    from services.accounts.limiting.api import Gauge, Standing
+    from chasqui.v1 import stream_pb2
+    from services.accounts.limiting.api import Standing
 
 
 def show_rate_limits(started: stream_pb2.Started, standing: Standing) -> None:
@@ -14,13 +14,10 @@ def show_rate_limits(started: stream_pb2.Started, standing: Standing) -> None:
 
     In place, since protobuf copies every message that is put into another: that takes four times as long.
     """
-    if standing.calls is not None:
-        _set(started.rate_limits.requests, standing.calls)
-    if standing.tokens is not None:
-        _set(started.rate_limits.tokens, standing.tokens)
-
-
-def _set(limit: chat_pb2.RateLimit, gauge: Gauge) -> None:
-    limit.limit = gauge.limit
-    limit.remaining = gauge.remaining
-    limit.reset_seconds = gauge.reset_seconds
+    calls, tokens = standing.calls, standing.tokens
+    if calls is not None:
+        shown = started.rate_limits.requests
+        shown.limit, shown.remaining, shown.reset_seconds = calls.limit, calls.remaining, calls.reset_seconds
+    if tokens is not None:
+        shown = started.rate_limits.tokens
+        shown.limit, shown.remaining, shown.reset_seconds = tokens.limit, tokens.remaining, tokens.reset_seconds
