@@ -14,10 +14,12 @@ from services.accounts.keys.caller import Caller
 from services.accounts.keys.key import AccountsError, Key
 from services.accounts.keys.secret import new_secret
 from services.accounts.sql import changes as changes_thread
+from services.accounts.sql.accounts import SqlAccounts
 from services.accounts.sql.changes import Changes
 from services.accounts.sql.database import open_database
 from services.accounts.sql.key_ring import KeyRing
 from services.accounts.sql.key_store import SqlKeyStore
+from services.chat.transport.authentication import Authentication
 from services.errors import InvalidApiKey, PermissionDenied
 
 
@@ -104,6 +106,33 @@ def test_after_a_rotation_both_secrets_are_valid_for_the_overlap_only(store: Sql
     assert becomes(ring, third, accepted=True)
     assert not accepts(ring, first)
     assert not accepts(ring, second)
+
+
+def test_a_server_takes_the_changes_of_a_key_that_it_has_let_in(place: str, tmp_path: Path) -> None:
+    accounts = SqlAccounts(place, tmp_path / "journal")
+    authentication = Authentication("", accounts)
+    secret = accounts.key_store.create(new_key())
+
+    def priority() -> str | None:
+        """That of the key as the server knows it, None while it lets nobody in with it."""
+        try:
+            key = authentication.caller({"authorization": f"Bearer {secret}"}).key
+        except InvalidApiKey:
+            return None
+        return None if key is None else key.priority
+
+    def comes(wanted: str | None) -> bool:
+        end = time.monotonic() + 60
+        while priority() != wanted and time.monotonic() < end:
+            time.sleep(0.02)
+        return priority() == wanted
+
+    assert comes("normal")
+    accounts.key_store.change("ana", {"priority": "high"})
+    assert comes("high")
+    accounts.key_store.revoke("ana")
+    assert comes(None)
+    accounts.close()
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "-a", "a" * 65, "ñ"])
