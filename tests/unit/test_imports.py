@@ -45,6 +45,7 @@ LAYERS = (
     ("services.chat.transport",),
     ("services.chat.accounts", "services.chat.batches"),
     ("services.chat",),
+    ("edge.http2",),
     ("edge.http",),
     ("edge.upstream",),
     ("edge.api",),
