@@ -5,17 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP2Settings
-from granian.server.embed import Server
 
 from edge.app import build_app
 from edge.endpoints.health import Health
 from edge.endpoints.pages import Pages
 from edge.http.event_stream import KeepAlive
+from edge.http2.server import Server
 from edge.upstream.client import Upstream
 from services.batches.factory import open_batches
 from services.garbage import spare_startup
@@ -33,8 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# One connection of Envoy carries all streams of a worker; granian's default of 200 would queue the others.
-_HTTP2 = HTTP2Settings(max_concurrent_streams=16_384)
 # For clients to read the end of a call that is interrupted, and for connections to close.
 _CLOSE_SECONDS = 2.0
 
@@ -81,7 +75,7 @@ async def serve(settings: Settings) -> None:
     storage = await asyncio.to_thread(open_batches, settings)
     responses = await asyncio.to_thread(open_responses, settings)
     calls = RunningCalls(build_app(upstream, health, keep_alive, spans, pages, storage, responses))
-    server = _server(calls, settings.edge_address)
+    server = Server(calls, settings.edge_address)
     running = {
         "health watch": upstream.watch_health(),
         "transport": upstream.transport.run(),
@@ -114,18 +108,6 @@ async def _until_stopped(stop: asyncio.Event, tasks: list[asyncio.Task[Any]]) ->
             await task
 
 
-def _server(app: ASGIApp, address: str) -> Server:
-    return Server(
-        app,
-        **_listener(address),
-        interface=Interfaces.ASGINL,
-        http=HTTPModes.http2,
-        http2_settings=_HTTP2,
-        websockets=False,
-        log_enabled=False,
-    )
-
-
 async def _drain(health: Health, calls: RunningCalls, upstream: Upstream, settings: Settings) -> None:
     """Become unready, wait for load balancers to notice, and then until running calls have ended, or end them."""
     health.draining = True
@@ -142,20 +124,8 @@ async def _drain(health: Health, calls: RunningCalls, upstream: Upstream, settin
 
 async def _close(server: Server, tasks: list[asyncio.Task[Any]]) -> None:
     """Close the HTTP server, whose task is the last one, and cancel all tasks."""
-    server.stop()  # type: ignore[no-untyped-call]
+    server.stop()
     # It waits for connections, of which one may have a client that reads nothing.
     await asyncio.wait([tasks[-1]], timeout=_CLOSE_SECONDS)
     for task in tasks:
         task.cancel()
-
-
-def _listener(address: str) -> dict[str, Any]:
-    """Arguments for granian that make it listen on `unix:PATH` or `HOST:PORT`."""
-    if address.startswith("unix:"):
-        path = Path(address.removeprefix("unix:"))
-        # A worker that was killed leaves its socket behind, and granian does not replace one.
-        if path.is_socket():
-            path.unlink()
-        return {"uds": path}
-    host, _, port = address.rpartition(":")
-    return {"address": host, "port": int(port)}

@@ -107,7 +107,7 @@ class Generation:
         exchange = current_exchange.get()
         failure: ChasquiError | None = None
         writer = asked.new_writer()
-        stream = EventStream(send, exchange.send, headers, watch.give_up, writer.keep_alive)
+        stream = EventStream(send, exchange.write, exchange.send, headers, watch.give_up, writer.keep_alive)
         try:
             with self._upstream.calls:
                 started = await call.started()

@@ -30,7 +30,7 @@ async def read_json_body(request: Request) -> bytes:
     """The body; HTTPException 415 unless it is JSON and not compressed (Envoy inflates gzip), 413 if it is too large.
 
     Raises starlette's ClientDisconnect if the caller disconnects before the end. A body of the length that was
-    announced is complete: the server reports its end only with the next message, after a turn through its threads.
+    announced is complete: its end may come in a frame of its own.
     """
     content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if content_type != "application/json":

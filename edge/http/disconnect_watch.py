@@ -47,7 +47,7 @@ class DisconnectWatch:
     def end(self) -> None:
         """Only the end of the response is left to be sent.
 
-        A server reports that end as a disconnect, by way of another thread and the loop, if anybody still waits for it.
+        A server reports that end as a disconnect if anybody still waits for one.
         """
         if self._watcher is not None:
             self._watcher.cancel()

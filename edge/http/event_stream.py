@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Bytes of a stream that may wait for a client that does not read them.
 MAX_UNSENT: Final = 1024 * 1024
-# Bytes that are written at once.
+# Bytes of the backlog that are written at once.
 _WRITE: Final = 256 * 1024
 
 _HEADERS: Final = (
@@ -31,14 +31,16 @@ _HEADERS: Final = (
 class EventStream:
     """The body of one response.
 
-    `send` is the application's, with its middleware; `send_body` is the server's own, which takes the events without
-    a detour. `headers` are added to those of every stream. `give_up` is called when the client is gone, or has read
-    nothing for too long. `keep_alive` is sent while there are no events.
+    `send` is the application's, with its middleware. `write` and `send_body` are the server's own, which take events
+    without a detour; `write` does so at once, or not at all where there is no room. `headers` are added to those of
+    every stream. `give_up` is called when the client is gone, or has read nothing for too long. `keep_alive` is sent
+    while there are no events.
     """
 
     def __init__(
         self,
         send: Send,
+        write: Callable[[bytes], bool],
         send_body: Send,
         headers: Mapping[str, str],
         give_up: Callable[[], None],
@@ -47,6 +49,7 @@ class EventStream:
         self.give_up = give_up
         self.stuck_ticks = 0  # of the keep-alive, in a row, during which a write was under way and none completed
         self._send = send
+        self._write = write
         self._send_body = send_body
         self._headers = headers
         self._keep_alive = keep_alive
@@ -71,7 +74,8 @@ class EventStream:
         """
         self._pushed = True
         if self._writer is None:
-            self._start(_body(data))
+            if not self._write(data):
+                self._start(_body(data))
             return
         self._backlog.append((data, counted))
         if counted:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Send
 
     from chasqui.v1.chat_pb2 import Usage
@@ -25,6 +27,7 @@ class Exchange:
     trace_id: str
     span: RequestSpan
     send: Send  # the server's own, without middleware around it
+    write: Callable[[bytes], bool]  # edge.http2's extension of ASGI
     route: str | None = None  # the path pattern that matched
     endpoint: str = ""  # the pattern without its prefix, by which a key may be allowed to use it
     status: int | None = None  # None until it is sent

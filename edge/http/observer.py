@@ -19,6 +19,7 @@ from opentelemetry.semconv.metrics import http_metrics
 from opentelemetry.trace import Status, StatusCode
 
 from edge.http.exchange import CLIENT_CLOSED_REQUEST, Exchange, current_exchange
+from edge.http2.scope import WRITE
 from services.telemetry import outcome
 from services.telemetry.call import request_id_from
 from services.telemetry.histogram import histogram
@@ -80,7 +81,8 @@ class Observer:
         if self._spans.records(span.context):
             span.attributes = _request_attributes(scope, given)
         trace_id = trace.format_trace_id(span.context.trace_id)
-        exchange = Exchange(request_id_from(given.get("x-request-id")), trace_id, span, send)
+        write = scope.get("extensions", {}).get(WRITE, _takes_nothing)
+        exchange = Exchange(request_id_from(given.get("x-request-id")), trace_id, span, send, write)
         current_exchange.set(exchange)
 
         def note(message: Message) -> Awaitable[None]:
@@ -132,6 +134,11 @@ class Observer:
 
     def _observe_open(self, _: CallbackOptions) -> Iterator[Observation]:
         yield Observation(self._open)
+
+
+def _takes_nothing(_: bytes) -> bool:
+    """For a server without that extension."""
+    return False
 
 
 def _labels(method: str, status: int, word: str) -> dict[str, str | int]:

@@ -61,6 +61,6 @@ def configure_logging(settings: Settings, process: str) -> None:
     root.setLevel(settings.log_level.upper())
     # Of a record's fields no line shows these.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    # Libraries report every request and every span export at info.
-    for noisy in ("grpc", "httpx", "huggingface_hub", "opentelemetry", "_granian", "granian"):
+    # Libraries report every request and every span export at info, and hpack every header field, keys too, at debug.
+    for noisy in ("grpc", "httpx", "huggingface_hub", "opentelemetry", "hpack"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))

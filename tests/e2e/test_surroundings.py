@@ -175,7 +175,7 @@ def test_nothing_in_the_current_directory_is_imported_or_executed(tmp_path: Path
     for name in ("services", "edge", "chasqui"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit('imported')")
-    for name in ("grpc.py", "json.py", "logging.py", "granian.py"):
+    for name in ("grpc.py", "json.py", "logging.py", "h2.py"):
         (tmp_path / name).write_text(f"open({str(tmp_path / 'executed')!r}, 'w')\n")
     service = Service(engine="llama-cpp", threads=1)
     service.started = {"cwd": tmp_path}

@@ -12,6 +12,8 @@ from services.errors import SlowReader
 from tests.support.asgi import GatedSend
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Message
 
 COMMENT = b": keep-alive\n\n"
@@ -21,8 +23,13 @@ def never() -> None:
     raise AssertionError("the stream was given up")
 
 
-def stream_to(send: GatedSend) -> EventStream:
-    return EventStream(send, send, {}, never, COMMENT)
+def has_no_room(_: bytes) -> bool:
+    """The server's `write`, in tests of what happens then."""
+    return False
+
+
+def stream_to(send: GatedSend, write: Callable[[bytes], bool] = has_no_room) -> EventStream:
+    return EventStream(send, write, send, {}, never, COMMENT)
 
 
 async def completed() -> None:
@@ -33,7 +40,7 @@ async def completed() -> None:
 
 async def test_a_stream_opens_with_status_200_and_headers_that_forbid_buffering() -> None:
     send, body = GatedSend(), GatedSend()
-    await EventStream(send, body, {"x-ignored-parameters": "zeta"}, never, COMMENT).open()
+    await EventStream(send, has_no_room, body, {"x-ignored-parameters": "zeta"}, never, COMMENT).open()
     (message,) = send.sent
     assert (message["type"], message["status"]) == ("http.response.start", 200)
     assert dict(message["headers"]) == {
@@ -43,6 +50,27 @@ async def test_a_stream_opens_with_status_200_and_headers_that_forbid_buffering(
         b"x-ignored-parameters": b"zeta",
     }
     assert body.sent == []
+
+
+async def test_events_are_written_at_once_while_there_is_room_and_sent_in_order_when_there_is_none() -> None:
+    send = GatedSend()
+    room = [True, True, False, True]
+    written: list[bytes] = []
+
+    def write(data: bytes) -> bool:
+        if room[0]:
+            written.append(data)
+        return room.pop(0)
+
+    stream = stream_to(send, write)
+    send.shut()
+    for data in (b"a", b"b", b"c", b"d"):
+        stream.push(data)
+    assert (written, send.sent, room) == ([b"a", b"b"], [], [True])
+    send.open()
+    await completed()
+    stream.push(b"e")
+    assert (written, send.body()) == ([b"a", b"b", b"e"], b"cd")
 
 
 async def test_events_leave_at_once_and_without_a_task_while_the_client_reads() -> None:
@@ -208,7 +236,7 @@ async def test_a_connection_that_is_gone_gives_the_stream_up(waits: bool) -> Non
         raise OSError("gone")
 
     given_up = asyncio.Event()
-    EventStream(broken, broken, {}, given_up.set, COMMENT).push(b"a")
+    EventStream(broken, has_no_room, broken, {}, given_up.set, COMMENT).push(b"a")
     await given_up.wait()
 
 
@@ -240,7 +268,7 @@ def test_discarding_a_stream_that_was_never_added_has_no_effect() -> None:
 @pytest.mark.parametrize("what", ["an event", "a comment", "the end"])
 async def test_a_client_who_reads_nothing_for_the_reader_timeout_is_given_up(what: str) -> None:
     send, given_up, ticks = GatedSend(), asyncio.Event(), 5
-    stream = EventStream(send, send, {}, given_up.set, COMMENT)
+    stream = EventStream(send, has_no_room, send, {}, given_up.set, COMMENT)
     send.shut()
     end: asyncio.Future[None] | None = None
     if what == "an event":

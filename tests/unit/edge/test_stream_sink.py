@@ -32,7 +32,7 @@ async def unused_send(_: Any) -> None:
 
 
 def new_sink(stream: FakeStream, *, waits: bool) -> StreamSink:
-    exchange = Exchange("id", "0" * 32, cast("RequestSpan", None), unused_send)
+    exchange = Exchange("id", "0" * 32, cast("RequestSpan", None), unused_send, lambda _: False)
     return StreamSink(ChunkWriter(ChunkSequence(n=1)), cast("EventStream", stream), exchange, waits=waits)
 
 

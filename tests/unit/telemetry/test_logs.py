@@ -17,7 +17,7 @@ from services.telemetry.logs import JsonFormatter, TextFormatter, configure_logg
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NOISY = ("grpc", "httpx", "huggingface_hub", "opentelemetry", "_granian", "granian")
+NOISY = ("grpc", "httpx", "huggingface_hub", "opentelemetry", "hpack")
 
 
 class Terminal(io.StringIO):
