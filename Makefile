@@ -11,8 +11,8 @@ export PYTHONDONTWRITEBYTECODE :=
 PYTHON ?= python3
 SOAK_SECONDS ?= 600
 # The tests of a file share services, so they stay in one process and in their order. Long files come first, or one of
-# them would run alone at the end. Many tests wait, so two cores have work for three processes. A process that dies ends
-# the run, with the name of its test: in place of a new one, in which the file begun would never be finished.
+# them would run alone at the end. Many tests wait, so two cores have work for three processes. If one of these dies, the
+# run ends with the name of its test: pytest-xdist would start another process, and then wait for ever.
 SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 VENV := .venv
 BIN := $(VENV)/bin

@@ -138,7 +138,7 @@ class Outbox:
         while self._turns and not self._paused:
             body = self._turns.popleft()
             if body.sent is None or body.sent.done():
-                continue  # dropped, or nobody waits for it any more
+                continue  # it was dropped, or its sender was cancelled
             if body.rest and self._protocol.outbound_flow_control_window <= 0:
                 self._turns.appendleft(body)
                 break

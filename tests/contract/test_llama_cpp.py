@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from services.engine.api import Engine
 
 SETTINGS = Settings(engine="llama-cpp", parallel=2, context_length=1024, threads=1)
+MARKERS = {"<s>": CONTROL, "</s>": CONTROL, "<unk>": UNKNOWN}
 
 
 @pytest.fixture
@@ -96,8 +97,7 @@ async def _score_tokens_of_the_same_bytes(path: Path) -> None:
 @pytest.fixture
 def tiny_model(tmp_path: Path) -> Path:
     """A model with several tokens of the same bytes."""
-    markers = {"<s>": CONTROL, "</s>": CONTROL, "<unk>": UNKNOWN}
-    return write_sentence_piece_llama(tmp_path / "tiny.gguf", ["▁the", "th", "▁th", *"▁the,."], markers)
+    return write_sentence_piece_llama(tmp_path / "tiny.gguf", ["▁the", "th", "▁th", *"▁the,."], MARKERS)
 
 
 def test_tokens_of_the_same_bytes_are_scored_and_take_min_tokens_away(tiny_model: Path) -> None:
@@ -126,8 +126,7 @@ async def _follow_a_grammar_where_it_can(path: Path, size: int) -> None:
 
 @pytest.mark.parametrize("size", [1024, 1025])
 def test_a_vocabulary_that_is_too_large_for_grammars_has_none(tmp_path: Path, size: int) -> None:
-    markers = {"<s>": CONTROL, "</s>": CONTROL, "<unk>": UNKNOWN}
-    path = write_sentence_piece_llama(tmp_path / "tiny.gguf", ["▁the", "x" * size, *"▁the,."], markers)
+    path = write_sentence_piece_llama(tmp_path / "tiny.gguf", ["▁the", "x" * size, *"▁the,."], MARKERS)
     run_in_own_process(_follow_a_grammar_where_it_can, path, size)
 
 

@@ -54,7 +54,7 @@ class FakeTransport(asyncio.Transport):
         return self.closed
 
     def close(self) -> None:
-        """Close, which the protocol is told soon."""
+        """Close; `connection_lost` comes in the next iteration of the loop, as from a real transport."""
         if not self.closed:
             self.closed = self.reading = True
             asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)

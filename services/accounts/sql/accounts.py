@@ -45,11 +45,11 @@ class SqlAccounts:
 
     @property
     def keys_version(self) -> int:
-        """Is another one as soon as keys have changed: what was found before may not be true any more."""
+        """Changes with every change of the keys. What was found at another version may not be true any more."""
         return self._keys.version
 
     def lasts(self, secret: str) -> bool:
-        """Whether a secret is that of a key, and neither of them has an end, unless keys change."""
+        """Whether a secret is that of a key that does not expire, so that it is valid until keys change."""
         return self._keys.lasts(secret)
 
     def key(self, secret: str) -> Key | None:

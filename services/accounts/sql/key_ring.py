@@ -57,7 +57,7 @@ class KeyRing:
         return _valid(known.key)
 
     def lasts(self, secret: str) -> bool:
-        """Whether a secret is that of a key, and neither of them has an end, unless keys change."""
+        """Whether a secret is that of a key that does not expire, so that it is valid until keys change."""
         known = self._by_hash.get(hash_of(secret))
         return known is not None and known.lasts
 
@@ -102,7 +102,7 @@ class KeyRing:
         found = {row["prefix"]: _secret(row["hash"], row["expires_at"], keys[row["key"]]) for row in rows}
         self._by_prefix, self._by_hash = found, {secret.hash: secret for secret in found.values()}
         self._keys = keys
-        self.version += 1  # at last: whoever sees it finds these keys
+        self.version += 1  # last, so that whoever reads the new version finds the new keys
 
 
 def _secret(hash_: bytes, expires_at: datetime | None, key: Key) -> _Secret:

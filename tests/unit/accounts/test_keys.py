@@ -114,7 +114,7 @@ def test_a_server_takes_the_changes_of_a_key_that_it_has_let_in(place: str, tmp_
     secret = accounts.key_store.create(new_key())
 
     def priority() -> str | None:
-        """That of the key as the server knows it, None while it lets nobody in with it."""
+        """The priority of the key that the server finds; None if it refuses the secret."""
         try:
             key = authentication.caller({"authorization": f"Bearer {secret}"}).key
         except InvalidApiKey:

@@ -51,7 +51,7 @@ async def test_a_peer_that_breaks_the_protocol_loses_its_connection_and_no_other
     await peer.settle()
     assert peer.closed == [peer.connection]
     told = any(isinstance(event, h2.events.ConnectionTerminated) for event in peer.events)
-    assert told is not bad.startswith(b"GET")  # whoever speaks HTTP/1.1 understands nothing of it
+    assert told is not bad.startswith(b"GET")  # a client of HTTP/1.1 would not understand a GOAWAY
     assert "broken the protocol" in caplog.text
     assert disconnected == ([] if bad.startswith(b"GET") else ["/"])
     assert other.closed == []
