@@ -6,10 +6,10 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final, cast
 
-from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
+    PingAckReceived,
     RemoteSettingsChanged,
     RequestReceived,
     StreamEnded,
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CONNECTION: Final = 0  # as the number of a stream
+_LARGEST_ID: Final = 2**31 - 1
+_STOP_PING: Final = b"stopping"
 # Bytes that are handled in an iteration of the loop. When reads of up to 256 KiB were handled whole, calls that came at
 # once waited for each other at every step: the first tokens of 256 of them came 1.8 times as late.
 _MOST_AT_ONCE: Final = 16_384
@@ -52,6 +54,7 @@ class Connection(asyncio.Protocol):
         self._streams: dict[int, Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._is_stop_known = False  # to the peer, whose last requests are all here then
         self._received = memoryview(b"")  # the rest of a large read
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -85,12 +88,18 @@ class Connection(asyncio.Protocol):
         self._receive_some()
 
     def stop(self) -> None:
-        """Take no more requests, and close the connection when those that run have ended."""
+        """Have the peer begin no more requests, and close the connection when all have ended.
+
+        Those on their way are served: the peer, which answers the ping behind the GOAWAY, could not tell whether they
+        were begun (RFC 9113, section 6.8).
+        """
+        if self._stopping or self._transport.is_closing():
+            return
         self._stopping = True
         # Not by h2, which would send nothing more.
-        frame = GoAwayFrame(last_stream_id=self._protocol.highest_inbound_stream_id)
-        self._outbox.add(frame.serialize())
-        self._close_if_stopped()
+        self._outbox.add(GoAwayFrame(last_stream_id=_LARGEST_ID).serialize())
+        self._protocol.ping(_STOP_PING)
+        self._outbox.collect()
 
     def abort(self) -> None:
         """Close the connection now."""
@@ -144,6 +153,9 @@ class Connection(asyncio.Protocol):
         elif isinstance(event, RemoteSettingsChanged):
             for stream in self._streams.values():
                 self._outbox.stream_window_opened(stream.body)
+        elif isinstance(event, PingAckReceived):
+            self._is_stop_known = self._stopping
+            self._close_if_stopped()
         elif isinstance(event, ConnectionTerminated):
             self._close()
 
@@ -157,9 +169,6 @@ class Connection(asyncio.Protocol):
         state = self._protocol.streams.get(stream_id)
         if state is None or state.closed:
             return  # it was reset in the same read
-        if self._stopping:
-            self._protocol.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
-            return
         stream = self._streams[stream_id] = Stream(self._protocol, self._outbox, stream_id, headers)
         task = background_task(self._run(stream_id, stream), "HTTP request")
         self._tasks.add(task)
@@ -176,7 +185,7 @@ class Connection(asyncio.Protocol):
             self._close_if_stopped()
 
     def _close_if_stopped(self) -> None:
-        if self._stopping and not self._streams:
+        if self._is_stop_known and not self._streams:
             self._close()
 
     def _close(self) -> None:

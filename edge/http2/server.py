@@ -41,7 +41,7 @@ class Server:
                 connection.abort()
 
     def stop(self) -> None:
-        """Take no more connections and requests."""
+        """Take no more connections, and only requests that are on their way."""
         self._stopping.set()
 
     async def _listen(self) -> asyncio.Server:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import h2.events
 import pytest
-from h2.errors import ErrorCodes
-from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, RstStreamFrame, WindowUpdateFrame
+from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, PingFrame, WindowUpdateFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -121,7 +120,10 @@ async def test_header_fields_beyond_the_limit_end_the_connection() -> None:
     assert peer.transport.closed
 
 
-async def test_a_stop_refuses_new_requests_and_closes_when_those_that_run_have_ended() -> None:
+@pytest.mark.parametrize("knows_first", [True, False])
+async def test_a_stop_serves_requests_on_their_way_and_closes_when_the_peer_knows_of_it_and_all_have_ended(
+    knows_first: bool,
+) -> None:
     go = asyncio.Event()
 
     async def app(_: Scope, __: Receive, send: Send) -> None:
@@ -133,25 +135,45 @@ async def test_a_stop_refuses_new_requests_and_closes_when_those_that_run_have_e
     peer.begin(ends=True)
     await peer.settle()
     peer.connection.stop()
+    peer.connection.stop()
     peer.begin(ends=True)  # on its way when the peer reads of the stop
     peer.connection.data_received(peer.h2.data_to_send())
     await asyncio.sleep(0)
-    frames = frames_of(b"".join(peer.transport.writes))
-    assert [(type(frame), frame.stream_id) for frame in frames] == [(GoAwayFrame, 0), (RstStreamFrame, 3)]
-    assert (frames[0].last_stream_id, frames[1].error_code) == (1, ErrorCodes.REFUSED_STREAM)
-    assert peer.closed == []
+    await asyncio.sleep(0)
+    goaway, ping, headers = frames_of(b"".join(peer.transport.writes))
+    assert isinstance(goaway, GoAwayFrame)
+    assert (goaway.last_stream_id, goaway.error_code) == (2**31 - 1, 0)
+    assert isinstance(ping, PingFrame)
+    assert (type(headers), headers.stream_id) == (HeadersFrame, 3)
     peer.transport.writes.clear()
+    known = PingFrame(0, ping.opaque_data, flags=["ACK"]).serialize()
+    if knows_first:
+        peer.connection.data_received(known)
+        assert peer.closed == []
     go.set()
     for _ in range(5):
         await asyncio.sleep(0)
-    (frame,) = frames_of(b"".join(peer.transport.writes))
-    assert (frame.stream_id, frame.data, "END_STREAM" in frame.flags) == (1, b"whole", True)
+    if not knows_first:
+        assert peer.closed == []
+        peer.connection.data_received(known)
+        await asyncio.sleep(0)
+    answers = frames_of(b"".join(peer.transport.writes))
+    assert [(frame.stream_id, frame.data, "END_STREAM" in frame.flags) for frame in answers] == [
+        (1, b"whole", True),
+        (3, b"whole", True),
+    ]
     assert peer.closed == [peer.connection]
 
 
-async def test_a_stop_of_an_idle_connection_closes_it_at_once() -> None:
+async def test_a_stop_closes_an_idle_connection_once_the_peer_knows_of_it() -> None:
     peer = Peer(echo)
     assert (await peer.answer()).ended
+    peer.h2.ping(b"12345678")
+    peer.connection.data_received(peer.h2.data_to_send())
     peer.connection.stop()
+    await asyncio.sleep(0)
+    assert peer.closed == []
+    ping = frames_of(b"".join(peer.transport.writes))[-1]
+    peer.connection.data_received(PingFrame(0, ping.opaque_data, flags=["ACK"]).serialize())
     await asyncio.sleep(0)
     assert peer.closed == [peer.connection]

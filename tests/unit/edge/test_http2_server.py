@@ -11,6 +11,7 @@ import h2.events
 import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from hyperframe.frame import PingFrame
 
 from edge.http2.server import Server
 from tests.support.http2 import echo, part, start
@@ -96,9 +97,16 @@ async def test_an_address_that_is_taken_is_an_error() -> None:
 async def test_it_ends_when_it_is_stopped_and_takes_no_connection_then(tmp_path: Path) -> None:
     address = f"unix:{tmp_path}/s"
     async with serving(echo, address) as (server, task):
-        reader, writer = await connect(address)  # stays idle
-        await reader.read(1)
+        reader, writer = await connect(address)
+        client = H2Connection(H2Configuration())
+        client.initiate_connection()
+        writer.write(client.data_to_send())
+        received = await reader.read(1)
         server.stop()
+        while b"stopping" not in received:
+            received += await reader.read(65_536)
+        assert not task.done()
+        writer.write(PingFrame(0, b"stopping", flags=["ACK"]).serialize())
         await task
         await reader.read()
         writer.close()
