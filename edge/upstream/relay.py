@@ -75,9 +75,8 @@ class Relay:
                 self.connected = True
                 await self._carry(stream)
                 log.info("the chat server has ended the relay")
-                self._fail_all(not_connected)  # it ends its stream after every call that it has read
             except grpc.aio.AioRpcError as error:
-                if self.connected:
+                if self.connected or self._calls:
                     log.warning("the relay is broken: %s", error.details())
                     self._log_lost()
             finally:
@@ -100,18 +99,17 @@ class Relay:
 
     async def _carry(self, stream: Any) -> None:
         """Send calls and deliver their progress until the stream ends; AioRpcError if it breaks."""
-        tasks = [
-            awaited_task(self._read(stream), "relay reader"),
-            awaited_task(self._write(stream), "relay writer"),
-        ]
+        reader = awaited_task(self._read(stream), "relay reader")
+        writer = awaited_task(self._write(stream), "relay writer")
         try:
-            # The writer never ends by itself: without it new calls would wait for ever.
-            for ended in (await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED))[0]:
-                await ended
+            await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
+            if writer.done():
+                await writer  # may have failed: new calls would wait for ever
+            await reader
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            reader.cancel()
+            writer.cancel()
+            await asyncio.gather(reader, writer, return_exceptions=True)
 
     async def _read(self, stream: Any) -> None:
         calls = self._calls
@@ -127,13 +125,19 @@ class Relay:
                 call = calls.get(progress.call_id)
                 if call is not None:
                     call.deliver(progress)
+            if message.closing:
+                self.connected = False
+                self._wake.set()
 
     async def _write(self, stream: Any) -> None:
-        while True:
+        """Send what has gathered whenever the last message has left; half-close when the server closes."""
+        while self.connected:
             await self._wake.wait()
             self._wake.clear()
             while self._submits or self._cancels or self._lost:
                 await stream.write(self._gather())
+        # A write to a stream that the server has ended would lose what it had sent before.
+        await stream.done_writing()
 
     def _gather(self) -> relay_service_pb2.RelayRequest:
         """One message: all cancels and lost calls, and the new calls that fit."""

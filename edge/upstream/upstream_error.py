@@ -56,6 +56,8 @@ def error_of_status(status: Status) -> ChasquiError:
         # The message is the RPC library's, not the chat server's.
         if code is Code.UNAVAILABLE:
             return unreachable()
+        if code is Code.CANCELLED:  # how it refuses a call that comes when the server has stopped
+            return not_connected()
         log.error("the chat server answered %s: %s", code.name, status.message)
         return ChasquiError("The chat server failed; the operator's log says why.")
     retry_after = retry.retry_delay.ToTimedelta().total_seconds() or None

@@ -10,6 +10,7 @@ import pytest
 
 from chasqui.v1 import chat_service_pb2, chat_service_pb2_grpc
 from tests.support.callers import BODY, CHAT, Load, chat_request
+from tests.support.chat_server import running_chat_server
 from tests.support.http import open_stream, post, read_error, read_until
 from tests.support.replicas import Replicas, wait_until
 
@@ -18,21 +19,17 @@ REFUSED: dict[str, Any] = {"drain_delay": 0, "grace_period": 20}
 
 async def roll(replicas: Replicas, load: Load) -> None:
     """The procedure: stop one, start it again, wait until it gets calls, take the next."""
+    await asyncio.to_thread(wait_until, lambda: all(replicas.answered(index) for index in range(2)))
     for index in range(2):
-        assert settled(replicas, index), "no call has reached the replica that is to be restarted"
         assert await asyncio.to_thread(replicas.stop, index) == [0, 0]
         await come(replicas, index)
 
 
 async def come(replicas: Replicas, index: int) -> None:
-    """Start a replica, and wait until it has answered a call since."""
-    before = settled(replicas, index)
+    """Start a replica, and wait until it has answered a call since, and gets them over gRPC, too."""
+    before = replicas.answered(index)
     replicas.start(index)
-    await asyncio.to_thread(wait_until, lambda: settled(replicas, index) > before)
-
-
-def settled(replicas: Replicas, index: int) -> int:
-    return replicas.output(f"server-{index}").count("chat call ended")
+    await asyncio.to_thread(wait_until, lambda: replicas.answered(index) > before and replicas.serving() == 2)
 
 
 async def test_no_call_fails_while_two_replicas_are_restarted_one_after_the_other() -> None:
@@ -42,12 +39,29 @@ async def test_no_call_fails_while_two_replicas_are_restarted_one_after_the_othe
     assert load.failures == []
 
 
-async def test_a_replica_that_refuses_at_once_because_it_drains_costs_no_call_either() -> None:
+@pytest.mark.parametrize("rate", [60, 0], ids=["slow", "fast"])  # fast ones are always on their way
+async def test_a_replica_that_refuses_at_once_because_it_drains_costs_no_call_either(rate: int) -> None:
     # Without a delay Envoy learns of it from the refusals, which it takes to the other replica.
-    with Replicas(2, simulated_rate=60, parallel=64, **REFUSED) as replicas:
+    with Replicas(2, simulated_rate=rate, parallel=64, **REFUSED) as replicas:
         async with Load(replicas) as load:
             await roll(replicas, load)
     assert load.failures == []
+
+
+async def test_a_call_that_grpc_refuses_because_its_server_has_stopped_goes_to_the_other_replica() -> None:
+    with Replicas(2, simulated_rate=0) as replicas:
+        assert await asyncio.to_thread(replicas.stop, 1) == [0, 0]
+        async with (
+            running_chat_server(replicas.private, "server-1.sock") as stopped,
+            grpc.aio.insecure_channel(replicas.target, options=[("grpc.enable_retries", 0)]) as channel,
+        ):
+            # As its library answers then.
+            stopped.chat.batches, stopped.chat.failure = [], grpc.StatusCode.CANCELLED
+            stub: Any = chat_service_pb2_grpc.ChatServiceStub(channel)
+            while not stopped.chat.calls:
+                stream = stub.StreamChat(chat_service_pb2.StreamChatRequest(chat=chat_request()))
+                *_, last = [event async for message in stream for event in message.events]
+                assert last.HasField("completed")
 
 
 def test_without_another_replica_a_refusal_is_the_caller_s_and_names_no_internal_header() -> None:

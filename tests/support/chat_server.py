@@ -120,26 +120,27 @@ class FakeRelayService(relay_service_pb2_grpc.RelayServiceServicer):
         self.cancels: list[int] = []
         self.sizes: list[int] = []  # of the messages that came, in bytes
         self.lost: list[relay_service_pb2.LostCall] = []
+        self.half_closed = asyncio.Event()
+        self.released = asyncio.Event()  # then calls that hang complete
         self._writing = asyncio.Lock()
-        self._reader: asyncio.Task[None] | None = None
 
     async def Relay(self, _: object, context: Context) -> None:  # type: ignore[override]  # noqa: N802 - the contract's name, and grpc.aio takes coroutines that read and write
         """Carry the calls of one edge."""
+        self._context = context
         await context.send_initial_metadata(())
         calls: dict[int, asyncio.Task[None]] = {}
-        self._reader = asyncio.create_task(self._read(context, calls))
         try:
-            await asyncio.wait([self._reader])
+            await self._read(context, calls)
+            self.half_closed.set()
+            await asyncio.gather(*calls.values())
         finally:
-            self._reader.cancel()
             for task in calls.values():
                 task.cancel()
-            await asyncio.gather(self._reader, *calls.values(), return_exceptions=True)
+            await asyncio.gather(*calls.values(), return_exceptions=True)
 
-    def end(self) -> None:
-        """End the stream in order, as if what was read of it had not been."""
-        if self._reader is not None:
-            self._reader.cancel()
+    async def close(self) -> None:
+        """Have the edge half-close the stream, which then ends after the last call."""
+        await self._write(self._context, relay_service_pb2.RelayResponse(closing=True))
 
     async def _read(self, context: Context, calls: dict[int, asyncio.Task[None]]) -> None:
         while (message := await context.read()) is not grpc.aio.EOF:
@@ -163,7 +164,10 @@ class FakeRelayService(relay_service_pb2_grpc.RelayServiceServicer):
             elif chat.failure is not None:
                 await context.abort(chat.failure, "words that are not for callers")
             elif chat.hangs:
-                await asyncio.Event().wait()
+                await self.released.wait()
+                await self._send(
+                    context, relay_service_pb2.CallProgress(call_id=submit.call_id, events=[events.completed()])
+                )
             elif not submit.streamed:
                 answer = events.events_of(chat.response)
                 await self._send(context, relay_service_pb2.CallProgress(call_id=submit.call_id, events=answer))
@@ -290,13 +294,13 @@ class FakeAccountService(account_service_pb2_grpc.AccountServiceServicer):
 
 
 class FakeChatServer:
-    """The server with its services, the Relay beside the public ones.
+    """The server with its services, the Relay beside the public ones, on a unix socket.
 
     `address` is as in the settings; the chat service is healthy at first.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self.address = f"unix:{directory / 'chat.sock'}"
+    def __init__(self, socket: Path) -> None:
+        self.address = f"unix:{socket}"
         self.chat = FakeChatService()
         self.models = FakeModelService()
         self.relay = FakeRelayService(self.chat)
@@ -325,9 +329,9 @@ class FakeChatServer:
 
 
 @asynccontextmanager
-async def running_chat_server(directory: Path) -> AsyncIterator[FakeChatServer]:
+async def running_chat_server(directory: Path, name: str = "chat.sock") -> AsyncIterator[FakeChatServer]:
     """A server that listens on a socket in `directory` until the block ends."""
-    server = FakeChatServer(directory)
+    server = FakeChatServer(directory / name)
     await server.start()
     try:
         yield server

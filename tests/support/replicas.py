@@ -106,6 +106,11 @@ class Replicas:
         well = [line.split("::")[0] for line in lines if line.endswith("::health_flags::healthy")]
         return min(well.count("edge"), well.count("chat_server"))
 
+    def answered(self, index: int) -> int:
+        """How many answers to REST calls a replica has given: what its chat server sent, and its edge."""
+        lines = self.output(f"edge-{index}").splitlines()
+        return sum('"request answered"' in line and '"status":200' in line for line in lines)
+
     def running(self, index: int) -> int:
         """How many calls a replica's engine runs; needs `server_metrics`."""
         return int(metric(self._metrics[index], "chasqui_calls_running"))

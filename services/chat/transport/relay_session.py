@@ -63,27 +63,22 @@ class RelaySession:
         self._ready: list[RelayedOutbox] = []
         self._wake = asyncio.Event()
         self._over = False  # nothing is read any more, and the last call has ended
-        self._reader: asyncio.Task[None] | None = None
-        self._closed = False  # nothing more is to be read
+        self._closing = False  # and the worker has not been told yet
 
     async def run(self) -> None:
         """Serve until the stream half-closes or breaks; an ExceptionGroup says why it cannot go on."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._write())
-            self._reader = tasks.create_task(self._read(tasks))
-            if self._closed:
-                self._reader.cancel()
-            await asyncio.wait([self._reader])
+            await self._read(tasks)
             while self._calls:
                 await asyncio.wait(self._calls.values())
             self._over = True
             self._wake.set()
 
     def close(self) -> None:
-        """Read no more, and end when the last call has; may come before `run`."""
-        self._closed = True
-        if self._reader is not None:
-            self._reader.cancel()
+        """Have the worker half-close its stream, which then ends after the last call; may come before `run`."""
+        self._closing = True
+        self._wake.set()
 
     def _on_ready(self, outbox: RelayedOutbox) -> None:
         """An outbox has something to send."""
@@ -153,6 +148,9 @@ class RelaySession:
             while self._ready:
                 async with asyncio.timeout(self._reader_timeout):
                     await self._context.write(self._gather())
+            if self._closing:
+                self._closing = False
+                await self._context.write(relay_service_pb2.RelayResponse(closing=True))
 
     def _gather(self) -> relay_service_pb2.RelayResponse:
         """One message, of everything that is ready or as much as fills it."""

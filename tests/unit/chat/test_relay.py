@@ -41,6 +41,7 @@ class Worker:
         self.kinds: dict[int, list[str]] = {}  # kinds of events by call, in their order
         self.events: dict[int, list[stream_pb2.StreamEvent]] = {}
         self.ends: dict[int, list[Any]] = {}  # Completed events and errors by call
+        self.closing = False  # the server has said so
         self._last_id = 0
 
     async def submit(self, count: int = 1, **fields: Any) -> list[int]:
@@ -68,6 +69,7 @@ class Worker:
             self._text(call_id, index, content)
         for progress in message.calls:
             self._progress(progress)
+        self.closing |= message.closing
         return True
 
     async def read_until_ended(self, ids: list[int]) -> None:
@@ -291,17 +293,24 @@ async def test_a_worker_that_half_closes_gets_the_answers_that_it_waits_for(rig:
     assert sorted(worker.ends) == calls
 
 
-async def test_a_server_that_stops_finishes_the_calls_and_then_ends_the_stream(tmp_path: Path) -> None:
+async def test_a_server_that_stops_finishes_the_calls_refuses_those_on_their_way_and_ends_the_stream(
+    tmp_path: Path,
+) -> None:
     async with serving(tmp_path, simulated_rate=100.0) as rig, rig.worker() as worker:
         calls = await worker.submit(5)
         while worker.kinds.keys() != set(calls):
             assert await worker.read()
         stopping = asyncio.create_task(rig.server.stop())
+        while not worker.closing:
+            assert await worker.read()
+        assert [worker.ends[call][0].usage.completion_tokens for call in calls] == [40] * 5
+        (late,) = await worker.submit()
+        await worker.stream.done_writing()
         while await worker.read():
             pass
         await stopping
         assert await worker.stream.code() is grpc.StatusCode.OK
-    assert [worker.ends[call][0].usage.completion_tokens for call in calls] == [40] * 5
+    assert [(error.reason, error.not_admitted) for error in worker.ends[late]] == [("DRAINING", True)]
 
 
 async def test_a_worker_that_reads_nothing_is_cut_off_and_not_as_if_its_calls_had_ended(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import pytest
 
 from chasqui.v1 import chat_service_pb2, relay_service_pb2, stream_pb2
 from services.chat.transport.authentication import Authentication
@@ -53,14 +54,12 @@ class ScriptedStream:
 
     requests: list[relay_service_pb2.RelayRequest]
     written: list[relay_service_pb2.RelayResponse] = field(default_factory=list)
-    stays_open: bool = False
+    is_open: bool = False
 
     async def read(self) -> Any:
-        if self.requests:
-            return self.requests.pop(0)
-        if self.stays_open:
-            await asyncio.Event().wait()
-        return grpc.aio.EOF
+        while not self.requests and self.is_open:  # noqa: ASYNC110 - a list has nothing to await
+            await asyncio.sleep(0.001)
+        return self.requests.pop(0) if self.requests else grpc.aio.EOF
 
     async def write(self, message: relay_service_pb2.RelayResponse) -> None:
         await asyncio.sleep(0.001)
@@ -103,10 +102,25 @@ async def test_a_request_that_is_no_message_ends_its_call_alone() -> None:
     assert failed == {1: True, 2: False}
 
 
-async def test_a_session_that_is_closed_before_it_runs_ends_at_once() -> None:
-    closed = session(ScriptedStream([], stays_open=True), _answer)
-    closed.close()
-    await asyncio.wait_for(closed.run(), 60)
+@pytest.mark.parametrize("runs", [False, True])
+async def test_a_session_that_closes_says_so_once_and_answers_what_comes_until_its_worker_half_closes(
+    runs: bool,
+) -> None:
+    stream = ScriptedStream([], is_open=True)
+    closing = session(stream, _answer)
+    running = asyncio.create_task(closing.run())
+    if runs:
+        await asyncio.sleep(0)
+    closing.close()
+    while not stream.written:  # noqa: ASYNC110 - a list has nothing to await
+        await asyncio.sleep(0.001)
+    stream.requests.append(submits(1))
+    stream.is_open = False
+    await asyncio.wait_for(running, 60)
+    (said, *others) = stream.written
+    assert said == relay_service_pb2.RelayResponse(closing=True)
+    assert not any(message.closing for message in others)
+    assert [progress.call_id for message in others for progress in message.calls] == [1]
 
 
 async def test_echoes_of_any_size_make_no_message_larger_and_end_with_their_failures() -> None:

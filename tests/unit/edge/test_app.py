@@ -295,7 +295,7 @@ async def test_a_refusal_before_the_stream_keeps_its_status_and_is_json(
 # On the Relay a call cannot end with a status of its own.
 @pytest.mark.parametrize("edge", ["stream-chat"], indirect=True)
 @pytest.mark.parametrize("stream", [False, True], ids=["unstreamed", "streamed"])
-@pytest.mark.parametrize("code", [grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN, grpc.StatusCode.ABORTED])
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNKNOWN, grpc.StatusCode.ABORTED])
 async def test_a_status_without_our_details_is_a_server_error_without_its_words(
     edge: Edge, code: grpc.StatusCode, stream: bool
 ) -> None:

@@ -160,7 +160,7 @@ def test_only_a_missing_key_is_challenged(code: Code) -> None:
     ("code", "status", "word", "retry_after"),
     [
         (grpc.StatusCode.UNAVAILABLE, 503, "upstream_unavailable", "1"),
-        (grpc.StatusCode.CANCELLED, 500, "internal", None),
+        (grpc.StatusCode.CANCELLED, 503, "not_ready", "1"),
         (grpc.StatusCode.UNKNOWN, 500, "internal", None),
         (grpc.StatusCode.INTERNAL, 500, "internal", None),
         (grpc.StatusCode.UNIMPLEMENTED, 500, "internal", None),

@@ -206,17 +206,22 @@ async def test_a_broken_stream_ends_its_calls_with_an_error_and_is_opened_again(
         assert [lost.started for lost in again.relay.lost] == [events.started().started]
 
 
-@pytest.mark.parametrize("streamed", [False, True])
-async def test_a_call_that_a_server_has_not_read_at_the_end_of_its_stream_may_be_sent_elsewhere(
-    server: FakeChatServer, relay: Relay, streamed: bool
+async def test_a_server_that_closes_gets_no_new_calls_and_ends_those_that_run(
+    server: FakeChatServer, relay: Relay, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server.chat.hangs, server.chat.batches = True, []
-    call = relay.submit(REQUEST, PLAIN, streamed=streamed)
-    await server.chat.begun.wait()
-    server.relay.end()
-    with pytest.raises(Unavailable) as ended:
-        await call.started()
-    assert ended.value.not_admitted
+    server.chat.hangs = True
+    server.chat.batches = [[events.started()]]
+    running = relay.submit(REQUEST, PLAIN, streamed=True)
+    await running.started()
+    await server.relay.close()
+    await server.relay.half_closed.wait()
+    with pytest.raises(Unavailable) as refused:
+        relay.submit(REQUEST, PLAIN, streamed=True)
+    assert refused.value.not_admitted  # so that Envoy sends it elsewhere
+    server.relay.released.set()
+    assert (await read_all(running))[-1] == events.completed()
+    await is_connected(relay)
+    assert "broken" not in caplog.text
 
 
 async def test_a_call_that_was_sent_when_the_stream_broke_may_have_begun_and_one_that_was_not_may_be_sent_elsewhere(
