@@ -8,6 +8,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.settings import SettingCodes, Settings
 
+from edge.http2.field_decoder import FieldDecoder
 from edge.http2.field_encoder import FieldEncoder
 
 # One connection of Envoy carries all streams of a worker.
@@ -50,7 +51,7 @@ class ServerProtocol(H2Connection):
             },
         )
         self.encoder = FieldEncoder()
-        self.decoder.max_header_list_size = MAX_HEADER_LIST
+        self.decoder = FieldDecoder(MAX_HEADER_LIST)
         self._counted_beyond = _MOST_ENDED
 
     def initiate_connection(self) -> None:

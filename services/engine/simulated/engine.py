@@ -10,6 +10,7 @@ import asyncio
 import math
 import time
 import zlib
+from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -168,8 +169,8 @@ class SimulatedEngine:
 
     def _plan(self, generation: Generation, index: int) -> _Choice:
         """The tokens and length of choice `index`, determined by the prompt, the seed and the index."""
-        key = f"{generation.sampling.seed or 0}:{index}:{','.join(map(str, generation.prompt))}"
-        offset = zlib.crc32(key.encode())
+        key = f"{generation.sampling.seed or 0}:{index}:".encode()
+        offset = zlib.crc32(array("I", generation.prompt), zlib.crc32(key))
         natural = max(_SHORTEST_CHOICE + offset % (_LONGEST_CHOICE - _SHORTEST_CHOICE), generation.min_tokens)
         there = len(generation.generated)
         if generation.ignore_eos or natural >= generation.max_tokens:
