@@ -134,7 +134,10 @@ def _compiled(environment: Sandbox, source: str) -> jinja2.Template | None:
     if not source:
         return None
     try:
-        return environment.from_string(source)
+        template = environment.from_string(source)
+        # Each rendering copies them, which takes long from Jinja's ChainMap.
+        template.globals = dict(template.globals)
+        return template
     except jinja2.TemplateSyntaxError as error:
         raise EngineLoadError(f"The model's chat template cannot be used: line {error.lineno}: {error}") from error
     except jinja2.TemplateError as error:
