@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _INDEXED: Final = 0x80
 _ADDED: Final = 0x40
 _TABLE_SIZE: Final = 0x20
-_NEVER_INDEXED: Final = 0x10
 # The other bits of that byte, in which a number begins.
 _OF_INDEXED: Final = 0x7F
 _OF_ADDED: Final = 0x3F
@@ -27,6 +26,7 @@ _OF_OTHERS: Final = 0x0F
 _HUFFMAN: Final = 0x80
 _OF_LENGTH: Final = 0x7F
 _LONGEST_KEPT: Final = 64  # bytes of a text
+_SECRETS: Final = frozenset({b"authorization", b"x-api-key"})  # whose values are not kept
 
 
 class FieldDecoder(Decoder):
@@ -53,9 +53,7 @@ class FieldDecoder(Decoder):
                     name = table.get_by_index(index)[0]
                 else:
                     name, position = _text(data, position, _decoded)
-                # What must not be indexed is a secret.
-                is_secret = first & _NEVER_INDEXED and not first & _ADDED
-                value, position = _text(data, position, decode_huffman if is_secret else _decoded)
+                value, position = _text(data, position, decode_huffman if name in _SECRETS else _decoded)
                 field = (name, value)
                 if first & _ADDED:
                     table.add(name, value)
