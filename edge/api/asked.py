@@ -33,12 +33,13 @@ class Keeping(Protocol):
 class Asked:
     """The calls of one HTTP request, each with `n` choices.
 
-    `ignored` holds the paths of unknown fields. `field_of` gives the path in the request for one in the chat server's
-    errors, which name fields of `ChatRequest`. A streamed answer is written by a `new_writer`, any other collected in a
-    `new_answer`. Without `keeping` the answer is not kept.
+    `requests` are taken out as they are submitted. What is needed for longer, as `field_of` is, holds no copy of a
+    prompt. `ignored` holds the paths of unknown fields. `field_of` gives the path in the request for one in the chat
+    server's errors, which name fields of `ChatRequest`. A streamed answer is written by a `new_writer`, any other
+    collected in a `new_answer`. Without `keeping` the answer is not kept.
     """
 
-    requests: Sequence[ChatRequest]
+    requests: list[ChatRequest]
     n: int
     streamed: bool
     ignored: Sequence[str]

@@ -92,8 +92,8 @@ class Generation:
         """Submit all calls; their events are one stream."""
         calls: list[ChatStream] = []
         try:
-            for request in asked.requests:
-                calls.append(self._upstream.submit(request, options, streamed=asked.streamed))  # noqa: PERF401 - those submitted are cancelled below
+            while asked.requests:
+                calls.append(self._upstream.submit(asked.requests.pop(0), options, streamed=asked.streamed))
         except ChasquiError:
             for call in calls:
                 call.cancel()

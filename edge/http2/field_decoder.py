@@ -26,6 +26,7 @@ _OF_OTHERS: Final = 0x0F
 _HUFFMAN: Final = 0x80
 _OF_LENGTH: Final = 0x7F
 _LONGEST_KEPT: Final = 64  # bytes of a text
+_MOST_KEPT: Final = 1024
 _SECRETS: Final = frozenset({b"authorization", b"x-api-key"})  # whose values are not kept
 
 
@@ -86,4 +87,4 @@ def _decoded(text: bytes) -> bytes:
     return _kept(text) if len(text) <= _LONGEST_KEPT else decode_huffman(text)
 
 
-_kept: Final = lru_cache(maxsize=1024)(decode_huffman)
+_kept: Final = lru_cache(maxsize=_MOST_KEPT)(decode_huffman)

@@ -32,6 +32,7 @@ def asked_chat(data: bytes) -> Asked:
     decoded = decode_chat_request(data)
     request = to_chat_request(decoded.body)
     n = request.n or 1
+    decoded.body.messages = []  # which `request` has: `field_of` keeps the body for as long as the answer takes
     choice = request.tool_choice
     is_call_forced = bool(choice.function_name) or choice.mode == tool_pb2.TOOL_CHOICE_MODE_REQUIRED
     options = _stream_options(decoded.body)
@@ -50,7 +51,9 @@ def asked_completion(data: bytes) -> Asked:
     """A text completion: one call per prompt; errors as above."""
     decoded = decode_request(CompletionRequest, data)
     requests = to_prompt_requests(decoded.body)
+    decoded.body.prompt = ""  # which `requests` have, as above
     n = requests[0].n or 1
+    choices = n * len(requests)
     tops = bool(decoded.body.logprobs)
     options = _stream_options(decoded.body)
     return Asked(
@@ -59,7 +62,7 @@ def asked_completion(data: bytes) -> Asked:
         bool(decoded.body.stream),
         decoded.ignored,
         partial(field_of, decoded.body),
-        lambda: ChunkWriter(CompletionSequence(choices=n * len(requests), tops=tops, **options)),
+        lambda: ChunkWriter(CompletionSequence(choices=choices, tops=tops, **options)),
         lambda: WholeAnswer(_text_parts, partial(WholeColumns, tops=tops)),
     )
 

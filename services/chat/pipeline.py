@@ -160,13 +160,14 @@ class ChatPipeline:
 
     def _queue(self, ready: _Ready, context: CallContext, outbox: Outbox, clock: CallTime) -> ChatCall:
         """Queue a call whose input is ready; it may reach the engine at once."""
-        request, processed, reservation = ready.request, ready.processed, ready.reservation
+        # `on_end` holds none of `ready`, of which the request may be megabytes.
+        request, processed, reservation, allowance = ready.request, ready.processed, ready.reservation, ready.allowance
         form = self._form(request, processed, reservation.n)
         trace = self._recorder.trace(request, context.span, streamed=outbox.streamed)
 
         def on_end(record: UsageRecord) -> None:
             self._admission.release(reservation)
-            ready.allowance.settle(record.usage.total_tokens, record.cost)
+            allowance.settle(record.usage.total_tokens, record.cost)
             self._recorder.record(record, trace)
 
         call = ChatCall(

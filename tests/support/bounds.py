@@ -152,6 +152,13 @@ BOUNDS: Final = (
         "unit/edge/test_gate.py::test_messages_parts_calls_and_tools_are_counted_before_they_are_decoded",
     ),
     Bound(
+        "short texts of header fields that an edge worker remembers, none of them a key",
+        "edge.http2.field_decoder:_MOST_KEPT",
+        "",
+        "decoded again",
+        "unit/edge/test_http2_field_decoder.py::test_the_memory_of_texts_is_bounded",
+    ),
+    Bound(
         "accepted keys that an edge worker remembers",
         "edge.endpoints.gate:_MOST_KEYS",
         "",

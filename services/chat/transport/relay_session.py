@@ -40,6 +40,26 @@ class RelayTraffic:
     entries: int = 0
 
 
+class _Submitted:
+    """A call as it was submitted. The message that it came in, with its request, is freed without it."""
+
+    __slots__ = ("_chat", "call_id", "metadata", "streamed")
+
+    def __init__(self, submit: relay_service_pb2.Submit) -> None:
+        self.call_id = submit.call_id
+        self.streamed = submit.streamed
+        self.metadata = dict(submit.metadata)
+        self._chat = submit.chat
+
+    def take_request(self) -> chat_service_pb2.ChatRequest:
+        """The request, once: it may be megabytes, and is needed until the call has started. InvalidValue."""
+        chat, self._chat = self._chat, b""
+        try:
+            return chat_service_pb2.ChatRequest.FromString(chat)
+        except DecodeError as error:
+            raise InvalidValue("The request is not a chasqui.v1.ChatRequest.") from error
+
+
 class RelaySession:
     """One worker's stream: one task reads it, one writes it, and one per call waits for that call's end."""
 
@@ -88,16 +108,20 @@ class RelaySession:
 
     async def _read(self, tasks: asyncio.TaskGroup) -> None:
         while (message := await self._context.read()) is not grpc.aio.EOF:
-            for submit in message.submits:
-                if submit.call_id <= self._last_id:
-                    await self._context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The ids of calls must increase.")
-                self._last_id = submit.call_id
-                self._calls[submit.call_id] = tasks.create_task(self._serve(submit))
-            for lost in message.lost:
-                self._record_lost(lost)
-            for call_id in message.cancels:
-                if call_id in self._calls:
-                    self._calls[call_id].cancel()
+            await self._take(message, tasks)
+            del message  # not kept until the next one is there
+
+    async def _take(self, message: relay_service_pb2.RelayRequest, tasks: asyncio.TaskGroup) -> None:
+        for submit in message.submits:
+            if submit.call_id <= self._last_id:
+                await self._context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The ids of calls must increase.")
+            self._last_id = submit.call_id
+            self._calls[submit.call_id] = tasks.create_task(self._serve(_Submitted(submit)))
+        for lost in message.lost:
+            self._record_lost(lost)
+        for call_id in message.cancels:
+            if call_id in self._calls:
+                self._calls[call_id].cancel()
 
     def _record_lost(self, lost: relay_service_pb2.LostCall) -> None:
         try:
@@ -107,7 +131,7 @@ class RelaySession:
                 "a lost call is not in the ledger", extra={"fields": {"call": lost.started.id, "why": str(error)}}
             )
 
-    async def _serve(self, submit: relay_service_pb2.Submit) -> None:
+    async def _serve(self, submit: _Submitted) -> None:
         """Accept a call and own it until it has ended."""
         outbox = RelayedOutbox(submit.call_id, streamed=submit.streamed, on_ready=self._on_ready)
         try:
@@ -123,16 +147,13 @@ class RelaySession:
         finally:
             del self._calls[submit.call_id]
 
-    async def _answer(self, submit: relay_service_pb2.Submit, outbox: RelayedOutbox) -> None:
+    async def _answer(self, submit: _Submitted, outbox: RelayedOutbox) -> None:
         """Run the call; its failure is raised, so that its span records it."""
-        metadata = submit.metadata
-        caller = self._authentication.relayed(metadata)
-        try:
-            request = chat_service_pb2.ChatRequest.FromString(submit.chat)
-        except DecodeError as error:
-            raise InvalidValue("The request is not a chasqui.v1.ChatRequest.") from error
-        remaining = remaining_seconds(metadata)
+        caller = self._authentication.relayed(submit.metadata)
+        request = submit.take_request()
+        remaining = remaining_seconds(submit.metadata)
         call = await self._pipeline.start(request, current_call.get(), outbox, caller=caller, remaining=remaining)
+        del request
         try:
             await outbox.ended.wait()
             if outbox.failure is not None:
