@@ -18,11 +18,8 @@ from services.settings import MAX_MESSAGE_BYTES
 from services.tasks import awaited_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from chasqui.v1 import chat_service_pb2
     from edge.http.call_options import CallOptions
-    from services.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +79,7 @@ class Relay:
             finally:
                 self.connected = False
                 stream.cancel()
-                self._fail_all(unreachable)
+                self._fail_all()
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def close(self) -> None:
@@ -169,10 +166,10 @@ class Relay:
                 self._lost.append(lost)
                 self._wake.set()
 
-    def _fail_all(self, error: Callable[[], Unavailable]) -> None:
-        """End every call: the server has forgotten them, but for those that were never sent."""
+    def _fail_all(self) -> None:
+        """End every call: the server has forgotten them, and those that were never sent may be sent elsewhere."""
         calls, unsent = self._calls, self._submits
         self._calls, self._submits = {}, {}
         self._cancels.clear()
         for call_id, call in calls.items():
-            call.fail(not_connected() if call_id in unsent else error())
+            call.fail(not_connected() if call_id in unsent else unreachable())

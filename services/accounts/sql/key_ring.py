@@ -102,7 +102,7 @@ class KeyRing:
         found = {row["prefix"]: _secret(row["hash"], row["expires_at"], keys[row["key"]]) for row in rows}
         self._by_prefix, self._by_hash = found, {secret.hash: secret for secret in found.values()}
         self._keys = keys
-        self.version += 1  # last, so that whoever reads the new version finds the new keys
+        self.version += 1  # after the keys: a thread that reads the new version must find the new keys
 
 
 def _secret(hash_: bytes, expires_at: datetime | None, key: Key) -> _Secret:

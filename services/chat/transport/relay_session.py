@@ -83,7 +83,7 @@ class RelaySession:
         self._ready: list[RelayedOutbox] = []
         self._wake = asyncio.Event()
         self._over = False  # nothing is read any more, and the last call has ended
-        self._closing = False  # and the worker has not been told yet
+        self._must_say_closing = False
 
     async def run(self) -> None:
         """Serve until the stream half-closes or breaks; an ExceptionGroup says why it cannot go on."""
@@ -97,7 +97,7 @@ class RelaySession:
 
     def close(self) -> None:
         """Have the worker half-close its stream, which then ends after the last call; may come before `run`."""
-        self._closing = True
+        self._must_say_closing = True
         self._wake.set()
 
     def _on_ready(self, outbox: RelayedOutbox) -> None:
@@ -169,8 +169,8 @@ class RelaySession:
             while self._ready:
                 async with asyncio.timeout(self._reader_timeout):
                     await self._context.write(self._gather())
-            if self._closing:
-                self._closing = False
+            if self._must_say_closing:
+                self._must_say_closing = False
                 await self._context.write(relay_service_pb2.RelayResponse(closing=True))
 
     def _gather(self) -> relay_service_pb2.RelayResponse:

@@ -11,7 +11,6 @@ from chasqui.v1 import chat_pb2, chat_service_pb2, relay_service_pb2, stream_pb2
 from edge.http.call_options import CallOptions
 from edge.upstream.relay import FULL, Relay
 from edge.upstream.relayed_call import RelayedCall
-from edge.upstream.upstream_error import unreachable
 from services.errors import ChasquiError, InvalidValue, SlowReader, Unavailable
 from services.fold import ResponseFold
 from services.settings import MAX_MESSAGE_BYTES
@@ -224,6 +223,22 @@ async def test_a_server_that_closes_gets_no_new_calls_and_ends_those_that_run(
     assert "broken" not in caplog.text
 
 
+async def test_a_stream_that_breaks_while_its_server_closes_is_broken_for_the_calls_that_run(
+    server: FakeChatServer, relay: Relay, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.chat.hangs = True
+    server.chat.batches = [[events.started()]]
+    running = relay.submit(REQUEST, PLAIN, streamed=True)
+    await running.started()
+    await server.relay.close()
+    await server.relay.half_closed.wait()
+    await server.stop()
+    with pytest.raises(Unavailable):
+        await running.forward(Recorder())
+    assert "the relay is broken" in caplog.text
+    assert "chat call lost" in caplog.text
+
+
 async def test_a_call_that_was_sent_when_the_stream_broke_may_have_begun_and_one_that_was_not_may_be_sent_elsewhere(
     server: FakeChatServer, relay: Relay
 ) -> None:
@@ -231,7 +246,7 @@ async def test_a_call_that_was_sent_when_the_stream_broke_may_have_begun_and_one
     sent = relay.submit(REQUEST, PLAIN, streamed=True)
     await server.chat.begun.wait()
     unsent = relay.submit(REQUEST, PLAIN, streamed=True)
-    relay._fail_all(unreachable)  # before it is the writer's turn
+    relay._fail_all()  # before it is the writer's turn
     for call, may_be_sent in ((sent, False), (unsent, True)):
         with pytest.raises(Unavailable) as ended:
             await call.started()
