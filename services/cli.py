@@ -17,6 +17,7 @@ from services.engine.load_error import EngineLoadError
 from services.inherited import leave_missing_directory, open_standard_streams, raise_file_limit
 from services.setting_values import text_of
 from services.settings import Settings, SettingsError, fields, flag, ignored_variables, read_environment, variable
+from services.threads import share_interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -26,9 +27,6 @@ log = logging.getLogger(__name__)
 # Exit status of a command whose settings or model are wrong: starting it again will not help.
 _USAGE_ERROR = 2
 _PROBE_SECONDS = 5.0
-# After this time a thread that tokenizes or decodes hands the GIL to a waiting event loop, which waits again after each
-# of its system calls; Python's default is 5 ms.
-_SWITCH_SECONDS = 0.0005
 _POSITIVE = click.IntRange(min=1)
 # Commands beside those that serve, each a function of its name in a module of `services.commands`.
 _OTHERS = {"ask": "talk", "batch": "batch", "chat": "talk", "keys": "keys", "prices": "prices", "usage": "usage"}
@@ -229,7 +227,7 @@ def _run(
     configure_logging(settings, process)
     leave_missing_directory()
     raise_file_limit()
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    share_interpreter()
     links = sorted(ignored_variables(os.environ))
     if links:
         log.warning("ignored variables that Kubernetes sets for a Service: %s", ", ".join(links))

@@ -20,6 +20,7 @@ from services.chat.transport.relay_session import RelaySession, RelayTraffic
 from services.engine.factory import build_engine
 from services.settings import Settings
 from services.telemetry.spans import untraced
+from services.threads import share_interpreter
 from tests.support.operator import Operator
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class _Stream:
 
 def loop_costs(limits: tuple[str, ...]) -> tuple[Mapping[str, list[float]], float]:
     """Microseconds of the loop per call, more than without accounts, turn by turn; and those of the other threads."""
+    share_interpreter()
     return uvloop.run(_measured(limits))
 
 

@@ -14,6 +14,7 @@ from services.accounts.ledger.entry import LedgerEntry
 from services.settings import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -74,12 +75,13 @@ class OpenCalls:
             self._map[start : start + length] = line
             self._map[start] = _ROW
 
-    def forget(self, call_id: str) -> None:
-        """The row is in the database or in the journal, or there shall be none. May be called in another thread."""
-        slot = self._slots.pop(call_id, None)
-        if slot is not None:
-            self._map[slot * SLOT_BYTES] = _FREE
-            self._free.append(slot)
+    def forget(self, call_ids: Iterable[str]) -> None:
+        """Rows are in the database or in the journal, or there shall be none. May be called in another thread."""
+        for call_id in call_ids:
+            slot = self._slots.pop(call_id, None)
+            if slot is not None:
+                self._map[slot * SLOT_BYTES] = _FREE
+                self._free.append(slot)
 
     def close(self) -> None:
         """Close the file, and remove it if there is nothing in it."""

@@ -69,9 +69,10 @@ class InProcess:
             counted.append(counts)
         for counts in counted:
             counts.take(amounts)
-        for subject in subjects:
-            if subject.budget is not None:
-                self._spending.add(subject, amounts)
+        if len(counted) < len(subjects):
+            for subject in subjects:
+                if subject.budget is not None:
+                    self._spending.add(subject, amounts)
         return Grant(subjects, amounts, step, self._day, self._month)
 
     def standing(self, grant: Grant) -> Standing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, update
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_POLL_SECONDS: Final = 0.3
+_POLL_SECONDS: Final = 0.5
 _STATEMENT: Final = str(select(REVISION.c.number))
 
 
@@ -70,12 +70,10 @@ class Changes:
     def _current(self) -> int:
         """The revision, by a driver connection that is kept: SQLAlchemy's statement takes three times as long."""
         connection, self._connection = self._connection or self._engine.raw_connection(), None
+        driver: Any = connection.driver_connection
         try:
-            cursor = connection.cursor()
-            cursor.execute(_STATEMENT)
-            ((revision,),) = cursor.fetchall()
-            cursor.close()
-            connection.rollback()  # so that the next statement sees what is new
+            (revision,) = driver.execute(_STATEMENT).fetchone()
+            driver.rollback()  # so that the next statement sees what is new
         except BaseException:
             connection.invalidate()
             raise

@@ -79,14 +79,15 @@ def writing(engine: Engine) -> Any:
 
 
 @contextmanager
-def driver_writing(engine: Engine) -> Iterator[DBAPICursor]:
-    """The same, with the driver's cursor: SQLAlchemy's objects for a transaction take as long as 30 rows of a call."""
+def driver_cursor(engine: Engine) -> Iterator[DBAPICursor]:
+    """The driver's cursor, since SQLAlchemy's objects for a transaction take as long as 30 rows of a call.
+
+    What it executes is committed at the end; in SQLite each statement by itself. For a thread beside a busy event loop
+    the statements that begin and commit are dear: after each one it waits until the loop gives the GIL back.
+    """
     connection = engine.raw_connection()
     try:
-        cursor = connection.cursor()
-        if engine.dialect.name == "sqlite":
-            cursor.execute(_BEGIN_WRITING)
-        yield cursor
+        yield connection.cursor()
         connection.commit()
     except BaseException:
         try:

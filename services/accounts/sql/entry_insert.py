@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +16,7 @@ from services.accounts.ledger.entry import LOST, LedgerEntry
 from services.accounts.sql.tables import CALLS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from sqlalchemy import Dialect
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = len(LedgerEntry.__struct_fields__)
 _AT: Final = LedgerEntry.__struct_fields__.index("at")
-# Of a statement. SQLite before 3.32 takes 999 parameters.
-_MOST_ROWS: Final = 999 // _COLUMNS
+# A statement has at most so many rows, and a multiple of these or fewer: of so few forms the driver keeps all prepared.
+# SQLite takes as long to prepare a row's part of a statement as to run it.
+_MOST_ROWS: Final = 256
+_STEP_ROWS: Final = 32
 
 
 class EntryInsert:
@@ -52,12 +56,13 @@ class EntryInsert:
         before, values, rest = str(compiled).partition(" VALUES ")
         row, on_conflict, after = rest.partition(" ON CONFLICT ")
         self._parts = f"{before}{values}", row, f"{on_conflict}{after}"
+        self._most_rows = _most_rows(dialect)
         self._moment = _sqlite_moment if dialect.name == "sqlite" else _moment
 
     def __call__(self, execute: Execute, entries: Sequence[LedgerEntry]) -> None:
         """Insert the rows; `execute` takes a statement of the driver and its parameters."""
         moment = self._moment
-        for rows in _of_statements(entries):
+        for rows in _of_statements(entries, self._most_rows):
             values: list[Any] = []
             for entry in rows:
                 values += astuple(entry)
@@ -75,18 +80,34 @@ def _sqlite_moment(at: datetime) -> str:
     return _moment(at).isoformat(" ", "microseconds")
 
 
-def _of_statements(entries: Iterable[LedgerEntry]) -> Iterator[Sequence[LedgerEntry]]:
-    """The entries in their order, so many as a statement may have, and no two of a call: PostgreSQL takes none."""
+def _most_rows(dialect: Dialect) -> int:
+    """Rows of a statement: SQLite before 3.32 takes 999 parameters."""
+    if dialect.name != "sqlite":
+        return _MOST_ROWS
+    with closing(sqlite3.connect(":memory:")) as connection:
+        parameters = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+    return min(_MOST_ROWS, parameters // _COLUMNS // _STEP_ROWS * _STEP_ROWS)
+
+
+def _of_statements(entries: Sequence[LedgerEntry], most: int) -> Iterator[Sequence[LedgerEntry]]:
+    """The entries in their order, in numbers that statements have, and no two of a call: PostgreSQL takes none."""
     rows: dict[str, LedgerEntry] = {}
     for entry in entries:
-        if len(rows) == _MOST_ROWS or entry.call_id in rows:
-            yield list(rows.values())
+        if len(rows) == most or entry.call_id in rows:
+            yield from _in_steps(list(rows.values()))
             rows = {}
         rows[entry.call_id] = entry
-    if rows:
-        yield list(rows.values())
+    yield from _in_steps(list(rows.values()))
 
 
-@lru_cache(maxsize=2 * _MOST_ROWS)
+def _in_steps(rows: Sequence[LedgerEntry]) -> Iterator[Sequence[LedgerEntry]]:
+    """A multiple of the step, and the rest."""
+    steps = len(rows) // _STEP_ROWS * _STEP_ROWS
+    for part in (rows[:steps], rows[steps:]):
+        if part:
+            yield part
+
+
+@lru_cache(maxsize=2 * _STEP_ROWS)
 def _statement(before: str, row: str, after: str, rows: int) -> str:
     return f"{before}{', '.join([row] * rows)}{after}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import asdict
 from sqlalchemy import Engine, event, select
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import OperationalError
 
 from services.accounts.ledger import journal as journal_file
@@ -93,6 +95,45 @@ def test_of_many_rows_that_are_inserted_at_once_each_call_has_the_one_that_count
     with writing(database) as connection:
         EntryInsert(database.dialect)(connection.exec_driver_sql, [*given, *lost, *own[:7], *given])
     assert rows(database) == own
+
+
+@pytest.mark.parametrize("count", [1, 31, 32, 33, 256, 257, 600])
+def test_any_number_of_rows_is_inserted_in_their_order(database: Engine, count: int) -> None:
+    given = [an_entry(f"{number:03}", prompt_tokens=number) for number in range(count)]
+    with writing(database) as connection:
+        EntryInsert(database.dialect)(connection.exec_driver_sql, given)
+    assert rows(database) == given
+
+
+@pytest.mark.parametrize("parameters", [999, 32_766, 250_000])
+def test_no_statement_has_more_parameters_than_sqlite_was_built_for(
+    parameters: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite before 3.32 takes 999."""
+
+    def limited(place: str) -> sqlite3.Connection:
+        connection = connect(place)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, parameters)
+        return connection
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", limited)
+    sizes: list[int] = []
+    insert = EntryInsert(sqlite.dialect())
+    insert(lambda _, values: sizes.append(len(values)), [an_entry(f"{number:03}") for number in range(300)])
+    columns = len(LedgerEntry.__struct_fields__)
+    assert sum(sizes) == 300 * columns
+    assert max(sizes) <= min(parameters, 256 * columns)
+
+
+def test_the_ledger_s_statements_have_few_forms(database: Engine) -> None:
+    """A driver keeps some of them prepared, each in as much memory as it has rows."""
+    insert = EntryInsert(database.dialect)
+    statements: set[str] = set()
+    given = [an_entry(f"{number:03}") for number in range(600)]
+    for count in range(600):
+        insert(lambda statement, _: statements.add(statement), given[:count])
+    assert len(statements) == 31 + 256 // 32
 
 
 @pytest.mark.parametrize("lost_first", [True, False])

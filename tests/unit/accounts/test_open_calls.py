@@ -30,9 +30,9 @@ calls = OpenCalls(Path(sys.argv[1]))
 for name in ("ended", "running", "gone", "written"):
     calls.write(an_entry(name, outcome="lost", completion_tokens=0))
 calls.write(an_entry("ended"))
-calls.forget("gone")
+calls.forget(["gone"])
 calls.write(an_entry("written"))
-calls.forget("written")
+calls.forget(["written"])
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -61,7 +61,7 @@ def test_slots_are_used_again_and_an_empty_file_is_removed(path: Path, monkeypat
     for number in range(1000):
         calls.write(lost(f"{number}"))
         calls.write(an_entry(f"{number}"))
-        calls.forget(f"{number}")
+        calls.forget([f"{number}"])
     assert path.stat().st_size == before
     calls.close()
     assert not path.exists()
@@ -103,7 +103,7 @@ def test_a_full_disk_is_logged_once_and_ends_no_call(
         calls.write(an_entry(name))
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert caplog.text.count("cannot be kept") == 1
-    calls.forget("a")
+    calls.forget(["a"])
     calls.write(an_entry("e"))
     assert [entry.call_id for entry in OpenCalls(path).left] == ["e", "b"]
 
@@ -114,7 +114,7 @@ def test_the_next_server_writes_what_one_has_left_and_an_edge_s_report_of_more_c
     before = OpenCalls(tmp_path / "journal.0-calls")
     for entry in (an_entry("ended"), lost("streamed"), lost("unstreamed"), lost("refused")):
         before.write(entry)
-    before.forget("refused")
+    before.forget(["refused"])
     ledger = Ledger(database, Journal(tmp_path / "journal"))
     for late in (lost("streamed", 7), lost("streamed", 3), lost("ended", 9)):
         ledger.record(late)
