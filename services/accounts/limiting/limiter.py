@@ -45,6 +45,9 @@ MOST_REFUSED: Final = 200
 _AWAY_SECONDS: Final = 1.0
 _NO_STANDING: Final = Standing()
 _ONE_CALL: Final = Amounts(calls=1, running=1)
+_UNKNOWN: Final[tuple[Limits | None, Sequence[Subject]]] = None, ()
+NOT_TAKEN: Final = (Shortage, SpendingUnknown, StoreAway)
+"""What the store raises when it takes nothing."""
 
 
 class Limiter:
@@ -81,22 +84,31 @@ class Limiter:
 
         RateLimitExceeded or InsufficientQuota if a limit is exceeded, Unavailable while the store is away.
         """
-        subjects = self._of_all if caller.key is None else self._of_key(caller.key)
-        token = caller.token
+        subjects: Sequence[Subject] = self._of_all
+        key, token = caller.key, caller.token
+        if key is not None:
+            limits, subjects = self._of_keys.get(key.name, _UNKNOWN)
+            if limits is not key.limits:
+                subjects = self._begin_key(key)
         if token is not None and token.spending_limit is not None:
             budget = Budget(picodollars_of(token.spending_limit), token.expires_at)
             subjects = [Subject(token.name(caller.account), NO_LIMITS, budget), *subjects]
-        return Allowance(self, subjects, await self.take(subjects, _ONE_CALL) if subjects else None)
+        grant: Grant | None = None
+        if subjects:
+            try:
+                grant = await self.store.take(subjects, _ONE_CALL)
+            except NOT_TAKEN as error:
+                grant = await self.take_otherwise(error, subjects, _ONE_CALL)
+        return Allowance(self, subjects, grant)
 
-    def _of_key(self, key: Key) -> Sequence[Subject]:
-        """Whom a call of a key is counted for: found once, until the limits of the key change."""
-        known = self._of_keys.get(key.name)
-        if known is None or known[0] is not key.limits:
-            self._forget()
-            own = Subject(key.name, key.limits)
-            self._budgets.note(own)
-            known = self._of_keys[key.name] = key.limits, [own, *self._of_all] if key.limits else self._of_all
-        return known[1]
+    def _begin_key(self, key: Key) -> Sequence[Subject]:
+        """Whom a call of a key is counted for, which is known from now on, until the limits of the key change."""
+        self._forget()
+        own = Subject(key.name, key.limits)
+        self._budgets.note(own)
+        subjects = [own, *self._of_all] if key.limits else self._of_all
+        self._of_keys[key.name] = key.limits, subjects
+        return subjects
 
     def _forget(self) -> None:
         """Forget up to two keys that are over."""
@@ -107,14 +119,16 @@ class Limiter:
             else:
                 self._of_keys[name] = known
 
-    async def take(self, subjects: Sequence[Subject], amounts: Amounts) -> Grant | None:
-        """A grant, None while the store is away and calls are let in; raises what `admit` raises."""
+    async def take_otherwise(self, error: Exception, subjects: Sequence[Subject], amounts: Amounts) -> Grant | None:
+        """What to do after one of `NOT_TAKEN`: take again, or raise what `admit` raises.
+
+        None while the store is away and calls are let in.
+        """
         try:
-            try:
-                return await self.store.take(subjects, amounts)
-            except SpendingUnknown as unknown:
-                await self._begin(unknown.subject)
-                return await self.store.take(subjects, amounts)
+            if not isinstance(error, SpendingUnknown):
+                raise error
+            await self._begin(error.subject)
+            return await self.store.take(subjects, amounts)
         except Shortage as shortage:
             self._count_refusal(shortage)
             raise _refusal(shortage) from None
@@ -182,7 +196,10 @@ class Allowance(Struct, gc=False):
             return
         highest = price.highest_cost(prompt_tokens, completion_tokens)
         amounts = Amounts(0, 0, prompt_tokens + completion_tokens, highest)
-        self._last = await self.limiter.take(self.subjects, amounts)
+        try:
+            self._last = await self.limiter.store.take(self.subjects, amounts)
+        except NOT_TAKEN as error:
+            self._last = await self.limiter.take_otherwise(error, self.subjects, amounts)
 
     def settle(self, tokens: int = 0, cost: int = 0) -> None:
         """The call has ended after so many tokens and picodollars: give back the rest. Idempotent."""

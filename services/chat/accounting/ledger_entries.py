@@ -9,15 +9,6 @@ from services.accounts.ledger.entry import LedgerEntry
 if TYPE_CHECKING:
     from chasqui.v1.chat_pb2 import Usage
     from services.chat.accounting.call_facts import CallOrigin, ServedModel
-    from services.chat.accounting.usage_record import UsageRecord
-
-
-def entry_of(record: UsageRecord) -> LedgerEntry:
-    """The row of a call that was queued."""
-    facts = record.facts
-    return entry(
-        facts.origin, facts.model, record.outcome, record.seconds, record.usage, record.cost, record.timings.queue
-    )
 
 
 def entry(

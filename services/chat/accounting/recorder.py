@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from services.accounts.ledger.entry import LOST
 from services.chat.accounting.call_metrics import CallMetrics
 from services.chat.accounting.call_spans import EndedCall, request_attributes
-from services.chat.accounting.ledger_entries import entry, entry_of
+from services.chat.accounting.ledger_entries import entry
 from services.chat.accounting.usage_record import log_usage
 from services.errors import ChasquiError, RateLimitExceeded
 from services.telemetry import outcome
@@ -94,7 +94,9 @@ class CallRecorder:
     def record(self, record: UsageRecord, trace: CallTrace) -> None:
         """Record a call; once per call."""
         if self._ledger is not None:  # first: what anyone can see of the call, the ledger has
-            self._ledger.record(entry_of(record))
+            facts, queue = record.facts, record.timings.queue
+            seconds, usage, cost = record.seconds, record.usage, record.cost
+            self._ledger.record(entry(facts.origin, facts.model, record.outcome, seconds, usage, cost, queue))
         log_usage(record)
         self._metrics.record(record, trace.context or trace.parent)
         if trace.context is not None:
