@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _NO_TABLE: Final = b"\x20"  # sets the size of the dynamic table to 0
 _LITERAL: Final = b"\x00"  # a field with a name of its own, in no table
 _STATUS: Final = b":status"
+_LONG: Final = 127
+_LENGTHS: Final = [bytes((size,)) for size in range(_LONG)]  # of short texts: most values are, and each would be a call
 # The whole fields of the static table that nearly all responses have.
 _STATUSES: Final = {b"200": b"\x88", b"404": b"\x8d", b"500": b"\x8e"}
 
@@ -33,7 +35,8 @@ class FieldEncoder(Encoder):
             if name == _STATUS and value in _STATUSES:
                 encoded.append(_STATUSES[value])
             else:
-                encoded += (_name(name), _length(len(value)), value)
+                size = len(value)
+                encoded += (_name(name), _LENGTHS[size] if size < _LONG else _length(size), value)
         return b"".join(encoded)
 
 
@@ -44,10 +47,10 @@ def _name(name: bytes) -> bytes:
 
 def _length(size: int) -> bytes:
     """The length of a text that follows: an integer with a prefix of 7 bits (section 5.1)."""
-    if size < 127:
-        return bytes((size,))
-    encoded = bytearray((127,))
-    size -= 127
+    if size < _LONG:
+        return _LENGTHS[size]
+    encoded = bytearray((_LONG,))
+    size -= _LONG
     while size >= 128:
         encoded.append(size % 128 + 128)
         size //= 128
