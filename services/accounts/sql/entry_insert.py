@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = len(LedgerEntry.__struct_fields__)
 _AT: Final = LedgerEntry.__struct_fields__.index("at")
-# A statement has at most so many rows, and a multiple of these or fewer: of so few forms the driver keeps all prepared.
-# SQLite takes as long to prepare a row's part of a statement as to run it.
+# A statement has 1 to 31 rows, or 32, 64 ... 256: so few forms that the driver keeps all of them prepared. SQLite takes
+# as long to prepare a row's part of a statement as to run it.
 _MOST_ROWS: Final = 256
 _STEP_ROWS: Final = 32
 
@@ -37,8 +37,7 @@ class EntryInsert:
     It is replaced if its call was lost, by the server's own row or by that of more tokens that an edge has received;
     and by that of a later call with the same id: a line of a batch that ran again.
     The database's driver gets the values as it takes them: SQLAlchemy's conversion takes 11 of 20 µs for a row. And it
-    gets many rows at once: with each statement it gives the interpreter away, and waits up to 5 ms for a busy loop to
-    give it back.
+    gets many rows at once: after each statement its thread waits until a busy loop gives the interpreter back.
     """
 
     def __init__(self, dialect: Dialect) -> None:
@@ -90,7 +89,7 @@ def _most_rows(dialect: Dialect) -> int:
 
 
 def _of_statements(entries: Sequence[LedgerEntry], most: int) -> Iterator[Sequence[LedgerEntry]]:
-    """The entries in their order, in numbers that statements have, and no two of a call: PostgreSQL takes none."""
+    """The entries of each statement, in their order, no two of one call: PostgreSQL refuses that."""
     rows: dict[str, LedgerEntry] = {}
     for entry in entries:
         if len(rows) == most or entry.call_id in rows:
