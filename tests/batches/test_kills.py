@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,10 @@ def results(client: OpenAI, file_id: str | None) -> list[dict[str, Any]]:
 def test_a_batch_goes_on_by_itself_whatever_is_killed(tmp_path: Path, case: Case) -> None:
     place = tmp_path / "accounts.db"
     created = CliRunner().invoke(main, ["keys", "create", "ana"], env={"CHASQUI_ACCOUNTS": str(place)})
-    with Service(**case.settings, accounts=place, batch_parallel=32) as service:
-        client = OpenAI(base_url=f"{service.url}/v1", api_key=created.stdout.strip(), max_retries=20)
+    with (
+        Service(**case.settings, accounts=place, batch_parallel=32) as service,
+        OpenAI(base_url=f"{service.url}/v1", api_key=created.stdout.strip(), max_retries=20) as client,
+    ):
         content = "\n".join(case.line(number) for number in range(case.lines)).encode()
         file = client.files.create(file=("requests.jsonl", content), purpose="batch")
         batch: Any = client.batches.create(input_file_id=file.id, endpoint=case.endpoint, completion_window="24h")
@@ -84,7 +86,7 @@ def test_a_batch_goes_on_by_itself_whatever_is_killed(tmp_path: Path, case: Case
     assert (batch.status, errors) == ("completed", [])
     assert sorted(int(each["custom_id"]) for each in answers) == list(range(case.lines))
     used = {each["response"]["body"]["id"]: each["response"]["body"]["usage"]["total_tokens"] for each in answers}
-    with sqlite3.connect(place) as database:
+    with closing(sqlite3.connect(place)) as database:
         rows = database.execute("SELECT call_id, prompt_tokens + completion_tokens FROM calls").fetchall()
     billed = dict(rows)
     assert len(billed) == len(rows) == case.lines * max(1, case.prompts)
