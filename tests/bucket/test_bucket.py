@@ -86,8 +86,10 @@ def test_a_batch_has_its_files_in_the_bucket_and_nothing_on_disk(bucket: Any, tm
     line = {"method": "POST", "url": CHAT, "body": body}
     content = "\n".join(json.dumps({"custom_id": f"{number}", **line}) for number in range(50)).encode()
     settings: dict[str, Any] = {"engine": "simulated", "simulated_rate": 500, "model_name": "simulated"}
-    with Service(**settings, accounts=place, files=URL) as service:
-        client = OpenAI(base_url=f"{service.url}/v1", api_key=key, max_retries=0)
+    with (
+        Service(**settings, accounts=place, files=URL) as service,
+        OpenAI(base_url=f"{service.url}/v1", api_key=key, max_retries=0) as client,
+    ):
         file = client.files.create(file=("requests.jsonl", content), purpose="batch")
         batch: Any = client.batches.create(input_file_id=file.id, endpoint=CHAT, completion_window="24h")
         while (batch := client.batches.retrieve(batch.id)).status != "completed":

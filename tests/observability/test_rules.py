@@ -204,10 +204,12 @@ def test_limits_away_fires_while_their_store_is_away(tmp_path: Path) -> None:
 
 def test_batches_fire_when_their_runner_dies_when_no_line_ends_and_when_their_time_runs_out(tmp_path: Path) -> None:
     place = tmp_path / "accounts.db"
-    with watched(tmp_path, accounts=place, api_keys="key") as (replica, prometheus):
+    with (
+        watched(tmp_path, accounts=place, api_keys="key") as (replica, prometheus),
+        OpenAI(base_url=f"{replica.url}/v1", api_key="key") as owner,
+    ):
         replica.processes["batches-0"].kill()
         fires(prometheus, "BatchRunnerDown")
-        owner = OpenAI(base_url=f"{replica.url}/v1", api_key="key")
         line = {"custom_id": "a", "method": "POST", "url": CHAT, "body": BODY}
         file = owner.files.create(file=("requests.jsonl", json.dumps(line).encode()), purpose="batch")
         batch = owner.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
