@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 _NO_TABLE: Final = b"\x20"  # sets the size of the dynamic table to 0
 _LITERAL: Final = b"\x00"  # a field with a name of its own, in no table
 _STATUS: Final = b":status"
-_LONG: Final = 127
-_LENGTHS: Final = [bytes((size,)) for size in range(_LONG)]  # of short texts: most values are, and each would be a call
+_LONG: Final = 127  # the first length that takes more than one byte
+_LENGTHS: Final = [bytes((size,)) for size in range(_LONG)]  # of shorter texts, as nearly all values are
 # The whole fields of the static table that nearly all responses have.
 _STATUSES: Final = {b"200": b"\x88", b"404": b"\x8d", b"500": b"\x8e"}
 

@@ -80,12 +80,12 @@ def _sqlite_moment(at: datetime) -> str:
 
 
 def _most_rows(dialect: Dialect) -> int:
-    """Rows of a statement: SQLite before 3.32 takes 999 parameters."""
+    """Rows that a statement may have: SQLite before 3.32 takes 999 parameters."""
     if dialect.name != "sqlite":
         return _MOST_ROWS
     with closing(sqlite3.connect(":memory:")) as connection:
         parameters = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
-    return min(_MOST_ROWS, parameters // _COLUMNS // _STEP_ROWS * _STEP_ROWS)
+    return min(_MOST_ROWS, parameters // _COLUMNS)
 
 
 def _of_statements(entries: Sequence[LedgerEntry], most: int) -> Iterator[Sequence[LedgerEntry]]:

@@ -105,7 +105,7 @@ def test_any_number_of_rows_is_inserted_in_their_order(database: Engine, count: 
     assert rows(database) == given
 
 
-@pytest.mark.parametrize("parameters", [999, 32_766, 250_000])
+@pytest.mark.parametrize("parameters", [100, 999, 32_766, 250_000])
 def test_no_statement_has_more_parameters_than_sqlite_was_built_for(
     parameters: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
