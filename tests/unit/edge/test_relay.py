@@ -205,15 +205,21 @@ async def test_a_broken_stream_ends_its_calls_with_an_error_and_is_opened_again(
         assert [lost.started for lost in again.relay.lost] == [events.started().started]
 
 
-async def test_a_server_that_closes_gets_no_new_calls_and_ends_those_that_run(
-    server: FakeChatServer, relay: Relay, caplog: pytest.LogCaptureFixture
-) -> None:
+async def running_while_its_server_closes(server: FakeChatServer, relay: Relay) -> RelayedCall:
+    """A call that has started; its server has said that it closes, and the worker has half-closed the stream."""
     server.chat.hangs = True
     server.chat.batches = [[events.started()]]
     running = relay.submit(REQUEST, PLAIN, streamed=True)
     await running.started()
     await server.relay.close()
     await server.relay.half_closed.wait()
+    return running
+
+
+async def test_a_server_that_closes_gets_no_new_calls_and_ends_those_that_run(
+    server: FakeChatServer, relay: Relay, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = await running_while_its_server_closes(server, relay)
     with pytest.raises(Unavailable) as refused:
         relay.submit(REQUEST, PLAIN, streamed=True)
     assert refused.value.not_admitted  # so that Envoy sends it elsewhere
@@ -226,12 +232,7 @@ async def test_a_server_that_closes_gets_no_new_calls_and_ends_those_that_run(
 async def test_a_stream_that_breaks_while_its_server_closes_is_broken_for_the_calls_that_run(
     server: FakeChatServer, relay: Relay, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server.chat.hangs = True
-    server.chat.batches = [[events.started()]]
-    running = relay.submit(REQUEST, PLAIN, streamed=True)
-    await running.started()
-    await server.relay.close()
-    await server.relay.half_closed.wait()
+    running = await running_while_its_server_closes(server, relay)
     await server.stop()
     with pytest.raises(Unavailable):
         await running.forward(Recorder())
